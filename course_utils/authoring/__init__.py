@@ -1,0 +1,1 @@
+"""Source to notebooks: what authors of lessons use, never learners."""

@@ -1,0 +1,1 @@
+"""Models that a later lesson needs again."""

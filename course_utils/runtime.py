@@ -1,0 +1,122 @@
+"""What this machine has and how the course uses it: tier, device, seed, threads, number formats."""
+
+import os
+import platform
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from course_utils.errors import CourseError
+
+TIERS = ("smoke", "laptop", "gpu")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The settings of this machine.
+
+    Attributes:
+        tier: ``smoke`` (tests), ``laptop`` (a CPU) or ``gpu``.
+        device: where tensors and networks live.
+        seed: the seed that Python, NumPy and PyTorch were given.
+        threads: CPU threads that PyTorch uses.
+        autocast_dtype: ``torch.bfloat16`` or ``torch.float16`` where the hardware multiplies it faster, else None.
+        autocast_reason: why, in a few words.
+    """
+
+    tier: str
+    device: torch.device
+    seed: int
+    threads: int
+    autocast_dtype: torch.dtype | None
+    autocast_reason: str
+
+    def pick(self, smoke: T, laptop: T, gpu: T) -> T:
+        """The value for this tier; all three stand side by side in a lesson's settings cell."""
+        return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[self.tier]
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Run matrix products in the fast number format where the machine has one; exact float32 elsewhere."""
+        if self.autocast_dtype is None:
+            yield
+            return
+        with torch.autocast(self.device.type, dtype=self.autocast_dtype):
+            yield
+
+    def __str__(self) -> str:
+        number_format = str(self.autocast_dtype or torch.float32).removeprefix("torch.")
+        return (
+            f"tier {self.tier} | {device_name(self.device)} | {self.threads} threads | "
+            f"{number_format} ({self.autocast_reason}) | seed {self.seed} | torch {torch.__version__.split('+')[0]}"
+        )
+
+
+def setup(seed: int = 0, quiet: bool = False) -> Runtime:
+    """Choose tier and device, seed the random generators, set the machine up, and print one line about it.
+
+    Args:
+        seed: for Python's, NumPy's and PyTorch's generators.
+        quiet: print nothing.
+
+    Raises:
+        CourseError: ``COURSE_TIER`` holds an unknown name.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    # Saturated gradients of a confident discriminator are denormal numbers, which CPUs multiply 20 times slower.
+    torch.set_flush_denormal(True)
+    device = default_device()
+    dtype, reason = _autocast(device)
+    runtime = Runtime(tier(), device, seed, torch.get_num_threads(), dtype, reason)
+    if not quiet:
+        print(runtime)
+    return runtime
+
+
+def tier() -> str:
+    """The tier: ``COURSE_TIER``, else ``gpu`` where there is one, else ``laptop``.
+
+    Raises:
+        CourseError: ``COURSE_TIER`` holds an unknown name.
+    """
+    name = os.environ.get("COURSE_TIER") or ("gpu" if default_device().type == "cuda" else "laptop")
+    if name not in TIERS:
+        raise CourseError(
+            "runtime-unknown-tier",
+            f"COURSE_TIER is {name!r}.",
+            f"The course knows the tiers {', '.join(TIERS)}.",
+            'Set it to one of them, for example: os.environ["COURSE_TIER"] = "laptop"',
+        )
+    return name
+
+
+def default_device() -> torch.device:
+    """The first CUDA device where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called, for reports: the GPU's name, or the processor's family."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
+
+
+def _autocast(device: torch.device) -> tuple[torch.dtype | None, str]:
+    if os.environ.get("COURSE_BF16") == "0":
+        return None, "bf16 switched off by COURSE_BF16=0"
+    if device.type == "cuda":
+        if torch.cuda.get_device_capability(device) >= (8, 0):
+            return torch.bfloat16, "GPU has bf16 matrix units"
+        return None, "GPU without bf16 matrix units"
+    # Without these instructions bf16 on a CPU is emulated and slower than float32.
+    for name, instructions in (("_is_amx_tile_supported", "AMX"), ("_is_avx512_bf16_supported", "AVX512-BF16")):
+        if getattr(torch.cpu, name, lambda: False)():  # PyTorch has no public question for this
+            return torch.bfloat16, instructions
+    return None, "no bf16 matrix instructions"

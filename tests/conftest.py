@@ -1,0 +1,28 @@
+"""Fixtures shared by the tests."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the real data sets (COURSE_REAL_DATA), or a skip that says what is missing."""
+    folder = os.environ.get("COURSE_REAL_DATA")
+    if not folder:
+        pytest.skip("COURSE_REAL_DATA is not set: no real data to test with")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def real_cifar10(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CIFAR-10 as a folder of class folders (train/<class>/*.jpg, test/<class>/*.jpg)."""
+    archive = real_data / "cifar10-images.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is missing: no real CIFAR-10 to test with")
+    folder = tmp_path_factory.mktemp("real-cifar10")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "cifar10"
