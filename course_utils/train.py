@@ -1,0 +1,141 @@
+"""A lesson's training without a notebook: ``python -m course_utils.train dcgan --tier laptop --run-dir DIR``.
+
+The same command again in the same folder goes on where it stopped. Progress goes to stderr; the last line on stdout
+is one JSON object with ``lesson, steps, examples, seconds, examples_per_second, weights_sha256, metrics``.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from course_utils import runtime
+from course_utils.errors import CourseError
+from course_utils.images import ImageSet, load_images
+from course_utils.models import dcgan
+from course_utils.training import TrainingRun
+
+SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "dcgan": {
+        "smoke": {"steps": 30, "images": 512, "batch_size": 32, "latent_dim": 100, "width": 16},
+        "laptop": {"steps": 1_200, "images": 50_000, "batch_size": 128, "latent_dim": 100, "width": 64},
+        "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 100, "width": 64},
+    },
+}
+"""The settings of each lesson's settings cell, per tier (a test holds the two together)."""
+
+
+def train_dcgan(
+    run: runtime.Runtime, images: ImageSet, folder: Path, settings: Mapping[str, Any], fresh: bool = False
+) -> tuple[TrainingRun, dict[str, float]]:
+    """Train lesson 02's networks.
+
+    Args:
+        run: the machine's settings.
+        images: training images of 32 or 64 pixels.
+        folder: where checkpoints live.
+        settings: ``steps``, ``batch_size``, ``latent_dim`` and ``width``.
+        fresh: start again.
+
+    Returns:
+        The run, and its last mean losses and probabilities (over the last 100 steps).
+    """
+    size, channels_last = images.images.shape[-1], torch.channels_last
+    generator = dcgan.make_generator(settings["latent_dim"], settings["width"], 3, size)
+    discriminator = dcgan.make_discriminator(settings["width"], 3, size)
+    for network in (generator, discriminator):
+        network.apply(dcgan.init_dcgan_weights).to(run.device, memory_format=channels_last)
+    adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
+    g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
+    training = TrainingRun(
+        folder,
+        state={
+            "generator": generator,
+            "discriminator": discriminator,
+            "g_optimizer": g_optimizer,
+            "d_optimizer": d_optimizer,
+        },
+        config={
+            "lesson": "dcgan",
+            "data": images.name,
+            "size": size,
+            **{k: settings[k] for k in ("latent_dim", "width")},
+        },
+        steps=settings["steps"],
+        examples=len(images),
+        batch_size=settings["batch_size"],
+        seed=run.seed,
+        fresh=fresh,
+    )
+    pixels = images.images.to(run.device)
+    for index in training.batches():
+        real = dcgan.to_tanh_range(pixels[index.to(run.device)]).contiguous(memory_format=channels_last)
+        noise = torch.randn(len(index), settings["latent_dim"], 1, 1).to(run.device)
+        training.log(
+            **dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast)
+        )
+    return training, _last_means(training.history)
+
+
+TRAINERS: Mapping[str, Callable[..., tuple[TrainingRun, dict[str, float]]]] = {"dcgan": train_dcgan}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m course_utils.train", description=__doc__.splitlines()[0])
+    parser.add_argument("lesson", choices=sorted(TRAINERS))
+    parser.add_argument("--tier", choices=runtime.TIERS, help="default: COURSE_TIER, else what the machine has")
+    parser.add_argument("--data", help="standin, cifar10, or the path of an image folder or archive")
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="optimisation steps in all; default: the tier's")
+    parser.add_argument("--fresh", action="store_true", help="start again in this folder")
+    options = parser.parse_args(argv)
+    try:
+        print(json.dumps(_train(options)))
+    except CourseError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _train(options: argparse.Namespace) -> dict[str, Any]:
+    if options.tier:
+        os.environ["COURSE_TIER"] = options.tier
+    run = runtime.setup(options.seed, quiet=True)
+    print(run, file=sys.stderr)
+    settings = dict(SETTINGS[options.lesson][run.tier])
+    settings["steps"] = settings["steps"] if options.steps is None else options.steps
+    images = load_images(options.data, limit=settings["images"])
+    training, metrics = TRAINERS[options.lesson](run, images, options.run_dir, settings, options.fresh)
+    examples = _examples_seen(training)
+    return {
+        "lesson": options.lesson,
+        "steps": training.step,
+        "examples": examples,
+        "seconds": round(training.seconds, 3),
+        "examples_per_second": round(examples / training.seconds, 1) if training.seconds else None,
+        "weights_sha256": training.weights_sha256,
+        "metrics": metrics,
+    }
+
+
+def _examples_seen(training: TrainingRun) -> int:
+    """Examples in all steps; the last batch of an epoch is smaller."""
+    per_epoch = -(-training.examples // training.batch_size)
+    epochs, batches = divmod(training.step, per_epoch)
+    return epochs * training.examples + min(batches * training.batch_size, training.examples)
+
+
+def _last_means(history: Mapping[str, list[float]], last: int = 100) -> dict[str, float]:
+    return {name: sum(v[-last:]) / len(v[-last:]) for name, v in history.items() if name != "step" and v}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
