@@ -6,20 +6,34 @@ reference), *wrong* (`CheckFailed` says what was expected, what came, and which 
 """
 
 import functools
-import hashlib
+import importlib.util
 import math
 import os
-import random
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
+from course_utils.checks._surroundings import fingerprint, settings, untouched_surroundings
+
+Answer = Callable[..., Any]
+"""What a learner wrote."""
+
 Wrong = tuple[Callable[..., Any], str]
 """A named wrong answer: a function that makes the mistake, and the hint for whoever made the same one."""
+
+_LIBRARIES = os.path.dirname(os.path.dirname(torch.__file__))
+
+
+def __getattr__(lesson: str) -> ModuleType:
+    """Load a lesson's checks when they are asked for: ``from course_utils import checks; checks.dcgan``."""
+    full_name = f"{__name__}.{lesson}"
+    if lesson.startswith("_") or importlib.util.find_spec(full_name) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {lesson!r}")
+    return importlib.import_module(full_name)
 
 
 class CheckFailed(AssertionError):
@@ -38,9 +52,7 @@ class CheckFailed(AssertionError):
         return [f"CheckFailed: {self}"]
 
 
-def exercise(
-    number: str, reference: Callable[..., Any]
-) -> Callable[[Callable[[Callable[..., Any]], None]], Callable[[Callable[..., Any]], Callable[..., Any]]]:
+def exercise(number: str, reference: Answer) -> Callable[[Callable[[Answer], None]], Callable[[Answer], Answer]]:
     """Turn a function that inspects an answer (and raises `CheckFailed`) into an exercise with three outcomes.
 
     Args:
@@ -48,18 +60,21 @@ def exercise(
         reference: what the lesson goes on with while the exercise is open; an independent implementation.
     """
 
-    def wrap(inspect: Callable[[Callable[..., Any]], None]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def wrap(inspect: Callable[[Answer], None]) -> Callable[[Answer], Answer]:
         @functools.wraps(inspect)
-        def check(answer: Callable[..., Any]) -> Callable[..., Any]:
+        def check(answer: Answer) -> Answer:
             try:
-                if not callable(answer):
-                    raise CheckFailed("a function", describe(answer), "Pass the function itself, without calling it.")
-                with _untouched_surroundings():
+                require(callable(answer), "a function", answer, "Pass the function itself, without calling it.")
+                with untouched_surroundings():
                     inspect(answer)
             except _NotAttempted:
                 return _open(number, reference)
             except CheckFailed as failure:
                 raise CheckFailed(failure.expected, failure.got, failure.hint, number) from None
+            except Exception as error:  # what came back broke the comparison itself
+                got = f"something that stops the check with {type(error).__name__}: {_shorten(str(error))}"
+                hint = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
+                raise CheckFailed("an answer that can be compared", got, hint, number) from error
             print(f"Exercise {number}: correct.")
             return answer
 
@@ -68,62 +83,68 @@ def exercise(
     return wrap
 
 
-def call(answer: Callable[..., Any], *args: Any, may_change: Sequence[Any] = ()) -> Any:
-    """Call the learner's function; name what went wrong if it raises, returns nothing or alters its inputs.
+def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bool = True) -> Any:
+    """Call the learner's function; name what went wrong if it raises, alters its inputs or settings, or returns None.
 
     Args:
         answer: the learner's function.
         args: its arguments.
         may_change: arguments that the function is meant to alter (networks and optimisers that it trains).
+        returns: whether it must return something; False for functions that work by altering an argument.
     """
-    watched = [a for a in args if not any(a is other for other in may_change)]
-    before = [_fingerprint(a) for a in watched]
+    watched = [a for a in args if all(a is not other for other in may_change)]
+    before, as_set = [fingerprint(a) for a in watched], settings()
     try:
         result = answer(*args)
-    except NotImplementedError as error:
-        if not str(error) or str(error).startswith("Exercise"):
-            raise _NotAttempted from None
-        raise _raised(error) from None
-    except Exception as error:
-        raise _raised(error) from None
-    if result is None:
-        raise CheckFailed("a return value", "None", "The function ends without `return`, or returns None.")
+    except (Exception, SystemExit) as error:
+        raise (_NotAttempted() if _is_stub(error) else _raised(error, args)) from None
+    touched = [name for name, value in settings().items() if value != as_set[name]]
+    require(
+        not touched,
+        "a function that leaves the notebook's settings alone",
+        f"it changed {', '.join(touched)}",
+        "Such a setting holds for every later cell too, for example all later random numbers: set it outside.",
+    )
     for argument, mark in zip(watched, before, strict=True):
-        if _fingerprint(argument) != mark:
-            raise CheckFailed(
-                "inputs left as they were",
-                f"the function changed its argument {describe(argument)}",
-                "In-place operations (names ending in _, `+=`, item assignment) alter the caller's data: use a copy.",
-            )
+        require(
+            fingerprint(argument) == mark,
+            "inputs left as they were",
+            f"the function changed its argument, now {describe(argument)}",
+            "In-place operations (names ending in _, `+=`, item assignment) alter the caller's data: use a copy.",
+        )
+    hint = "A function without `return` gives None; a variable inside it is not seen outside."
+    require(result is not None or not returns, "a return value", "None", hint)
     return result
 
 
 def require(condition: bool, expected: str, got: Any, hint: str) -> None:
-    """Raise `CheckFailed` unless ``condition`` holds. ``got`` is shown shortened."""
+    """Raise `CheckFailed` unless ``condition`` holds. ``got`` is shown as it is (text) or described."""
     if not condition:
-        raise CheckFailed(expected, got if isinstance(got, str) else describe(got), hint)
+        raise CheckFailed(expected, got if type(got) is str else describe(got), hint)
 
 
-def expect_tensor(answer: Any, shape: Sequence[int], what: str, dtype: torch.dtype | None = None) -> None:
-    """Require a tensor of exactly this shape (broadcasting is not forgiven) and, if given, this dtype."""
-    require(type(answer) in (torch.Tensor, torch.nn.Parameter), f"{what}: a torch.Tensor", answer, "Return a tensor.")
-    require(
-        tuple(answer.shape) == tuple(shape),
-        f"{what} of shape {tuple(shape)}",
-        f"shape {tuple(answer.shape)}",
-        "A shape that merely broadcasts gives wrong sums later. Which dimension is summed away, kept or added?",
-    )
+def expect_tensor(
+    answer: Any,
+    shape: Sequence[int],
+    what: str,
+    dtype: torch.dtype | None = None,
+    hint: str = "A shape that merely broadcasts gives wrong sums later. Which dimension is summed away, kept or added?",
+) -> None:
+    """Require a tensor of exactly this shape (broadcasting is not forgiven; ``hint`` says why) and dtype, if given."""
+    shape = tuple(shape)
+    require(type(answer) in _TENSORS, f"{what}: a torch.Tensor", answer, "Return a tensor, and nothing around it.")
+    require(tuple(answer.shape) == shape, f"{what} of shape {shape}", f"shape {tuple(answer.shape)}", hint)
     if dtype is not None:
         require(answer.dtype == dtype, f"{what} of dtype {dtype}", f"dtype {answer.dtype}", "Convert with `.to(...)`.")
 
 
 def expect_number(answer: Any, what: str) -> float:
     """Require one finite number (Python, NumPy or a tensor with one element and no dimension) and return it."""
-    scalar = isinstance(answer, torch.Tensor | np.generic | np.ndarray) and answer.shape == ()
-    plain = type(answer) in (int, float)
-    require(scalar or plain, f"{what}: one number", answer, "Return a single number, not a list or a longer tensor.")
-    value = float(answer)
-    require(math.isfinite(value), f"{what}: a finite number", repr(value), "Where does infinity or NaN come from?")
+    number = _numbers(answer)
+    scalar = number is not None and not number.dim()
+    require(scalar, f"{what}: one number", answer, "Return a single number, not a list or a longer tensor.")
+    value = number.item()
+    require(math.isfinite(value), f"{what}: a finite number", repr(value), _NOT_FINITE)
     return value
 
 
@@ -152,88 +173,87 @@ def expect_close(
     """
     if _close(answer, expected, atol, rtol):
         return
-    named = next((text for mistake, text in wrong if _equals_mistake(answer, mistake, inputs, atol, rtol)), hint)
-    raise CheckFailed(f"{what} = {describe(expected)}", describe(answer), named)
+    theirs, ours = _numbers(answer), torch.as_tensor(expected).detach().to("cpu", torch.float64)
+    named = next((text for mistake, text in wrong if _equals_mistake(answer, mistake, inputs, atol, rtol)), None)
+    if named is None and theirs is not None and not theirs.isfinite().all():
+        named = _NOT_FINITE
+    if theirs is None or theirs.shape != ours.shape or not ours.dim():
+        raise CheckFailed(f"{what} = {describe(expected)}", describe(answer), named or hint)
+    place = tuple((~torch.isclose(theirs, ours, atol=atol, rtol=rtol)).nonzero()[0].tolist())
+    at = f"at index {list(place)}"
+    raise CheckFailed(f"{what}: {ours[place]:.6g} {at}", f"{theirs[place]:.6g} {at}", named or hint)
 
 
 def describe(value: Any) -> str:
-    """A short picture of any value that never trusts the value's own code beyond its repr."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        tensor = torch.as_tensor(value).detach()
-        if tensor.numel() == 1:
-            return f"{tensor.item():.6g}"
-        shown = ", ".join(f"{v:.5g}" for v in tensor.flatten()[:4].tolist())
-        return f"shape {tuple(tensor.shape)} [{shown}{', ...' if tensor.numel() > 4 else ''}]"
-    if type(value) is float:
-        return f"{value:.6g}"
+    """A short picture of any value; it survives values whose own repr fails."""
     try:
-        text = repr(value)
+        numbers = _numbers(value) if type(value) in (*_TENSORS, np.ndarray) else None
+        if numbers is None:
+            return f"{value:.6g}" if type(value) is float else _shorten(repr(value))
+        shown = ", ".join(f"{v:.5g}" for v in numbers.flatten()[:4].tolist()) + ", ..." * (numbers.numel() > 4)
+        return f"shape {tuple(numbers.shape)} [{shown}]" if numbers.dim() else shown
     except Exception:
-        text = f"an object of type {type(value).__name__}"
-    return text if len(text) <= 120 else text[:117] + "..."
+        return f"an object of type {type(value).__name__}"
+
+
+_TENSORS = (torch.Tensor, torch.nn.Parameter)  # exact types: a subclass may redefine what equality means
+_NOT_FINITE = "Infinity or NaN comes from 0/0, the log of 0, inf - inf or arccos outside [-1, 1]: which one is here?"
 
 
 class _NotAttempted(Exception):
     """The stub is still in place."""
 
 
-def _open(number: str, reference: Callable[..., Any]) -> Callable[..., Any]:
+def _open(number: str, reference: Answer) -> Answer:
     if os.environ.get("COURSE_STRICT") == "1":
         raise CheckFailed("a solution", "the stub", "COURSE_STRICT=1 asks for every exercise to be solved.", number)
     print(f"Exercise {number}: not attempted yet; the lesson goes on with the reference.")
     return reference
 
 
-def _raised(error: Exception) -> CheckFailed:
+def _is_stub(error: BaseException) -> bool:
+    """Tell the stub's error from the NotImplementedError of libraries, such as a network without `forward`."""
+    in_answer = error.__traceback__.tb_next is not None and error.__traceback__.tb_next.tb_next is None
+    text = str(error) if isinstance(error, NotImplementedError) else "another error"
+    return text.startswith("Exercise") or (text == "" and in_answer)
+
+
+def _raised(error: BaseException, args: Sequence[Any]) -> CheckFailed:
     frames = traceback.extract_tb(error.__traceback__)[1:]
-    place = f" in line {frames[0].lineno} of your function's cell" if frames else ""
+    lines = [frame.lineno for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    place = f" (line {lines[-1]} of its cell)" if lines else ""
     return CheckFailed(
-        "a result", f"{type(error).__name__}: {error}{place}", "The function stopped with an error on a valid input."
+        f"a result for the input ({', '.join(describe(a) for a in args)})",
+        f"{type(error).__name__}: {_shorten(str(error))}{place}",
+        "The function stopped with an error: call it on such an input in a new cell and read the last line first.",
     )
 
 
-def _fingerprint(value: Any) -> str:
-    if isinstance(value, torch.nn.Module):
-        return "".join(_fingerprint(t) for t in value.state_dict().values())
-    if isinstance(value, torch.Tensor):
-        data = value.detach().cpu().contiguous()
-        return f"{data.dtype}{tuple(data.shape)}" + hashlib.sha256(data.view(-1).view(torch.uint8).numpy()).hexdigest()
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype}{value.shape}" + hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-    if isinstance(value, list | tuple):
-        return "(" + ",".join(_fingerprint(v) for v in value) + ")"
-    return repr(value) if isinstance(value, int | float | str | bool | dict) else ""
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _numbers(value: Any) -> torch.Tensor | None:
+    """The value as float64 on the CPU, or None for anything but plain real numbers."""
+    if type(value) not in (*_TENSORS, np.ndarray, int, float, list, tuple) and not isinstance(value, np.generic):
+        return None
+    try:
+        tensor = torch.as_tensor(value).detach().cpu()
+        real = tensor.layout == torch.strided and not tensor.is_complex()
+        return tensor.to(torch.float64) if real else None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
 
 
 def _close(answer: Any, expected: Any, atol: float, rtol: float) -> bool:
-    try:
-        ours = torch.as_tensor(expected).detach().to(torch.float64)
-        theirs = torch.as_tensor(answer).detach().to(torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        return False
-    return ours.shape == theirs.shape and torch.allclose(theirs, ours, atol=atol, rtol=rtol, equal_nan=False)
+    theirs, ours = _numbers(answer), _numbers(expected)
+    same_shape = theirs is not None and ours is not None and theirs.shape == ours.shape
+    return same_shape and torch.allclose(theirs, ours, atol=atol, rtol=rtol, equal_nan=False)
 
 
-def _equals_mistake(
-    answer: Any, mistake: Callable[..., Any], inputs: Sequence[Any], atol: float, rtol: float
-) -> bool:
+def _equals_mistake(answer: Any, mistake: Answer, inputs: Sequence[Any], atol: float, rtol: float) -> bool:
     try:
         return _close(answer, mistake(*inputs), atol, rtol)
     except Exception:
         return False
-
-
-@contextmanager
-def _untouched_surroundings() -> Iterator[None]:
-    """Give the random generators, the default dtype and the gradient mode back as they were."""
-    states = (random.getstate(), np.random.get_state(), torch.get_rng_state())
-    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
-    try:
-        torch.manual_seed(0)
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(grad)
