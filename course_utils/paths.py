@@ -1,8 +1,12 @@
 """Where the course keeps things: shipped data, fetched files, training runs, measured results."""
 
+import errno
+import functools
 import os
 import tempfile
 from pathlib import Path
+
+from course_utils.errors import CourseError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -24,12 +28,20 @@ def checkpoints_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder of fetched files; ``COURSE_CACHE`` moves it. Created when missing."""
+    """Folder of fetched files; ``COURSE_CACHE`` moves it. Created when missing.
+
+    Raises:
+        CourseError: neither it nor a folder under the temporary folder can be written to.
+    """
     return _writable_folder("COURSE_CACHE", "cache")
 
 
 def runs_dir() -> Path:
-    """Folder of training runs and progress; ``COURSE_RUNS`` moves it. Created when missing."""
+    """Folder of training runs and progress; ``COURSE_RUNS`` moves it. Created when missing.
+
+    Raises:
+        CourseError: neither it nor a folder under the temporary folder can be written to.
+    """
     return _writable_folder("COURSE_RUNS", "runs")
 
 
@@ -53,30 +65,57 @@ def atomic_write(path: Path, content: bytes) -> Path:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _fsync_folder(path.parent)
+    fsync_folder(path.parent)
     return path
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, where the system can do that: a new or renamed entry then survives a power cut.
+
+    Raises:
+        OSError: the disk failed.
+    """
     if os.name == "nt":  # Windows has no handle on a folder to flush
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # mounted cloud drives and network folders cannot do it
+            raise
     finally:
         os.close(handle)
 
 
 def _writable_folder(variable: str, name: str) -> Path:
-    """The folder that ``variable`` names, else ``data/<name>``, else one under the temporary folder."""
+    """The folder that ``variable`` names, or ``data/<name>``; where it cannot be written to, a temporary one."""
     wanted = os.environ.get(variable)
-    folder = Path(wanted).expanduser().resolve() if wanted else data_dir() / name
+    folder = Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
+    if _can_write(folder):
+        return folder
+    # Each user has an own one: on a shared machine another user's folder could not be written to either.
+    user = getattr(os, "getuid", lambda: "course")()
+    fallback = Path(tempfile.gettempdir()) / f"generative-ai-course-{user}" / name
+    if not _can_write(fallback):
+        raise CourseError(
+            "paths-not-writable",
+            f"Neither {folder} nor {fallback} can be written to.",
+            f"The course keeps its {name} there; perhaps the disk is full or the folder belongs to someone else.",
+            f'Choose a folder of your own: import os; os.environ["{variable}"] = "my-{name}"',
+        )
+    _say_once(f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder).")
+    return fallback
+
+
+def _can_write(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
+            return True
     except OSError:
-        fallback = Path(tempfile.gettempdir()) / "generative-ai-course" / name
-        fallback.mkdir(parents=True, exist_ok=True)
-        print(f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder).")
-        return fallback
+        return False
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    print(sentence)

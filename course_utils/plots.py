@@ -9,15 +9,18 @@ import html
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from course_utils.errors import CourseError
+from course_utils.paths import atomic_write
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Blue, vermilion, green, purple, orange, sky blue, black."""
@@ -28,9 +31,6 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.25,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
 _SHARP = 1.5
@@ -54,13 +54,7 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         CourseError: the sentence is missing.
     """
-    if not alt.strip():
-        raise CourseError(
-            "plots-no-alt",
-            "A figure was shown without a sentence that describes it.",
-            "Readers who cannot see the picture, and everyone who is new to it, need that sentence.",
-            'plots.show(figure, alt="Two curves that ...")',
-        )
+    _demand_alt(alt)
     data, metadata = _bundle(figure, alt)
     display(data, metadata=metadata, raw=True)
     display(_caption(alt), raw=True)
@@ -81,7 +75,7 @@ def image_grid(ax: Axes, images: Tensor, columns: int, title: str = "", gap: int
         CourseError: the images are not bytes of that shape.
     """
     ax.imshow(tile(images, columns, gap), interpolation="nearest")
-    ax.set_title(title)
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)  # a data set's name may hold dollar signs
     ax.axis("off")
     return ax
 
@@ -109,6 +103,13 @@ def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
     return canvas
 
 
+def save_tile(path: Path, images: Tensor, columns: int) -> Path:
+    """Write many images as one PNG file, pixel by pixel; a reader never sees half of it. Returns the path."""
+    buffer = io.BytesIO()
+    Image.fromarray(tile(images, columns)).save(buffer, "PNG")
+    return atomic_write(path, buffer.getvalue())
+
+
 def curves(
     ax: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, smooth: int = 1
 ) -> Axes:
@@ -132,7 +133,7 @@ def curves(
         ax.plot(x[-len(line) :], line, styles[number % 4], color=colour, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:
-        ax.legend()
+        ax.legend(frameon=False)
     return ax
 
 
@@ -143,9 +144,13 @@ class LiveFigure:
         draw: makes a new figure of the present state.
         alt: what it shows, in one or two sentences.
         seconds: shortest time between two drawings.
+
+    Raises:
+        CourseError: the sentence is missing.
     """
 
     def __init__(self, draw: Callable[[], Figure], alt: str, seconds: float = 5.0) -> None:
+        _demand_alt(alt)
         self._draw, self._alt, self._seconds = draw, alt, seconds
         self._handle, self._last = None, time.monotonic()
 
@@ -168,10 +173,20 @@ class LiveFigure:
         display(_caption(self._alt), raw=True)
 
 
+def _demand_alt(alt: str) -> None:
+    if not alt.strip():
+        raise CourseError(
+            "plots-no-alt",
+            "A figure was shown without a sentence that describes it.",
+            "Readers who cannot see the picture, and everyone who is new to it, need that sentence.",
+            'plots.show(figure, alt="Two curves that ...")',
+        )
+
+
 def _bundle(figure: Figure, alt: str) -> tuple[dict[str, str], dict[str, dict[str, object]]]:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=96 * _SHARP, metadata={"Software": None})
-    size = {"width": round(figure.get_figwidth() * 96), "alt": alt}
+    figure.savefig(buffer, format="png", dpi=96 * _SHARP, bbox_inches="tight", pad_inches=0.05)
+    size = {"width": round(Image.open(buffer).width / _SHARP), "alt": alt}
     picture = base64.b64encode(buffer.getvalue()).decode()
     return {"image/png": picture, "text/plain": f"<Figure: {alt}>"}, {"image/png": size}
 

@@ -26,7 +26,7 @@ class Runtime:
         device: where tensors and networks live.
         seed: the seed that Python, NumPy and PyTorch were given.
         threads: CPU threads that PyTorch uses.
-        autocast_dtype: ``torch.bfloat16`` or ``torch.float16`` where the hardware multiplies it faster, else None.
+        autocast_dtype: ``torch.bfloat16`` where the hardware multiplies it faster, else None.
         autocast_reason: why, in a few words.
     """
 
@@ -62,12 +62,20 @@ def setup(seed: int = 0, quiet: bool = False) -> Runtime:
     """Choose tier and device, seed the random generators, set the machine up, and print one line about it.
 
     Args:
-        seed: for Python's, NumPy's and PyTorch's generators.
+        seed: for Python's, NumPy's and PyTorch's generators, from 0 to 2^32 - 1.
         quiet: print nothing.
 
     Raises:
-        CourseError: ``COURSE_TIER`` holds an unknown name.
+        CourseError: ``COURSE_TIER`` holds an unknown name, or the seed is negative or too large.
     """
+    name = tier()
+    if not 0 <= seed < 2**32:
+        raise CourseError(
+            "runtime-seed",
+            f"The seed is {seed}.",
+            "NumPy takes seeds from 0 to 4294967295 only.",
+            "Use a seed in that range, for example: runtime.setup(seed=0)",
+        )
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -75,7 +83,7 @@ def setup(seed: int = 0, quiet: bool = False) -> Runtime:
     torch.set_flush_denormal(True)
     device = default_device()
     dtype, reason = _autocast(device)
-    runtime = Runtime(tier(), device, seed, torch.get_num_threads(), dtype, reason)
+    runtime = Runtime(name, device, seed, torch.get_num_threads(), dtype, reason)
     if not quiet:
         print(runtime)
     return runtime
@@ -106,6 +114,11 @@ def default_device() -> torch.device:
 def device_name(device: torch.device) -> str:
     """What the device is called, for reports: the GPU's name, or the processor's family."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
+
+
+def fast_dtype(device: torch.device) -> torch.dtype | None:
+    """The 16-bit format that ``device`` multiplies faster than float32, or None (see ``Runtime.autocast_dtype``)."""
+    return _autocast(device)[0]
 
 
 def _autocast(device: torch.device) -> tuple[torch.dtype | None, str]:

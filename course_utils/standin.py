@@ -8,7 +8,8 @@ Sines come from a polynomial of our own, because the mathematical libraries of t
 import numpy as np
 
 from course_utils.errors import CourseError
-from course_utils.standin_scenes import BACKGROUNDS, CLASSES, draw_background, draw_object
+from course_utils.standin_backgrounds import BACKGROUNDS, draw_background
+from course_utils.standin_objects import CLASSES, draw_object
 
 NAME = "drawn stand-in (not CIFAR-10)"
 SEEDS = {"train": 1, "test": 2}
@@ -55,9 +56,9 @@ def make_factors(count: int, seed: int) -> dict[str, np.ndarray]:
         seed: any whole number from 0.
 
     Returns:
-        Arrays of shape (count,): ``class`` (int64, 0 to 9, see ``CLASSES``), ``hue``, ``size``, ``x``, ``y``, ``angle``,
-        ``background_hue`` (float64, see ``RANGES``), ``background`` (int64, see ``BACKGROUNDS``) and ``detail``
-        (int64, 0 to 2**24 - 1: chooses phase, direction and lightness of the background).
+        Arrays of shape (count,): ``class`` (int64, 0 to 9, see ``CLASSES``), ``hue``, ``size``, ``x``, ``y``,
+        ``angle``, ``background_hue`` (float64, see ``RANGES``), ``background`` (int64, see ``BACKGROUNDS``) and
+        ``detail`` (int64, 0 to 2**24 - 1: chooses phase, direction and lightness of the background).
 
     Raises:
         CourseError: a count or seed out of range.

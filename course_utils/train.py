@@ -5,10 +5,12 @@ is one JSON object with ``lesson, steps, examples, seconds, examples_per_second,
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import torch
 from course_utils import runtime
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
-from course_utils.models import dcgan
+from course_utils.models import dcgan, vae
 from course_utils.training import TrainingRun
 
 SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -25,6 +27,11 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"steps": 30, "images": 512, "batch_size": 32, "latent_dim": 100, "width": 16},
         "laptop": {"steps": 1_200, "images": 50_000, "batch_size": 128, "latent_dim": 100, "width": 64},
         "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 100, "width": 64},
+    },
+    "vae": {
+        "smoke": {"steps": 60, "images": 512, "batch_size": 32, "latent_dim": 64, "width": 8},
+        "laptop": {"steps": 2_400, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
+        "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
     },
 }
 """The settings of each lesson's settings cell, per tier (a test holds the two together)."""
@@ -72,6 +79,7 @@ def train_dcgan(
         batch_size=settings["batch_size"],
         seed=run.seed,
         fresh=fresh,
+        data_sha256=hashlib.sha256(images.images.contiguous().numpy()).hexdigest(),
     )
     pixels = images.images.to(run.device)
     for index in training.batches():
@@ -83,11 +91,50 @@ def train_dcgan(
     return training, _last_means(training.history)
 
 
-TRAINERS: Mapping[str, Callable[..., tuple[TrainingRun, dict[str, float]]]] = {"dcgan": train_dcgan}
+def train_vae(
+    run: runtime.Runtime, images: ImageSet, folder: Path, settings: Mapping[str, Any], fresh: bool = False
+) -> tuple[TrainingRun, dict[str, float]]:
+    """Train lesson 03's VAE.
+
+    Args:
+        run: the machine's settings.
+        images: training images of 32 or 64 pixels.
+        folder: where checkpoints live.
+        settings: ``steps``, ``batch_size``, ``latent_dim``, ``width``; and, where the lesson departs from its default,
+            ``likelihood`` (see ``course_utils.models.vae.VAE``) and ``beta``.
+        fresh: start again.
+
+    Returns:
+        The run, and its last mean losses in nats an image (over the last 100 steps).
+    """
+    chosen = {"likelihood": "learned", "beta": 1.0} | {
+        k: settings[k] for k in ("latent_dim", "width", "likelihood", "beta") if k in settings
+    }
+    network = vae.VAE(chosen["latent_dim"], chosen["width"], chosen["likelihood"], images.images.shape[-1])
+    network.to(run.device, memory_format=torch.channels_last)
+    optimizer = vae.make_optimizer(network)
+    training = TrainingRun(
+        folder,
+        state={"vae": network, "optimizer": optimizer},
+        config={"lesson": "vae", "data": images.name, "size": network.size, **chosen},
+        steps=settings["steps"],
+        examples=len(images),
+        batch_size=settings["batch_size"],
+        seed=run.seed,
+        fresh=fresh,
+    )
+    pixels = images.images.to(run.device)
+    for index in training.batches():
+        x = vae.dequantise(pixels[index.to(run.device)]).contiguous(memory_format=torch.channels_last)
+        training.log(**vae.vae_step(network, optimizer, x, chosen["beta"], run.autocast))
+    return training, _last_means(training.history)
+
+
+TRAINERS: Mapping[str, Callable[..., tuple[TrainingRun, dict[str, float]]]] = {"dcgan": train_dcgan, "vae": train_vae}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """The command line; returns the exit code: 0, 1 after an error, 130 after an interrupt (saved; go on any time)."""
     parser = argparse.ArgumentParser(prog="python -m course_utils.train", description=__doc__.splitlines()[0])
     parser.add_argument("lesson", choices=sorted(TRAINERS))
     parser.add_argument("--tier", choices=runtime.TIERS, help="default: COURSE_TIER, else what the machine has")
@@ -98,24 +145,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="start again in this folder")
     options = parser.parse_args(argv)
     try:
-        print(json.dumps(_train(options)))
+        with redirect_stdout(sys.stderr):  # whatever reports on the way; stdout is for the result
+            result, finished = _train(options)
     except CourseError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        print("Stopped at once; the last checkpoint is intact.", file=sys.stderr)
+        return 130
+    print(json.dumps(result))
+    return 0 if finished else 130
 
 
-def _train(options: argparse.Namespace) -> dict[str, Any]:
+def _train(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     if options.tier:
         os.environ["COURSE_TIER"] = options.tier
     run = runtime.setup(options.seed, quiet=True)
-    print(run, file=sys.stderr)
+    print(run)
     settings = dict(SETTINGS[options.lesson][run.tier])
     settings["steps"] = settings["steps"] if options.steps is None else options.steps
     images = load_images(options.data, limit=settings["images"])
     training, metrics = TRAINERS[options.lesson](run, images, options.run_dir, settings, options.fresh)
     examples = _examples_seen(training)
-    return {
+    result = {
         "lesson": options.lesson,
         "steps": training.step,
         "examples": examples,
@@ -124,6 +176,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         "weights_sha256": training.weights_sha256,
         "metrics": metrics,
     }
+    return result, training.finished
 
 
 def _examples_seen(training: TrainingRun) -> int:

@@ -11,36 +11,31 @@ The loop itself stays in the lesson:
 import hashlib
 import json
 import math
-import random
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from course_utils.checkpoints import newest_generation, save_generation, weights_digest
+from course_utils import state as states
+from course_utils.checkpoints import Generation, newest_generation, require_writable, save_generation, weights_digest
 from course_utils.errors import CourseError
+from course_utils.interrupts import Interrupt
 from course_utils.paths import runs_dir
-
-State = Mapping[str, nn.Module | torch.optim.Optimizer]
+from course_utils.state import State
 
 
 def run_folder(name: str, config: Mapping[str, Any], state: State) -> Path:
-    """The folder of a run, one for each set of settings and network shapes: changed settings start a new run."""
+    """The folder of a run, one for each set of settings, network shapes and learning rates."""
     shapes = {
-        key: [[n, list(t.shape)] for n, t in part.state_dict().items()]
-        for key, part in state.items()
-        if isinstance(part, nn.Module)
+        key: [[n, list(t.shape)] for n, t in part.state_dict().items()] for key, part in states.networks(state).items()
     }
-    text = json.dumps([config, shapes], sort_keys=True)
+    text = json.dumps([config, shapes, states.optimizer_settings(state)], sort_keys=True)
     return runs_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -61,15 +56,16 @@ class TrainingRun:
         examples: number of training examples.
         batch_size: examples a step; the last batch of an epoch may be smaller.
         seed: order of the data.
-        save_every: steps between checkpoints; default a tenth of the run.
-        fresh: start again; the old checkpoints are moved to ``folder/previous``.
+        save_every: steps between checkpoints; default a tenth of the run, at most 500.
+        fresh: start again; an earlier run in the folder is moved to ``folder/previous``.
+        data_sha256: digest of the data where the caller has one; a run never goes on with other data.
 
     Attributes:
         step: steps taken so far.
         history: one list for each logged name, and ``step``.
 
     Raises:
-        CourseError: the folder holds a run with other settings.
+        CourseError: the folder holds a run with other settings, networks or data, or cannot be written to.
     """
 
     def __init__(
@@ -84,16 +80,23 @@ class TrainingRun:
         seed: int = 0,
         save_every: int | None = None,
         fresh: bool = False,
+        data_sha256: str | None = None,
     ) -> None:
         self.folder, self.state, self.steps = Path(folder), state, steps
         self.config = json.loads(json.dumps({**config, "examples": examples, "batch_size": batch_size, "seed": seed}))
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
-        self.save_every = save_every or max(1, steps // 10)
+        self.save_every = save_every or max(1, min(500, steps // 10))
+        self.data_sha256, self._settings = data_sha256, states.optimizer_settings(state)
         self.step, self.seconds, self.history = 0, 0.0, {"step": []}
         self.resumed_at: int | None = None
+        self._saved_at, self._rng = 0, None
+        self._order, self._order_of = torch.empty(0), -1
         if fresh:
             _set_aside(self.folder)
-        self._resume()
+        require_writable(self.folder)
+        found = newest_generation(self.folder)
+        if found is not None:
+            self._resume(found)
 
     @property
     def finished(self) -> bool:
@@ -103,26 +106,35 @@ class TrainingRun:
     @property
     def weights_sha256(self) -> str:
         """Digest of all networks' parameters and buffers."""
-        return weights_digest({k: v for k, v in self.state.items() if isinstance(v, nn.Module)})
+        return weights_digest(states.networks(self.state))
 
     def batches(self) -> Iterator[Tensor]:
         """Yield the indices (B,) of each step's examples, with a progress bar; save on the way and at the end.
 
         The first interrupt (the stop button, Ctrl-C) saves and ends the loop; a second one stops at once.
+        The global random generators are set to where the last step left them, whatever has drawn from them since.
+
+        Raises:
+            CourseError: the last save failed (run the cell again to repeat it), or the weights are not finite.
         """
-        start, taken, saved_at = time.monotonic() - self.seconds, self.step, self.step
+        if self._rng is not None:
+            states.unpack_rng(*self._rng)
+            self._rng = None
+        start, tried_at = time.monotonic() - self.seconds, self.step
         bar = tqdm(total=self.steps, initial=self.step, desc="training", unit="step", file=_stream(), mininterval=0.5)
-        with bar, _Interrupt() as interrupt:
+        with bar, Interrupt() as interrupt:
             while self.step < self.steps and not interrupt.asked:
                 yield self._indices()
                 self.step += 1
                 self.seconds = time.monotonic() - start
                 bar.update()
-                if self.step - saved_at >= self.save_every and self.step < self.steps and self._try_to_save():
-                    saved_at = self.step
-        if self.step > taken:
-            self.save()
-        if interrupt.asked:
+                if self.step - tried_at >= self.save_every and self.step < self.steps:
+                    tried_at = self.step
+                    self._try_to_save()
+            self._rng = states.pack_rng()
+            if self.step > self._saved_at:
+                self.save()
+        if interrupt.asked and not self.finished:
             print(f"Interrupted and saved at step {self.step} of {self.steps}. Run the cell again to go on.")
 
     def log(self, **values: float) -> None:
@@ -132,154 +144,96 @@ class TrainingRun:
             CourseError: a value is NaN or infinite (``training-not-finite``); the row is kept in the history.
         """
         self.history["step"].append(self.step)
-        for name, value in values.items():
-            self.history.setdefault(name, []).append(float(value))
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        numbers = {name: float(value) for name, value in values.items()}
+        for name, number in numbers.items():
+            self.history.setdefault(name, []).append(number)
+        bad = [name for name, number in numbers.items() if not math.isfinite(number)]
         if bad:
-            raise CourseError(
-                "training-not-finite",
-                f"{' and '.join(bad)} became {values[bad[0]]} at step {self.step} (epoch {self._epoch()}).",
-                "A loss that is not a finite number destroys every weight it reaches. "
-                f"The last checkpoint in {self.folder} is from before and is intact.",
-                "Lower the learning rate, or set COURSE_BF16=0, and start again with fresh=True.",
-            )
+            raise self._not_finite(f"{' and '.join(bad)} became {numbers[bad[0]]}")
 
     def save(self) -> None:
-        """Save the whole state now.
+        """Save the whole state as it is after ``step`` steps; call it between loops, since a loop saves by itself.
 
         Raises:
-            CourseError: the disk is full or the folder cannot be written to; older checkpoints are intact.
+            CourseError: the disk is full or the folder cannot be written to, or a weight is NaN or infinite; older
+                checkpoints are intact.
         """
-        tensors, optimizers = _pack(self.state)
+        if bad := states.not_finite(self.state):
+            raise self._not_finite(f"{bad[0]} has become NaN or infinite")
+        rng = states.pack_rng()
+        tensors, optimizers = states.pack(self.state)
         record = {
             "config": self.config,
             "history": self.history,
             "seconds": self.seconds,
             "optimizers": optimizers,
-            "python_rng": random.getstate(),
-            "numpy_rng": [x.tolist() if isinstance(x, np.ndarray) else x for x in np.random.get_state()],
+            "optimizer_settings": self._settings,
+            "data_sha256": self.data_sha256,
+            **rng[1],
         }
-        save_generation(self.folder, self.step, tensors, record)
+        save_generation(self.folder, self.step, tensors | rng[0], record)
+        self._saved_at = self.step
 
-    def _try_to_save(self) -> bool:
+    def _try_to_save(self) -> None:
         try:
             self.save()
         except CourseError as error:
+            if error.code == "training-not-finite":
+                raise
             print(f"\nNot saved at step {self.step}; training goes on. {error}")
-            return False
-        return True
 
-    def _resume(self) -> None:
-        found = newest_generation(self.folder)
-        if found is None:
-            return
+    def _resume(self, found: Generation) -> None:
         for reason in found.skipped:
             print(f"Skipped a checkpoint: {reason}.")
-        if found.record["config"] != self.config:
-            raise _other_settings(self.folder, found.record["config"], self.config)
-        _unpack(self.state, found.tensors, found.record["optimizers"])
-        version, numbers, gauss = found.record["python_rng"]
-        random.setstate((version, tuple(numbers), gauss))
-        np.random.set_state(tuple(found.record["numpy_rng"]))
-        self.step, self.seconds, self.history = found.step, found.record["seconds"], found.record["history"]
-        self.resumed_at = found.step
+        record = found.record
+        if differences := states.differences(record, self.config, self._settings, self.data_sha256):
+            raise _other_settings(self.folder, differences)
+        try:
+            states.unpack(self.state, found.tensors, record["optimizers"])
+        except (ValueError, RuntimeError) as error:
+            raise _other_settings(self.folder, [f"networks or optimisers: {error}"]) from error
+        self._rng = {k: v for k, v in found.tensors.items() if k.startswith("rng.")}, record
+        states.unpack_rng(*self._rng)
+        self.step, self.seconds, self.history = found.step, record["seconds"], record["history"]
+        self.resumed_at = self._saved_at = found.step
         told = "finished: its result is shown" if self.finished else f"goes on at step {self.step} of {self.steps}"
         print(f"Found a run with these settings in {self.folder.name}: {told}. To start again: fresh=True.")
+        if not self.finished and (changed := states.machine_differences(found.made_with)):
+            print(f"Saved on another machine ({'; '.join(changed)}): not bit for bit as without the cut.")
 
-    def _epoch(self) -> int:
-        return self.step // math.ceil(self.examples / self.batch_size)
+    def _not_finite(self, what: str) -> CourseError:
+        epoch, batch = divmod(self.step, math.ceil(self.examples / self.batch_size))
+        kept = f"The checkpoint of step {self._saved_at} in {self.folder} is from before and is intact."
+        return CourseError(
+            "training-not-finite",
+            f"{what} at step {self.step} (epoch {epoch}, batch {batch}).",
+            f"A number that is not finite destroys every weight it reaches. {kept if self._saved_at else ''}".strip(),
+            "Lower the learning rate, or set COURSE_BF16=0, and start again with fresh=True.",
+        )
 
     def _indices(self) -> Tensor:
-        per_epoch = math.ceil(self.examples / self.batch_size)
-        epoch, batch = divmod(self.step, per_epoch)
-        if getattr(self, "_order_of", None) != epoch:
+        epoch, batch = divmod(self.step, math.ceil(self.examples / self.batch_size))
+        if self._order_of != epoch:
             self._order, self._order_of = permutation(self.seed, epoch, self.examples), epoch
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
-class _Interrupt:
-    """Within this block the first interrupt only sets ``asked``; the second one raises KeyboardInterrupt."""
-
-    def __enter__(self) -> "_Interrupt":
-        self.asked = False
-        self._main = threading.current_thread() is threading.main_thread()
-        if self._main:
-            self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._main:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _note(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
-def _pack(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All tensors under flat names, and what remains of the optimisers as JSON."""
-    tensors = {"rng.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors |= {f"rng.cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    optimizers: dict[str, Any] = {}
-    for name, part in state.items():
-        content = part.state_dict()
-        if isinstance(part, nn.Module):
-            tensors |= {f"{name}.{key}": value for key, value in content.items()}
-            continue
-        scalars: dict[str, dict[str, Any]] = {}
-        for number, values in content["state"].items():
-            for key, value in values.items():
-                if isinstance(value, Tensor):
-                    tensors[f"{name}.{number}.{key}"] = value
-                else:
-                    scalars.setdefault(str(number), {})[key] = value
-        optimizers[name] = {"groups": content["param_groups"], "scalars": scalars}
-    return tensors, optimizers
-
-
-def _unpack(state: State, tensors: Mapping[str, Tensor], optimizers: Mapping[str, Any]) -> None:
-    """Put a packed state back. Missing or surplus names are errors of the networks' own ``load_state_dict``."""
-    for name, part in state.items():
-        own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
-        if isinstance(part, nn.Module):
-            part.load_state_dict(own)
-            continue
-        saved = optimizers[name]
-        values: dict[int, dict[str, Any]] = {int(n): dict(v) for n, v in saved["scalars"].items()}
-        for key, value in own.items():
-            number, field = key.split(".", 1)
-            values.setdefault(int(number), {})[field] = value
-        part.load_state_dict({"state": values, "param_groups": saved["groups"]})
-        _keep_layout(part)
-    torch.set_rng_state(tensors["rng.cpu"])
-    if torch.cuda.is_available() and "rng.cuda.0" in tensors:
-        torch.cuda.set_rng_state_all([tensors[f"rng.cuda.{i}"] for i in range(torch.cuda.device_count())])
-
-
-def _keep_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Give moments their parameter's memory layout: the same sums in another order would end in other last bits."""
-    for parameter, values in optimizer.state.items():
-        for key, value in values.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-
-
 def _set_aside(folder: Path) -> None:
-    generations = list(folder.glob("step-*"))
-    if generations:
-        shutil.rmtree(folder / "previous", ignore_errors=True)
-        (folder / "previous").mkdir()
-        for path in generations:
-            path.rename(folder / "previous" / path.name)
+    """Move an earlier run away. A folder without a checkpoint holds no run, and perhaps somebody's other files."""
+    if not any(folder.glob("step-*/manifest.json")):
+        return
+    previous = folder / "previous"
+    shutil.rmtree(previous, ignore_errors=True)
+    previous.mkdir()
+    for path in folder.glob("*"):
+        if path != previous:
+            path.rename(previous / path.name)
 
 
-def _other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> CourseError:
-    changed = [f"{k}: {old.get(k)!r} -> {new.get(k)!r}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+def _other_settings(folder: Path, differences: list[str]) -> CourseError:
     return CourseError(
         "training-other-settings",
-        f"{folder} holds a run with other settings ({'; '.join(changed)}).",
+        f"{folder} holds a run with other settings ({'; '.join(differences)}).",
         "Going on with it would mix two experiments.",
         "Use another folder (--run-dir), restore the settings, or start again with fresh=True (--fresh).",
     )

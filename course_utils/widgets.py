@@ -1,5 +1,6 @@
 """The interactive figures. Each has a static twin that draws the same with the same function, for readers without
-a kernel; callbacks are plain functions. Only the part of ipywidgets that versions 7.7 and 8.1 share is used."""
+a kernel; callbacks are plain functions. Only the part of ipywidgets that versions 7.7 and 8.1 share is used.
+"""
 
 import io
 from collections.abc import Callable, Mapping

@@ -3,16 +3,24 @@
 import os
 import tarfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+
+def no_real_data(reason: str) -> NoReturn:
+    """Skip the test, or fail it where COURSE_REQUIRE_REAL_DATA=1 promises real data (as .ci/run does)."""
+    if os.environ.get("COURSE_REQUIRE_REAL_DATA") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with the real data sets (COURSE_REAL_DATA), or a skip that says what is missing."""
     folder = os.environ.get("COURSE_REAL_DATA")
-    if not folder:
-        pytest.skip("COURSE_REAL_DATA is not set: no real data to test with")
+    if not folder or not Path(folder).is_dir():
+        no_real_data("COURSE_REAL_DATA is not set, or is not a folder: no real data to test with")
     return Path(folder)
 
 
@@ -21,7 +29,7 @@ def real_cifar10(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """CIFAR-10 as a folder of class folders (train/<class>/*.jpg, test/<class>/*.jpg)."""
     archive = real_data / "cifar10-images.tar.xz"
     if not archive.is_file():
-        pytest.skip(f"{archive} is missing: no real CIFAR-10 to test with")
+        no_real_data(f"{archive} is missing: no real CIFAR-10 to test with")
     folder = tmp_path_factory.mktemp("real-cifar10")
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")

@@ -1,14 +1,16 @@
 """The DCGAN of lesson 02, for the lessons that need it again (Radford, Metz and Chintala, arXiv 1511.06434)."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from course_utils.errors import CourseError
+from course_utils.paths import checkpoints_dir
 
 _BLOCKS = {32: 3, 64: 4}
 """Number of stride-2 layers between a 4x4 map and an image of that size."""
@@ -117,14 +119,13 @@ def dcgan_step(
     d_loss.backward()
     d_optimizer.step()
 
-    discriminator.requires_grad_(False)  # the generator's step needs gradients through D, not of D
-    with autocast():
-        logits = discriminator(fake)
-    g_loss = -F.logsigmoid(logits.float()).mean()
-    g_optimizer.zero_grad()
-    g_loss.backward()
+    with _frozen(discriminator):  # the generator's step needs gradients through D, not of D
+        with autocast():
+            logits = discriminator(fake)
+        g_loss = -F.logsigmoid(logits.float()).mean()
+        g_optimizer.zero_grad()
+        g_loss.backward()
     g_optimizer.step()
-    discriminator.requires_grad_(True)
     return {
         "d_loss": d_loss.item(),
         "g_loss": g_loss.item(),
@@ -138,14 +139,41 @@ def sample(generator: nn.Module, noise: Tensor, batch_size: int = 500) -> Tensor
     """Images for each latent vector, with the generator in evaluation mode: (N, D, 1, 1) -> uint8 (N, C, H, W).
 
     In evaluation mode BatchNorm uses its running statistics, so an image depends on its own latent vector only.
-    The generator's mode is given back as it was.
+    The mode of each layer is given back as it was.
     """
-    was_training = generator.training
+    training = [module for module in generator.modules() if module.training]
     generator.eval()
     try:
         return torch.cat([to_bytes(generator(part)).cpu() for part in noise.split(batch_size)])
     finally:
-        generator.train(was_training)
+        for module in training:
+            module.training = True
+
+
+def load_shipped_generator(device: torch.device | str = "cpu") -> tuple[nn.Sequential, dict[str, str]]:
+    """The generator of the course's longest run, in evaluation mode, and the facts of that run.
+
+    Returns:
+        The network, (B, latent_dim, 1, 1) -> (B, 3, 32, 32) in [-1, 1], and ``data``, ``steps``, ``epochs``, ``seed``,
+        ``latent_dim`` and ``width`` as text.
+
+    Raises:
+        CourseError: the file is missing.
+    """
+    path = checkpoints_dir() / "dcgan_cifar10.safetensors"
+    if not path.is_file():
+        raise CourseError(
+            "dcgan-no-weights",
+            f"{path} is missing.",
+            "The file ships with the course, so this copy of the course is incomplete.",
+            "Get it back with: git checkout -- data/checkpoints",
+        )
+    with safe_open(path, framework="pt") as file:
+        facts = dict(file.metadata())
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    generator = make_generator(int(facts["latent_dim"]), int(facts["width"]))
+    generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    return generator.to(device).eval(), facts
 
 
 def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
@@ -167,6 +195,19 @@ def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
     sine = torch.sin(angle)
     curved = (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / sine.clamp_min(1e-12)
     return torch.where(sine < 1e-6, (1 - t) * z0 + t * z1, curved)
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Within this block no gradients of the network are made; afterwards, even after an error, all is as before."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def _blocks(size: int) -> int:

@@ -54,6 +54,17 @@ class Residual(nn.Module):
         return x + self.units(x)
 
 
+@dataclass(frozen=True)
+class FeatureFacts:
+    """What the shipped file says about itself: data set, seed, test accuracy in [0, 1], commit."""
+
+    name: str
+    data: str
+    seed: int
+    accuracy: float
+    commit: str
+
+
 class FeatureNetwork(nn.Module):
     """Residual CNN for 32×32 colour images: ten class logits, and 128 features below them.
 
@@ -71,6 +82,7 @@ class FeatureNetwork(nn.Module):
 
     def __init__(self, folded: bool = False) -> None:
         super().__init__()
+        self.facts: FeatureFacts | None = None
         self.trunk = nn.Sequential(
             ConvUnit(3, 32, 1, folded),  # (B, 32, 32, 32)
             ConvUnit(32, 64, 2, folded),  # (B, 64, 16, 16)
@@ -80,6 +92,13 @@ class FeatureNetwork(nn.Module):
             ConvUnit(128, 128, 2, folded),  # (B, 128, 4, 4)
         )
         self.head = nn.Linear(self.dim, 10)
+
+    @property
+    def description(self) -> str:
+        """What a score says about this network."""
+        if self.facts is None:
+            return f"{type(self).__name__} without shipped weights"
+        return f"{self.facts.name}, a CNN trained on {self.facts.data}, test accuracy {self.facts.accuracy:.1%}"
 
     def features(self, images: Tensor) -> Tensor:
         """The 128 pooled features of each image.
@@ -112,17 +131,6 @@ class FeatureNetwork(nn.Module):
         return self.eval()
 
 
-@dataclass(frozen=True)
-class FeatureFacts:
-    """What the shipped file says about itself: data set, seed, test accuracy in [0, 1], commit."""
-
-    name: str
-    data: str
-    seed: int
-    accuracy: float
-    commit: str
-
-
 def load_feature_network(device: torch.device | str = "cpu", path: Path | None = None) -> FeatureNetwork:
     """The trained feature network: eval mode, frozen, float32, BatchNorm folded, channels_last.
 
@@ -131,7 +139,7 @@ def load_feature_network(device: torch.device | str = "cpu", path: Path | None =
         path: another weights file of the same network; None is the shipped one.
 
     Returns:
-        The network; its ``facts`` (FeatureFacts) name the data it was trained on and how good it is.
+        The network; its ``facts`` name the data it was trained on and how good it is.
 
     Raises:
         CourseError: ``features-weights`` when the file is missing, broken, or of another network.
@@ -160,5 +168,5 @@ def _check_shape(images: Tensor) -> None:
         "features-shape",
         f"The feature network got images of shape {shape}.",
         "It reads (B, 3, H, W): colour images of 32×32 pixels, or of a multiple of 32 such as 64×64.",
-        'images = torch.nn.functional.interpolate(images, size=32, mode="area")   # and 3 channels: images.expand(-1, 3, -1, -1)',
+        'images = torch.nn.functional.interpolate(images, size=32, mode="area").expand(-1, 3, -1, -1)',
     )

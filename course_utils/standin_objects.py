@@ -1,46 +1,23 @@
-"""What the stand-in's pictures show: ten objects and six backgrounds, as signed distances and colours.
+"""The ten objects of the stand-in's pictures, as signed distances and colours.
 
 All arrays are float32. Distances and coordinates are in object radii: an object fills about [-1, 1] x [-1, 1], ``u`` to
 the right and ``v`` downwards; a distance is negative inside. Colours are RGB in [0, 1].
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from course_utils.standin_backgrounds import CREAM, colour_wheel, rgb
+
 CLASSES = ("ball", "boat", "car", "fish", "flower", "heart", "house", "mushroom", "star", "tree")
-BACKGROUNDS = ("gradient", "stripes", "meadow", "blobs", "tiles", "hills")
 
 Layer = tuple[np.ndarray, np.ndarray]  # distance (n, S, S), colour (n or 1, 3, 1, 1)
 
-_WHEEL = np.array(
-    [
-        (222, 52, 60), (236, 96, 48), (246, 146, 44), (250, 198, 58), (160, 198, 62), (70, 166, 84),
-        (34, 156, 138), (46, 172, 206), (52, 118, 214), (88, 84, 200), (146, 80, 190), (224, 84, 150),
-    ],
-    dtype=np.float32,
-) / np.float32(255.0)  # fmt: skip
-
-
-def _rgb(*levels: int) -> np.ndarray:
-    return (np.array(levels, dtype=np.float32) / np.float32(255.0)).reshape(1, 3, 1, 1)
-
-
-_CREAM, _WHITE, _INK = _rgb(252, 244, 226), _rgb(255, 255, 255), _rgb(38, 36, 48)
-_BARK, _LEAF, _GLASS = _rgb(122, 82, 52), _rgb(62, 140, 70), _rgb(186, 224, 242)
-_GOLD, _SILVER, _NIGHT = _rgb(255, 208, 70), _rgb(206, 210, 216), _rgb(30, 36, 66)
-
-
-def colour_wheel(hue: np.ndarray) -> np.ndarray:
-    """Colours at places on a wheel of twelve: hue (n,), any real number, period 1 -> (n, 3, 1, 1)."""
-    place = (hue - np.floor(hue)) * np.float32(12.0)
-    index = np.minimum(place.astype(np.int64), 11)
-    share = (place - index.astype(np.float32))[:, None]
-    colour = _WHEEL[index] + share * (_WHEEL[(index + 1) % 12] - _WHEEL[index])
-    return colour[:, :, None, None]
-
-
-# ---- shapes -----------------------------------------------------------------------------------------------------------
+_WHITE, _INK = rgb(255, 255, 255), rgb(38, 36, 48)
+_BARK, _LEAF, _GLASS = rgb(122, 82, 52), rgb(62, 140, 70), rgb(186, 224, 242)
+_GOLD, _SILVER = rgb(255, 208, 70), rgb(206, 210, 216)
 
 
 def _disc(u: np.ndarray, v: np.ndarray, x: float, y: float, r: float) -> np.ndarray:
@@ -62,7 +39,7 @@ def _polygon(u: np.ndarray, v: np.ndarray, *corners: tuple[float, float]) -> np.
     """Convex polygon, corners in clockwise order as seen on the screen (v points down)."""
     distance = None
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
-        length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
+        length = math.sqrt((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0))
         nx, ny = (y1 - y0) / length, -(x1 - x0) / length
         side = u * np.float32(nx) + v * np.float32(ny) - np.float32(nx * x0 + ny * y0)
         distance = side if distance is None else np.maximum(distance, side, out=distance)
@@ -89,7 +66,7 @@ def _five_fold(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.abs(u), v
 
 
-# ---- objects: each returns its layers from the back to the front ------------------------------------------------------
+# Each object returns its layers from the back to the front.
 
 
 def _ball(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) -> list[Layer]:
@@ -97,7 +74,7 @@ def _ball(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) ->
     bulge = np.sqrt(np.maximum(np.float32(0.81) - v * v, np.float32(0.0)))
     panel = np.maximum(whole, np.abs(u) - bulge * np.float32(0.36))
     outer = np.maximum(whole, bulge * np.float32(0.76) - np.abs(u))
-    return [(whole, _CREAM), (panel, main), (outer, accent), (_oval(u, v, 0, -0.78, 0.24, 0.13), _WHITE)]
+    return [(whole, CREAM), (panel, main), (outer, accent), (_oval(u, v, 0, -0.78, 0.24, 0.13), _WHITE)]
 
 
 def _boat(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) -> list[Layer]:
@@ -105,7 +82,8 @@ def _boat(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) ->
     stripe = np.maximum(hull, np.abs(v - np.float32(0.47)) - np.float32(0.05))
     big = _polygon(u, v, (0.02, -0.95), (0.82, 0.24), (0.02, 0.24))
     small = _polygon(u, v, (-0.12, -0.7), (-0.12, 0.24), (-0.7, 0.24))
-    return [(_box(u, v, -0.05, -0.3, 0.055, 0.68), _BARK), (big, _WHITE), (small, accent), (hull, main), (stripe, _WHITE)]
+    mast = _box(u, v, -0.05, -0.3, 0.055, 0.68)
+    return [(mast, _BARK), (big, _WHITE), (small, accent), (hull, main), (stripe, _WHITE)]
 
 
 def _car(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) -> list[Layer]:
@@ -148,7 +126,7 @@ def _house(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) -
     chimney = _box(u, v, 0.48, -0.58, 0.12, 0.3)
     door = _box(u, v, -0.26, 0.56, 0.17, 0.3)
     window = _box(u, v, 0.28, 0.36, 0.19, 0.17)
-    return [(chimney, _BARK), (wall, _CREAM), (roof, main), (door, accent), (window, _GLASS)]
+    return [(chimney, _BARK), (wall, CREAM), (roof, main), (door, accent), (window, _GLASS)]
 
 
 def _mushroom(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) -> list[Layer]:
@@ -156,7 +134,7 @@ def _mushroom(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray
     cap = np.maximum(_oval(u, v, 0, 0.08, 0.95, 0.92), v - np.float32(0.14))
     spots = _union(_oval(u, v, -0.1, -0.5, 0.2, 0.17), _oval(u, v, 0.46, -0.2, 0.16, 0.17),
                    _oval(u, v, -0.55, -0.14, 0.15, 0.16))  # fmt: skip
-    return [(stem, _CREAM), (cap, main), (np.maximum(spots, cap), _WHITE)]
+    return [(stem, CREAM), (cap, main), (np.maximum(spots, cap), _WHITE)]
 
 
 def _star(u: np.ndarray, v: np.ndarray, main: np.ndarray, accent: np.ndarray) -> list[Layer]:
@@ -193,7 +171,7 @@ def draw_object(
         hue: (n,), the object's place on the colour wheel.
     """
     main, accent = colour_wheel(hue), colour_wheel(hue + np.float32(0.4))
-    accent = accent + np.float32(0.25) * (_CREAM - accent)
+    accent = accent + np.float32(0.25) * (CREAM - accent)
     layers = [(_coverage(d, pixel), colour) for d, colour in _OBJECTS[label](u, v, main, accent)]
     silhouette = layers[0][0]
     for coverage, _ in layers[1:]:
@@ -227,79 +205,3 @@ def _shadow(canvas: np.ndarray, silhouette: np.ndarray) -> None:
     for k, weight in ((1, 0.14), (2, 0.14), (3, 0.1)):
         dark[:, k * step :, k * step :] += silhouette[:, : -k * step, : -k * step] * np.float32(weight)
     canvas *= np.float32(1.0) - dark[:, None]
-
-
-# ---- backgrounds ------------------------------------------------------------------------------------------------------
-
-
-def draw_background(kind: int, axis: np.ndarray, hue: np.ndarray, detail: np.ndarray) -> np.ndarray:
-    """Draw backgrounds of one kind.
-
-    Args:
-        kind: index into ``BACKGROUNDS``.
-        axis: (S,), coordinates of the pixels' centres in [-1, 1].
-        hue: (n,), place on the colour wheel.
-        detail: (n,) int64, 24 random bits.
-
-    Returns:
-        (n, 3, S, S), RGB in [0, 1].
-    """
-    a, b, c = ((detail >> shift & 255).astype(np.float32)[:, None, None] / np.float32(255.0) for shift in (0, 8, 16))
-    x, y = axis[None, None, :], axis[None, :, None]
-    pattern = _PATTERNS[kind](x, y, a, b)  # (n, S, S) in [0, 1]
-    dark = (c[:, None] > np.float32(0.62)).astype(np.float32)
-    base, amount = _CREAM + dark * (_NIGHT - _CREAM), np.float32(0.52) + dark * np.float32(0.06)
-    first, second = colour_wheel(hue), colour_wheel(hue + np.float32(0.14))
-    first = first + amount * (base - first)
-    second = (second + (amount - np.float32(0.3)) * (base - second)) * (np.float32(1.0) - np.float32(0.12) * dark)
-    return first + pattern[:, None] * (second - first)
-
-
-def _wave(t: np.ndarray) -> np.ndarray:
-    """A soft wave of period 1 made of parabola pieces, in [0, 1]."""
-    t = t - np.floor(t)
-    return np.float32(4.0) * t * (np.float32(1.0) - t)
-
-
-def _gradient(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    slant = (a - np.float32(0.5)) * np.float32(2.0)
-    return np.clip((y + x * slant) * np.float32(0.4) + np.float32(0.5), 0.0, 1.0, dtype=np.float32)
-
-
-def _stripes(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    slant = (a - np.float32(0.5)) * np.float32(4.0)
-    return _wave((x + y * slant) * (np.float32(0.8) + b) + a + b) * np.float32(0.8)
-
-
-def _meadow(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    horizon = np.float32(0.1) + a * np.float32(0.5)
-    du, dv = x - (b - np.float32(0.5)) * np.float32(1.5), y + np.float32(0.66)
-    sun = np.clip((np.float32(0.24) - np.sqrt(du * du + dv * dv)) * np.float32(12.0), 0.0, 1.0, dtype=np.float32)
-    ground = np.clip((y - horizon) * np.float32(12.0), 0.0, 1.0, dtype=np.float32)
-    return np.maximum(np.maximum((y + np.float32(1.0)) * np.float32(0.18), sun * np.float32(0.8)), ground)
-
-
-def _blobs(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    total = np.float32(0.0)
-    for k in range(3):
-        cx = (_wave(a * np.float32(1.7 + k) + b) - np.float32(0.5)) * np.float32(2.0)
-        cy = (_wave(b * np.float32(2.3 + k) + a) - np.float32(0.5)) * np.float32(2.0)
-        du, dv = x - cx, y - cy
-        total = np.maximum(total, np.float32(1.0) - (du * du + dv * dv) * np.float32(1.6 + k))
-    return total
-
-
-def _tiles(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    scale = np.float32(1.1) + b * np.float32(0.8)
-    across, down = _wave(x * scale + a) - np.float32(0.5), _wave(y * scale + b) - np.float32(0.5)
-    return np.clip(across * down * np.float32(10.0) + np.float32(0.5), 0.0, 1.0, dtype=np.float32) * np.float32(0.7)
-
-
-def _hills(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    far = np.float32(0.25) - _wave(x * np.float32(0.6) + a) * np.float32(0.7)
-    near = np.float32(0.75) - _wave(x * np.float32(0.45) + b) * np.float32(0.6)
-    level = np.clip((y - far) * np.float32(14.0), 0.0, 1.0, dtype=np.float32) * np.float32(0.5)
-    return level + np.clip((y - near) * np.float32(14.0), 0.0, 1.0, dtype=np.float32) * np.float32(0.5)
-
-
-_PATTERNS: tuple[Callable[..., np.ndarray], ...] = (_gradient, _stripes, _meadow, _blobs, _tiles, _hills)

@@ -1,0 +1,285 @@
+"""Data sets and weights that the course fetches: a file is used only when its size and SHA-256 are the pinned ones.
+
+``fetch`` is one chain: what is in the cache and right is returned; otherwise the addresses are tried in turn, each into
+a file of its own beside the destination; only a verified file gets the final name. Correctness needs no lock.
+"""
+
+import hashlib
+import http.client
+import os
+import shutil
+import ssl
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from tqdm.auto import tqdm
+
+from course_utils.errors import CourseError
+from course_utils.paths import cache_dir, data_dir
+
+TIMEOUT = 20.0  # seconds to wait for a connection, and for each piece of an answer
+_PIECE = 1 << 18
+_SPARE = 64 << 20  # bytes that are left free on the disk
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file of ``data/manifest.toml``.
+
+    Attributes:
+        name: what ``fetch`` calls it.
+        file: its name in the cache folder.
+        urls: addresses, tried in turn.
+        bytes: its size.
+        sha256: its digest, 64 hexadecimal digits.
+        licence: its terms, in words.
+        citation: whom to cite.
+        md5: the sum that its authors publish, where they do; for people to compare, not used by the program.
+        note: what a reader should know before fetching it.
+        lessons: the lessons that fetch it at tier ``gpu``.
+    """
+
+    name: str
+    file: str
+    urls: tuple[str, ...]
+    bytes: int
+    sha256: str
+    licence: str
+    citation: str
+    md5: str = ""
+    note: str = ""
+    lessons: tuple[str, ...] = ()
+
+
+def manifest() -> dict[str, Asset]:
+    """The assets of ``data/manifest.toml`` by name."""
+    with open(data_dir() / "manifest.toml", "rb") as file:
+        entries = tomllib.load(file)
+    return {
+        name: Asset(name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        for name, entry in entries.items()
+    }
+
+
+def fetch(name: str) -> Path:
+    """The path of an asset in the cache; downloaded first where it is missing or damaged.
+
+    Every call reads the file and compares its digest (170 MB take about a quarter of a second).
+
+    Args:
+        name: a name of ``data/manifest.toml``, for example ``"cifar10"``.
+
+    Returns:
+        A file of the pinned size and digest, in ``cache_dir()``.
+
+    Raises:
+        CourseError: unknown name, not enough disk, no address reached, or none gave the right file.
+    """
+    asset = _lookup(name)
+    path = cached(name)
+    if path is not None:
+        return path
+    path = cache_dir() / asset.file
+    _check_disk(asset, path.parent)
+    print(f"Fetching {asset.file}, {_size(asset.bytes)}{f' ({asset.note})' if asset.note else ''}.", flush=True)
+    failures = []
+    for url in asset.urls:
+        failure = _try(asset, url, path)
+        if failure is None:
+            return path
+        print(f"{urlsplit(url).hostname}: {failure}.", flush=True)
+        failures.append(f"{urlsplit(url).hostname}: {failure}")
+    raise _no_mirror(asset, failures)
+
+
+def cached(name: str) -> Path | None:
+    """The path of an asset that is in the cache and right, else None. Nothing is downloaded.
+
+    A damaged file is moved to the folder ``quarantine`` beside it, and a printed line says so.
+
+    Raises:
+        CourseError: unknown name.
+    """
+    asset = _lookup(name)
+    path = cache_dir() / asset.file
+    if not path.is_file():
+        return None
+    fault = _fault(asset, path)
+    if fault is None:
+        return path
+    print(f"{asset.file} in the cache is damaged: {fault}. It was moved to {_quarantine(asset, path)}.", flush=True)
+    return None
+
+
+def verify(name: str, path: Path) -> None:
+    """Prove that the file at ``path``, wherever it lies, is the asset ``name``.
+
+    Raises:
+        CourseError: unknown name, or another size or digest; the message says what the file looks like.
+    """
+    asset = _lookup(name)
+    fault = _fault(asset, path)
+    if fault is not None:
+        raise CourseError(
+            "asset-wrong-file",
+            f"{path} is not {asset.file}: {fault}.",
+            f"Only the file with SHA-256 {asset.sha256[:16]}... and {asset.bytes:,} bytes is read.",
+            f'Remove it, then: from course_utils import assets; assets.fetch("{name}")',
+        )
+
+
+# Download
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect only to where we would have gone in the first place."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        local = urlsplit(req.full_url).hostname in _LOOPBACK
+        if not _allowed(newurl) or (urlsplit(newurl).hostname in _LOOPBACK and not local):
+            fp.close()
+            raise urllib.error.URLError(f"redirected to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _allowed(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
+def _try(asset: Asset, url: str, path: Path) -> str | None:
+    """Download from one address. None when the right file is at ``path``, else what went wrong."""
+    if not _allowed(url):
+        return "the address is not https"
+    handle, name = tempfile.mkstemp(prefix=f".{asset.file}.", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            _download(asset, url, out)
+        fault = _fault(asset, part)
+        if fault is not None:
+            return f"{fault}; kept in {_quarantine(asset, part)}"
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+        return None
+    except (OSError, http.client.HTTPException) as error:
+        return _explain(error)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _download(asset: Asset, url: str, out: BinaryIO) -> None:
+    opener = urllib.request.build_opener(_Redirects, urllib.request.HTTPSHandler(context=_certificates()))
+    request = urllib.request.Request(url, headers={"User-Agent": "generative-ai-course", "Accept-Encoding": "identity"})
+    with opener.open(request, timeout=TIMEOUT) as answer, _progress(asset) as bar:
+        left = asset.bytes + 1  # one byte more than expected is enough to know that the file is wrong
+        while left and (piece := answer.read(min(_PIECE, left))):
+            out.write(piece)
+            bar.update(len(piece))
+            left -= len(piece)
+    out.flush()
+    os.fsync(out.fileno())
+
+
+def _progress(asset: Asset) -> tqdm:
+    return tqdm(total=asset.bytes, unit="B", unit_scale=True, unit_divisor=1024, desc=asset.file)
+
+
+def _certificates() -> ssl.SSLContext:
+    """The system's certificates, and certifi's where it is installed (Python from python.org on macOS has none)."""
+    context = ssl.create_default_context()
+    try:
+        import certifi
+    except ImportError:
+        return context
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code} {error.reason}"
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, TimeoutError):
+        return f"no answer within {TIMEOUT:.0f} s"
+    return f"no connection ({reason})" if isinstance(error, urllib.error.URLError) else f"interrupted ({reason})"
+
+
+# Checks
+
+
+def _fault(asset: Asset, path: Path) -> str | None:
+    """None where the file is the asset, else what it looks like."""
+    size = path.stat().st_size
+    if size == asset.bytes and _sha256(path) == asset.sha256:
+        return None
+    with open(path, "rb") as file:
+        head = file.read(512).lstrip().lower()
+    if not size:
+        return "an empty file"
+    if head.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page instead of the file, perhaps the login page of a network"
+    if size < asset.bytes:
+        return f"only {size:,} of {asset.bytes:,} bytes, so it was cut short or is another file"
+    if size > asset.bytes:
+        return f"more than {asset.bytes:,} bytes, so it is another file"
+    return f"{size:,} bytes as expected, but with another content (SHA-256 does not match)"
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _quarantine(asset: Asset, path: Path) -> Path:
+    """Move a wrong file out of the way; the newest one of each asset is kept, for people to look at."""
+    place = cache_dir() / "quarantine" / asset.file
+    place.parent.mkdir(exist_ok=True)
+    os.replace(path, place)
+    return place
+
+
+def _check_disk(asset: Asset, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < asset.bytes + _SPARE:
+        raise CourseError(
+            "asset-disk-full",
+            f"{asset.file} needs {_size(asset.bytes + _SPARE)} and {_size(free)} are free in {folder}.",
+            "A download that fills the disk would stop half-way and take your own work's room.",
+            f"Free some space, or use another disk: import os; os.environ['COURSE_CACHE'] = '/path/on/another/disk' "
+            f'before you run: from course_utils import assets; assets.fetch("{asset.name}")',
+        )
+
+
+def _lookup(name: str) -> Asset:
+    assets = manifest()
+    if name not in assets:
+        raise CourseError(
+            "asset-unknown",
+            f"The course has no asset {name!r}.",
+            f"data/manifest.toml lists: {', '.join(assets)}.",
+            f'from course_utils import assets; assets.fetch("{next(iter(assets))}")',
+        )
+    return assets[name]
+
+
+def _no_mirror(asset: Asset, failures: list[str]) -> CourseError:
+    return CourseError(
+        "asset-not-fetched",
+        f"{asset.file} could not be fetched. {'; '.join(failures)}.",
+        "There is no network, the hosts are down, or something between you and them changes the file.",
+        f'When you are online: from course_utils import assets; assets.fetch("{asset.name}"). Or put {asset.file}, '
+        f"got in any other way, into {cache_dir()}; it is checked there. Lessons on images also run without it: "
+        'images = load_images("standin")',
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB"

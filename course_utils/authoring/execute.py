@@ -1,0 +1,147 @@
+"""Run a learner's notebook in a fresh kernel: keep what it shows, record how long it took and what it needed."""
+
+import datetime
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+
+from course_utils import paths
+from course_utils.authoring import notebook as nb
+from course_utils.authoring import results
+from course_utils.authoring.provenance import commit, processor
+from course_utils.authoring.scrub import scrub_outputs
+from course_utils.authoring.source import find_sources
+from course_utils.errors import CourseError
+
+_PROBE = "from course_utils.authoring.probe import report as _report; print(_report(globals()))"
+
+
+class _ThisPython(AsyncKernelManager):
+    """Kernels of the Python that runs the build, whatever kernels this user has installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """How to start the kernel."""
+        return KernelSpec(**get_kernel_dict())
+
+
+def execute(root: Path, lesson: str, keep: bool = True) -> str:
+    """Run a lesson's learner notebook at the environment's tier, with an empty folder for its runs.
+
+    Time and peak memory go to ``data/results/lessons.json``; with ``keep`` the outputs go to the notebook.
+
+    Args:
+        root: the repository.
+        lesson: the lesson's number or name, for example ``"02"``.
+        keep: write the outputs; otherwise only the measurement is kept.
+
+    Returns:
+        One line about the run.
+
+    Raises:
+        CourseError: no such lesson, a cell failed, or an output must not be published; the old notebook stays then.
+    """
+    source = _find(root, lesson)
+    learner, _ = nb.assemble(source, root)
+    with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
+        facts = _run(learner, root, Path(runs))
+        left = scrub_outputs(learner, _folders(root, Path(runs)))
+    if left and keep:
+        raise CourseError(
+            "authoring-private-output",
+            f"The outputs of {source.stem} cannot be published:\n  " + "\n  ".join(left),
+            "Notebooks with outputs are public; paths and secrets of one machine do not belong there.",
+            "Print names instead of paths in these cells, or silence the warning's cause; then execute again.",
+        )
+    facts |= {"code_sha256": nb.code_digest(learner), "commit": commit(), "date": str(datetime.date.today())}
+    _record(root / "data" / "results" / "lessons.json", source.stem, facts)
+    if keep:
+        learner.metadata.course["outputs"] = {k: facts[k] for k in ("tier", "code_sha256", "data", "python", "torch")}
+        paths.atomic_write(root / "notebooks" / f"{source.stem}.ipynb", nb.to_bytes(learner))
+    return f"{source.stem}: tier {facts['tier']}, {facts['seconds']} s, {facts['peak_mib']} MiB, on {facts['machine']}"
+
+
+def _find(root: Path, lesson: str) -> Path:
+    found = [path for path in find_sources(root) if lesson in (path.stem, path.stem[:2])]
+    if len(found) != 1:
+        known = ", ".join(path.stem for path in find_sources(root)) or "none"
+        raise CourseError(
+            "authoring-unknown-lesson",
+            f"There is no lesson {lesson!r}.",
+            f"Lessons are named by their number or their name; known: {known}.",
+            "python -m course_utils.authoring.build --execute 02",
+        )
+    return found[0]
+
+
+def _run(notebook: NotebookNode, root: Path, runs: Path) -> dict[str, Any]:
+    """Execute all cells in place; returns what the kernel tells about itself, with ``seconds``."""
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=_ThisPython,
+        timeout=None,
+        store_widget_state=False,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(root / "notebooks")}},
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("COURSE_STRICT", "MPLBACKEND")}
+    with client.setup_kernel(env=environment | {"COURSE_RUNS": str(runs)}, cwd=str(root / "notebooks")):
+        started = time.perf_counter()
+        for index, cell in enumerate(notebook.cells):
+            _run_cell(client, cell, index)
+        seconds = round(time.perf_counter() - started, 1)
+        notebook.cells.append(nbformat.v4.new_code_cell(_PROBE))
+        client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)
+    told = json.loads("".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1])
+    return told | {"seconds": seconds, "machine": _machine(told["device"])}
+
+
+def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> None:
+    try:
+        client.execute_cell(cell, index)
+    except (CellExecutionError, DeadKernelError) as error:
+        reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else "the kernel died"
+        start = "\n    ".join(cell.source.splitlines()[:3])
+        raise CourseError(
+            "authoring-cell-failed",
+            f"Cell {index + 1} ({cell.id}) failed: {reason}\n    {start}",
+            "A notebook is kept only when all its cells run; the old one is as it was.",
+            "Mend this cell in the source, then execute again.",
+        ) from None
+
+
+def _folders(root: Path, runs: Path) -> dict[Path, str]:
+    images = Path(os.environ.get("COURSE_IMAGES") or ".").expanduser().absolute()
+    return {
+        images: images.name,
+        Path.home(): "~",
+        Path(sys.prefix): "python",
+        paths.cache_dir(): "data/cache",
+        runs: "data/runs",
+        root: "course",
+    }
+
+
+def _record(path: Path, lesson: str, facts: dict[str, Any]) -> None:
+    entries = results.load(path) if path.is_file() else {}
+    entries.setdefault(lesson, {})[facts["tier"]] = {k: v for k, v in facts.items() if k != "tier"}
+    paths.atomic_write(path, (json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def _machine(device: str) -> str:
+    """The processor (and GPU) in words; never the machine's name."""
+    cores = f"{os.cpu_count()} cores of {processor()}"
+    return cores if device == "cpu" else f"{device}, {cores}"

@@ -1,0 +1,127 @@
+"""Measure lesson 02 and ship its long run.
+
+``python -m course_utils.authoring.measure_dcgan laptop --data FOLDER --run-dir DIR`` trains the lesson's ``laptop`` run
+for three seeds and scores it beside its baselines (``data/results/dcgan_laptop.json``).
+``... ship --data FOLDER --run-dir DIR`` takes the newest checkpoint of a long run of ``course_utils.train dcgan``,
+writes the generator to ``data/checkpoints/dcgan_cifar10.safetensors`` and its scores to
+``data/results/dcgan_cifar10.json``.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from course_utils import runtime
+from course_utils.authoring.provenance import provenance
+from course_utils.checkpoints import newest_generation
+from course_utils.errors import CourseError
+from course_utils.images import ImageSet, load_images
+from course_utils.metrics import RealReference, Score, mean_image_plus_noise, mean_interval
+from course_utils.models import dcgan
+from course_utils.paths import atomic_write, checkpoints_dir, results_dir
+from course_utils.train import SETTINGS, train_dcgan
+
+N = 1_000
+SEEDS = (0, 1, 2)
+SHIPPED = "dcgan_cifar10"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m course_utils.authoring.measure_dcgan")
+    parser.add_argument("what", choices=("laptop", "ship"))
+    parser.add_argument("--data", required=True, help="CIFAR-10 as an archive or a folder of class folders")
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
+    options = parser.parse_args(argv)
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
+    reference = RealReference.from_images(train, test, n=N)
+    {"laptop": _measure_laptop, "ship": _ship}[options.what](train, reference, options.run_dir)
+    return 0
+
+
+def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> None:
+    settings = SETTINGS["dcgan"]["laptop"]
+    untrained = dcgan.make_generator(settings["latent_dim"], settings["width"]).apply(dcgan.init_dcgan_weights)
+    result = {
+        "data": train.name,
+        "n": N,
+        "draws": len(reference.blocks),
+        "features": reference.network.description,
+        "settings": settings,
+        "floor": _numbers(reference.floor),
+        "untrained": _numbers(reference.score(_sampler(untrained))),
+        "pixels": _numbers(reference.score(mean_image_plus_noise(train))),
+        "seeds": [],
+    }
+    for seed in SEEDS:
+        run = runtime.setup(seed)
+        training, last = train_dcgan(run, train, folder / f"seed-{seed}", settings)
+        score = _numbers(reference.score(_sampler(training.state["generator"])))
+        result["seeds"].append({"seed": seed, "seconds": round(training.seconds, 1), **score, "last": last})
+    result["laptop"] = {name: _over_seeds(name, result["seeds"]) for name in ("FD", "KD")}
+    _write("dcgan_laptop.json", {**result, **provenance()})
+
+
+def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
+    found = newest_generation(folder)
+    if found is None:
+        raise CourseError("measure-no-run", f"{folder} holds no checkpoint.", "Nothing can be shipped.", "Train first.")
+    config = found.record["config"]
+    weights = {k.removeprefix("generator."): v for k, v in found.tensors.items() if k.startswith("generator.")}
+    half = {name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in weights.items()}
+    epochs = found.step * config["batch_size"] / config["examples"]
+    facts = {
+        "data": config["data"],
+        "steps": found.step,
+        "epochs": round(epochs),
+        "seed": config["seed"],
+        "latent_dim": config["latent_dim"],
+        "width": config["width"],
+    }
+    content = save(half, metadata={name: str(value) for name, value in facts.items()})
+    atomic_write(checkpoints_dir() / f"{SHIPPED}.safetensors", content)
+    generator, _ = dcgan.load_shipped_generator()
+    result = {
+        **facts,
+        "seconds": round(found.record["seconds"]),
+        "n": N,
+        "draws": len(reference.blocks),
+        "features": reference.network.description,
+        "real_set": reference.real_set,
+        "floor": _numbers(reference.floor),
+        "score": _numbers(reference.score(_sampler(generator))),
+        "file_sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    _write(f"{SHIPPED}.json", {**result, **provenance()})
+
+
+def _sampler(generator: nn.Module) -> Callable[[int], Tensor]:
+    """New images from fixed noise: the scores of one generator do not depend on what was drawn before."""
+    noise, latent_dim = torch.Generator().manual_seed(99), generator[0].in_channels
+    return lambda count: dcgan.sample(generator, torch.randn(count, latent_dim, 1, 1, generator=noise))
+
+
+def _numbers(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
+    return {name: {"value": s.value, "low": s.low, "high": s.high} for name, s in scores.items()}
+
+
+def _over_seeds(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    value, low, high = mean_interval([row[name]["value"] for row in rows])
+    return {"value": value, "low": low, "high": high}
+
+
+def _write(name: str, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, indent=1) + "\n"
+    print(atomic_write(results_dir() / name, text.encode()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,53 @@
+"""What a kernel tells after it has run a lesson: tier, data, versions, peak memory. Runs inside the kernel."""
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def report(namespace: Mapping[str, Any]) -> str:
+    """Facts about this process as JSON.
+
+    Args:
+        namespace: the lesson's variables; image sets among them are named.
+
+    Returns:
+        JSON with ``tier``, ``device``, ``data``, ``python``, ``torch`` and ``peak_mib`` (MiB of this process).
+    """
+    import torch
+
+    from course_utils import runtime
+
+    device = runtime.default_device()
+    facts = {
+        "tier": runtime.tier(),
+        "device": runtime.device_name(device) if device.type == "cuda" else "cpu",
+        "data": data_names(namespace),
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "peak_mib": round(peak_mib()),
+    }
+    return json.dumps(facts)
+
+
+def data_names(namespace: Mapping[str, Any]) -> list[str]:
+    """Names of the image sets among the variables (whatever has ``name`` and ``is_standin``)."""
+    return sorted({str(v.name) for v in namespace.values() if hasattr(v, "is_standin") and hasattr(v, "name")})
+
+
+def peak_mib() -> float:
+    """Peak memory (resident set) of this process in MiB."""
+    status = Path("/proc") / "self" / "status"
+    if status.is_file():  # getrusage would count the parent's memory from before the exec
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        import psutil  # ipykernel brings it
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes

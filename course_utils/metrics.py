@@ -1,0 +1,311 @@
+"""Measuring generators: the Fréchet distance (FD) and the kernel distance (KD) on the course's own feature network.
+
+A score means nothing without the number of images, the feature network, the real set, and what real images themselves
+score, so ``Score`` carries all of them and cannot be printed without them. These scores are not comparable with
+published ones: the features are another network's.
+
+    reference = RealReference.from_images(train_images, test_images)
+    rows = {"my generator": reference.score(lambda count: sample(count)), "real, held out": reference.floor}
+    print(table(rows))
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_utils.distances import bad_shape, feature_moments, frechet_distance, kernel_distance
+from course_utils.errors import CourseError
+from course_utils.models.features import FeatureNetwork, load_feature_network
+from course_utils.runtime import fast_dtype
+
+__all__ = [
+    "FeatureNetwork",
+    "RealReference",
+    "Score",
+    "extract_features",
+    "feature_moments",
+    "frechet_distance",
+    "kernel_distance",
+    "load_feature_network",
+    "mean_image_plus_noise",
+    "mean_interval",
+    "table",
+]
+
+Sampler = Callable[[int], Tensor]
+BATCH = 500
+STANDIN = "drawn stand-in (not CIFAR-10)"
+# 97.5 % points of Student's t for 1, 2, ... degrees of freedom (any table of the distribution).
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+
+
+class Images(Protocol):
+    """What is needed of an image set; ``course_utils.images.ImageSet`` has it."""
+
+    images: Tensor
+    name: str
+    is_standin: bool
+    split: str
+
+
+def extract_features(images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False) -> Tensor:
+    """Features of many images, in batches, with a progress bar when it takes longer than 2 s.
+
+    Where the machine multiplies bf16 faster, it is used (``COURSE_BF16=0`` switches it off).
+
+    Args:
+        images: (N, 3, H, W), uint8 in 0..255 or floats in [-1, 1]. Floats in [0, 1] cannot be told from pale images
+            in [-1, 1] and give wrong scores without an error: bring them to [-1, 1] first.
+        network: as ``load_feature_network`` gives it.
+        batch_size: images at a time.
+        exact: compute in float32 whatever the machine has.
+
+    Returns:
+        (N, D) float32 on the CPU.
+
+    Raises:
+        CourseError: ``features-shape``, or ``metrics-range`` for values that are not finite or outside [-1, 1].
+    """
+    device = next(network.parameters()).device
+    batches = tqdm(images.split(batch_size), "features", delay=2, leave=False)
+    dtype = None if exact else fast_dtype(device)
+    with torch.no_grad(), torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+        return torch.cat([network.features(_to_unit_range(batch, device)).float().cpu() for batch in batches])
+
+
+@dataclass(frozen=True)
+class Score:
+    """A distance with everything that it depends on; printing shows all of it.
+
+    Attributes:
+        name: ``"FD"`` or ``"KD"``.
+        value: mean over the draws.
+        low: lower end of the 95 % interval of the expected value at this n (Student's t over the draws).
+        high: its upper end.
+        n: images on each side of one comparison.
+        draws: independent comparisons, each with other generated and other real images.
+        features: the feature network and what it was trained on.
+        real_set: the images that were compared with.
+        floor: what other real images score in place of the generated ones, at the same n.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    draws: int
+    features: str
+    real_set: str
+    floor: float
+
+    def __post_init__(self) -> None:
+        if self.name not in ("FD", "KD") or self.n < 2 or self.draws < 2 or not (self.features and self.real_set):
+            raise CourseError(
+                "metrics-score",
+                f"A score {self.name!r} cannot be made with n={self.n}, draws={self.draws}, "
+                f"features={self.features!r}, real_set={self.real_set!r}.",
+                "It is FD or KD, and is never shown without its n, draws, feature network and real set.",
+                "score = RealReference.from_images(train_images, test_images).score(images)",
+            )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} {self.value:.3g} (95 % interval {self.low:.3g} to {self.high:.3g}, n = {self.n:,} × "
+            f"{self.draws} draws; real against real: {self.floor:.3g}; features: {self.features}; "
+            f"real set: {self.real_set})"
+        )
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, repr=False)
+class RealReference:
+    """Features of real images that generated ones are compared with, and the floor that comes with them.
+
+    Attributes:
+        blocks: (draws, n, D) features of disjoint sets of real images.
+        floor: scores of held-out real images against them: no generator can be expected to score less.
+        network: the feature network.
+        real_set: the real images' name and split.
+    """
+
+    blocks: Tensor
+    floor: dict[str, Score]
+    network: FeatureNetwork
+    real_set: str
+
+    @classmethod
+    def from_images(
+        cls,
+        real: Images,
+        held_out: Images | None = None,
+        n: int = 2000,
+        draws: int = 5,
+        network: FeatureNetwork | None = None,
+    ) -> "RealReference":
+        """Compute the features of the real images and the floor.
+
+        Args:
+            real: the images to compare with, usually the generator's training set.
+            held_out: other real images for the floor, usually the test set; None cuts ``real`` into two halves.
+            n: images on each side of one comparison. FD falls with n, so only scores of equal n can be compared.
+            draws: comparisons, each with n other images on both sides.
+            network: None loads the shipped one.
+
+        Raises:
+            CourseError: ``metrics-too-few`` when a set holds fewer than n · draws images (None for ``held_out``: twice
+                as many), with the n that would do.
+        """
+        network = load_feature_network() if network is None else network
+        if held_out is None:
+            first, second = _shuffled(real.images, n, draws, sides=2).chunk(2)
+        else:
+            first, second = _shuffled(real.images, n, draws), _shuffled(held_out.images, n, draws)
+        blocks, other = (extract_features(part, network).unflatten(0, (draws, n)) for part in (first, second))
+        real_set = f"{STANDIN if real.is_standin else real.name}, {real.split}"
+        empty = cls(blocks, {}, network, real_set)
+        return cls(blocks, empty._compare(other), network, real_set)
+
+    def score(self, generated: Tensor | Images | Sampler) -> dict[str, Score]:
+        """FD and KD of generated images.
+
+        Args:
+            generated: a function that takes a number and returns that many new images (called without gradients, at
+                most 500 at a time), or at least n · draws images: (N, 3, H, W), uint8 or floats in [-1, 1].
+
+        Returns:
+            ``{"FD": Score, "KD": Score}``.
+
+        Raises:
+            CourseError: ``metrics-too-few``, ``metrics-range``, ``metrics-sampler``, ``features-shape``.
+        """
+        draws, n, _ = self.blocks.shape
+        if isinstance(generated, nn.Module):
+            raise _network_as_sampler(type(generated).__name__)
+        if callable(generated):
+            features = _sampled_features(generated, draws * n, self.network)
+        else:
+            images = generated if isinstance(generated, Tensor) else generated.images
+            features = extract_features(_shuffled(images, n, draws, seed=1), self.network)
+        return self._compare(features.unflatten(0, (draws, n)))
+
+    def _compare(self, features: Tensor) -> dict[str, Score]:
+        """Score (draws, n, D) features, each draw against its own real images."""
+        pairs = list(zip(features, self.blocks, strict=True))
+        values = {
+            "FD": [frechet_distance(*feature_moments(x), *feature_moments(y)) for x, y in pairs],
+            "KD": [kernel_distance(x, y) for x, y in pairs],
+        }
+        draws, n, _ = self.blocks.shape
+        scores = {}
+        for name, drawn in values.items():
+            mean, low, high = mean_interval(drawn)
+            floor = self.floor[name].value if self.floor else mean
+            scores[name] = Score(name, mean, low, high, n, draws, self.network.description, self.real_set, floor)
+        return scores
+
+
+def table(rows: Mapping[str, Mapping[str, Score]]) -> str:
+    """Markdown table of scores, with the line that says what they depend on.
+
+    Args:
+        rows: what was scored -> ``RealReference.score(...)`` or ``RealReference.floor``.
+
+    Raises:
+        CourseError: ``metrics-not-comparable`` when rows differ in n, draws, features or real set.
+    """
+    scores = [score for row in rows.values() for score in row.values()]
+    if len({(s.n, s.draws, s.features, s.real_set) for s in scores}) != 1:
+        raise CourseError(
+            "metrics-not-comparable",
+            "The rows of this table do not belong together.",
+            "They were measured with another n, number of draws, feature network or real set.",
+            "rows = {name: reference.score(images) for name, images in sets.items()}   # one reference for all",
+        )
+    names = list(dict.fromkeys(score.name for score in scores))
+    header = "".join(f" {name} (95 % interval) |" for name in names)
+    lines = [f"| images |{header}", "| --- " * (len(names) + 1) + "|"]
+    for label, row in rows.items():
+        cells = [f"{row[name].value:.3g} ({row[name].low:.3g} to {row[name].high:.3g})" for name in names]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    one, floors = scores[0], {score.name: score.floor for score in scores}
+    floor = ", ".join(f"{name} {floors[name]:.3g}" for name in names)
+    return "\n".join(lines) + (
+        f"\n\nEach row: n = {one.n:,} images × {one.draws} draws. Features: {one.features}. Real set: {one.real_set}. "
+        f"Floor (other real images of the same number): {floor}."
+    )
+
+
+def mean_image_plus_noise(real: Images, seed: int = 0) -> Sampler:
+    """The simplest generator: each pixel drawn from a normal distribution with that pixel's own mean and spread.
+
+    Args:
+        real: the images whose mean (C, H, W) and standard deviation are taken.
+        seed: of the noise.
+
+    Returns:
+        A sampler: number -> (number, C, H, W) floats cut to [-1, 1].
+    """
+    mean = real.images.double().mean(0) / 127.5 - 1
+    spread = ((real.images / 127.5 - 1) - mean.float()).square().mean(0).sqrt()
+    generator = torch.Generator().manual_seed(seed)
+    return lambda n: (mean.float() + spread * torch.randn(n, *mean.shape, generator=generator)).clamp(-1, 1)
+
+
+def mean_interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean of independent values and its 95 % interval by Student's t (at least 2 values)."""
+    drawn = torch.tensor(values, dtype=torch.float64)
+    half = _T[min(len(values) - 1, len(_T)) - 1] * drawn.std().item() / len(values) ** 0.5
+    return drawn.mean().item(), drawn.mean().item() - half, drawn.mean().item() + half
+
+
+def _to_unit_range(batch: Tensor, device: torch.device) -> Tensor:
+    if batch.dtype == torch.uint8:
+        batch = batch.to(device).float() / 127.5 - 1
+    elif not batch.is_floating_point() or not (batch.abs() <= 1.001).all():  # NaN fails this as well
+        raise CourseError(
+            "metrics-range",
+            f"The images are {batch.dtype} with values from {batch.min().item():.4g} to {batch.max().item():.4g}.",
+            "Scores are computed on uint8 images, or on floats in [-1, 1] as a generator's Tanh gives them.",
+            "images = images.float() / 127.5 - 1   # from 0..255",
+        )
+    return batch.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
+
+
+def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> Tensor:
+    parts = []
+    with torch.no_grad(), tqdm(total=total, desc="sampling", delay=2, leave=False) as progress:
+        while (missing := total - sum(map(len, parts))) > 0:
+            images = sampler(min(BATCH, missing))
+            if len(images) != min(BATCH, missing):
+                raise bad_shape(f"{len(images)} images from a sampler that was asked for {min(BATCH, missing)}")
+            parts.append(extract_features(images, network))
+            progress.update(len(images))
+    return torch.cat(parts)
+
+
+def _shuffled(images: Tensor, n: int, draws: int, sides: int = 1, seed: int = 0) -> Tensor:
+    """So many of the images, in a fixed random order, so that a set sorted by class does no harm."""
+    total = n * draws * sides
+    if len(images) < total:
+        raise CourseError(
+            "metrics-too-few",
+            f"{len(images):,} images are too few: {draws} draws of {n:,} need {total:,}.",
+            "Each draw takes images that no other draw has, on both sides, or its interval would be too narrow.",
+            f"reference = RealReference.from_images(train_images, test_images, n={len(images) // (draws * sides)})",
+        )
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:total]]
+
+
+def _network_as_sampler(kind: str) -> CourseError:
+    return CourseError(
+        "metrics-sampler",
+        f"score was given a {kind}, which is a network.",
+        "A network does not know which noise it is to be fed, nor how many images are wanted.",
+        "score = reference.score(lambda count: generator(torch.randn(count, latent_dim, 1, 1)))",
+    )

@@ -1,0 +1,794 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 2. DCGAN on CIFAR-10
+#
+# In this lesson you build and train a network that turns 100 random numbers into a colour picture of
+# 32×32 pixels, and you measure how far its pictures are from photographs.
+#
+# **You will learn to**
+# compute what a transposed convolution does to the size of a map · build a DCGAN and initialise it ·
+# write its training step and read its curves · measure generated images with a score that has an interval and a floor ·
+# walk through a latent space.
+#
+# **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
+#
+# **Time** about 75 minutes to read and solve. The computer works as long as this table says.
+#
+# {{tiers}}
+
+# %% [markdown]
+# ## Set-up
+
+# %%
+import torch
+import torch.nn.functional as F
+from IPython.display import Markdown, display
+from torch import nn
+
+from course_utils import checks, metrics, plots, runtime, widgets
+from course_utils.diagnose import diagnose
+from course_utils.images import load_images
+from course_utils.models import dcgan
+from course_utils.training import TrainingRun, run_folder
+
+run = runtime.setup(seed=0)
+
+# %% [markdown]
+# Everything you may want to change stands in the next cell. The three columns are the course's three tiers: `smoke` for
+# tests, `laptop` for a processor, `gpu` for a graphics card. The line above says which one this machine got.
+
+# %%
+#                     smoke  laptop     gpu
+steps      = run.pick(   30,  1_200, 40_000)  # optimisation steps of each player
+batch_size = run.pick(   32,    128,    128)  # images a step
+n_images   = run.pick(  512, 50_000, 50_000)  # training images
+width      = run.pick(   16,     64,     64)  # channels of the last hidden map
+n_score    = run.pick(   64,  1_000,  2_000)  # images in each of the five draws of a score
+latent_dim = 100    # numbers that a picture is made from; 128 works as well
+source     = None   # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
+size       = 32     # pixels; 64 for your own larger images
+fresh      = False  # True: forget an earlier run and train again
+
+# %% [markdown]
+# ## The images
+#
+# CIFAR-10 holds 60,000 photographs of ten kinds of things, 32×32 pixels each (Krizhevsky 2009). They are small enough
+# for a processor and rich enough that a generator has something to learn. Where they are not on this machine the course
+# draws its own *stand-in*, and every figure made from it says so.
+
+# %%
+train = load_images(source, split="train", size=size, limit=n_images)
+test = load_images(source, split="test", size=size)
+print(f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}")
+
+# %%
+figure, (ax,) = plots.subplots(width=8, height=1.8)
+plots.image_grid(ax, train.images[:48], columns=16, title=train.title("training images"))
+plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.")
+
+# %% [markdown]
+# At this size a photograph is a hint of an object: some colours, an outline, a background. Keep that in mind when you
+# judge what the generator makes; it can at best be as good as these.
+#
+# A generator's last layer is Tanh, so its pictures lie in [−1, 1]. The photographs arrive as bytes from 0 to 255. Both
+# must share one range, because whatever separates them for no good reason is the first thing a discriminator learns; the
+# end of this lesson shows what happens then.
+
+# %% [markdown]
+# ### Exercise 2.2: bytes to the range of Tanh
+#
+# *Easy, 3 minutes.* (The exercises of this lesson come in the order in which it needs them; 2.1 is next.)
+# Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255 becomes 1 exactly.
+#
+# <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is its offset?</details>
+# <details><summary>Hint 2</summary>Arithmetic on bytes wraps around at 256, so leave bytes first.</details>
+
+# %%
+def to_tanh_range(images):
+    """Images uint8 (...) in [0, 255] -> float32 (...) in [-1, 1]."""
+    ### BEGIN SOLUTION
+    return images.to(torch.float32) / 127.5 - 1
+    ### END SOLUTION
+
+
+to_tanh_range = checks.dcgan.exercise_2_2(to_tanh_range)
+
+# %% [markdown]
+# No information may get lost on the way. All 256 values must survive the trip there and back:
+
+# %% tags=["nbval-check-output"]
+every_byte = torch.arange(256, dtype=torch.uint8)
+there = to_tanh_range(every_byte)
+assert torch.equal(dcgan.to_bytes(there), every_byte)
+print("range:", there.min().item(), "to", there.max().item(), "| all 256 values come back")
+
+# %% [markdown]
+# ## Growing a picture: the transposed convolution
+#
+# A convolution with stride 2 halves a map. A generator has to do the opposite: it starts from a single point and must
+# arrive at 32×32. The layer for that is the *transposed convolution*. Each input number stamps a copy of the kernel,
+# scaled by that number, onto the output. The stride says how far apart the stamps are, and where stamps overlap they add.
+#
+# In one dimension, with a kernel of powers of ten, you can read every stamp off the result:
+
+# %% tags=["nbval-check-output"]
+x, kernel, stride = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 100.0, 1000.0]), 2
+stamped = torch.zeros((len(x) - 1) * stride + len(kernel))
+for i, value in enumerate(x):
+    stamped[i * stride : i * stride + len(kernel)] += value * kernel  # one stamp for each input number
+print(stamped.int().tolist())
+
+# %% [markdown]
+# The third number, 102, is 100 from the first stamp and 2 from the second. The library agrees:
+
+# %%
+library = F.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)[0, 0]
+assert torch.equal(stamped, library)
+
+# %% [markdown]
+# So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts
+# $p$ numbers off **each** end (in a normal convolution padding adds them; here everything is the other way round).
+
+# %% [markdown]
+# ### Exercise 2.1: the size of the output
+#
+# *Easy, 5 minutes.* Turn that sentence into a function. You will use it to plan the generator.
+#
+# <details><summary>Hint 1</summary>Draw three stamps of width 4, two apart, and count.</details>
+# <details><summary>Hint 2</summary>Both ends are cut, so the padding counts twice.</details>
+
+# %%
+def conv_transpose_output_size(size, kernel_size, stride, padding):
+    """Length of the output of a transposed convolution, along one dimension (int)."""
+    ### BEGIN SOLUTION
+    return (size - 1) * stride - 2 * padding + kernel_size
+    ### END SOLUTION
+
+
+conv_transpose_output_size = checks.dcgan.exercise_2_1(conv_transpose_output_size)
+
+# %% [markdown]
+# With kernel 4, stride 2 and padding 1 a layer doubles the size exactly, $(n-1)\cdot 2 - 2 + 4 = 2n$. The first layer uses
+# stride 1 and no padding, and makes 4×4 of a single point. Four layers reach our 32:
+
+# %% tags=["nbval-check-output"]
+sizes = [1, conv_transpose_output_size(1, 4, 1, 0)]
+while sizes[-1] < 32:
+    sizes.append(conv_transpose_output_size(sizes[-1], 4, 2, 1))
+print(" -> ".join(map(str, sizes)), f"({len(sizes) - 1} layers)")
+
+# %% [markdown]
+# Why kernel 4 and not 3? Count how many stamps cover each output. If the stride does not divide the kernel, the
+# cover alternates, and so does the brightness: a checkerboard that training must first unlearn
+# ([Odena et al. 2016](https://distill.pub/2016/deconv-checkerboard/)).
+
+# %% tags=["nbval-check-output"]
+for k in (3, 4):
+    cover = F.conv_transpose1d(torch.ones(1, 1, 6), torch.ones(1, 1, k), stride=2)[0, 0]
+    print(f"kernel {k}, stride 2: each output is covered", cover[2:-2].int().tolist(), "times")
+
+# %% [markdown]
+# ## The generator
+#
+# Radford, Metz and Chintala ([arXiv 1511.06434](https://arxiv.org/abs/1511.06434), section 3) found a family of networks
+# that trained where earlier ones had collapsed. Their rules, and why each is there:
+#
+# | rule | reason |
+# | --- | --- |
+# | strided and transposed convolutions instead of pooling | the networks learn their own way to shrink and to grow |
+# | no hidden fully connected layers | fewer parameters, and each stays local in the image |
+# | BatchNorm in both networks, but not at the generator's output or the discriminator's input | signals keep their scale through many layers; at the two ends it would fix the colours' mean and spread |
+# | ReLU in the generator, Tanh at its end | Tanh bounds the picture to the range of the data |
+# | LeakyReLU (slope 0.2) in the discriminator | its gradient is the generator's only teacher and must not die |
+
+# %% [markdown]
+# ### Exercise 2.4: the generator
+#
+# *Medium, 15 minutes.* Build it. Noise of shape `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`,
+# `2*width` and `width` channels (256, 128, 64 for width 64) and at last a picture `(B, channels, 32, 32)` in [−1, 1].
+# After each hidden map comes BatchNorm and ReLU. A convolution before BatchNorm needs no bias: BatchNorm subtracts it.
+#
+# <details><summary>Hint 1</summary>The first layer is <code>nn.ConvTranspose2d(latent_dim, 4 * width, 4, 1, 0, bias=False)</code>.</details>
+# <details><summary>Hint 2</summary>Three layers with kernel 4, stride 2, padding 1 follow. Print the shape after each.</details>
+# <details><summary>Hint 3</summary>The last layer has neither BatchNorm nor ReLU after it, only Tanh.</details>
+
+# %%
+def make_generator(latent_dim, width, channels):
+    """A module: noise (B, latent_dim, 1, 1) -> images (B, channels, 32, 32) in [-1, 1]."""
+    ### BEGIN SOLUTION
+    return nn.Sequential(
+        nn.ConvTranspose2d(latent_dim, 4 * width, 4, 1, 0, bias=False),  # (B, 4w, 4, 4)
+        nn.BatchNorm2d(4 * width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1, bias=False),  # (B, 2w, 8, 8)
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),  # (B, w, 16, 16)
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False),  # (B, channels, 32, 32)
+        nn.Tanh(),
+    )
+    ### END SOLUTION
+
+
+make_generator = checks.dcgan.exercise_2_4(make_generator)
+
+# %% [markdown]
+# A shape probe after each convolution. (For pictures of 64 pixels one more doubling is needed; the package has it.)
+
+# %%
+generator = make_generator(latent_dim, width, 3) if size == 32 else dcgan.make_generator(latent_dim, width, 3, size)
+for layer in generator.modules():
+    if isinstance(layer, nn.ConvTranspose2d):
+        layer.register_forward_hook(lambda layer, x, y: print(f"{tuple(x[0].shape)} -> {tuple(y.shape)}"))
+generator(torch.randn(2, latent_dim, 1, 1))
+for layer in generator.modules():
+    layer._forward_hooks.clear()
+parameters = sum(p.numel() for p in generator.parameters())
+print(f"{parameters:,} parameters make {3 * size * size:,} numbers from {latent_dim}")
+
+# %% [markdown]
+# ## The discriminator
+#
+# The discriminator is the same road walked backwards: 32 → 16 → 8 → 4 → 1. For a convolution the size is
+# $\lfloor (n + 2p - k)/s \rfloor + 1$. It ends in **one logit for each image**: no Sigmoid, because the loss of lesson 1
+# is exact and stable on logits.
+
+# %%
+def make_discriminator(width, channels):
+    """A module: images (B, channels, 32, 32) in [-1, 1] -> logits (B,)."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 4, 2, 1, bias=False),  # (B, w, 16, 16)
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),  # (B, 2w, 8, 8)
+        nn.BatchNorm2d(2 * width),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(2 * width, 4 * width, 4, 2, 1, bias=False),  # (B, 4w, 4, 4)
+        nn.BatchNorm2d(4 * width),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(4 * width, 1, 4, 1, 0, bias=False),  # (B, 1, 1, 1)
+        nn.Flatten(0),  # (B,)
+    )
+
+# %% [markdown]
+# Count its answers, always. A discriminator with one stride too few would return a small *map* of logits for every
+# picture; with labels of the same shape it would train without a complaint, and judge patches instead of pictures.
+
+# %%
+discriminator = make_discriminator(width, 3) if size == 32 else dcgan.make_discriminator(width, 3, size)
+with torch.no_grad():
+    assert discriminator(to_tanh_range(train.images[:7])).shape == (7,)
+    assert discriminator(generator(torch.randn(7, latent_dim, 1, 1))).shape == (7,)
+
+# %% [markdown]
+# ### Exercise 2.3: where training starts
+#
+# *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard deviation
+# (section 4); the authors' program starts BatchNorm's weights from N(1, 0.02) and all biases from 0. Write a function of one
+# layer that does this in place; `network.apply(function)` then calls it for every layer.
+#
+# <details><summary>Hint 1</summary><code>isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))</code>, and functions of <code>nn.init</code> whose names end in an underscore.</details>
+# <details><summary>Hint 2</summary>Some layers have <code>bias=None</code>, and layers of other kinds are to be left alone.</details>
+
+# %%
+def init_dcgan_weights(module):
+    """Initialise one layer in place as the DCGAN paper does. Returns nothing."""
+    ### BEGIN SOLUTION
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    ### END SOLUTION
+
+
+init_dcgan_weights = checks.dcgan.exercise_2_3(init_dcgan_weights)
+
+# %%
+for network in (generator, discriminator):
+    network.apply(init_dcgan_weights)
+    # The same numbers in another order in memory (channel last), in which convolutions run faster.
+    network.to(run.device, memory_format=torch.channels_last)
+
+# %% [markdown]
+# ## One layer that looks at its neighbours: BatchNorm
+#
+# BatchNorm subtracts the mean of the *batch*. So in training mode the answer for one image depends on the images beside
+# it. Two habits follow, and a cell shows each.
+#
+# First, real and generated images go through the discriminator **in separate batches**. The generator's own step sends a
+# batch of generated images only; had the discriminator learned on mixed batches, it would now be asked a question that it
+# was never taught.
+
+# %%
+real, fake = to_tanh_range(train.images[:32]), torch.rand(32, 3, size, size) * 0.2
+judge = dcgan.make_discriminator(8, 3, size).train()
+with torch.no_grad():
+    alone = judge(fake)  # (32,)
+    mixed = judge(torch.cat([real, fake]))[32:]  # (32,) the same images in a mixed batch
+print(f"the same 32 images: mean logit {alone.mean():+.3f} alone, {mixed.mean():+.3f} beside photographs")
+assert not torch.allclose(alone, mixed, atol=1e-3)
+
+# %% [markdown]
+# Second, pictures are shown in **evaluation mode**, where BatchNorm uses the averages it has collected. Then a picture is a
+# function of its own latent vector and of nothing else.
+
+# %%
+noise = torch.randn(8, latent_dim, 1, 1, device=run.device)
+with torch.no_grad():
+    generator.eval()
+    assert torch.allclose(generator(noise)[:1], generator(noise[:1]), atol=1e-4)  # batch mates do not matter
+    generator.train()
+    assert not torch.allclose(generator(noise)[:1], generator(noise[:2])[:1], atol=1e-4)  # here they do
+
+# %% [markdown]
+# ## The training step
+#
+# The losses are those of lesson 1, as means over a batch, in nats. With logits $a$, $\log D = \log\sigma(a)$ and
+# $\log(1-D) = \log\sigma(-a)$:
+#
+# $$L_D = -\tfrac1B\textstyle\sum \log D(x) - \tfrac1B\sum \log\bigl(1 - D(G(z))\bigr), \qquad
+# L_G = -\tfrac1B\sum \log D(G(z)).$$
+#
+# Each is one call in code. They are what tutorials write as cross-entropy against labels 1 and 0:
+
+# %%
+logits = torch.tensor([-200.0, -3.0, 0.5, 200.0])
+ones, zeros = torch.ones(4), torch.zeros(4)
+assert torch.allclose(-F.logsigmoid(logits).mean(), F.binary_cross_entropy_with_logits(logits, ones))
+assert torch.allclose(-F.logsigmoid(-logits).mean(), F.binary_cross_entropy_with_logits(logits, zeros))
+
+# %% [markdown]
+# Now the whole step. Read it twice: three of its lines carry most of the bugs that are ever written into a GAN.
+
+# %%
+def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
+    """One step of both players; real (B, 3, H, W) in [-1, 1], noise (B, latent_dim, 1, 1)."""
+    with run.autocast():  # bf16 where the hardware has it
+        fake = generator(noise)  # (B, 3, H, W)
+        real_logits = discriminator(real)  # (B,)
+        fake_logits = discriminator(fake.detach())  # detach: D's loss must not reach G
+    d_loss = -F.logsigmoid(real_logits.float()).mean() - F.logsigmoid(-fake_logits.float()).mean()
+    d_optimizer.zero_grad()
+    d_loss.backward()
+    d_optimizer.step()
+
+    discriminator.requires_grad_(False)  # G needs the gradient through D, not of D
+    with run.autocast():
+        logits = discriminator(fake)  # (B,) asked again: D has just changed
+    g_loss = -F.logsigmoid(logits.float()).mean()  # non-saturating: G wants to be called real
+    g_optimizer.zero_grad()
+    g_loss.backward()
+    g_optimizer.step()
+    discriminator.requires_grad_(True)
+    d_real, d_fake = real_logits.float().sigmoid().mean(), fake_logits.float().sigmoid().mean()
+    return {"d_loss": d_loss.item(), "g_loss": g_loss.item(), "d_real": d_real.item(), "d_fake": d_fake.item()}
+
+# %% [markdown]
+# *Detached*: without it, the discriminator's loss would also push the generator, towards being caught. *Asked again*: the
+# graph of the first answer belongs to weights that no longer exist, and PyTorch refuses to use it. *Wants to be called
+# real*: with the label the other way round the generator's loss would fall to 0 while its pictures get worse.
+#
+# What each player's step may change can be checked. A step with the generator's learning rate at 0 must leave the
+# generator alone, and the other way round:
+
+# %%
+def weights_moved(g_lr, d_lr):
+    """Whether one step with these learning rates changes (generator, discriminator)."""
+    players = dcgan.make_generator(8, 4, 3, size), dcgan.make_discriminator(4, 3, size)
+    before = [next(p.parameters()).clone() for p in players]
+    optimizers = [torch.optim.SGD(p.parameters(), lr) for p, lr in zip(players, (g_lr, d_lr))]
+    train_step(*players, *optimizers, to_tanh_range(train.images[:4]), torch.randn(4, 8, 1, 1))
+    return tuple(not torch.equal(b, next(p.parameters())) for b, p in zip(before, players))
+
+
+assert weights_moved(g_lr=0.0, d_lr=0.1) == (False, True)
+assert weights_moved(g_lr=0.1, d_lr=0.0) == (True, False)
+
+# %% [markdown]
+# ## Training
+#
+# Adam with learning rate 0.0002 and $\beta_1 = 0.5$ instead of the usual 0.9 (section 4 of the paper: with 0.9 the
+# momentum of a game that turns around keeps pushing where the gradient no longer points).
+
+# %%
+adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
+g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
+d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
+state = {"generator": generator, "discriminator": discriminator, "g_optimizer": g_optimizer, "d_optimizer": d_optimizer}
+config = {"lesson": "dcgan", "data": train.name, "size": size, "latent_dim": latent_dim, "width": width}
+
+# %% [markdown]
+# `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, draws the progress bar, keeps the history and
+# saves. If the kernel dies or you press stop, run the cells again and it goes on where it was. The pictures on the way
+# are always made from the *same* noise, so that you see one picture change and not another one each time.
+
+# %%
+fixed_noise = torch.randn(64, latent_dim, 1, 1, generator=torch.Generator().manual_seed(1)).to(run.device)
+training = TrainingRun(
+    run_folder("02_dcgan", config, state), state=state, config=config, steps=steps,
+    examples=len(train), batch_size=batch_size, seed=0, fresh=fresh,
+)
+
+# %%
+def draw_progress():
+    """Losses, probabilities and the present pictures, side by side."""
+    figure, axes = plots.subplots(1, 3, width=11, height=3.2)
+    h = training.history
+    plots.curves(axes[0], h["step"], {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]}, "step", "loss (nats)", smooth=25)
+    plots.curves(axes[1], h["step"], {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]}, "step", "probability", smooth=25)
+    pictures = dcgan.sample(generator, fixed_noise[:32])
+    plots.image_grid(axes[2], pictures, columns=8, title=train.title(f"made after {training.step} steps"))
+    return figure
+
+# %% [markdown]
+# The loop itself. On two cores of the machine in the table above it takes a few minutes, and the figure below it is
+# redrawn every few seconds.
+
+# %%
+live = plots.LiveFigure(draw_progress, alt="Losses and probabilities by step, and 32 generated pictures.")
+pixels = train.images.to(run.device)  # uint8: all 50,000 photographs take 154 MB
+for index in training.batches():  # (B,) the examples of this step
+    real = to_tanh_range(pixels[index]).contiguous(memory_format=torch.channels_last)
+    noise = torch.randn(len(index), latent_dim, 1, 1).to(run.device)
+    training.log(**train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise))
+    live.update()
+    if training.step % (steps // 6) == 0:
+        pictures = dcgan.sample(generator, fixed_noise[:16])
+        plots.save_tile(training.folder / f"samples-{training.step:06d}.png", pictures, columns=16)
+live.close()
+
+# %% [markdown]
+# The same sixteen latent vectors through time, from top to bottom:
+
+# %%
+from PIL import Image
+
+strips = sorted(training.folder.glob("samples-*.png"))
+figure, axes = plots.subplots(len(strips), 1, width=8, height=0.62 * len(strips))
+for ax, path in zip(axes, strips):
+    ax.imshow(Image.open(path), interpolation="nearest")
+    ax.set_title(f"step {int(path.stem[-6:]):,}", fontsize=8, loc="left")
+    ax.axis("off")
+figure.suptitle(train.title("generated"), fontsize=10)
+plots.show(figure, alt="Rows of sixteen pictures, after more and more steps; each column shows one latent vector.")
+
+# %% [markdown]
+# ## Reading the curves
+#
+# A classifier's loss falls and you are glad. These two losses are moves of a game, and neither says how good the pictures
+# are. What they do tell:
+#
+# - If both networks were perfect, $D$ would answer ½ everywhere: $L_D = 2\log 2 \approx 1.386$ and $L_G = \log 2 \approx 0.693$.
+# - In practice the discriminator stays a little ahead: $D(x)$ above ½, $D(G(z))$ below, $L_G$ above 0.693. That is healthy, as long
+#   as the two do not run to 1 and 0.
+# - $L_D \to 0$ is the end of learning, not its success: a discriminator that is always right teaches nothing.
+#
+# The package's `diagnose` knows the usual failures by their traces:
+
+# %%
+equilibrium = -2 * F.logsigmoid(torch.tensor(0.0))
+assert torch.isclose(equilibrium, 2 * torch.log(torch.tensor(2.0)))
+for finding in diagnose(training.history):
+    print(finding)
+
+# %% [markdown]
+# ## Where longer training leads
+#
+# A few minutes on a processor see the data a handful of times. The course ships the generator of a longer run of exactly
+# this network, so that you can see where the road goes.
+
+# %%
+shipped, facts = dcgan.load_shipped_generator(run.device)
+print(f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, seed {facts['seed']})")
+shipped_noise = torch.randn(64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2))
+shipped_noise = shipped_noise.to(run.device)
+
+# %%
+figure, axes = plots.subplots(1, 2, width=11, height=3.4)
+yours, longer = dcgan.sample(generator, fixed_noise[:40]), dcgan.sample(shipped, shipped_noise[:40])
+plots.image_grid(axes[0], yours, 10, train.title(f"yours, {training.step} steps"))
+plots.image_grid(axes[1], longer, 10, f"{facts['data']}: shipped, {facts['steps']} steps")
+plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the shipped one, with clearer objects.")
+
+# %% [markdown]
+# Look for backgrounds, horizons and animals' outlines, and look for what is wrong: legs that do not meet a body, cars that
+# melt. Nobody picked these pictures; they are the first forty.
+#
+# ## How good is it? Two distances and a floor
+#
+# "Looks better" is no measurement. The usual way: a trained classifier turns every image into a feature vector, and the
+# *clouds* of feature vectors of real and generated images are compared. The **Fréchet distance** (FD) compares their means and covariances,
+#
+# $$\mathrm{FD} = \lVert \mu_1-\mu_2 \rVert^2 + \mathrm{Tr}\bigl(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\bigr)$$
+#
+# ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), eq. 6); the **kernel distance** (KD) compares all pairs with a polynomial kernel and, unlike FD, is
+# unbiased in the number of images ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). For a single feature FD is simply
+# $(\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2$:
+
+# %%
+mean, variance = torch.tensor([[1.0], [4.0]]), torch.tensor([[[2.0**2]], [[6.0**2]]])
+fd = metrics.frechet_distance(mean[0], variance[0], mean[1], variance[1])
+assert abs(fd - ((1 - 4) ** 2 + (2 - 6) ** 2)) < 1e-6
+
+# %% [markdown]
+# Our features come from a small network that ships with the course and was trained on CIFAR-10. The famous FID uses another network
+# (Inception), so **our numbers are not FIDs** and must not be compared with published ones. A distance also means nothing without
+# its *floor*: what real images score against other real images, with the same number of images. It is not 0, because a finite sample never
+# has exactly the mean and covariance of another.
+
+# %%
+n_score = min(n_score, len(train) // 5, len(test) // 5)  # five draws, and no image in two of them
+reference = metrics.RealReference.from_images(train, test, n=n_score)
+
+
+def sampler(network, dims=latent_dim):
+    """A function that makes as many new pictures as it is asked for."""
+    return lambda count: dcgan.sample(network, torch.randn(count, dims, 1, 1).to(run.device))
+
+
+untrained = dcgan.make_generator(latent_dim, width, 3, size).apply(init_dcgan_weights).to(run.device)
+
+# %%
+candidates = {
+    "untrained generator": sampler(untrained),
+    "each pixel drawn on its own": metrics.mean_image_plus_noise(train),
+    "your generator": sampler(generator),
+    "shipped generator": sampler(shipped, int(facts["latent_dim"])),
+}
+scores = {name: reference.score(candidate) for name, candidate in candidates.items()}
+display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
+
+# %% [markdown]
+# PLACEHOLDER reading of the table.
+#
+# At tier `gpu`, with the extra `torch-fidelity` installed, the next cell also computes the real FID, which downloads
+# Inception's weights. Elsewhere it says why it does not.
+
+# %%
+if run.tier == "gpu":
+    print(metrics.inception_fid(candidates["your generator"](10_000), train))
+else:
+    print("The Inception FID is computed at tier gpu only: it downloads a network of 91 MB.")
+
+# %% [markdown]
+# ## Are they copies?
+#
+# A generator that had memorised its training images would score splendidly. So look up, for some samples, the training
+# image that is nearest pixel by pixel, and do the same for *test* images, which nobody could have memorised.
+
+# %%
+def nearest(queries, images, chunk=5_000):
+    """Distance to and index of the nearest image: uint8 (Q, C, H, W), (N, C, H, W) -> (Q,), (Q,)."""
+    q = queries.flatten(1).float() / 255
+    parts = [torch.cdist(q, part.flatten(1).float() / 255) for part in images.split(chunk)]  # (Q, chunk) each
+    distance, index = torch.cat(parts, dim=1).min(dim=1)
+    return distance, index
+
+# %%
+same_data = train.name.startswith("CIFAR-10") and size == 32  # what the shipped generator learned from
+samples = dcgan.sample(shipped, shipped_noise) if same_data else dcgan.sample(generator, fixed_noise)
+sample_distance, sample_index = nearest(samples, train.images)
+test_distance, _ = nearest(test.images[:64], train.images)
+print("median distance to the nearest training image:")
+print(f"generated {sample_distance.median():.2f}, test images {test_distance.median():.2f}")
+
+# %%
+figure, axes = plots.subplots(2, 1, width=8, height=1.7)
+plots.image_grid(axes[0], samples[:12], 12, "generated by " + ("the shipped generator" if same_data else "yours"))
+plots.image_grid(axes[1], train.images[sample_index[:12]], 12, train.title("nearest training image to each"))
+plots.show(figure, alt="Twelve generated pictures and, below each, its nearest training image: like colours, other things.")
+
+# %% [markdown]
+# The pairs share their large areas of colour and nothing more. Pixel distance sees little else, so this panel can expose a copy but
+# cannot prove that nothing was learned by heart.
+#
+# ## Walking through the latent space
+#
+# Every point of the latent space is a picture, so there are pictures *between* two pictures. But which way? Latent vectors
+# are drawn from N(0, 1) in 100 dimensions, and there almost all of the mass lies in a thin shell: the length of such a vector is close to
+# $\sqrt{100} = 10$. The middle of a straight line between two of them is much too short.
+
+# %%
+z = torch.randn(10_000, 100, generator=torch.Generator().manual_seed(3))
+middle = (z[0::2] + z[1::2]) / 2
+length, middle_length = z.norm(dim=1), middle.norm(dim=1)
+print(f"length {length.mean():.2f} ± {length.std():.2f}, of midpoints {middle_length.mean():.2f}")
+assert abs(length.mean() - 100**0.5) < 0.1 and abs(middle_length.mean() - 50**0.5) < 0.1
+
+# %% [markdown]
+# A generator has hardly ever seen a vector of length 7. The way out is to walk along the arc: *spherical* interpolation.
+#
+# ### Exercise 2.5: slerp
+#
+# *Medium, 10 minutes.* With $\theta$ the angle between the **normalised** vectors,
+#
+# $$\mathrm{slerp}(z_0, z_1, t) = \frac{\sin((1-t)\,\theta)}{\sin\theta}\,z_0 + \frac{\sin(t\,\theta)}{\sin\theta}\,z_1$$
+#
+# (Shoemake 1985; for latent spaces [White 2016](https://arxiv.org/abs/1609.04468)), separately for each row of a batch. At $t=0$ and $t=1$ give back
+# the ends exactly; where the vectors are parallel, $\sin\theta = 0$, use the straight line.
+#
+# <details><summary>Hint 1</summary>The angle: <code>torch.arccos</code> of the inner product of the normalised rows, kept as a column (B, 1).</details>
+# <details><summary>Hint 2</summary>Rounding can make a cosine 1.0000001, and its arccos is NaN: clamp it first.</details>
+# <details><summary>Hint 3</summary><code>torch.where</code> chooses the straight line in the rows that need it.</details>
+
+# %%
+def slerp(z0, z1, t):
+    """Spherical interpolation, row by row: (B, D), (B, D), t in [0, 1] -> (B, D)."""
+    ### BEGIN SOLUTION
+    if t == 0 or t == 1:
+        return (z1 if t == 1 else z0).clone()
+    cosine = (F.normalize(z0, dim=1) * F.normalize(z1, dim=1)).sum(dim=1, keepdim=True).clamp(-1, 1)
+    angle = torch.arccos(cosine)  # (B, 1)
+    sine = torch.sin(angle)
+    arc = (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / sine.clamp_min(1e-12)
+    return torch.where(sine < 1e-6, (1 - t) * z0 + t * z1, arc)
+    ### END SOLUTION
+
+
+slerp = checks.dcgan.exercise_2_5(slerp)
+
+# %%
+def lerp(z0, z1, t):
+    """The straight line, for comparison."""
+    return (1 - t) * z0 + t * z1
+
+
+def decode(z):
+    """Latent vectors (N, D) -> pictures uint8 (N, 3, H, W) of the shipped generator."""
+    return dcgan.sample(shipped, z[:, :, None, None].to(run.device))
+
+
+latents = shipped_noise.flatten(1).cpu()  # (64, 100)
+figure, axes = plots.subplots(2, 1, width=8, height=2.0)
+widgets.latent_walk_static(axes[0], decode, latents, 3, 4, slerp, "slerp: along the arc")
+widgets.latent_walk_static(axes[1], decode, latents, 3, 4, lerp, "lerp: straight through")
+plots.show(figure, alt="Eleven pictures between the same two ends: above along the arc, below on the straight line.")
+
+# %% [markdown]
+# With a running kernel you can walk yourself: choose both ends and drag $t$.
+
+# %%
+widgets.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
+
+# %% [markdown]
+# ## Arithmetic
+#
+# The paper's most quoted figure (section 6.3.2) adds and subtracts latent vectors: averages over a few pictures with and
+# without a property give a *direction* for that property. Nobody told the network about the property. We take one that
+# can be measured without judgement: how blue a picture is.
+
+# %%
+def blueness(images):
+    """Mean of blue minus mean of red, in grey levels: uint8 (N, 3, H, W) -> (N,)."""
+    means = images.float().mean(dim=(2, 3))  # (N, 3)
+    return means[:, 2] - means[:, 0]
+
+
+z = torch.randn(1_000, latents.shape[1], generator=torch.Generator().manual_seed(4))
+order = blueness(decode(z)).argsort()
+direction = z[order[-100:]].mean(0) - z[order[:100]].mean(0)  # bluest minus reddest hundred
+
+# %% [markdown]
+# Now *other* latent vectors, moved along that direction. If the arithmetic works, blueness rises with every step, on average over
+# pictures that took no part in finding the direction.
+
+# %%
+fresh_z = torch.randn(200, latents.shape[1], generator=torch.Generator().manual_seed(5))
+amounts = [-1.0, -0.5, 0.0, 0.5, 1.0]
+measured = [blueness(decode(fresh_z + a * direction)).mean().item() for a in amounts]
+print("mean blueness:", ", ".join(f"{a:+.1f}: {m:+.1f}" for a, m in zip(amounts, measured)))
+assert measured == sorted(measured)
+
+# %%
+figure, axes = plots.subplots(5, 1, width=8, height=3.6)
+for ax, a in zip(axes, amounts):
+    plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
+    ax.set_title(f"{a:+.1f} × direction", fontsize=8, loc="left")
+plots.show(figure, alt="Twelve generated pictures in five rows, from reddish at the top to bluish at the bottom.")
+
+# %% [markdown]
+# ## When it goes wrong: images left in [0, 1]
+#
+# `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing crashes. Watch what it does: two short
+# trainings with the same seed, one in each range.
+
+# %%
+def short_training(scale, steps):
+    """Train small networks on ``scale(images)``; returns the history of D's probabilities and of G's mean pixel."""
+    torch.manual_seed(0)
+    players = dcgan.make_generator(32, 16, 3, size), dcgan.make_discriminator(16, 3, size)
+    optimizers = [torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), **adam) for p in players]
+    rows = []
+    for step in range(steps):
+        real = scale(train.images[64 * step % 4096 :][:64])
+        row = train_step(*players, *optimizers, real, torch.randn(64, 32, 1, 1))
+        with torch.no_grad():
+            rows.append({**row, "mean pixel": players[0](torch.randn(64, 32, 1, 1)).mean().item()})
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+# %%
+short_steps = run.pick(25, 150, 150)
+wrong = short_training(lambda images: images.float() / 255, short_steps)
+right = short_training(to_tanh_range, short_steps)
+figure, axes = plots.subplots(1, 2, width=9, height=2.8)
+x = range(short_steps)
+plots.curves(axes[0], x, {"[0, 1]": wrong["d_fake"], "[−1, 1]": right["d_fake"]}, "step", "D(G(z))", smooth=5)
+plots.curves(axes[1], x, {"[0, 1]": wrong["mean pixel"], "[−1, 1]": right["mean pixel"]}, "step", "mean of G's pixels")
+plots.show(figure, alt="For both ranges, by step: left D's belief in fakes, right the mean pixel of G, pushed up for [0, 1].")
+
+# %% [markdown]
+# Why? Take the simplest discriminator one could write by hand: *an image with a negative pixel is a fake*.
+
+# %%
+untrained.eval()
+with torch.no_grad():
+    fakes = untrained(fixed_noise).cpu()  # (64, 3, H, W)
+reals = {"[0, 1]": train.images[:64].float() / 255, "[-1, 1]": to_tanh_range(train.images[:64])}
+for name, real in reals.items():
+    called_real, called_fake = real.amin(dim=(1, 2, 3)) >= 0, fakes.amin(dim=(1, 2, 3)) < 0
+    accuracy = (called_real.float().mean() + called_fake.float().mean()) / 2
+    print(f"data in {name}: the rule is right in {accuracy:.0%} of the cases")
+    assert accuracy == 1 if name == "[0, 1]" else accuracy < 0.75
+
+# %% [markdown]
+# In the wrong range the rule is always right, so the discriminator's first lesson is not what photographs look like but that they
+# have no negative numbers, and the generator spends its first steps learning to be bright. The cure is the one line
+# of exercise 2.2, and a check of the range wherever data enter a program.
+#
+# ## Questions
+#
+# Think first; then open the answer, which also says why each other choice is wrong.
+#
+# **1. A transposed convolution with kernel 4, stride 2, padding 1 gets a map of 7×7. What comes out?** (a) 14×14 (b) 16×16 (c) 3×3 (d) 15×15
+#
+# <details><summary>Answer</summary>(a): (7 − 1)·2 − 2·1 + 4 = 14. (b) forgets the padding. (c) is the normal convolution. (d) cuts the padding off one end only.</details>
+#
+# **2. In the discriminator's half of the step, what would happen without `detach`?** (a) nothing (b) the generator's weights would change at once
+# (c) the discriminator's loss would send gradients into the generator, and use up its graph (d) the discriminator would not learn
+#
+# <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code> then stops with "Trying to backward through the graph a second time"; the often
+# suggested <code>retain_graph=True</code> silences that message and, in loops that clear gradients elsewhere, leaves gradients that push the generator towards being caught. (a) overlooks both.
+# (b) Weights change only in <code>step()</code>. (d) The discriminator's own gradients are the same with and without.</details>
+#
+# **3. After an hour $L_D$ is 0.001 and $L_G$ is 9. What do you see?** (a) a converged GAN (b) a discriminator that wins, and a generator without a useful gradient direction
+# (c) mode collapse (d) a learning rate that is too low
+#
+# <details><summary>Answer</summary>(b). At equilibrium L_D would be 2 log 2 ≈ 1.386, so (a) is the opposite of what happened. (c) cannot be seen in losses, only in samples. (d) would leave the losses near their start.</details>
+#
+# **4. Your program prints FD 31 on 2,000 images, a paper FID 34.3. Is yours better?** (a) yes (b) no (c) the numbers cannot be compared (d) only if both used the same seed
+#
+# <details><summary>Answer</summary>(c): other features, another number of images, perhaps another set of real images. (a) and (b) compare different units. (d) the seed is the least of the differences.</details>
+#
+# **5. Why were pictures drawn in evaluation mode?** (a) it is faster (b) BatchNorm would otherwise mix the pictures of a batch, and change its running averages (c) Dropout must be off (d) otherwise gradients would be kept
+#
+# <details><summary>Answer</summary>(b), as the cell on batch mates showed. (a) hardly. (c) is true of other networks; this one has no Dropout. (d) is what <code>torch.no_grad</code> is for; evaluation mode does not touch gradients.</details>
+#
+# ## Recap
+#
+# You computed what a transposed convolution does to the size of a map, built a DCGAN and initialised it, wrote its training step and
+# read its curves, measured generated images with scores that have an interval and a floor, and walked through a latent space.
+#
+# **What this did not show.** One seed of one network is an anecdote: lesson 6 compares generators with error bars. Our feature network knows ten
+# kinds of objects and nothing else; what it does not see, FD and KD do not see. And a likelihood, which would tell how probable the model finds
+# a photograph, a GAN does not have: lesson 3 builds a model that does.
+#
+# **Sources.** Radford, Metz, Chintala 2015, [arXiv 1511.06434](https://arxiv.org/abs/1511.06434), sections 3, 4 and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661),
+# algorithm 1 and section 3 · Heusel et al. 2017, [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 · Bińkowski et al. 2018, [arXiv 1801.01401](https://arxiv.org/abs/1801.01401), section 4 ·
+# White 2016, [arXiv 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016, [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
+# Krizhevsky 2009, *Learning multiple layers of features from tiny images*, section 3.
+#
+# **Next:** lesson 3, the variational autoencoder, on the same images and with the same score.

@@ -1,0 +1,116 @@
+"""Where things are kept, and files that are never half written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from course_utils import paths
+from course_utils.errors import CourseError
+
+
+@pytest.fixture(autouse=True)
+def said_nothing_yet():
+    paths._say_once.cache_clear()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = (
+        "import sys, course_utils, course_utils.errors, course_utils.paths\n"
+        "print(sorted({'torch', 'numpy', 'matplotlib', 'PIL', 'IPython'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("variable", "function"), [("COURSE_CACHE", paths.cache_dir), ("COURSE_RUNS", paths.runs_dir)])
+def test_variable_moves_the_folder(variable, function, tmp_path, monkeypatch):
+    wanted = tmp_path / "a folder with spaces and ü"
+    monkeypatch.setenv(variable, str(wanted))
+    assert function() == wanted.resolve()
+    assert wanted.is_dir()
+    assert list(wanted.iterdir()) == []  # the trial file is gone
+
+
+def test_variable_knows_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("COURSE_RUNS", "~/runs")
+    assert paths.runs_dir() == (tmp_path / "runs").resolve()
+
+
+def test_default_is_the_repositorys_data_folder():
+    assert (paths.data_dir() / "manifest.toml").is_file()
+    assert paths.results_dir() == paths.data_dir() / "results"
+    assert paths.checkpoints_dir() == paths.data_dir() / "checkpoints"
+
+
+def test_unwritable_folder_falls_back_and_says_so_once(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder can be made below this")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "file" / "runs"))
+    found = paths.runs_dir()
+    assert found.is_dir()
+    assert found.is_relative_to(tmp_path)
+    assert found == paths.runs_dir()
+    said = capsys.readouterr().out
+    assert said.count("cannot be written to") == 1
+    assert str(found) in said
+    assert "COURSE_RUNS" in said
+
+
+def test_nothing_writable_is_an_error_that_names_both(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(CourseError, match="file/cache") as caught:
+        paths.cache_dir()
+    assert caught.value.code == "paths-not-writable"
+    assert "COURSE_CACHE" in caught.value.fix
+
+
+def test_atomic_write_writes_and_leaves_no_part(tmp_path):
+    target = tmp_path / "new folder" / "a.json"
+    assert paths.atomic_write(target, b"one") == target
+    paths.atomic_write(target, b"two")
+    assert target.read_bytes() == b"two"
+    assert os.listdir(target.parent) == ["a.json"]
+
+
+@pytest.mark.parametrize("fault", ["os.replace", "os.fsync", "os.chmod"])
+def test_atomic_write_that_fails_leaves_the_old_file(fault, tmp_path, monkeypatch):
+    target = paths.atomic_write(tmp_path / "a.json", b"old")
+
+    def fail(*_):
+        raise OSError(5, "the disk failed")
+
+    monkeypatch.setattr(fault, fail)
+    with pytest.raises(OSError, match="the disk failed"):
+        paths.atomic_write(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_atomic_write_on_a_folder_is_an_error_and_cleans_up(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        paths.atomic_write(tmp_path / "taken", b"new")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no handle on a folder to flush")
+def test_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch):
+    """Cloud drives answer EINVAL to fsync of a folder; the file itself is on disk by then."""
+    real = os.fsync
+
+    def fsync(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(22, "Invalid argument")
+        real(handle)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc to tell a folder's handle from a file's")
+    monkeypatch.setattr("os.fsync", fsync)
+    assert paths.atomic_write(tmp_path / "a", b"x").read_bytes() == b"x"
