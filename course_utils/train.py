@@ -101,16 +101,16 @@ def train_vae(
         images: training images of 32 or 64 pixels.
         folder: where checkpoints live.
         settings: ``steps``, ``batch_size``, ``latent_dim``, ``width``; and, where the lesson departs from its default,
-            ``likelihood`` (see ``course_utils.models.vae.VAE``) and ``beta``.
+            ``sigma`` (see ``course_utils.models.vae.VAE``) and ``beta``.
         fresh: start again.
 
     Returns:
         The run, and its last mean losses in nats an image (over the last 100 steps).
     """
-    chosen = {"likelihood": "learned", "beta": 1.0} | {
-        k: settings[k] for k in ("latent_dim", "width", "likelihood", "beta") if k in settings
+    chosen = {"sigma": None, "beta": 1.0} | {
+        k: settings[k] for k in ("latent_dim", "width", "sigma", "beta") if k in settings
     }
-    network = vae.VAE(chosen["latent_dim"], chosen["width"], chosen["likelihood"], images.images.shape[-1])
+    network = vae.VAE(chosen["latent_dim"], chosen["width"], chosen["sigma"], images.images.shape[-1])
     network.to(run.device, memory_format=torch.channels_last)
     optimizer = vae.make_optimizer(network)
     training = TrainingRun(

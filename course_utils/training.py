@@ -241,4 +241,5 @@ def _other_settings(folder: Path, differences: list[str]) -> CourseError:
 
 def _stream() -> Any:
     """A notebook shows stderr in red, so the bar goes to stdout there; a program keeps stdout for its result."""
-    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return sys.stdout if hasattr(shell, "kernel") else sys.stderr

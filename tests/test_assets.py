@@ -5,6 +5,7 @@ import http.server
 import re
 import shutil
 import socket
+import socketserver
 import threading
 import tomllib
 
@@ -23,6 +24,10 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked = []
+
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's own asks the name service who 127.0.0.1 is
+        self.server_name, self.server_port = self.server_address
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -111,6 +116,13 @@ def offer(monkeypatch):
     return offer
 
 
+def nobody_listens():
+    """An address that refuses the connection."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"https://127.0.0.1:{free.getsockname()[1]}/thing"
+
+
 def names_in(cache):
     return sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file())
 
@@ -169,10 +181,7 @@ def test_a_redirect_to_an_allowed_place_is_followed(server, cache, offer):
 
 
 def test_the_next_mirror_is_tried(server, cache, offer, capsys):
-    with socket.socket() as free:  # a port where nobody listens
-        free.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{free.getsockname()[1]}/thing"
-    offer(dead, server.url("login"), server.url("good"))
+    offer(nobody_listens(), server.url("login"), server.url("good"))
     assert assets.fetch("thing").read_bytes() == CONTENT
     printed = capsys.readouterr().out
     assert "no connection" in printed and "a web page" in printed
@@ -210,17 +219,17 @@ def test_damage_in_the_cache_is_found_and_mended(server, cache, offer, damage, c
 
 
 def test_a_file_put_into_the_cache_by_hand_needs_no_network(cache, offer):
-    offer("https://host.invalid/thing")
+    offer(nobody_listens())
     cache.mkdir()
     (cache / "thing.bin").write_bytes(CONTENT)
     assert assets.fetch("thing") == cache / "thing.bin"
 
 
 def test_without_a_network_the_error_names_the_ways_out(cache, offer):
-    offer("https://host.invalid/thing")
+    offer(nobody_listens())
     with pytest.raises(CourseError) as caught:
         assets.fetch("thing")
-    assert caught.value.code == "asset-not-fetched" and "host.invalid: no connection" in caught.value.what
+    assert caught.value.code == "asset-not-fetched" and "127.0.0.1: no connection" in caught.value.what
     assert 'assets.fetch("thing")' in caught.value.fix and str(cache) in caught.value.fix
     assert names_in(cache) == []
 
@@ -234,7 +243,7 @@ def test_a_full_disk_is_told_before_anything_is_asked(server, cache, offer, monk
 
 
 def test_verify_says_what_a_wrong_file_looks_like(cache, offer, tmp_path):
-    offer("https://host.invalid/thing")
+    offer(nobody_listens())
     file = tmp_path / "elsewhere.bin"
     file.write_bytes(CONTENT)
     assets.verify("thing", file)

@@ -116,8 +116,9 @@ def test_laptop_takes_cifar10_from_the_cache_and_else_says_how_to_get_it(cache, 
 
 
 def test_gpu_falls_back_to_the_stand_in_aloud_when_nothing_can_be_fetched(monkeypatch, capsys):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     entry = assets.manifest()["cifar10"]
-    gone = assets.Asset(**{**vars(entry), "urls": ("https://host.invalid/cifar-10-binary.tar.gz",)})
+    gone = assets.Asset(**{**vars(entry), "urls": ("https://127.0.0.1:9/cifar-10-binary.tar.gz",)})  # nobody listens
     monkeypatch.setattr(assets, "manifest", lambda: {"cifar10": gone})
     assert load_images(tier="gpu", limit=10).is_standin
     printed = capsys.readouterr().out
