@@ -89,7 +89,9 @@ def _moments(mean: Any, cov: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _kernel_sum(x: Tensor, y: Tensor) -> Tensor:
-    return torch.stack([(part @ y.T / x.shape[1] + 1).pow(3).sum() for part in x.split(2048)]).sum()
+    """Sum of the kernel over all pairs, in pieces of about 8 MB (fresh large tensors cost more than the products)."""
+    rows = max(1, 2**20 // len(y))
+    return torch.stack([(part @ y.T).div_(x.shape[1]).add_(1).pow_(3).sum() for part in x.split(rows)]).sum()
 
 
 def _kernel_diagonal(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ published ones: the features are another network's.
     print(table(rows))
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from course_utils.distances import bad_shape, feature_moments, frechet_distance,
 from course_utils.errors import CourseError
 from course_utils.models.features import FeatureNetwork, load_feature_network
 from course_utils.runtime import fast_dtype
+from course_utils.scores import Score, mean_interval, table
 
 __all__ = [
     "FeatureNetwork",
@@ -39,8 +40,6 @@ __all__ = [
 Sampler = Callable[[int], Tensor]
 BATCH = 500
 STANDIN = "drawn stand-in (not CIFAR-10)"
-# 97.5 % points of Student's t for 1, 2, ... degrees of freedom (any table of the distribution).
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 
 
 class Images(Protocol):
@@ -55,7 +54,8 @@ class Images(Protocol):
 def extract_features(images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False) -> Tensor:
     """Features of many images, in batches, with a progress bar when it takes longer than 2 s.
 
-    Where the machine multiplies bf16 faster, it is used (``COURSE_BF16=0`` switches it off).
+    Where the machine multiplies bf16 faster, it is used (``COURSE_BF16=0`` switches it off); both sides of a comparison
+    must be computed the same way.
 
     Args:
         images: (N, 3, H, W), uint8 in 0..255 or floats in [-1, 1]. Floats in [0, 1] cannot be told from pale images
@@ -75,52 +75,6 @@ def extract_features(images: Tensor, network: FeatureNetwork, batch_size: int = 
     dtype = None if exact else fast_dtype(device)
     with torch.no_grad(), torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
         return torch.cat([network.features(_to_unit_range(batch, device)).float().cpu() for batch in batches])
-
-
-@dataclass(frozen=True)
-class Score:
-    """A distance with everything that it depends on; printing shows all of it.
-
-    Attributes:
-        name: ``"FD"`` or ``"KD"``.
-        value: mean over the draws.
-        low: lower end of the 95 % interval of the expected value at this n (Student's t over the draws).
-        high: its upper end.
-        n: images on each side of one comparison.
-        draws: independent comparisons, each with other generated and other real images.
-        features: the feature network and what it was trained on.
-        real_set: the images that were compared with.
-        floor: what other real images score in place of the generated ones, at the same n.
-    """
-
-    name: str
-    value: float
-    low: float
-    high: float
-    n: int
-    draws: int
-    features: str
-    real_set: str
-    floor: float
-
-    def __post_init__(self) -> None:
-        if self.name not in ("FD", "KD") or self.n < 2 or self.draws < 2 or not (self.features and self.real_set):
-            raise CourseError(
-                "metrics-score",
-                f"A score {self.name!r} cannot be made with n={self.n}, draws={self.draws}, "
-                f"features={self.features!r}, real_set={self.real_set!r}.",
-                "It is FD or KD, and is never shown without its n, draws, feature network and real set.",
-                "score = RealReference.from_images(train_images, test_images).score(images)",
-            )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name} {self.value:.3g} (95 % interval {self.low:.3g} to {self.high:.3g}, n = {self.n:,} × "
-            f"{self.draws} draws; real against real: {self.floor:.3g}; features: {self.features}; "
-            f"real set: {self.real_set})"
-        )
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True, repr=False)
@@ -210,37 +164,6 @@ class RealReference:
         return scores
 
 
-def table(rows: Mapping[str, Mapping[str, Score]]) -> str:
-    """Markdown table of scores, with the line that says what they depend on.
-
-    Args:
-        rows: what was scored -> ``RealReference.score(...)`` or ``RealReference.floor``.
-
-    Raises:
-        CourseError: ``metrics-not-comparable`` when rows differ in n, draws, features or real set.
-    """
-    scores = [score for row in rows.values() for score in row.values()]
-    if len({(s.n, s.draws, s.features, s.real_set) for s in scores}) != 1:
-        raise CourseError(
-            "metrics-not-comparable",
-            "The rows of this table do not belong together.",
-            "They were measured with another n, number of draws, feature network or real set.",
-            "rows = {name: reference.score(images) for name, images in sets.items()}   # one reference for all",
-        )
-    names = list(dict.fromkeys(score.name for score in scores))
-    header = "".join(f" {name} (95 % interval) |" for name in names)
-    lines = [f"| images |{header}", "| --- " * (len(names) + 1) + "|"]
-    for label, row in rows.items():
-        cells = [f"{row[name].value:.3g} ({row[name].low:.3g} to {row[name].high:.3g})" for name in names]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    one, floors = scores[0], {score.name: score.floor for score in scores}
-    floor = ", ".join(f"{name} {floors[name]:.3g}" for name in names)
-    return "\n".join(lines) + (
-        f"\n\nEach row: n = {one.n:,} images × {one.draws} draws. Features: {one.features}. Real set: {one.real_set}. "
-        f"Floor (other real images of the same number): {floor}."
-    )
-
-
 def mean_image_plus_noise(real: Images, seed: int = 0) -> Sampler:
     """The simplest generator: each pixel drawn from a normal distribution with that pixel's own mean and spread.
 
@@ -255,13 +178,6 @@ def mean_image_plus_noise(real: Images, seed: int = 0) -> Sampler:
     spread = ((real.images / 127.5 - 1) - mean.float()).square().mean(0).sqrt()
     generator = torch.Generator().manual_seed(seed)
     return lambda n: (mean.float() + spread * torch.randn(n, *mean.shape, generator=generator)).clamp(-1, 1)
-
-
-def mean_interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean of independent values and its 95 % interval by Student's t (at least 2 values)."""
-    drawn = torch.tensor(values, dtype=torch.float64)
-    half = _T[min(len(values) - 1, len(_T)) - 1] * drawn.std().item() / len(values) ** 0.5
-    return drawn.mean().item(), drawn.mean().item() - half, drawn.mean().item() + half
 
 
 def _to_unit_range(batch: Tensor, device: torch.device) -> Tensor:

@@ -138,7 +138,7 @@ def _unpack_optimizer(part: torch.optim.Optimizer, own: Mapping[str, Tensor], sa
     for key, value in own.items():
         number, field = key.split(".", 1)
         values.setdefault(int(number), {})[field] = value
-    part.load_state_dict({"state": values, "param_groups": saved["groups"]})
+    part.load_state_dict({"state": dict(sorted(values.items())), "param_groups": saved["groups"]})
     _keep_layout(part)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: parts first, the manifest last; nothing damaged is ever used; a kill or a full disk loses one interval."""
+"""Checkpoints: parts first, the manifest last; nothing damaged is used; a kill or a full disk loses one interval."""
 
 import hashlib
 import json
@@ -135,7 +135,8 @@ def test_other_damage_is_found_too(part, harm, tmp_path):
     if harm == "a folder":
         path.mkdir()
     elif harm != "missing":
-        path.write_bytes({"empty": b"", "cut": content[:-1], "json of another kind": b'{"body": 3, "sha256": []}'}[harm])
+        other = b'{"body": 3, "sha256": []}'
+        path.write_bytes({"empty": b"", "cut": content[:-1], "json of another kind": other}[harm])
     found = newest_generation(tmp_path)
     assert found.step == 1
     assert "step-000000002" in found.skipped[0]
@@ -236,10 +237,10 @@ def test_full_disk_before_a_save(tmp_path):
 
 
 def test_disk_that_gets_full_in_the_middle_of_a_save(tmp_path):
-    """Free bytes, but no free inode: the error comes from the write of the manifest and not from the check before."""
+    """Free bytes, but no free inode: the error comes from a write and not from the check before."""
     with tiny_disk(tmp_path / "disk", "size=4m,nr_inodes=10") as disk:
         save(disk, 1)
-        for number in range(3):  # leaves one for the folder and two for its three files
+        for number in range(3):  # leaves one for the folder and one for its three files
             (disk / f"filler-{number}").touch()
         inodes = os.statvfs(disk).f_ffree
         with pytest.raises(CourseError) as caught:
@@ -369,7 +370,7 @@ def test_killed_saves_leave_the_newest_valid_generation(tmp_path):
 
 def test_the_manifest_is_the_last_file_and_names_every_part(tmp_path, monkeypatch):
     order, real = [], checkpoints.atomic_write
-    monkeypatch.setattr(checkpoints, "atomic_write", lambda path, content: order.append(path.name) or real(path, content))
+    monkeypatch.setattr(checkpoints, "atomic_write", lambda path, data: order.append(path.name) or real(path, data))
     folder = save(tmp_path, 1)
     assert order[-1] == "manifest.json"
     assert sorted(order) == sorted(PARTS)

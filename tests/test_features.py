@@ -182,3 +182,15 @@ def test_the_stated_accuracy_is_reproduced(network, real_cifar10):
     # 2,000 of the 10,000 images that the statement is about: the interval of a part drawn from them.
     stated = RESULT["accuracy"]
     assert abs(share - stated) < 4 * (stated * (1 - stated) / 2000 * (1 - 2000 / RESULT["n_test"])) ** 0.5
+
+
+def test_the_measured_floor_belongs_to_these_weights_and_falls_with_n():
+    measured = json.loads((results_dir() / "metric_floor.json").read_text(encoding="utf-8"))
+    assert measured["weights_sha256"] == RESULT["weights_sha256"]
+    rows = measured["rows"]
+    floor = [rows["real_held_out"][f"n{n}"]["FD"] for n in (1000, 2000, 5000, 10_000)]
+    assert [entry["value"] for entry in floor] == sorted((entry["value"] for entry in floor), reverse=True)
+    for row in ("mean_image_plus_noise", "uniform_noise"):
+        for n, entry in rows[row].items():
+            for name in ("FD", "KD"):
+                assert entry[name]["low"] > 10 * rows["real_held_out"][n][name]["high"]

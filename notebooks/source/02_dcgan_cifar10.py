@@ -409,7 +409,8 @@ adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
 g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
 d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
 state = {"generator": generator, "discriminator": discriminator, "g_optimizer": g_optimizer, "d_optimizer": d_optimizer}
-config = {"lesson": "dcgan", "data": train.name, "size": size, "latent_dim": latent_dim, "width": width}
+config = {"lesson": "dcgan", "data": train.name, "images": len(train), "size": size, "batch_size": batch_size}
+config |= {"latent_dim": latent_dim, "width": width}
 
 # %% [markdown]
 # `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, draws the progress bar, keeps the history and
@@ -446,7 +447,7 @@ for index in training.batches():  # (B,) the examples of this step
     noise = torch.randn(len(index), latent_dim, 1, 1).to(run.device)
     training.log(**train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise))
     live.update()
-    if training.step % (steps // 6) == 0:
+    if training.step % max(1, steps // 6) == 0:
         pictures = dcgan.sample(generator, fixed_noise[:16])
         plots.save_tile(training.folder / f"samples-{training.step:06d}.png", pictures, columns=16)
 live.close()
