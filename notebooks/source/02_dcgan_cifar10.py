@@ -14,12 +14,14 @@
 # # 2. DCGAN on CIFAR-10
 #
 # In this lesson you build and train a network that turns 100 random numbers into a colour picture of
-# 32×32 pixels, and you measure how far its pictures are from photographs.
+# 32×32 pixels, and you measure how far its pictures are from photographs: a distance that starts at
+# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything, and after a few minutes on a processor is
+# {{result:dcgan_laptop.json:laptop.FD.value:.1f}} (mean of three seeds; real photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
 #
 # **You will learn to**
-# compute what a transposed convolution does to the size of a map · build a DCGAN and initialise it ·
-# write its training step and read its curves · measure generated images with a score that has an interval and a floor ·
-# walk through a latent space.
+# compute what a transposed convolution does to the size of a feature map · build a DCGAN and initialise it ·
+# explain each line of its training step and read its curves · measure generated images with a score that has an
+# interval and a floor · walk through a latent space.
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
@@ -54,7 +56,7 @@ steps      = run.pick(   30,  1_200, 40_000)  # optimisation steps of each playe
 batch_size = run.pick(   32,    128,    128)  # images a step
 n_images   = run.pick(  512, 50_000, 50_000)  # training images
 width      = run.pick(   16,     64,     64)  # channels of the last hidden map
-n_score    = run.pick(   64,  1_000,  2_000)  # images in each of the five draws of a score
+n_score    = run.pick(   64,  1_000,  2_000)  # images that a score compares at a time
 latent_dim = 100    # numbers that a picture is made from; 128 works as well
 source     = None   # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
 size       = 32     # pixels; 64 for your own larger images
@@ -64,15 +66,14 @@ fresh      = False  # True: forget an earlier run and train again
 # ## The images
 #
 # CIFAR-10 holds 60,000 photographs of ten kinds of things, 32×32 pixels each (Krizhevsky 2009). They are small enough
-# for a processor and rich enough that a generator has something to learn. Where they are not on this machine the course
+# for a processor and rich enough that a generator has something to learn. At tier `laptop` they are used
+# where they are on this machine, at tier `gpu` they are fetched once; otherwise, and always at tier `smoke`, the course
 # draws its own *stand-in*, and every figure made from it says so.
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
 test = load_images(source, split="test", size=size)
 print(f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}")
-
-# %%
 figure, (ax,) = plots.subplots(width=8, height=1.8)
 plots.image_grid(ax, train.images[:48], columns=16, title=train.title("training images"))
 plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.")
@@ -92,7 +93,10 @@ plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.
 # Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255 becomes 1 exactly.
 #
 # <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is its offset?</details>
-# <details><summary>Hint 2</summary>Arithmetic on bytes wraps around at 256, so leave bytes first.</details>
+# <details><summary>Hint 2</summary>Whole-number arithmetic on bytes wraps around at 256 (<code>images * 2</code>, say), so leave bytes first.</details>
+#
+# The last line of the next cell checks your function. While it is not written yet, the lesson goes on with the course's own; when it is
+# wrong, the line says what it expected, what came, and what may be behind it.
 
 # %%
 def to_tanh_range(images):
@@ -116,7 +120,7 @@ print("range:", there.min().item(), "to", there.max().item(), "| all 256 values 
 # %% [markdown]
 # ## Growing a picture: the transposed convolution
 #
-# A convolution with stride 2 halves a map. A generator has to do the opposite: it starts from a single point and must
+# A convolution with stride 2 halves the width and height of a feature map. A generator has to do the opposite: it starts from a single point and must
 # arrive at 32×32. The layer for that is the *transposed convolution*. Each input number stamps a copy of the kernel,
 # scaled by that number, onto the output. The stride says how far apart the stamps are, and where stamps overlap they add.
 #
@@ -127,16 +131,13 @@ x, kernel, stride = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 100.
 stamped = torch.zeros((len(x) - 1) * stride + len(kernel))
 for i, value in enumerate(x):
     stamped[i * stride : i * stride + len(kernel)] += value * kernel  # one stamp for each input number
+library = F.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)[0, 0]
+assert torch.equal(stamped, library)
 print(stamped.int().tolist())
 
 # %% [markdown]
-# The third number, 102, is 100 from the first stamp and 2 from the second. The library agrees:
-
-# %%
-library = F.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)[0, 0]
-assert torch.equal(stamped, library)
-
-# %% [markdown]
+# The third number, 102, is 100 from the first stamp and 2 from the second, and the library agrees.
+#
 # So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts
 # $p$ numbers off **each** end (in a normal convolution padding adds them; here everything is the other way round).
 
@@ -171,7 +172,8 @@ print(" -> ".join(map(str, sizes)), f"({len(sizes) - 1} layers)")
 # %% [markdown]
 # Why kernel 4 and not 3? Count how many stamps cover each output. If the stride does not divide the kernel, the
 # cover alternates, and so does the brightness: a checkerboard that training must first unlearn
-# ([Odena et al. 2016](https://distill.pub/2016/deconv-checkerboard/)).
+# ([Odena et al. 2016](https://distill.pub/2016/deconv-checkerboard/)). Kernel 4 removes the uneven cover, though learned weights can still make
+# the pattern. (The first and last two outputs, at the border, are covered less and are left out here.)
 
 # %% tags=["nbval-check-output"]
 for k in (3, 4):
@@ -182,15 +184,19 @@ for k in (3, 4):
 # ## The generator
 #
 # Radford, Metz and Chintala ([arXiv 1511.06434](https://arxiv.org/abs/1511.06434), section 3) found a family of networks
-# that trained where earlier ones had collapsed. Their rules, and why each is there:
+# that trained stably on several sets of images. Their rules, each with a reason (theirs where the section gives one, else ours):
 #
 # | rule | reason |
 # | --- | --- |
 # | strided and transposed convolutions instead of pooling | the networks learn their own way to shrink and to grow |
-# | no hidden fully connected layers | fewer parameters, and each stays local in the image |
-# | BatchNorm in both networks, but not at the generator's output or the discriminator's input | signals keep their scale through many layers; at the two ends it would fix the colours' mean and spread |
-# | ReLU in the generator, Tanh at its end | Tanh bounds the picture to the range of the data |
+# | no fully connected layers on top of the convolutions | fewer parameters, and more stable (theirs) |
+# | BatchNorm in both networks | gradients reach the first layers (theirs) |
+# | but not at the generator's output and the discriminator's input | the samples oscillated (theirs): it would fix the colours' mean and spread |
+# | ReLU in the generator, Tanh at its end | a bounded output fills the range of colours faster (theirs) |
 # | LeakyReLU (slope 0.2) in the discriminator | its gradient is the generator's only teacher and must not die |
+#
+# We keep these rules and change three sizes: 32×32 pixels instead of 64×64, kernel 4 instead of 5, and noise from N(0, 1) instead of a
+# uniform distribution.
 
 # %% [markdown]
 # ### Exercise 2.4: the generator
@@ -199,9 +205,9 @@ for k in (3, 4):
 # `2*width` and `width` channels (256, 128, 64 for width 64) and at last a picture `(B, channels, 32, 32)` in [−1, 1].
 # After each hidden map comes BatchNorm and ReLU. A convolution before BatchNorm needs no bias: BatchNorm subtracts it.
 #
-# <details><summary>Hint 1</summary>The first layer is <code>nn.ConvTranspose2d(latent_dim, 4 * width, 4, 1, 0, bias=False)</code>.</details>
-# <details><summary>Hint 2</summary>Three layers with kernel 4, stride 2, padding 1 follow. Print the shape after each.</details>
-# <details><summary>Hint 3</summary>The last layer has neither BatchNorm nor ReLU after it, only Tanh.</details>
+# <details><summary>Hint 1</summary>The cell above with the sizes names kernel, stride and padding of all four layers. Which call makes 4 out of 1?</details>
+# <details><summary>Hint 2</summary>Build it in an <code>nn.Sequential</code>, one layer at a time, and print the shape after each.</details>
+# <details><summary>Hint 3</summary>The first layer is <code>nn.ConvTranspose2d(latent_dim, 4 * width, 4, 1, 0, bias=False)</code>; the last one has neither BatchNorm nor ReLU after it, only Tanh.</details>
 
 # %%
 def make_generator(latent_dim, width, channels):
@@ -230,19 +236,18 @@ make_generator = checks.dcgan.exercise_2_4(make_generator)
 
 # %%
 generator = make_generator(latent_dim, width, 3) if size == 32 else dcgan.make_generator(latent_dim, width, 3, size)
-for layer in generator.modules():
-    if isinstance(layer, nn.ConvTranspose2d):
-        layer.register_forward_hook(lambda layer, x, y: print(f"{tuple(x[0].shape)} -> {tuple(y.shape)}"))
+convolutions = [layer for layer in generator.modules() if isinstance(layer, nn.ConvTranspose2d)]
+probes = [c.register_forward_hook(lambda _, x, y: print(tuple(x[0].shape), "->", tuple(y.shape))) for c in convolutions]
 generator(torch.randn(2, latent_dim, 1, 1))
-for layer in generator.modules():
-    layer._forward_hooks.clear()
+for probe in probes:
+    probe.remove()
 parameters = sum(p.numel() for p in generator.parameters())
 print(f"{parameters:,} parameters make {3 * size * size:,} numbers from {latent_dim}")
 
 # %% [markdown]
 # ## The discriminator
 #
-# The discriminator is the same road walked backwards: 32 → 16 → 8 → 4 → 1. For a convolution the size is
+# The discriminator goes the other way: 32 → 16 → 8 → 4 → 1. For a convolution the size is
 # $\lfloor (n + 2p - k)/s \rfloor + 1$. It ends in **one logit for each image**: no Sigmoid, because the loss of lesson 1
 # is exact and stable on logits.
 
@@ -263,8 +268,8 @@ def make_discriminator(width, channels):
     )
 
 # %% [markdown]
-# Count its answers, always. A discriminator with one stride too few would return a small *map* of logits for every
-# picture; with labels of the same shape it would train without a complaint, and judge patches instead of pictures.
+# Count its answers. With stride 1 in place of one 2 the last convolution would return a small *map* of logits for every
+# picture, `Flatten(0)` would make a longer list of it, and the mean in the loss would hide that: patches would be judged, not pictures.
 
 # %%
 discriminator = make_discriminator(width, 3) if size == 32 else dcgan.make_discriminator(width, 3, size)
@@ -276,7 +281,8 @@ with torch.no_grad():
 # ### Exercise 2.3: where training starts
 #
 # *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard deviation
-# (section 4); the authors' program starts BatchNorm's weights from N(1, 0.02) and all biases from 0. Write a function of one
+# (section 4); the authors'
+# [program](https://github.com/Newmu/dcgan_code) starts BatchNorm's weights from N(1, 0.02) and all biases from 0. Write a function of one
 # layer that does this in place; `network.apply(function)` then calls it for every layer.
 #
 # <details><summary>Hint 1</summary><code>isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))</code>, and functions of <code>nn.init</code> whose names end in an underscore.</details>
@@ -284,7 +290,7 @@ with torch.no_grad():
 
 # %%
 def init_dcgan_weights(module):
-    """Initialise one layer in place as the DCGAN paper does. Returns nothing."""
+    """Initialise one layer in place as the authors of DCGAN do. Returns nothing."""
     ### BEGIN SOLUTION
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -304,14 +310,13 @@ for network in (generator, discriminator):
     network.to(run.device, memory_format=torch.channels_last)
 
 # %% [markdown]
-# ## One layer that looks at its neighbours: BatchNorm
+# ## BatchNorm: the answer depends on the batch
 #
 # BatchNorm subtracts the mean of the *batch*. So in training mode the answer for one image depends on the images beside
-# it. Two habits follow, and a cell shows each.
+# it. Two habits follow.
 #
 # First, real and generated images go through the discriminator **in separate batches**. The generator's own step sends a
-# batch of generated images only; had the discriminator learned on mixed batches, it would now be asked a question that it
-# was never taught.
+# batch of generated images only, and the same images get other logits when photographs are among them:
 
 # %%
 real, fake = to_tanh_range(train.images[:32]), torch.rand(32, 3, size, size) * 0.2
@@ -327,12 +332,13 @@ assert not torch.allclose(alone, mixed, atol=1e-3)
 # function of its own latent vector and of nothing else.
 
 # %%
-noise = torch.randn(8, latent_dim, 1, 1, device=run.device)
+noise = torch.randn(8, latent_dim, 1, 1)
+example = dcgan.make_generator(latent_dim, 8, 3, size)
 with torch.no_grad():
-    generator.eval()
-    assert torch.allclose(generator(noise)[:1], generator(noise[:1]), atol=1e-4)  # batch mates do not matter
-    generator.train()
-    assert not torch.allclose(generator(noise)[:1], generator(noise[:2])[:1], atol=1e-4)  # here they do
+    example.eval()
+    assert torch.allclose(example(noise)[:1], example(noise[:1]), atol=1e-4)  # batch mates do not matter
+    example.train()
+    assert not torch.allclose(example(noise)[:1], example(noise[:2])[:1], atol=1e-4)  # here they do
 
 # %% [markdown]
 # ## The training step
@@ -352,7 +358,7 @@ assert torch.allclose(-F.logsigmoid(logits).mean(), F.binary_cross_entropy_with_
 assert torch.allclose(-F.logsigmoid(-logits).mean(), F.binary_cross_entropy_with_logits(logits, zeros))
 
 # %% [markdown]
-# Now the whole step. Read it twice: three of its lines carry most of the bugs that are ever written into a GAN.
+# Now the whole step. Read it twice; the text below it explains the three places where bugs are common.
 
 # %%
 def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
@@ -379,30 +385,30 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
 
 # %% [markdown]
 # *Detached*: without it, the discriminator's loss would also push the generator, towards being caught. *Asked again*: the
-# graph of the first answer belongs to weights that no longer exist, and PyTorch refuses to use it. *Wants to be called
-# real*: with the label the other way round the generator's loss would fall to 0 while its pictures get worse.
+# first answer was about a detached copy, so no gradient leads from it to the generator; besides, D has changed since. *Wants to be
+# called real*: with `-logits` in its place the generator's loss would fall to 0 while its pictures get worse. (The same fakes serve both
+# players; algorithm 1 of the GAN paper draws new noise for the generator. Both are right.)
 #
-# What each player's step may change can be checked. A step with the generator's learning rate at 0 must leave the
-# generator alone, and the other way round:
+# What each loss *reaches* can be checked: after the discriminator's half, no weight of the generator may hold a gradient.
 
 # %%
-def weights_moved(g_lr, d_lr):
-    """Whether one step with these learning rates changes (generator, discriminator)."""
-    players = dcgan.make_generator(8, 4, 3, size), dcgan.make_discriminator(4, 3, size)
-    before = [next(p.parameters()).clone() for p in players]
-    optimizers = [torch.optim.SGD(p.parameters(), lr) for p, lr in zip(players, (g_lr, d_lr))]
-    train_step(*players, *optimizers, to_tanh_range(train.images[:4]), torch.randn(4, 8, 1, 1))
-    return tuple(not torch.equal(b, next(p.parameters())) for b, p in zip(before, players))
+def generator_gets_gradients(detach):
+    """Whether D's loss on fakes leaves gradients in the generator."""
+    g, d = dcgan.make_generator(8, 4, 3, size), dcgan.make_discriminator(4, 3, size)
+    fake = g(torch.randn(4, 8, 1, 1))
+    (-F.logsigmoid(-d(fake.detach() if detach else fake)).mean()).backward()
+    return any(p.grad is not None for p in g.parameters())
 
 
-assert weights_moved(g_lr=0.0, d_lr=0.1) == (False, True)
-assert weights_moved(g_lr=0.1, d_lr=0.0) == (True, False)
+assert not generator_gets_gradients(detach=True)
+assert generator_gets_gradients(detach=False)
 
 # %% [markdown]
 # ## Training
 #
-# Adam with learning rate 0.0002 and $\beta_1 = 0.5$ instead of the usual 0.9 (section 4 of the paper: with 0.9 the
-# momentum of a game that turns around keeps pushing where the gradient no longer points).
+# Adam with learning rate 0.0002 and $\beta_1 = 0.5$: section 4 of the paper reports oscillation and instability with the usual 0.9.
+# A likely reason is that momentum keeps pushing after the opponent has turned the gradient round. (`fused` computes the same in
+# fewer passes over memory.)
 
 # %%
 adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
@@ -414,7 +420,7 @@ config |= {"latent_dim": latent_dim, "width": width}
 
 # %% [markdown]
 # `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, draws the progress bar, keeps the history and
-# saves. If the kernel dies or you press stop, run the cells again and it goes on where it was. The pictures on the way
+# saves. `state` is what it saves, `config` what defines the run: changed settings start a new one. If the kernel dies or you press stop, run the cells again and it goes on where it was. The pictures on the way
 # are always made from the *same* noise, so that you see one picture change and not another one each time.
 
 # %%
@@ -432,12 +438,11 @@ def draw_progress():
     plots.curves(axes[0], h["step"], {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]}, "step", "loss (nats)", smooth=25)
     plots.curves(axes[1], h["step"], {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]}, "step", "probability", smooth=25)
     pictures = dcgan.sample(generator, fixed_noise[:32])
-    plots.image_grid(axes[2], pictures, columns=8, title=train.title(f"made after {training.step} steps"))
+    plots.image_grid(axes[2], pictures, columns=8, title=f"{train.name}\ngenerated, step {training.step}")
     return figure
 
 # %% [markdown]
-# The loop itself. On two cores of the machine in the table above it takes a few minutes, and the figure below it is
-# redrawn every few seconds.
+# The loop itself. The figure below it is redrawn every few seconds.
 
 # %%
 live = plots.LiveFigure(draw_progress, alt="Losses and probabilities by step, and 32 generated pictures.")
@@ -447,9 +452,10 @@ for index in training.batches():  # (B,) the examples of this step
     noise = torch.randn(len(index), latent_dim, 1, 1).to(run.device)
     training.log(**train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise))
     live.update()
-    if training.step % max(1, steps // 6) == 0:
+    done = training.step + 1  # steps taken, this one included
+    if done % max(1, steps // 6) == 0:
         pictures = dcgan.sample(generator, fixed_noise[:16])
-        plots.save_tile(training.folder / f"samples-{training.step:06d}.png", pictures, columns=16)
+        plots.save_tile(training.folder / f"samples-{done:06d}.png", pictures, columns=16)
 live.close()
 
 # %% [markdown]
@@ -474,11 +480,12 @@ plots.show(figure, alt="Rows of sixteen pictures, after more and more steps; eac
 # are. What they do tell:
 #
 # - If both networks were perfect, $D$ would answer ½ everywhere: $L_D = 2\log 2 \approx 1.386$ and $L_G = \log 2 \approx 0.693$.
-# - In practice the discriminator stays a little ahead: $D(x)$ above ½, $D(G(z))$ below, $L_G$ above 0.693. That is healthy, as long
-#   as the two do not run to 1 and 0.
-# - $L_D \to 0$ is the end of learning, not its success: a discriminator that is always right teaches nothing.
+# - In practice the discriminator stays a little ahead: $D(x)$ above ½, $D(G(z))$ below, $L_G$ above 0.693.
+# - $L_D \to 0$ is no success: the discriminator is then certain of every image, and how a picture should change to fool it can hardly
+#   be read off its gradient.
 #
-# The package's `diagnose` knows the usual failures by their traces:
+# The package's `diagnose` knows the usual failures by their traces. Its rules were set on recorded runs of each failure and on healthy
+# ones (lesson 1 shows them); it calls the discriminator too strong when $D(x)$ and $D(G(z))$ stay near 1 and 0 for a fifth of the run.
 
 # %%
 equilibrium = -2 * F.logsigmoid(torch.tensor(0.0))
@@ -489,21 +496,19 @@ for finding in diagnose(training.history):
 # %% [markdown]
 # ## Where longer training leads
 #
-# A few minutes on a processor see the data a handful of times. The course ships the generator of a longer run of exactly
-# this network, so that you can see where the road goes.
+# A few minutes on a processor see the data a handful of times. The course ships the generator of a longer run of
+# the same network (width 64), so that you can see where it leads.
 
 # %%
 shipped, facts = dcgan.load_shipped_generator(run.device)
 print(f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, seed {facts['seed']})")
 shipped_noise = torch.randn(64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2))
 shipped_noise = shipped_noise.to(run.device)
-
-# %%
 figure, axes = plots.subplots(1, 2, width=11, height=3.4)
 yours, longer = dcgan.sample(generator, fixed_noise[:40]), dcgan.sample(shipped, shipped_noise[:40])
 plots.image_grid(axes[0], yours, 10, train.title(f"yours, {training.step} steps"))
 plots.image_grid(axes[1], longer, 10, f"{facts['data']}: shipped, {facts['steps']} steps")
-plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the shipped one, with clearer objects.")
+plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the shipped one.")
 
 # %% [markdown]
 # Look for backgrounds, horizons and animals' outlines, and look for what is wrong: legs that do not meet a body, cars that
@@ -511,25 +516,30 @@ plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the sh
 #
 # ## How good is it? Two distances and a floor
 #
-# "Looks better" is no measurement. The usual way: a trained classifier turns every image into a feature vector, and the
-# *clouds* of feature vectors of real and generated images are compared. The **Fréchet distance** (FD) compares their means and covariances,
+# "Looks better" is no measurement. The usual way: a trained classifier turns every image into a feature vector, and the *clouds* of
+# feature vectors of real and of generated images are compared. The (squared) **Fréchet distance** compares their means and covariances
+# ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), eq. 6):
 #
 # $$\mathrm{FD} = \lVert \mu_1-\mu_2 \rVert^2 + \mathrm{Tr}\bigl(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\bigr)$$
 #
-# ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), eq. 6); the **kernel distance** (KD) compares all pairs with a polynomial kernel and, unlike FD, is
-# unbiased in the number of images ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). For a single feature FD is simply
-# $(\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2$:
+# The **kernel distance** compares all pairs of vectors $a, b$ of length $d$ with the kernel $(a \cdot b/d + 1)^3$
+# ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). Its expected value does not depend on how many images are used, while
+# FD falls as their number grows. Two small cases that you can check by hand: for a single feature FD is $(\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2$,
+# and for two clouds that sit in one point each, $a$ and $b$, KD is $k(a,a) + k(b,b) - 2k(a,b)$.
 
 # %%
 mean, variance = torch.tensor([[1.0], [4.0]]), torch.tensor([[[2.0**2]], [[6.0**2]]])
 fd = metrics.frechet_distance(mean[0], variance[0], mean[1], variance[1])
 assert abs(fd - ((1 - 4) ** 2 + (2 - 6) ** 2)) < 1e-6
+kd = metrics.kernel_distance(torch.tensor([[1.0]] * 3), torch.tensor([[2.0]] * 3))
+assert abs(kd - ((1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3)) < 1e-6
 
 # %% [markdown]
 # Our features come from a small network that ships with the course and was trained on CIFAR-10. The famous FID uses another network
 # (Inception), so **our numbers are not FIDs** and must not be compared with published ones. A distance also means nothing without
 # its *floor*: what real images score against other real images, with the same number of images. It is not 0, because a finite sample never
-# has exactly the mean and covariance of another.
+# has exactly the mean and covariance of another. Each score below is the mean of five comparisons, with other images on both sides each time;
+# the interval (95 %, Student's t over the five) says how far that mean may be off.
 
 # %%
 n_score = min(n_score, len(train) // 5, len(test) // 5)  # five draws, and no image in two of them
@@ -548,28 +558,29 @@ candidates = {
     "untrained generator": sampler(untrained),
     "each pixel drawn on its own": metrics.mean_image_plus_noise(train),
     "your generator": sampler(generator),
-    "shipped generator": sampler(shipped, int(facts["latent_dim"])),
 }
+same_data = train.name.startswith("CIFAR-10") and size == 32  # what the shipped generator learned from
+if same_data:
+    candidates["shipped generator"] = sampler(shipped, int(facts["latent_dim"]))
 scores = {name: reference.score(candidate) for name, candidate in candidates.items()}
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# PLACEHOLDER reading of the table.
-#
-# At tier `gpu`, with the extra `torch-fidelity` installed, the next cell also computes the real FID, which downloads
-# Inception's weights. Elsewhere it says why it does not.
+# READING
 
 # %%
 if run.tier == "gpu":
-    print(metrics.inception_fid(candidates["your generator"](10_000), train))
+    from course_utils.inception import inception_fid
+
+    print(inception_fid(candidates["your generator"](10_000), train))
 else:
-    print("The Inception FID is computed at tier gpu only: it downloads a network of 91 MB.")
+    print("The Inception FID is computed at tier gpu only: it downloads a network of 91 MiB.")
 
 # %% [markdown]
 # ## Are they copies?
 #
-# A generator that had memorised its training images would score splendidly. So look up, for some samples, the training
-# image that is nearest pixel by pixel, and do the same for *test* images, which nobody could have memorised.
+# A generator that had memorised its training images would score well. So look up, for some samples, the training
+# image that is nearest pixel by pixel, and do the same for *test* images, which the generator has never seen.
 
 # %%
 def nearest(queries, images, chunk=5_000):
@@ -580,21 +591,21 @@ def nearest(queries, images, chunk=5_000):
     return distance, index
 
 # %%
-same_data = train.name.startswith("CIFAR-10") and size == 32  # what the shipped generator learned from
 samples = dcgan.sample(shipped, shipped_noise) if same_data else dcgan.sample(generator, fixed_noise)
 sample_distance, sample_index = nearest(samples, train.images)
 test_distance, _ = nearest(test.images[:64], train.images)
-print("median distance to the nearest training image:")
+print("median distance to the nearest training image (pixels in [0, 1], Euclidean):")
 print(f"generated {sample_distance.median():.2f}, test images {test_distance.median():.2f}")
 
 # %%
 figure, axes = plots.subplots(2, 1, width=8, height=1.7)
-plots.image_grid(axes[0], samples[:12], 12, "generated by " + ("the shipped generator" if same_data else "yours"))
+plots.image_grid(axes[0], samples[:12], 12, train.title("generated"))
 plots.image_grid(axes[1], train.images[sample_index[:12]], 12, train.title("nearest training image to each"))
-plots.show(figure, alt="Twelve generated pictures and, below each, its nearest training image: like colours, other things.")
+plots.show(figure, alt="Twelve generated pictures and, below each, the training image nearest to it.")
 
 # %% [markdown]
-# The pairs share their large areas of colour and nothing more. Pixel distance sees little else, so this panel can expose a copy but
+# Compare each pair. A copy would show as the same object in the same place, and as a distance far below that of test images. Pixel
+# distance sees little more than large areas of colour, and blurred pictures are near to many images, so this panel can expose a copy but
 # cannot prove that nothing was learned by heart.
 #
 # ## Walking through the latent space
@@ -604,14 +615,16 @@ plots.show(figure, alt="Twelve generated pictures and, below each, its nearest t
 # $\sqrt{100} = 10$. The middle of a straight line between two of them is much too short.
 
 # %%
-z = torch.randn(10_000, 100, generator=torch.Generator().manual_seed(3))
+z = torch.randn(10_000, latent_dim, generator=torch.Generator().manual_seed(3))
 middle = (z[0::2] + z[1::2]) / 2
 length, middle_length = z.norm(dim=1), middle.norm(dim=1)
 print(f"length {length.mean():.2f} ± {length.std():.2f}, of midpoints {middle_length.mean():.2f}")
-assert abs(length.mean() - 100**0.5) < 0.1 and abs(middle_length.mean() - 50**0.5) < 0.1
+assert abs(length.mean() - latent_dim**0.5) < 0.1
+assert abs(middle_length.mean() - (latent_dim / 2) ** 0.5) < 0.1
 
 # %% [markdown]
-# A generator has hardly ever seen a vector of length 7. The way out is to walk along the arc: *spherical* interpolation.
+# With 100 dimensions the midpoints are 7 long, and of 10,000 drawn vectors not one is that short (`length.min()` tells). The generator was
+# never trained there. The way out is to walk along the arc: *spherical* interpolation.
 #
 # ### Exercise 2.5: slerp
 #
@@ -620,7 +633,7 @@ assert abs(length.mean() - 100**0.5) < 0.1 and abs(middle_length.mean() - 50**0.
 # $$\mathrm{slerp}(z_0, z_1, t) = \frac{\sin((1-t)\,\theta)}{\sin\theta}\,z_0 + \frac{\sin(t\,\theta)}{\sin\theta}\,z_1$$
 #
 # (Shoemake 1985; for latent spaces [White 2016](https://arxiv.org/abs/1609.04468)), separately for each row of a batch. At $t=0$ and $t=1$ give back
-# the ends exactly; where the vectors are parallel, $\sin\theta = 0$, use the straight line.
+# the ends exactly; where the vectors are parallel or nearly so ($\sin\theta < 10^{-6}$), use the straight line.
 #
 # <details><summary>Hint 1</summary>The angle: <code>torch.arccos</code> of the inner product of the normalised rows, kept as a column (B, 1).</details>
 # <details><summary>Hint 2</summary>Rounding can make a cosine 1.0000001, and its arccos is NaN: clamp it first.</details>
@@ -653,14 +666,18 @@ def decode(z):
     return dcgan.sample(shipped, z[:, :, None, None].to(run.device))
 
 
+
+# %%
 latents = shipped_noise.flatten(1).cpu()  # (64, 100)
+start, end = 3, 4  # which two of them
 figure, axes = plots.subplots(2, 1, width=8, height=2.0)
-widgets.latent_walk_static(axes[0], decode, latents, 3, 4, slerp, "slerp: along the arc")
-widgets.latent_walk_static(axes[1], decode, latents, 3, 4, lerp, "lerp: straight through")
+widgets.latent_walk_static(axes[0], decode, latents, start, end, slerp, f"{facts['data']}, shipped generator, slerp: along the arc")
+widgets.latent_walk_static(axes[1], decode, latents, start, end, lerp, "lerp: straight through")
 plots.show(figure, alt="Eleven pictures between the same two ends: above along the arc, below on the straight line.")
 
 # %% [markdown]
-# With a running kernel you can walk yourself: choose both ends and drag $t$.
+# Compare the middles of the two rows, where the vectors differ most. With a running kernel you can walk yourself: choose both ends
+# and drag $t$.
 
 # %%
 widgets.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
@@ -668,9 +685,9 @@ widgets.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
 # %% [markdown]
 # ## Arithmetic
 #
-# The paper's most quoted figure (section 6.3.2) adds and subtracts latent vectors: averages over a few pictures with and
-# without a property give a *direction* for that property. Nobody told the network about the property. We take one that
-# can be measured without judgement: how blue a picture is.
+# Section 6.3.2 of the paper averages latent vectors of a few pictures that share a property and uses differences of such averages as
+# *directions*, although the network was trained without any labels. We take a property that can be measured without judgement: how
+# blue a picture is.
 
 # %%
 def blueness(images):
@@ -681,7 +698,7 @@ def blueness(images):
 
 z = torch.randn(1_000, latents.shape[1], generator=torch.Generator().manual_seed(4))
 order = blueness(decode(z)).argsort()
-direction = z[order[-100:]].mean(0) - z[order[:100]].mean(0)  # bluest minus reddest hundred
+direction = z[order[-100:]].mean(0) - z[order[:100]].mean(0)  # the bluest hundred minus the least blue
 
 # %% [markdown]
 # Now *other* latent vectors, moved along that direction. If the arithmetic works, blueness rises with every step, on average over
@@ -699,40 +716,46 @@ figure, axes = plots.subplots(5, 1, width=8, height=3.6)
 for ax, a in zip(axes, amounts):
     plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
     ax.set_title(f"{a:+.1f} × direction", fontsize=8, loc="left")
-plots.show(figure, alt="Twelve generated pictures in five rows, from reddish at the top to bluish at the bottom.")
+plots.show(figure, alt="Twelve generated pictures in five rows, from least blue at the top to bluest at the bottom.")
 
 # %% [markdown]
 # ## When it goes wrong: images left in [0, 1]
 #
-# `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing crashes. Watch what it does: two short
-# trainings with the same seed, one in each range.
+# `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing crashes. Two short trainings of small
+# networks with the same seed, one in each range, show what happens.
 
 # %%
-def short_training(scale, steps):
-    """Train small networks on ``scale(images)``; returns the history of D's probabilities and of G's mean pixel."""
+def short_training(scale, count):
+    """Train small networks on ``scale(images)`` for ``count`` steps; returns the generator and the history."""
     torch.manual_seed(0)
-    players = dcgan.make_generator(32, 16, 3, size), dcgan.make_discriminator(16, 3, size)
+    narrow = max(16, width // 2)
+    players = dcgan.make_generator(32, narrow, 3, size), dcgan.make_discriminator(narrow, 3, size)
     optimizers = [torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), **adam) for p in players]
     rows = []
-    for step in range(steps):
-        real = scale(train.images[64 * step % 4096 :][:64])
-        row = train_step(*players, *optimizers, real, torch.randn(64, 32, 1, 1))
+    for step in range(count):
+        start = 64 * step % (len(train) - 63)
+        noise = torch.randn(64, 32, 1, 1)
+        row = train_step(*players, *optimizers, scale(train.images[start : start + 64]), noise)
         with torch.no_grad():
-            rows.append({**row, "mean pixel": players[0](torch.randn(64, 32, 1, 1)).mean().item()})
-    return {name: [row[name] for row in rows] for name in rows[0]}
+            rows.append({**row, "negative": (players[0](noise) < 0).float().mean().item()})
+    return players[0].eval(), {name: [row[name] for row in rows] for name in rows[0]}
 
 # %%
 short_steps = run.pick(25, 150, 150)
-wrong = short_training(lambda images: images.float() / 255, short_steps)
-right = short_training(to_tanh_range, short_steps)
+wrong_generator, wrong = short_training(lambda images: images.float() / 255, short_steps)
+right_generator, right = short_training(to_tanh_range, short_steps)
 figure, axes = plots.subplots(1, 2, width=9, height=2.8)
-x = range(short_steps)
-plots.curves(axes[0], x, {"[0, 1]": wrong["d_fake"], "[−1, 1]": right["d_fake"]}, "step", "D(G(z))", smooth=5)
-plots.curves(axes[1], x, {"[0, 1]": wrong["mean pixel"], "[−1, 1]": right["mean pixel"]}, "step", "mean of G's pixels")
-plots.show(figure, alt="For both ranges, by step: left D's belief in fakes, right the mean pixel of G, pushed up for [0, 1].")
+x = range(1, short_steps + 1)
+plots.curves(axes[0], x, {"[0, 1]": wrong["d_real"], "[−1, 1]": right["d_real"]}, "step", "D(x)")
+plots.curves(axes[1], x, {"[0, 1]": wrong["negative"], "[−1, 1]": right["negative"]}, "step", "share of G's pixels below 0")
+figure.suptitle(train.title("images in two ranges"), fontsize=10)
+plots.show(figure, alt="By step, for both ranges: left D's belief in photographs, right the share of negative pixels of G.")
+
+assert wrong["d_real"][9] > right["d_real"][9] and wrong["negative"][-1] < right["negative"][-1]
 
 # %% [markdown]
-# Why? Take the simplest discriminator one could write by hand: *an image with a negative pixel is a fake*.
+# In the wrong range the discriminator is sure of its photographs within a few steps (left), and the generator spends its first steps on
+# getting rid of negative numbers (right). Why? Take the simplest discriminator one could write by hand: *an image with a negative pixel is a fake*.
 
 # %%
 untrained.eval()
@@ -746,9 +769,32 @@ for name, real in reals.items():
     assert accuracy == 1 if name == "[0, 1]" else accuracy < 0.75
 
 # %% [markdown]
-# In the wrong range the rule is always right, so the discriminator's first lesson is not what photographs look like but that they
-# have no negative numbers, and the generator spends its first steps learning to be bright. The cure is the one line
-# of exercise 2.2, and a check of the range wherever data enter a program.
+# On data in [0, 1] the rule is always right, so the discriminator's first lesson is not what photographs look like. What remains of it
+# later? Show the pictures, and score them, once as if they were in [−1, 1], as every other cell of this lesson does, and once in the range
+# that they really have.
+
+# %%
+def small_sampler(generator, to_unit):
+    """New pictures of a small generator, brought to [-1, 1] by ``to_unit``."""
+    return lambda count: to_unit(generator(torch.randn(count, 32, 1, 1))).detach().float()
+
+
+readings = {
+    "trained and read in [−1, 1]": small_sampler(right_generator, lambda x: x),
+    "trained in [0, 1], read as [−1, 1]": small_sampler(wrong_generator, lambda x: x),
+    "trained in [0, 1], read as [0, 1]": small_sampler(wrong_generator, lambda x: 2 * x.clamp(0, 1) - 1),
+}
+display(Markdown(metrics.table({name: reference.score(reading) for name, reading in readings.items()})))
+
+# %%
+figure, axes = plots.subplots(3, 1, width=8, height=2.7)
+for ax, (name, reading) in zip(axes, readings.items()):
+    torch.manual_seed(0)
+    plots.image_grid(ax, dcgan.to_bytes(reading(12)), 12, train.title(name))
+plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.")
+
+# %% [markdown]
+# FAILREAD
 #
 # ## Questions
 #
@@ -761,27 +807,27 @@ for name, real in reals.items():
 # **2. In the discriminator's half of the step, what would happen without `detach`?** (a) nothing (b) the generator's weights would change at once
 # (c) the discriminator's loss would send gradients into the generator, and use up its graph (d) the discriminator would not learn
 #
-# <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code> then stops with "Trying to backward through the graph a second time"; the often
-# suggested <code>retain_graph=True</code> silences that message and, in loops that clear gradients elsewhere, leaves gradients that push the generator towards being caught. (a) overlooks both.
+# <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code> then stops with "Trying to backward through the graph a second time".
+# The often suggested <code>retain_graph=True</code> silences that message; in loops that clear gradients elsewhere it leaves gradients that push the generator towards being caught. (a) overlooks both.
 # (b) Weights change only in <code>step()</code>. (d) The discriminator's own gradients are the same with and without.</details>
 #
 # **3. After an hour $L_D$ is 0.001 and $L_G$ is 9. What do you see?** (a) a converged GAN (b) a discriminator that wins, and a generator without a useful gradient direction
-# (c) mode collapse (d) a learning rate that is too low
+# (c) mode collapse (d) two learning rates that are too low
 #
-# <details><summary>Answer</summary>(b). At equilibrium L_D would be 2 log 2 ≈ 1.386, so (a) is the opposite of what happened. (c) cannot be seen in losses, only in samples. (d) would leave the losses near their start.</details>
+# <details><summary>Answer</summary>(b). At equilibrium L_D would be 2 log 2 ≈ 1.386, so (a) is the opposite of what happened. (c) cannot be told from these losses alone. (d) would leave both losses near their start.</details>
 #
-# **4. Your program prints FD 31 on 2,000 images, a paper FID 34.3. Is yours better?** (a) yes (b) no (c) the numbers cannot be compared (d) only if both used the same seed
+# **4. Your program prints FD 31 on 2,000 images; suppose a paper reports FID 34. Is yours better?** (a) yes (b) no, it is worse (c) the numbers cannot be compared (d) only if both used the same seed
 #
 # <details><summary>Answer</summary>(c): other features, another number of images, perhaps another set of real images. (a) and (b) compare different units. (d) the seed is the least of the differences.</details>
 #
 # **5. Why were pictures drawn in evaluation mode?** (a) it is faster (b) BatchNorm would otherwise mix the pictures of a batch, and change its running averages (c) Dropout must be off (d) otherwise gradients would be kept
 #
-# <details><summary>Answer</summary>(b), as the cell on batch mates showed. (a) hardly. (c) is true of other networks; this one has no Dropout. (d) is what <code>torch.no_grad</code> is for; evaluation mode does not touch gradients.</details>
+# <details><summary>Answer</summary>(b), as the cell on batch mates showed. (a) both modes cost about the same. (c) is true of other networks; this one has no Dropout. (d) is what <code>torch.no_grad</code> is for; evaluation mode does not touch gradients.</details>
 #
 # ## Recap
 #
-# You computed what a transposed convolution does to the size of a map, built a DCGAN and initialised it, wrote its training step and
-# read its curves, measured generated images with scores that have an interval and a floor, and walked through a latent space.
+# You computed what a transposed convolution does to the size of a feature map, built a DCGAN and initialised it, explained each line of its
+# training step and read its curves, measured generated images with scores that have an interval and a floor, and walked through a latent space.
 #
 # **What this did not show.** One seed of one network is an anecdote: lesson 6 compares generators with error bars. Our feature network knows ten
 # kinds of objects and nothing else; what it does not see, FD and KD do not see. And a likelihood, which would tell how probable the model finds
@@ -789,7 +835,7 @@ for name, real in reals.items():
 #
 # **Sources.** Radford, Metz, Chintala 2015, [arXiv 1511.06434](https://arxiv.org/abs/1511.06434), sections 3, 4 and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661),
 # algorithm 1 and section 3 · Heusel et al. 2017, [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 · Bińkowski et al. 2018, [arXiv 1801.01401](https://arxiv.org/abs/1801.01401), section 4 ·
-# White 2016, [arXiv 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016, [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
+# Shoemake 1985, *Animating rotation with quaternion curves*, SIGGRAPH, section 3.3 · White 2016, [arXiv 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016, [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
 # Krizhevsky 2009, *Learning multiple layers of features from tiny images*, section 3.
 #
 # **Next:** lesson 3, the variational autoencoder, on the same images and with the same score.
