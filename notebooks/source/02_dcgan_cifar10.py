@@ -566,7 +566,15 @@ scores = {name: reference.score(candidate) for name, candidate in candidates.ite
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# READING
+# **How to read it.** An untrained generator makes a plain grey. The second row draws each pixel on its own, from that pixel's mean and
+# spread over the training set. Both are nonsense, and the two distances do not even agree on which is worse. Your generator has to be well
+# below both: on CIFAR-10 (JPEG copy), at tier `laptop`, three seeds reach FD {{result:dcgan_laptop.json:laptop.FD.value:.2f}} (95 % interval over
+# seeds {{result:dcgan_laptop.json:laptop.FD.low:.2f}} to {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) against {{result:dcgan_laptop.json:untrained.FD.value:.1f}}
+# and {{result:dcgan_laptop.json:pixels.FD.value:.1f}}, and the shipped generator reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. A run whose interval
+# touches the first row's has failed, however calm its losses. The last row is the floor: even the shipped generator is far from it. A KD interval may reach
+# below 0, because an unbiased estimate of 0 falls on both sides of it.
+#
+# At tier `gpu`, with the extra `torch-fidelity` installed, the next cell also computes the Inception FID, which is what papers report.
 
 # %%
 if run.tier == "gpu":
@@ -794,7 +802,10 @@ for ax, (name, reading) in zip(axes, readings.items()):
 plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.")
 
 # %% [markdown]
-# FAILREAD
+# Compare the first and the last row of the table: read in its own range, the training in [0, 1] comes out about as good as the other. The generator
+# did learn to avoid negative numbers, and the game went on. What breaks is everything around it that relies on the range: the pictures
+# are pale, and the score in the middle row belongs to pictures that nobody meant. Losses show nothing of this, which is why the mistake lives
+# long. The cure is the one line of exercise 2.2, and a check of the range wherever data enter a program. (One seed each; lesson 7 has more such cases.)
 #
 # ## Questions
 #
