@@ -9,16 +9,18 @@ writes the generator to ``data/checkpoints/dcgan_cifar10.safetensors`` and its s
 
 import argparse
 import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from course_utils import runtime
+from course_utils import plots, runtime
 from course_utils.authoring.provenance import provenance
 from course_utils.checkpoints import newest_generation
 from course_utils.errors import CourseError
@@ -31,6 +33,7 @@ from course_utils.train import SETTINGS, train_dcgan
 N = 1_000
 SEEDS = (0, 1, 2)
 SHIPPED = "dcgan_cifar10"
+PICTURE = Path(__file__).parents[2] / "notebooks" / "figures" / "readme.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,6 +91,7 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
     content = save(half, metadata={name: str(value) for name, value in facts.items()})
     atomic_write(checkpoints_dir() / f"{SHIPPED}.safetensors", content)
     generator, _ = dcgan.load_shipped_generator()
+    _picture(generator)
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
@@ -101,6 +105,16 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "bytes": len(content),
     }
     _write(f"{SHIPPED}.json", {**result, **provenance()})
+
+
+def _picture(generator: nn.Module) -> None:
+    """The README's picture: the first forty of the lesson's fixed latent vectors, twice as large."""
+    noise = torch.randn(64, generator[0].in_channels, 1, 1, generator=torch.Generator().manual_seed(2))
+    pixels = Image.fromarray(plots.tile(dcgan.sample(generator, noise)[:40], columns=10))
+    large = pixels.resize((pixels.width * 2, pixels.height * 2), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    large.save(buffer, "PNG", optimize=True)
+    print(atomic_write(PICTURE, buffer.getvalue()))
 
 
 def _sampler(generator: nn.Module) -> Callable[[int], Tensor]:

@@ -578,9 +578,13 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 
 # %%
 if run.tier == "gpu":
+    from course_utils.errors import CourseError
     from course_utils.inception import inception_fid
 
-    print(inception_fid(candidates["your generator"](10_000), train))
+    try:
+        print(inception_fid(candidates["your generator"](10_000), train))
+    except CourseError as error:
+        print(error)
 else:
     print("The Inception FID is computed at tier gpu only: it downloads a network of 91 MiB.")
 
