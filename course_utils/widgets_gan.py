@@ -1,10 +1,12 @@
 """Lesson 01's interactive figure: drag the generator's density and watch D*, the divergence and the game's value."""
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import ipywidgets
+import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -52,14 +54,15 @@ def game_at(p_data: Density, optimal: Optimal, divergence: Divergence, mean: flo
     return Moment(x, p, q, torch.as_tensor(optimal(p, q)), jsd, -2 * math.log(2) + 2 * jsd)
 
 
-def draw_game(ax: Axes, moment: Moment) -> Axes:
-    """Draw both densities and, on the same axis from 0 to 1, the optimal discriminator."""
+def draw_game(ax: Axes, moment: Moment, name: str = "") -> Axes:
+    """Draw both densities and the optimal discriminator on one axis; the title opens with ``name``."""
     ax.fill_between(moment.x, moment.p_data, color=plots.COLOURS[0], alpha=0.25)
     ax.plot(moment.x, moment.p_data, color=plots.COLOURS[0], label="$p_{data}$")
     ax.plot(moment.x, moment.p_g, "--", color=plots.COLOURS[1], label="$p_g$")
     ax.plot(moment.x, moment.best, "-.", color=plots.COLOURS[6], label="$D^*$")
     ax.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
-    ax.set(xlabel="x", xlim=(-6, 6), ylim=(0, 1.05), title=f"JSD {moment.jsd:.3f}   V {moment.value:+.3f} nats")
+    ax.set(xlabel="x", xlim=(-6, 6), ylim=(0, 1.05))
+    ax.set_title(f"{name}JSD {moment.jsd:.3f}, V {moment.value:+.3f} nats", loc="left", fontsize=10)
     return ax
 
 
@@ -72,28 +75,38 @@ def describe_game(moment: Moment) -> str:
 def game_static(axes: list[Axes], p_data: Density, optimal: Optimal, divergence: Divergence) -> None:
     """The widget's static twin: a generator far away, one on its way and one that covers the data, on three Axes."""
     for ax, (mean, std) in zip(axes, ((5.0, 0.5), (2.0, 0.8), (0.0, 2.1)), strict=True):
-        draw_game(ax, game_at(p_data, optimal, divergence, mean, std))
-        ax.set_title(f"$p_g$ = N({mean:g}, {std:g})\n{ax.get_title(loc='left') or ax.get_title()}", loc="left")
-    axes[0].legend(loc="upper left", fontsize=8)
+        draw_game(ax, game_at(p_data, optimal, divergence, mean, std), name=f"$p_g$ = N({mean:g}, {std:g})\n")
+    axes[0].legend(loc="center left", fontsize=8)
 
 
 def game(p_data: Density, optimal: Optimal, divergence: Divergence) -> ipywidgets.Widget:
-    """Two sliders for the generator's mean and standard deviation, and the figure under them.
+    """Two sliders for the generator's mean and standard deviation; under them the figure, and the sentence about it.
 
     Args:
         p_data: density of the data.
         optimal: exercise 1.1.
         divergence: exercise 1.3.
     """
-    style = {"description_width": "60px"}
-    shared = {"continuous_update": False, "style": style}
+    shared = {"continuous_update": False, "style": {"description_width": "60px"}}
     mean = ipywidgets.FloatSlider(min=-5, max=5, step=0.25, value=2.0, description="mean", **shared)
     std = ipywidgets.FloatSlider(min=0.25, max=3, step=0.05, value=0.8, description="std", **shared)
+    picture, sentence = ipywidgets.Image(format="png", width=620), ipywidgets.Label()
 
-    def show(mean: float, std: float) -> None:
-        moment = game_at(p_data, optimal, divergence, mean, std)
-        figure, (ax,) = plots.subplots(width=6.5, height=2.8)
-        draw_game(ax, moment).legend(loc="upper left", fontsize=8)
-        plots.show(figure, alt=describe_game(moment))
+    def redraw(*_: object) -> None:
+        moment = game_at(p_data, optimal, divergence, mean.value, std.value)
+        picture.value, sentence.value = picture_of(moment), describe_game(moment)
 
-    return ipywidgets.VBox([mean, std, ipywidgets.interactive_output(show, {"mean": mean, "std": std})])
+    for slider in (mean, std):
+        slider.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([mean, std, picture, sentence])
+
+
+def picture_of(moment: Moment) -> bytes:
+    """The drawing as a PNG file."""
+    figure, (ax,) = plots.subplots(width=6.5, height=2.8)
+    draw_game(ax, moment).legend(loc="upper left", fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    plt.close(figure)
+    return buffer.getvalue()

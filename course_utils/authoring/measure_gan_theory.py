@@ -1,7 +1,9 @@
-"""Measure what lesson 01 quotes: ``python -m course_utils.authoring.measure_gan_theory [optimum|losses|collapse|traces]``.
+"""Measure what lesson 01 quotes: ``python -m course_utils.authoring.measure_gan_theory [NAME ...] [--data FOLDER]``.
 
-The experiments are the lesson's own functions, loaded from its source with the solutions, with ten repetitions. The
-failures of ``gan_traces.json`` are those of `course_utils.authoring.gan_faults`. About ten minutes on two cores.
+NAME is one of optimum, losses, collapse, traces and dcgan; each fills ``data/results/gan_NAME.json``. The experiments
+are the lesson's own functions, loaded from its source with the solutions, with ten repetitions. The failures of
+``gan_traces.json`` are those of `course_utils.authoring.gan_faults`. ``dcgan`` records a healthy run of lesson 02's
+network on the images that ``--data`` names. About six minutes on two cores, and five more for ``dcgan``.
 """
 
 import argparse
@@ -12,7 +14,6 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import fmean, median, stdev
 from types import ModuleType
@@ -23,6 +24,8 @@ import torch
 from course_utils import paths, runtime
 from course_utils.authoring.gan_faults import Loop, record
 from course_utils.authoring.lessons import load_definitions
+from course_utils.images import load_images
+from course_utils.models import dcgan
 
 COPIES = 10
 T_QUANTILE = 2.262
@@ -32,20 +35,27 @@ T_QUANTILE = 2.262
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=list(MEASUREMENTS), choices=[*MEASUREMENTS, []])
-    torch.set_num_threads(1)
-    for what in parser.parse_args(argv).what:
+    parser.add_argument("what", nargs="*", help=f"some of {', '.join(MEASUREMENTS)}; default all that need no images")
+    parser.add_argument("--data", help="folder of images for dcgan, as course_utils.images reads it")
+    options = parser.parse_args(argv)
+    if unknown := set(options.what) - set(MEASUREMENTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    torch.set_num_threads(1)  # matrices this small are computed faster by one thread
+    for what in options.what or [name for name in MEASUREMENTS if name != "dcgan" or options.data]:
         runtime.setup(seed=0, quiet=True)
         started = time.perf_counter()
-        measured = MEASUREMENTS[what](load_definitions("01_gan_theory"))
+        measured = MEASUREMENTS[what](load_definitions("01_gan_theory"), options.data)
         facts = provenance(time.perf_counter() - started)
-        name = f"gan_{what}.json"
-        text = json.dumps({**measured, "provenance": facts}, separators=(",", ":") if what == "traces" else None, indent=None if what == "traces" else 2)
-        paths.atomic_write(paths.results_dir() / name, (text + "\n").encode())
-        print(f"{name}: {facts['seconds']} s", flush=True)
+        _write(f"gan_{what}.json", {**measured, "provenance": facts}, compact=what in ("traces", "dcgan"))
+        print(f"gan_{what}.json: {facts['seconds']} s", flush=True)
 
 
-def measure_optimum(lesson: ModuleType, steps: int = 1_500) -> dict[str, Any]:
+def _write(name: str, content: dict[str, Any], compact: bool) -> None:
+    layout = {"separators": (",", ":")} if compact else {"indent": 2}
+    paths.atomic_write(paths.results_dir() / name, (json.dumps(content, **layout) + "\n").encode())
+
+
+def measure_optimum(lesson: ModuleType, _: str | None, steps: int = 1_500) -> dict[str, Any]:
     """How far discriminators trained on samples end up from D*: mean |D - D*| under the mixture."""
     discriminator = lesson.train_discriminator(COPIES, steps)
     grid = torch.linspace(-6, 6, 1201)
@@ -57,7 +67,7 @@ def measure_optimum(lesson: ModuleType, steps: int = 1_500) -> dict[str, Any]:
     return {"steps": steps, "copies": COPIES, "error": {"mean": fmean(values), "max": max(values), "values": values}}
 
 
-def measure_losses(lesson: ModuleType, steps: int = 800) -> dict[str, Any]:
+def measure_losses(lesson: ModuleType, _: str | None, steps: int = 3_000) -> dict[str, Any]:
     """Steps until the mean of the fakes is near the target, for both losses and both optimisers."""
 
     def sgd(parameters: Any) -> torch.optim.Optimizer:
@@ -72,12 +82,15 @@ def measure_losses(lesson: ModuleType, steps: int = 800) -> dict[str, Any]:
         for loss in ("minimax", "non-saturating"):
             steps_taken = lesson.arrival(lesson.race(loss == "minimax", COPIES, steps, make)).tolist()
             measured[name][loss] = {
-                "median": median(steps_taken), "low": min(steps_taken), "high": max(steps_taken), "values": steps_taken
+                "median": median(steps_taken),
+                "low": min(steps_taken),
+                "high": max(steps_taken),
+                "values": steps_taken,
             }
     return measured
 
 
-def measure_collapse(lesson: ModuleType, steps: int = 3_000) -> dict[str, Any]:
+def measure_collapse(lesson: ModuleType, _: str | None, steps: int = 3_000) -> dict[str, Any]:
     """Modes, high-quality samples and reverse KL on the ring, with 95 % intervals of the mean over the repetitions."""
     settings: dict[str, tuple[Callable[[int], torch.nn.Module], float]] = {
         "slow": (lesson.make_judge, 2e-4),
@@ -113,7 +126,7 @@ def interval(values: Sequence[float], spec: str) -> dict[str, Any]:
     }
 
 
-def measure_traces(lesson: ModuleType) -> dict[str, Any]:
+def measure_traces(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """Histories of every failure and of healthy runs, and the table of the 1-D toy."""
     toy, traces = {"steps": 1_500}, {}
     for name, loop in TRACES.items():
@@ -125,8 +138,21 @@ def measure_traces(lesson: ModuleType) -> dict[str, Any]:
     return {"toy": toy, "every": 20, "traces": traces}
 
 
+def measure_dcgan(lesson: ModuleType, data: str | None, steps: int = 800) -> dict[str, Any]:
+    """The history of a small DCGAN on images: healthy, with a discriminator that is well ahead."""
+    images = load_images(data, split="train", limit=8_000)
+    players = dcgan.make_generator(width=16), dcgan.make_discriminator(width=16)
+    optimizers = [torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), 2e-4, (0.5, 0.999)) for p in players]
+    rows = []
+    for step in range(1, steps + 1):
+        real = dcgan.to_tanh_range(images.images[torch.randint(len(images), (64,))])
+        rows.append({"step": step, **dcgan.dcgan_step(*players, *optimizers, real, torch.randn(64, 100, 1, 1))})
+    history = _compact({name: [float(row[name]) for row in rows] for name in rows[0]})
+    return {"data": images.name, "width": 16, "batch_size": 64, "history": history}
+
+
 def _compact(history: dict[str, list[float]]) -> dict[str, list[float | None]]:
-    """Three decimals, whole steps, None for what is not finite; the coordinates that only the table needs are left out."""
+    """Three decimals, whole steps, None for what is not finite; without the coordinates, which only the table needs."""
     kept = {k: v for k, v in history.items() if k not in ("mean", "std")}
     return {
         k: [int(x) if k == "step" else round(x, 3) if math.isfinite(x) else None for x in v] for k, v in kept.items()
@@ -143,9 +169,9 @@ TRACES = {
     "false equilibrium: joint loss": Loop(step="joint"),
     "discriminator wins": Loop("ring", g_lr=1e-6, d_lr=2e-3),
     "generator ahead": Loop("ring", d_lr=1e-7),
-    "oscillation": Loop("ring", beta1=0.97, g_lr=2e-3),
-    "not a number": Loop(step="unstable", g_lr=1e-2, d_lr=1.0),
-    "collapse": Loop("ring", d_lr=2e-4),
+    "oscillation": Loop(beta1=0.97, g_lr=3e-3, d_lr=3e-3),
+    "not a number": Loop(step="unstable", g_lr=1e-6, d_lr=0.3),
+    "collapse": Loop("ring", d_lr=1e-4),
 }
 """Name of what `diagnose` must find -> the loop that makes it."""
 TOY = {
@@ -179,11 +205,12 @@ def provenance(seconds: float) -> dict[str, Any]:
     }
 
 
-MEASUREMENTS: dict[str, Callable[[ModuleType], dict[str, Any]]] = {
-    "optimum": partial(measure_optimum),
-    "losses": partial(measure_losses),
-    "collapse": partial(measure_collapse),
-    "traces": partial(measure_traces),
+MEASUREMENTS: dict[str, Callable[[ModuleType, str | None], dict[str, Any]]] = {
+    "optimum": measure_optimum,
+    "losses": measure_losses,
+    "collapse": measure_collapse,
+    "traces": measure_traces,
+    "dcgan": measure_dcgan,
 }
 """Name of the results file (gan_NAME.json) -> what fills it."""
 
