@@ -30,7 +30,7 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "vae": {
         "smoke": {"steps": 60, "images": 512, "batch_size": 32, "latent_dim": 64, "width": 8},
-        "laptop": {"steps": 2_400, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
+        "laptop": {"steps": 1_600, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
         "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
     },
 }
@@ -85,9 +85,7 @@ def train_dcgan(
     for index in training.batches():
         real = dcgan.to_tanh_range(pixels[index.to(run.device)]).contiguous(memory_format=channels_last)
         noise = torch.randn(len(index), settings["latent_dim"], 1, 1).to(run.device)
-        training.log(
-            **dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast)
-        )
+        training.log(**dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast))
     return training, _last_means(training.history)
 
 

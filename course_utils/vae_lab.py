@@ -51,12 +51,14 @@ def train_recipe(
     latent_dim: int = 16,
     width: int = 8,
     batch_size: int = 64,
+    hidden: int = 0,
     lr: float = 2e-3,
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> vae.VAE:
     """Train a small VAE on bytes (N, 3, H, W) by a recipe; returns it. Seeds the global generator."""
     torch.manual_seed(seed)
-    network = vae.VAE(latent_dim, width, recipe.sigma, images.shape[-1]).to(memory_format=torch.channels_last)
+    network = vae.VAE(latent_dim, width, recipe.sigma, images.shape[-1], hidden)
+    network.to(memory_format=torch.channels_last)
     optimizer = vae.make_optimizer(network, lr)
     per_epoch, dims = len(images) // batch_size, images[0].numel()
     for step in range(steps):

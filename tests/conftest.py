@@ -7,6 +7,9 @@ from typing import NoReturn
 
 import pytest
 
+# Networks in tests are tiny: one thread is faster than several, and never waits for a busy core. Children inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def no_real_data(reason: str) -> NoReturn:
     """Skip the test, or fail it where COURSE_REQUIRE_REAL_DATA=1 promises real data (as .ci/run does)."""

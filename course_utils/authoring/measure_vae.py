@@ -1,7 +1,8 @@
 """Measure lesson 03 and ship its weights.
 
 ``python -m course_utils.authoring.measure_vae laptop --data FOLDER --run-dir DIR`` trains the lesson's run with the
-learned sigma and with two fixed ones, three seeds each, and scores them (``data/results/vae_laptop.json``).
+learned sigma and with two fixed ones, three seeds each, and scores them (``data/results/vae_laptop.json``);
+``--sigma learned`` does one of the three and leaves the others as they are.
 ``... collapse`` trains the laboratory's recipes on the stand-in, five seeds each (``vae_collapse.json``).
 ``... plane`` trains the two-dimensional latent planes on the stand-in, ships them and writes ``vae_plane.json``.
 ``... ship --data FOLDER --run-dir DIR`` takes the newest checkpoint of a long run of ``course_utils.train vae``, ships
@@ -48,16 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=("laptop", "collapse", "plane", "ship"))
     parser.add_argument("--data", help="CIFAR-10 as an archive or a folder of class folders (laptop, ship)")
     parser.add_argument("--run-dir", type=Path, help="folder of the checkpoints (laptop, ship)")
+    parser.add_argument("--sigma", choices=sorted(SIGMAS), action="append", help="only this likelihood (laptop)")
     options = parser.parse_args(argv)
     measure = {"laptop": _laptop, "collapse": _collapse, "plane": _plane, "ship": _ship}[options.what]
-    measure(options.data, options.run_dir)
+    measure(options)
     return 0
 
 
-def _laptop(data: str, folder: Path) -> None:
-    train, test = load_images(data, "train"), load_images(data, "test")
+def _laptop(options: argparse.Namespace) -> None:
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
     reference, settings = RealReference.from_images(train, test, n=N), SETTINGS["vae"]["laptop"]
-    result: dict[str, Any] = {
+    common = {
         "data": train.name,
         "n": N,
         "draws": len(reference.blocks),
@@ -66,17 +68,20 @@ def _laptop(data: str, folder: Path) -> None:
         "floor": _numbers(reference.floor),
         "sharpness_real": sharpness(test.images),
     }
-    for name, sigma in SIGMAS.items():
+    for name in options.sigma or SIGMAS:
         rows = []
         for seed in SEEDS:
             run = runtime.setup(seed)
-            training, _ = train_vae(run, train, folder / f"{name}-{seed}", {**settings, "sigma": sigma})
+            chosen = {**settings, "sigma": SIGMAS[name]}
+            training, _ = train_vae(run, train, options.run_dir / f"{name}-{seed}", chosen)
             row = {"seed": seed, "seconds": round(training.seconds, 1)}
             rows.append(row | held_out(training.state["vae"], test) | generated(training.state["vae"], reference))
             print(name, rows[-1], flush=True)
         keys = [key for key in rows[0] if key not in ("seed", "seconds")]
-        result[name] = {"seeds": rows, **{key: _over_seeds([row[key] for row in rows]) for key in keys}}
-        _write("vae_laptop.json", {**result, **provenance()})
+        measured = {name: {"seeds": rows, **{key: _over_seeds([row[key] for row in rows]) for key in keys}}}
+        path = results_dir() / "vae_laptop.json"
+        earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        _write(path.name, {**earlier, **common, **measured, **provenance()})
 
 
 def held_out(network: vae.VAE, test: ImageSet, images: int = 1_000, draws: int = 16) -> dict[str, float]:
@@ -129,7 +134,7 @@ def sharpness(images: Tensor) -> float:
     return steps.square().mean().sqrt().item()
 
 
-def _collapse(*_: object) -> None:
+def _collapse(options: argparse.Namespace) -> None:
     train, test = load_images("standin", "train", limit=COLLAPSE["images"]), load_images("standin", "test", limit=1_000)
     result: dict[str, Any] = {"data": train.name, "settings": COLLAPSE}
     run = runtime.setup(0)
@@ -144,7 +149,7 @@ def _collapse(*_: object) -> None:
         _write("vae_collapse.json", {**result, **provenance()})
 
 
-def _plane(*_: object) -> None:
+def _plane(options: argparse.Namespace) -> None:
     train, test = vae_lab.moving_hearts(PLANE["images"]), vae_lab.moving_hearts(1_000, "test")
     run, result = runtime.setup(0), {"data": train.name, "settings": PLANE, "betas": {}}
     for beta in BETAS:
@@ -161,11 +166,13 @@ def _plane(*_: object) -> None:
     _write("vae_plane.json", {**result, **provenance()})
 
 
-def _ship(data: str, folder: Path) -> None:
-    train, test = load_images(data, "train"), load_images(data, "test")
-    reference, found = RealReference.from_images(train, test, n=N), newest_generation(folder)
+def _ship(options: argparse.Namespace) -> None:
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
+    reference, found = RealReference.from_images(train, test, n=N), newest_generation(options.run_dir)
     if found is None:
-        raise CourseError("measure-no-run", f"{folder} holds no checkpoint.", "Nothing can be shipped.", "Train first.")
+        raise CourseError(
+            "measure-no-run", f"{options.run_dir} holds no checkpoint.", "Nothing can be shipped.", "Train first."
+        )
     config = found.record["config"]
     network = vae.VAE(config["latent_dim"], config["width"], config["sigma"], config["size"])
     network.load_state_dict({k.removeprefix("vae."): v for k, v in found.tensors.items() if k.startswith("vae.")})
