@@ -62,8 +62,9 @@ def manifest() -> dict[str, Asset]:
     """The assets of ``data/manifest.toml`` by name."""
     with open(data_dir() / "manifest.toml", "rb") as file:
         entries = tomllib.load(file)
+    lists = ("urls", "lessons")
     return {
-        name: Asset(name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        name: Asset(name=name, **{key: tuple(value) if key in lists else value for key, value in entry.items()})
         for name, entry in entries.items()
     }
 
