@@ -45,7 +45,8 @@ run = runtime.setup(seed=0)
 torch.set_num_threads(1)  # matrices this small are computed faster by one thread than shared between two
 
 # %% [markdown]
-# One lucky run proves nothing, so experiments here are repeated. `stacked_mlp` stands `copies` small networks side by
+# One lucky run proves nothing, so experiments here are repeated. Numbers in the text that no cell prints were measured beforehand,
+# with more repetitions, by `course_utils/authoring/measure_gan_theory.py`; they are in `data/results/gan_*.json`. `stacked_mlp` stands `copies` small networks side by
 # side, each with its own initial weights and its own data; tensors have the shape (copies, batch, features).
 
 # %%
@@ -86,7 +87,7 @@ assert abs(share - exact) < 0.01  # six standard errors
 
 # %% [markdown]
 # A network that turns 100 numbers into 3,072 pixels cannot be inverted, and its samples lie on a thin surface in pixel
-# space that has no density at all. We can draw from it but not evaluate it, so maximum likelihood is out. The idea of
+# space that has no density at all. We can draw from it but not evaluate it, so we cannot train it by raising the density of the data (*maximum likelihood*). The idea of
 # *generative adversarial networks* ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)): let a second network say
 # how the samples differ from the data.
 #
@@ -249,7 +250,7 @@ plots.show(figure, alt="Trained discriminators, as a grey band, lie on the dashe
 # The band hugs the formula where there are samples and leaves it where there are none: at the far left nobody ever asked. In
 # ten repetitions of {{result:gan_optimum.json:steps:,d}} steps the error was
 # {{result:gan_optimum.json:error.mean:.4f}} on average, at worst {{result:gan_optimum.json:error.max:.4f}}. So a discriminator *estimates a ratio of
-# densities* from samples alone, and this is all that a GAN builds on.
+# densities* from samples alone, and the generator learns from this estimate.
 #
 # ## What the best discriminator measures
 #
@@ -258,8 +259,9 @@ plots.show(figure, alt="Trained discriminators, as a grey band, lie on the dashe
 # $$V(D^*, G) = \int p_{data} \log\frac{p_{data}}{2m} + \int p_g \log\frac{p_g}{2m}
 # = -2\log 2 + \underbrace{\mathrm{KL}(p_{data}\,\|\,m) + \mathrm{KL}(p_g\,\|\,m)}_{2\,\mathrm{JSD}(p_{data}\,\|\,p_g)}.$$
 #
-# The *Jensen-Shannon divergence* is 0 when the two densities are equal and $\log 2$ when they never overlap. So a generator that
-# descends $V(D^*, \cdot)$ reduces a distance to the data, and the minimum, $-\log 4 \approx -1.386$, is reached exactly
+# Here $\mathrm{KL}(p\,\|\,q) = \int p \log(p/q)$ is the *Kullback-Leibler divergence*: 0 if p = q, positive otherwise. Half the sum of the two, the
+# *Jensen-Shannon divergence* (JSD), is 0 when the two densities are equal and $\log 2$ when they never overlap. So a generator that
+# descends $V(D^*, \cdot)$ reduces a divergence from the data, and the minimum, $-\log 4 \approx -1.386$, is reached exactly
 # at $p_g = p_{data}$ (theorem 1 of the paper).
 #
 # ### Exercise 1.3: the Jensen-Shannon divergence
@@ -321,7 +323,7 @@ plots.show(figure, alt="V rises from minus log 4 where the densities are equal t
 #
 # ### Play with it
 #
-# Three generators against our two-bump data: far away, sitting on one bump, and as good as a single bump can be.
+# Three generators against our two-bump data: far away, sitting on one bump, and one wide bump over both.
 
 # %%
 figure, axes = plots.subplots(1, 3, width=10, height=3.0)
@@ -329,8 +331,8 @@ widgets_gan.game_static(axes, p_data, optimal_discriminator, js_divergence)
 plots.show(figure, alt="Three generators: far away D* is a step; on one bump D* dips below one half there; over both bumps D* has two humps.")
 
 # %% [markdown]
-# On the left D is always right and V is almost 0. In the middle the generator fools D near 2, where both densities are alike, and D
-# answers less than ½ because *all* of its mass is there. On the right D still knows more than a coin: one bump is not two.
+# On the left D is almost always right and V is almost 0. In the middle the generator fools D near 2, where both densities are large, and D
+# answers less than ½ because *all* of the generator's mass is there. On the right D still knows more than a coin: one bump is not two.
 #
 # With a running kernel, move the generator yourself: drag its mean and its standard deviation. Can you get below the right figure's JSD?
 
@@ -477,7 +479,7 @@ gan_step = checks.gan.exercise_1_5(gan_step)
 # %% [markdown]
 # ## Watch a generator move
 #
-# The target is N(3, 0.5). Every repetition starts somewhere around 0 and knows nothing but its discriminator. (The mean over
+# The target is N(3, 0.5), the normal distribution of mean 3 and standard deviation 0.5. Every repetition starts somewhere around 0 and knows nothing but its discriminator. (The mean over
 # the stack divides each copy's gradient by the number of copies; Adam does not care about scale.)
 
 # %%
@@ -514,8 +516,8 @@ axes[0].legend(fontsize=7, loc="upper left")
 plots.show(figure, alt="In five steps of time the fakes move from around 0 on to the target at 3, and D flattens towards one half.")
 
 # %% [markdown]
-# D is the slope that the fakes climb: it is high where real examples are. Once they have arrived it flattens, and the push
-# ends. As an animation:
+# D is the slope that the fakes climb: it is low on the side they come from. Once they have arrived it is almost flat around them, and the push
+# becomes small. As an animation:
 
 # %%
 import matplotlib.pyplot as plt
@@ -545,8 +547,8 @@ if run.tier != "smoke":
     assert (means - 3).abs().max() < 0.25 and abs(d_end - math.log(4)) < 0.02
 
 # %% [markdown]
-# Every repetition found the mean, and both losses end where the theory says. The standard deviations are less exact: D has already
-# flattened and pushes no more. Read this as a warning about losses, too: *the losses of all repetitions look alike*.
+# Every repetition found the mean, and both losses end where the theory says. The standard deviations are less exact, some too small and some too large. Read this as a warning about losses, too:
+# their mean stands at its textbook value although no repetition is exact.
 #
 # ## The same start, both losses
 #
@@ -606,12 +608,12 @@ print({name: steps.tolist() for name, steps in arrivals.items()})
 assert (arrivals["minimax"] >= arrivals["non-saturating"]).all()
 
 # %% [markdown]
-# (A run that did not arrive counts with the number of steps.) In ten longer repetitions the non-saturating generator arrived after
+# ("Arrive" means the first time within 0.3 of 3, even if the run overshoots afterwards, as the non-saturating ones do here. A run that did not arrive counts with the number of steps.) In ten longer repetitions the non-saturating generator arrived after
 # {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps (median; {{result:gan_losses.json:sgd.non-saturating.low}} to {{result:gan_losses.json:sgd.non-saturating.high}}),
 # the minimax generator after {{result:gan_losses.json:sgd.minimax.median:.0f}} ({{result:gan_losses.json:sgd.minimax.low}} to {{result:gan_losses.json:sgd.minimax.high}}).
-# All did arrive: *saturating is slow, not wrong*. And the optimiser matters. With Adam, which divides by the size of recent gradients,
-# the same race took {{result:gan_losses.json:adam.non-saturating.median:.0f}} and {{result:gan_losses.json:adam.minimax.median:.0f}} steps: on this toy the
-# minimax loss was the *faster* one. What Adam cannot restore is a gradient that has drowned in noise or in rounding.
+# Given 3,000 steps, all ten did arrive: *saturating is slow, not wrong*. And the optimiser matters. With Adam, which divides by the size of recent gradients,
+# the median was {{result:gan_losses.json:adam.non-saturating.median:.0f}} steps non-saturating and {{result:gan_losses.json:adam.minimax.median:.0f}} minimax: on this toy the
+# minimax loss was the *faster* one. 
 #
 # ## Mode collapse
 #
@@ -638,8 +640,8 @@ best_x = 1.5 / (1 - 0.6**2)  # where the derivative of the logit, -(x - 1.5) / 0
 assert (fake.mean(dim=1) - best_x).abs().max() < 0.05 and fake.std(dim=1).max() < 0.05
 
 # %% [markdown]
-# The data are N(1.5, 0.6), but every copy sits on one point at 2.34, where the logit is highest. If D then learns to reject that point, G moves to the next, and
-# so on in circles: *mode collapse* ([tutorial](https://arxiv.org/abs/1701.00160), section 5.1.1). To see it we
+# The data are N(1.5, 0.6), but every copy sits on one point at 2.34, where the logit is highest. If D then learns to reject that point, G can move on to another, and
+# so on. A *mode* is a peak of the data's density; a generator that leaves most of them out has *collapsed*: *mode collapse* ([tutorial](https://arxiv.org/abs/1701.00160), section 5.1.1). To see it we
 # need data whose modes can be counted: eight small Gaussians on a ring.
 
 # %%
@@ -657,9 +659,9 @@ def draw_ring(copies, count):
     return ring_centres()[torch.randint(8, (copies, count))] + STD * torch.randn(copies, count, 2)
 
 # %% [markdown]
-# Three numbers describe a generator: the *modes* it covers (a mode counts if at least 1 % of the samples lie within three
+# Three numbers describe a generator (after [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761)): the *modes* it covers (a mode counts if at least 1 % of the samples lie within three
 # standard deviations of its centre; its fair share is 12.5 %), the *share of high-quality samples* (within three standard deviations of any
-# centre), and the *reverse KL*, $\mathrm{KL}(\text{share of each mode} \,\|\, \text{uniform})$, with every sample given to its
+# centre), and the *reverse KL* (the generator stands first), $\mathrm{KL}(\text{share of each mode} \,\|\, \text{uniform})$, with every sample given to its
 # nearest centre: 0 for equal shares, $\log 8 \approx 2.08$ when all go to one.
 
 # %%
@@ -745,7 +747,7 @@ for row, (name, samples) in enumerate((("D lags", slow), ("D leads", fast))):
 plots.show(figure, alt="Above, with a slow D, the samples of a run form one streak or arc. Below, with a fast D, all eight crosses are covered.")
 
 # %% [markdown]
-# The upper row is collapse: each generator is one streak or arc that is chased around the ring. Below, same generator, same data, same
+# The upper row is collapse: each generator is one streak or arc, and most of the ring has no samples. Below, same generator, same data, same
 # number of steps. The whole measurement, ten repetitions of {{result:gan_collapse.json:steps:,d}} steps each, with 95 % intervals of the mean:
 #
 # | setting | modes of 8 | high quality | reverse KL (nats) |
@@ -782,7 +784,7 @@ if run.tier != "smoke":
 # %% [markdown]
 # ## Would you have noticed?
 #
-# Look at the curves of the two first runs. Which one collapsed?
+# Look at the first run of each setting. From the two left plots alone, could you tell which one collapsed?
 
 # %%
 figure, axes = plots.subplots(1, 3, width=11, height=2.7)
@@ -795,8 +797,8 @@ axes[2].legend()
 plots.show(figure, alt="Losses and D(G(z)) of both runs lie near equilibrium; only the spread of the samples tells them apart.")
 
 # %% [markdown]
-# The collapsed run sits *closer* to the textbook equilibrium, $L_D = \log 4$ and $D = \tfrac12$, than the good one: D, always late, cannot tell the
-# streak's present place from any other. **No curve made of losses shows collapse; you have to measure variety.** The package's
+# The collapsed run sits *closer* to the textbook equilibrium, $L_D = \log 4$ and $D = \tfrac12$, than the good one. A likely reason: D is always late and rejects places that the
+# streak has already left. **These losses did not show the collapse; you have to measure variety.** The package's
 # `diagnose` reads such a history and names what it finds:
 
 # %%
@@ -807,14 +809,14 @@ for name, history in (("D lags", slow_history), ("D leads", fast_history)):
 # %% [markdown]
 # ### When it goes wrong and looks right
 #
-# The same 1-D toy, with the step written in the ways that tutorials get wrong, after {{result:gan_traces.json:toy.steps:,d}} steps (mean of five repetitions; target mean 3, standard
+# The same 1-D toy, with the step written right and in four wrong ways, after {{result:gan_traces.json:toy.steps:,d}} steps (mean of five repetitions; target mean 3, standard
 # deviation 0.5):
 #
 # | the step | mean | std | D(x) | D(G(z)) | $L_D$ | $L_G$ |
 # | --- | --- | --- | --- | --- | --- | --- |
 # | right | {{result:gan_traces.json:toy.right.mean:.2f}} | {{result:gan_traces.json:toy.right.std:.2f}} | {{result:gan_traces.json:toy.right.d_real:.2f}} | {{result:gan_traces.json:toy.right.d_fake:.2f}} | {{result:gan_traces.json:toy.right.d_loss:.3f}} | {{result:gan_traces.json:toy.right.g_loss:.3f}} |
 # | G's label is "fake" | {{result:gan_traces.json:toy.caught.mean:.2f}} | {{result:gan_traces.json:toy.caught.std:.2f}} | {{result:gan_traces.json:toy.caught.d_real:.2f}} | {{result:gan_traces.json:toy.caught.d_fake:.2f}} | {{result:gan_traces.json:toy.caught.d_loss:.3f}} | {{result:gan_traces.json:toy.caught.g_loss:.3f}} |
-# | no `detach`, `retain_graph=True` | {{result:gan_traces.json:toy.no_detach.mean:.2f}} | {{result:gan_traces.json:toy.no_detach.std:.2f}} | {{result:gan_traces.json:toy.no_detach.d_real:.2f}} | {{result:gan_traces.json:toy.no_detach.d_fake:.2f}} | {{result:gan_traces.json:toy.no_detach.d_loss:.3f}} | {{result:gan_traces.json:toy.no_detach.g_loss:.3f}} |
+# | no `detach`, no `zero_grad` between the two `backward` | {{result:gan_traces.json:toy.no_detach.mean:.2f}} | {{result:gan_traces.json:toy.no_detach.std:.2f}} | {{result:gan_traces.json:toy.no_detach.d_real:.2f}} | {{result:gan_traces.json:toy.no_detach.d_fake:.2f}} | {{result:gan_traces.json:toy.no_detach.d_loss:.3f}} | {{result:gan_traces.json:toy.no_detach.g_loss:.3f}} |
 # | no `detach`, `zero_grad` after `step` | {{result:gan_traces.json:toy.stale.mean:.2f}} | {{result:gan_traces.json:toy.stale.std:.2f}} | {{result:gan_traces.json:toy.stale.d_real:.2f}} | {{result:gan_traces.json:toy.stale.d_fake:.2f}} | {{result:gan_traces.json:toy.stale.d_loss:.3f}} | {{result:gan_traces.json:toy.stale.g_loss:.3f}} |
 # | one optimiser for $L_D + L_G$ | {{result:gan_traces.json:toy.joint.mean:.2f}} | {{result:gan_traces.json:toy.joint.std:.2f}} | {{result:gan_traces.json:toy.joint.d_real:.2f}} | {{result:gan_traces.json:toy.joint.d_fake:.2f}} | {{result:gan_traces.json:toy.joint.d_loss:.3f}} | {{result:gan_traces.json:toy.joint.g_loss:.3f}} |
 #
@@ -904,7 +906,7 @@ for strength, estimate in estimates.items():
 
 # %% [markdown]
 # With clipping the "distance" is whatever $c$ makes it, over several orders of magnitude. The penalty comes close, and even its error can be computed: between the points
-# the best slope $s$ maximises $4 s - \lambda (s-1)^2$, so $s = 1 + 4/(2\lambda)$. (The two-sided penalty has a trap in one dimension: a critic
+# the best slope $s$ maximises $4 s - \lambda (s-1)^2$, so $s = 1 + 4/(2\lambda)$. At $\lambda = 10$ the critic lands on it; at 100 it comes out at about half the predicted error. (Not tried here, but by the same reasoning the two-sided penalty has a trap in one dimension: a critic
 # that starts with slope −1 would have to pass through slope 0, which is penalised, to turn around.)
 #
 # ## No promise to converge
@@ -938,7 +940,7 @@ print(f"distance from the solution: start {together[0]:.2f}, together {together[
 #
 # Think first; the answer also says why each other choice is wrong.
 #
-# **1. D's loss has fallen to 0.001 and stays there. What has happened?** (a) the GAN has converged (b) D tells all fakes, and G gets little to learn from (c) $p_g = p_{data}$ (d) mode collapse
+# **1. D's loss has fallen to 0.001 and stays there. What has happened?** (a) the GAN has converged (b) D tells real from fake almost without error (c) $p_g = p_{data}$ (d) mode collapse
 #
 # <details><summary>Answer</summary>(b): −V near 0 means V near its largest value, no overlap. (a) and (c) would show 1.386. (d) cannot be read off D's loss: our collapsed run sat near log 4.</details>
 #
@@ -952,11 +954,11 @@ print(f"distance from the solution: start {together[0]:.2f}, together {together[
 #
 # **4. Why <code>detach</code> in the discriminator's half?** (a) it makes fakes real (b) D would not learn without it (c) D's loss must not train G to be caught (d) it only saves memory
 #
-# <details><summary>Answer</summary>(c). (a) it changes no value. (b) D's own gradients are the same with and without it. (d) it does save work, but without it G's gradients depend on where <code>zero_grad</code> stands, and the table above shows where that ends.</details>
+# <details><summary>Answer</summary>(c). (a) it changes no value. (b) D's own gradients are the same with and without it. (d) it does save work, but without it D's loss leaves gradients in G. Only a <code>zero_grad</code> just before G's <code>backward</code> removes them; the table above shows what happens when it is missing or misplaced.</details>
 #
 # **5. $D(G(z)) = 0.50$, $L_G = 0.69$, $D(x) = 0.99$. Equilibrium?** (a) yes, D is undecided (b) yes, $L_G = \log 2$ (c) no, D(x) would have to be ½ as well (d) it cannot be told
 #
-# <details><summary>Answer</summary>(c): the best D at equilibrium answers ½ to <em>everything</em>. (a) and (b) look at the fakes only; a missing <code>detach</code> produces exactly these numbers. (d) D(x) tells.</details>
+# <details><summary>Answer</summary>(c): the best D at equilibrium answers ½ to <em>everything</em>. (a) and (b) look at the fakes only; the last three rows of the table above show such numbers. (d) D(x) tells.</details>
 #
 # ## Recap
 #
@@ -964,10 +966,10 @@ print(f"distance from the solution: start {together[0]:.2f}, together {together[
 # told the two generator losses apart by their gradients, and saw, counted and cured mode collapse.
 #
 # **What this did not show.** Toys in one and two dimensions, where modes can be counted; on images nobody knows how many there are. That a faster D cured *this* collapse is no law: where D wins
-# too clearly, G starves. The proofs assume densities and a D free at every x, and a network is neither. And Wasserstein GANs are known here only by their critic.
+# too clearly, the minimax loss saturates. The proofs assume densities and a D free at every x, and a network is neither. And Wasserstein GANs are known here only by their critic.
 #
 # **Sources.** Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), equation 1, algorithm 1, section 3, proposition 1, theorem 1 ·
-# Goodfellow 2016, [arXiv 1701.00160](https://arxiv.org/abs/1701.00160), sections 3.2 and 5.1 · Salimans et al. 2016, [arXiv 1606.03498](https://arxiv.org/abs/1606.03498), section 3.2 ·
+# Goodfellow 2016, [arXiv 1701.00160](https://arxiv.org/abs/1701.00160), section 5.1.1 · Salimans et al. 2016, [arXiv 1606.03498](https://arxiv.org/abs/1606.03498), section 3.2 ·
 # Arjovsky, Chintala, Bottou 2017, [arXiv 1701.07875](https://arxiv.org/abs/1701.07875), section 2, equation 2, algorithm 1 · Gulrajani et al. 2017, [arXiv 1704.00028](https://arxiv.org/abs/1704.00028), equation 3, section 4 ·
 # Karras et al. 2018, [arXiv 1710.10196](https://arxiv.org/abs/1710.10196), section 3 · Mescheder, Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), sections 2 to 4 ·
 # Srivastava et al. 2017, [arXiv 1705.07761](https://arxiv.org/abs/1705.07761), section 4 (counting modes on a ring).
