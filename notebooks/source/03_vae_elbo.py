@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 3. The VAE and the ELBO
 #
-# In this lesson you build a generator that can also say how probable it finds a picture, and you find out which objective a loss
+# In this lesson you build a generator that can also say (as a bound) how probable it finds a picture, and you find out which objective a loss
 # line really trains: four well-known tutorials print four lines that look alike, and mean four different things.
 #
 # **You will learn to**
@@ -99,7 +99,7 @@ print(f"log p(x) = {log_px:.6f} nats")
 # \underbrace{\mathrm{KL}(q(z)\,\|\,p(z\mid x))}_{\text{gap}\;\ge\;0}.$$
 #
 # This is an identity ([Kingma and Welling 2014](https://arxiv.org/abs/1312.6114), eq. 1 to 3). A KL divergence is never
-# negative, so the first part is a *lower bound* on the log evidence, the ELBO. Raising it
+# negative (lesson 1), so the first part is a *lower bound* on $\log p(x)$, the log *evidence*; hence its name, *evidence lower bound*, ELBO. Raising it
 # raises $\log p(x)$ or moves $q$ towards the true posterior; both are welcome.
 #
 # For Gaussians every term has a closed form. With $q=\mathcal N(m, v)$ the expected squared error is $(x-wm)^2 + w^2v$:
@@ -236,8 +236,8 @@ print(f"the score function needs {variance_ratio:.0f} times as many draws for th
 assert variance_ratio > 2
 
 # %% [markdown]
-# Same mean, very different noise, already in one dimension; the authors call the plain score function impractical for that reason (section 2.2). With
-# reparameterisation *one* draw of $z$ for each picture is enough.
+# Same mean, very different noise, already in one dimension; Kingma and Welling call the plain score function impractical for that reason (section 2.2). With
+# reparameterisation *one* draw of $z$ for each picture is enough if the batch is large, say 100 (section 2.3).
 #
 # ## Third piece: a likelihood, in honest units
 #
@@ -321,8 +321,8 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 display(Markdown(elbo.table()))
 
 # %% [markdown]
-# Four tutorials, four objectives. Only the first has β = 1 as it stands. The two with squared errors can be read as ELBOs too, of models that believe in pixel noise of σ = 1.24 and 0.77: as
-# if nearly all of a picture were noise. A beta may be chosen, so none of them is *wrong*. What is wrong is not to know it,
+# Four tutorials, four objectives. Only the first has β = 1 as it stands. The two with squared errors can be read as ELBOs too, of models that believe in pixel noise of σ = 1.24 and 0.77, each in the units of its own pixels. On pixels between −1 and 1 that
+# is far more than our learned σ. A beta may be chosen, so none of them is *wrong*. What is wrong is not to know it,
 # and then to compare losses, or to carry the weight over to pictures of another size.
 #
 # Arithmetic can be checked by running: `measured_beta` takes a line as a function, compares its gradients with
@@ -348,8 +348,8 @@ assert abs(beta - 3072 / 2) < 1
 #
 # The trap: our Gaussian is a *density*, pictures are *bytes*, and a density can be as large as you like. If the model were allowed to put
 # spikes on the 256 grey levels, it would be infinite. The remedy is **uniform dequantisation**: spread each byte
-# evenly over its grey level. Then the expected log density is never larger than the log probability of the byte's whole cell (Jensen again;
-# [Theis et al. 2016](https://arxiv.org/abs/1511.01844), section 3.1), so our bits are an upper bound on true ones. A grey level is $1/127.5$ wide on $[-1,1]$:
+# evenly over its grey level. Then the expected log density is never larger than the log probability of the byte's whole cell (Jensen's inequality: a mean of logs is at most the log of the mean;
+# [Theis et al. 2016](https://arxiv.org/abs/1511.01844), section 3.1), so our bits are an upper bound on true ones. A grey level is $1/127.5$ wide on $[-1,1]$, so a density $p$ gives it a probability of about $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits:
 
 # %%
 def bits_per_dim(nats, dims):
@@ -494,8 +494,8 @@ live.close()
 
 # %% [markdown]
 # On the right: pictures that the model has never seen, its reconstructions, and samples, the decoder's answer to
-# draws from the prior. The left curve falls without any of lesson 2's drama. The KL *rises*, because it pays to
-# send more about the picture through $z$. A KL that stays at 0 would be the failure of the last section.
+# draws from the prior. The left curve falls without any of lesson 2's drama. The KL (middle) drops in the first steps and then *rises*, because it pays to
+# send more about the picture through $z$. A KL that stays at 0 would be *posterior collapse*, shown under "When it goes wrong".
 #
 # ## Reconstructions, samples, and what a VAE leaves out
 
@@ -539,7 +539,7 @@ for name, images in {"held-out": test.images[:1000], "reconstructed": rebuilt, "
 # ### The likelihood decides
 #
 # If blur comes from what $\sigma_x$ calls noise, another $\sigma_x$ must change it. Three short trainings of one network differ in nothing else:
-# σ is 1 (the "sum of squared errors" of many programs), learned, or 0.05.
+# σ is 1 (*half* the sum of squared errors; without the half it would be σ = 0.71), learned, or 0.05.
 
 # %%
 sigmas = {"σ = 1": 1.0, "σ learned": None, "σ = 0.05": 0.05}
@@ -570,14 +570,14 @@ plots.show(figure, alt="Held-out pictures and reconstructions by three likelihoo
 #
 # Read it by columns. *Bits* reward the σ that matches the error really made (a root mean square of {{result:vae_laptop.json:learned.error.value:.0f}} grey levels); with either fixed σ a photograph would cost
 # more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one; below that no more, though the code grows: the network cannot do better.
-# *Samples* do not follow. Their FD is lowest for σ = 1 (by the accounting that is β ≈ 31 for the learned σ), and at 0.05 three seeds scatter from good to dreadful: a cheap code fills the prior, a precise one leaves gaps,
+# *Samples* do not follow. Their FD is lowest for σ = 1 (by the accounting that is β ≈ 31 for the learned σ), and at 0.05 the three seeds scatter widely, each above the mean of the learned σ: a cheap code fills the prior, a precise one leaves gaps,
 # as the latent plane below will show. A sharp reconstruction and a good sample are two aims. And no σ helps against the main loss: independent pixels can express no texture.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
 #
-# The ELBO with one draw is a noisy and *loose* bound. More draws give a tighter one. With importance weights
-# $w_k = p(x,z_k)/q(z_k\mid x)$, whose mean is $p(x)$ exactly, [Burda et al. 2016](https://arxiv.org/abs/1509.00519) (eq. 8, theorem 1) take
+# The ELBO with one draw is noisy, and it is *loose*. Averaging the logs of more draws cures only the noise; averaging the weights *inside* the log also tightens the bound. With importance weights
+# $w_k = p(x,z_k)/q(z_k\mid x)$, whose expectation is $p(x)$ exactly, [Burda et al. 2016](https://arxiv.org/abs/1509.00519) (eq. 8, theorem 1) take
 #
 # $$\mathcal L_K = \mathbb E\left[\log \tfrac1K\sum_{k=1}^K w_k\right],\qquad \mathcal L_1 = \text{ELBO} \le \mathcal L_2 \le \dots \le \log p(x).$$
 
@@ -587,7 +587,7 @@ plots.show(figure, alt="Held-out pictures and reconstructions by three likelihoo
 # *Medium, 8 minutes.* You get *log* weights, one row for each of K draws. With 3,072 pixels ±1,000 is nothing unusual, and `exp` of that is infinite, or 0.
 #
 # <details><summary>Hint 1</summary>log of a mean = log of the sum − log K.</details>
-# <details><summary>Hint 2</summary><code>torch.logsumexp(…, dim=0)</code> subtracts the largest before it takes exp.</details>
+# <details><summary>Hint 2</summary>Subtract the largest log weight before you take exp; PyTorch has a function for that. Which dimension holds the K draws?</details>
 
 # %%
 def iwae_bound(log_weights):
@@ -634,7 +634,7 @@ for name, bound in bounds.items():
 assert iwae_bound(log_w) >= log_w.mean()
 
 # %% [markdown]
-# Both are upper bounds on the bits of bytes. In 64 latent dimensions a few more draws hardly help. The best published models of CIFAR-10 need about half as many (3.06 in
+# Both are upper bounds on the bits of bytes. Sixteen draws gain little here. That does not show that the bound is tight: in 64 latent dimensions many more draws may be needed. Stronger published models of CIFAR-10 need less than half as many (3.06 in
 # [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), abstract): they spend their effort on the dependence between
 # *neighbouring pixels*, which ours calls noise. (And where the name of the set says JPEG copy, the pixels are not quite the same.)
 #
@@ -683,8 +683,8 @@ plots.image_grid(axes[1], gan_sampler(40), 10, f"{gan_facts['data']}: GAN of les
 plots.show(figure, alt="Left: 40 soft pictures by the VAE. Right: 40 pictures by the GAN, with edges and texture.")
 
 # %% [markdown]
-# The GAN's distance is less than half the VAE's. (Its generator has the same layers and is twice as wide.) The cause is the teacher. A fine line that is missing costs a squared error of 1; drawn one pixel off it costs 2, at the wrong
-# place *and* at the right one. So where the code cannot tell the place, the best mean has no line. A discriminator sees at once that lines are missing. In return the VAE trains without a game, encodes pictures, and tells how probable it finds each; the GAN can do none of that.
+# White noise lowers the VAE's FD and raises its KD: the scores disagree, so neither alone shows that noise helps. The GAN's distance is less than half the VAE's by both. (Its generator has the same layers and is twice as wide, and the shipped one trained for more epochs: this is not a controlled comparison.) For the blur, though, the teacher gives a reason. A fine line that is missing costs a squared error of 1; drawn one pixel off it costs 2, at the wrong
+# place *and* at the right one. So where the code cannot tell the place, the best mean has no line. A discriminator sees at once that lines are missing. In return the VAE trains without a game, encodes pictures, and gives a bound on how probable it finds each; the GAN can do none of that.
 #
 # ## Walking through a latent plane
 #
@@ -705,7 +705,7 @@ plots.show(figure, alt="Four rows: one picture while one latent number goes from
 # %% [markdown]
 # Brightness and large areas come first, as they save the most nats. To *see* a whole latent space it must be two-dimensional, and to judge it we must know
 # the truth. So here we leave photographs **on purpose** and take drawn hearts of which only the place varies, across and down. The course
-# ships VAEs with two latent dimensions, trained on them with five betas.
+# ships VAEs with two latent dimensions and a learned $\sigma_x$, trained on them with five betas.
 
 # %%
 hearts = vae_lab.moving_hearts(600, "test")
@@ -763,8 +763,8 @@ lab = {
 findings = {name: vae_lab.examine(network, held_out_toys.images) for name, network in lab.items()}
 
 # %% [markdown]
-# Nothing crashed, and the loss went down. Here is how to see it: the KL of each dimension, and the number of **active units**, dimensions whose posterior mean
-# varies from picture to picture by more than 0.01 (Burda et al., section 5.2).
+# Nothing crashed, and there was no warning. Here is how to see the failure: the KL of each dimension, and the number of **active units**, dimensions whose posterior mean
+# has a variance of more than 0.01 over the pictures (Burda et al., section 5.2).
 
 # %%
 figure, axes = plots.subplots(1, 3, width=11, height=2.4)
@@ -812,7 +812,7 @@ assert (spectrum > 1536).sum() == 0 < (spectrum > 1.0).sum()
 # None. **Two cures.** *Right units*: with the sum over pixels and a learned $\sigma_x$ the loss is the ELBO, and its best answer uses the code. *Free bits*
 # ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934), appendix C.8): below a given number of nats a dimension's KL is not charged, so nothing
 # pushes it to 0. A third remedy, *KL annealing*, lets beta rise from 0 during training ([Bowman et al. 2016](https://arxiv.org/abs/1511.06349), section 3.1). It
-# helps where training would miss a good optimum. Here the optimum itself is collapsed. Five seeds each on the {{result:vae_collapse.json:data}}, {{result:vae_collapse.json:settings.steps}} steps, held-out pictures, mean and 95 % interval over seeds:
+# helps where training would miss a good optimum. Here the optimum itself is collapsed. The course's own measurement, five seeds each on the {{result:vae_collapse.json:data}}, {{result:vae_collapse.json:settings.steps}} steps, held-out pictures, mean and 95 % interval over seeds:
 #
 # | recipe | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
 # | --- | --- | --- | --- | --- |
@@ -830,7 +830,7 @@ assert (spectrum > 1536).sum() == 0 < (spectrum > 1.0).sum()
 # Think first; then open the answer, which also says why each other choice is wrong.
 #
 # **1. Your VAE's loss stays at 1,850 nats an image. Should a good VAE reach 0?** (a) yes (b) nobody can say, the unit is missing
-# (c) no: the best loss is the entropy of the data, which for densities can be any number (d) no, it should become the KL
+# (c) no: the best loss is the entropy of the data (the mean of −log p(x) under the true p), which for densities can be any number (d) no, it should become the KL
 #
 # <details><summary>Answer</summary>(c): even the perfect model pays −log p(x). (a) takes a bound on the log evidence for a distance.
 # (b) The unit is there: nats an image. (d) The likelihood's term does not vanish.</details>
@@ -846,7 +846,7 @@ assert (spectrum > 1536).sum() == 0 < (spectrum > 1.0).sum()
 #
 # <details><summary>Answer</summary>(b): the draw has σ² where the KL has σ, and the sum no longer bounds log p(x). (a) The shapes fit. (c) If it mends the draw, it pays the KL of another distribution. (d) It does, with another slope.</details>
 #
-# **4. A VAE trained with summed squared errors (σ = 1) reconstructs patches of colour. What sharpens its reconstructions?** (a) learning σ (b) a larger beta
+# **4. A VAE trained with half the summed squared errors (σ = 1) reconstructs patches of colour. What sharpens its reconstructions?** (a) learning σ (b) a larger beta
 # (c) more draws of z a step (d) a wider prior
 #
 # <details><summary>Answer</summary>(a): errors become dearer, as the rows showed; samples need not get better by it. (b) does the opposite. (c) lowers the noise of the gradient, not its meaning. (d) is only another scale for z.</details>
