@@ -315,13 +315,15 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 # - The squared error of a pixel is $2\sigma_x^2$ times its part of the likelihood, with a $\sigma_x$ that the program never mentions.
 #   Read it as σ = 1, and there is a beta; or demand β = 1, and there is a σ.
 #
-# `effective_beta` does this arithmetic. Here are four well-known tutorials, with the sizes that they come with:
+# `effective_beta` does this arithmetic. Here are the loss lines of four well-known programs
+# ([PyTorch examples](https://github.com/pytorch/examples/tree/main/vae), the [Keras blog](https://blog.keras.io/building-autoencoders-in-keras.html),
+# [PyTorch-VAE](https://github.com/AntixK/PyTorch-VAE) and [Lightning Bolts](https://github.com/Lightning-Universe/lightning-bolts)), with the sizes that they come with:
 
 # %%
 display(Markdown(elbo.table()))
 
 # %% [markdown]
-# Four tutorials, four objectives. Only the first has β = 1 as it stands. The two with squared errors can be read as ELBOs too, of models that believe in pixel noise of σ = 1.24 and 0.77, each in the units of its own pixels. On pixels between −1 and 1 that
+# Four programs, four objectives. Only the first has β = 1 as it stands. The two with squared errors can be read as ELBOs too, of models that believe in pixel noise of σ = 1.24 and 0.77, each in the units of its own pixels. On pixels between −1 and 1 that
 # is far more than our learned σ. A beta may be chosen, so none of them is *wrong*. What is wrong is not to know it,
 # and then to compare losses, or to carry the weight over to pictures of another size.
 #
