@@ -613,7 +613,7 @@ assert (arrivals["minimax"] >= arrivals["non-saturating"]).all()
 # the minimax generator after {{result:gan_losses.json:sgd.minimax.median:.0f}} ({{result:gan_losses.json:sgd.minimax.low}} to {{result:gan_losses.json:sgd.minimax.high}}).
 # Given 3,000 steps, all ten did arrive: *saturating is slow, not wrong*. And the optimiser matters. With Adam, which divides by the size of recent gradients,
 # the median was {{result:gan_losses.json:adam.non-saturating.median:.0f}} steps non-saturating and {{result:gan_losses.json:adam.minimax.median:.0f}} minimax: on this toy the
-# minimax loss was the *faster* one. 
+# minimax loss was the *faster* one.
 #
 # ## Mode collapse
 #
