@@ -7,6 +7,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 import base64
 import html
 import io
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib.animation import Animation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -108,6 +110,27 @@ def save_tile(path: Path, images: Tensor, columns: int) -> Path:
     buffer = io.BytesIO()
     Image.fromarray(tile(images, columns)).save(buffer, "PNG")
     return atomic_write(path, buffer.getvalue())
+
+
+_BUTTONS = {
+    "minus": "−",
+    "fast-backward": "|◂◂",
+    "step-backward": "|◂",
+    "play fa-flip-horizontal": "◂",
+    "pause": "❚❚",
+    "play": "▸",
+    "step-forward": "▸|",
+    "fast-forward": "▸▸|",
+    "plus": "+",
+}
+
+
+def film_html(film: Animation) -> str:
+    """An animation as HTML with buttons that need no network: matplotlib takes their icons from a web host."""
+    html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
+    for icon, sign in _BUTTONS.items():
+        html_text = html_text.replace(f'<i class="fa fa-{icon}"></i>', sign)
+    return html_text
 
 
 def curves(

@@ -16,6 +16,7 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from matplotlib.animation import FuncAnimation
 from PIL import Image
 
 from course_utils import plots
@@ -191,3 +192,12 @@ print(drawn, len(plt.get_fignums()))
     assert outputs[0].metadata["image/png"]["alt"] == "A <b>line</b>."
     assert outputs[1].data["text/html"] == "<p><em>Figure. A &lt;b&gt;line&lt;/b&gt;.</em></p>"
     assert outputs[2].text.split() == ["4", "0"]  # three updates and the last; no figure is left open
+
+
+def test_a_film_needs_no_network():
+    figure, (ax,) = plots.subplots(width=2, height=1)
+    film = FuncAnimation(figure, lambda step: ax.plot([0, step]), [0, 1])
+    text = plots.film_html(film)
+    assert "<link" not in text and "https://" not in text.split("<script")[0] and 'class="fa ' not in text
+    assert text.count("<button") == 9 and "▸|" in text
+    plots.plt.close(figure)

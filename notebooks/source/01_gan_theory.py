@@ -529,7 +529,7 @@ def film():
     figure, (ax,) = plots.subplots(width=4.5, height=2.6)
     figure.set_dpi(64)
     frames = FuncAnimation(figure, lambda step: (ax.clear(), draw_picture(ax, step)), sorted(pictures), interval=250)
-    html = frames.to_jshtml(default_mode="once")
+    html = plots.film_html(frames)
     plt.close(figure)
     return html
 
