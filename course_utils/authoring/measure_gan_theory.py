@@ -10,11 +10,8 @@ import argparse
 import datetime
 import json
 import math
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import fmean, median, stdev
 from types import ModuleType
 from typing import Any
@@ -24,6 +21,7 @@ import torch
 from course_utils import paths, runtime
 from course_utils.authoring.gan_faults import Loop, record
 from course_utils.authoring.lessons import load_definitions
+from course_utils.authoring.provenance import provenance
 from course_utils.images import load_images
 from course_utils.models import dcgan
 
@@ -45,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         runtime.setup(seed=0, quiet=True)
         started = time.perf_counter()
         measured = MEASUREMENTS[what](load_definitions("01_gan_theory"), options.data)
-        facts = provenance(time.perf_counter() - started)
+        facts = {"seed": 0, "date": str(datetime.date.today()), "seconds": round(time.perf_counter() - started, 1)}
+        facts |= provenance()
         _write(f"gan_{what}.json", {**measured, "provenance": facts}, compact=what in ("traces", "dcgan"))
         print(f"gan_{what}.json: {facts['seconds']} s", flush=True)
 
@@ -183,26 +182,6 @@ TOY = {
 }
 """Loops that the lesson's table shows."""
 TOY_COLUMNS = ("mean", "std", "d_real", "d_fake", "d_loss", "g_loss")
-
-
-def provenance(seconds: float) -> dict[str, Any]:
-    """Seed, commit, date, machine and versions of a measurement."""
-    root = Path(__file__).parents[2]
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    try:
-        commit = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "unknown"
-    return {
-        "seed": 0,
-        "commit": commit,
-        "date": str(datetime.date.today()),
-        "seconds": round(seconds, 1),
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "torch": torch.__version__.split("+")[0],
-    }
 
 
 MEASUREMENTS: dict[str, Callable[[ModuleType, str | None], dict[str, Any]]] = {

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.authoring.train_features import commit, machine
+from course_utils.authoring.provenance import provenance
 from course_utils.images import ImageSet, load_images
 from course_utils.metrics import (
     extract_features,
@@ -103,8 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": measure(train, test, network, COUNTS),
         "seconds": round(time.perf_counter() - started),
         "threads": torch.get_num_threads(),
-        "commit": commit(),
-        **machine(),
+        **provenance(),
     }
     path = atomic_write(results_dir() / "metric_floor.json", (json.dumps(result, indent=2) + "\n").encode())
     print(path)

@@ -8,9 +8,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from course_utils.authoring.provenance import commit, provenance
 from course_utils.metrics import extract_features
 from course_utils.models import features as features_module
 from course_utils.models.features import WEIGHTS_FILE, FeatureFacts, FeatureNetwork, load_feature_network
@@ -165,22 +163,6 @@ def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]
     return centre - half, centre + half
 
 
-def machine() -> dict[str, Any]:
-    """Processor, cores and versions, for a results file."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    versions = {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
-    return {"machine": {"cpu": model or platform.machine(), "cores": os.cpu_count()}, "versions": versions}
-
-
-def commit() -> str:
-    """The commit that the working tree stands on, with ``-dirty`` when it holds uncommitted changes."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
-
-
 def finish(network: FeatureNetwork, test: tuple[Tensor, Tensor], data: str, settings: Settings, seconds: float) -> dict:
     """Write weights and results; the accuracy is that of the weights as stored (float16), read back from the file."""
     path = checkpoints_dir() / WEIGHTS_FILE
@@ -205,9 +187,8 @@ def finish(network: FeatureNetwork, test: tuple[Tensor, Tensor], data: str, sett
         "parameters": sum(value.numel() for value in network.parameters()),
         "bytes": len(content),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "commit": commit(),
         "code_sha256": hashlib.sha256(code).hexdigest(),
-        **machine(),
+        **provenance(),
     }
     atomic_write(results_dir() / f"{NAME}.json", (json.dumps(result, indent=2) + "\n").encode())
     return result
