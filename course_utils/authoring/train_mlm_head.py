@@ -1,4 +1,6 @@
-"""Train and ship the head of lesson 04's fill-mask: ``python -m course_utils.authoring.train_mlm_head --data IMDB --run-dir DIR``.
+"""Train and ship the head of lesson 04's fill-mask.
+
+``python -m course_utils.authoring.train_mlm_head --data IMDB --run-dir DIR``
 
 The 6-layer encoder comes without the head that its pre-training had, so this trains one on IMDB's training part while
 the encoder stays as it is. What the encoder knows of a hidden word is then measured on the test part
