@@ -25,7 +25,7 @@ from course_utils.pretrained import Encoder, load_encoder
 from course_utils.reviews import load_reviews
 from course_utils.training import TrainingRun
 
-STEPS, BATCH, TOKENS, RATE = 3_000, 32, 64, 1e-3
+STEPS, BATCH, TOKENS, RATE = 1_200, 32, 64, 1e-3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
