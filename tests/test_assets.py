@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 
-from course_utils import assets, downloads
+from course_utils import assets, downloads, http_downloads
 from course_utils.errors import CourseError
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -104,6 +104,7 @@ def server():
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(http_downloads, "PAUSE", 0.01)
     return tmp_path / "cache"
 
 
@@ -144,8 +145,6 @@ def test_fetch_downloads_once_with_size_and_note(server, cache, offer, capsys):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("truncated", "only 512,000 of 1,024,000 bytes"),
-        ("truncated-without-length", "only 512,000 of 1,024,000 bytes"),
         ("other-content", "1,024,000 bytes as expected, but with another content"),
         ("longer", "more than 1,024,000 bytes"),
         ("login", "a web page instead of the file, perhaps the login page"),
@@ -161,6 +160,18 @@ def test_wrong_content_is_refused_kept_aside_and_described(server, cache, offer,
     assert names_in(cache) == ["quarantine/thing.bin"]
 
 
+@pytest.mark.parametrize("path", ["truncated", "truncated-without-length"])
+def test_an_answer_that_always_ends_early_is_given_up_and_kept_for_the_next_time(server, cache, offer, path):
+    """Once more may bring the rest; again and again it does not. What came is not thrown away."""
+    offer(server.url(path))
+    with pytest.raises(CourseError, match="only 512,000 of 1,024,000 bytes") as caught:
+        assets.fetch("thing")
+    assert "the next try goes on from it" in caught.value.why
+    assert set(server.asked) == {path} and 2 <= len(server.asked) <= 8
+    assert names_in(cache) == [".thing.bin.part"]
+    assert (cache / ".thing.bin.part").read_bytes() == CONTENT[:512_000]
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -174,7 +185,7 @@ def test_faults_of_the_server_leave_nothing_behind(server, cache, offer, path, m
     offer(server.url(path))
     with pytest.raises(CourseError, match=message):
         assets.fetch("thing")
-    assert server.asked == [path] and names_in(cache) == []
+    assert server.asked == [path] * (http_downloads.TRIES if path == "reset" else 1) and names_in(cache) == []
 
 
 def test_a_redirect_to_an_allowed_place_is_followed(server, cache, offer):
