@@ -1,5 +1,4 @@
-"""One file by https: goes on by Range after a cut, and keeps what came whatever happens then.
-"""
+"""One file by https: goes on by Range after a cut, and keeps what came whatever happens then."""
 
 import contextlib
 import http.client

@@ -53,7 +53,7 @@ def _follow(process: subprocess.Popen, folder: Path, bar: tqdm, watch: Watch) ->
     """Wait for pip, and show how much of the wheel is on disk."""
     largest = 0
     while process.poll() is None:
-        size = max((_size(file) for file in folder.rglob("*.whl")), default=0)
+        size = max(largest, _largest(folder))
         if size > largest:
             watch.heard(size - largest)
             largest = size
@@ -62,10 +62,11 @@ def _follow(process: subprocess.Popen, folder: Path, bar: tqdm, watch: Watch) ->
         time.sleep(0.1)
 
 
-def _size(file: Path) -> int:
+def _largest(folder: Path) -> int:
+    """Bytes of the largest wheel below the folder, 0 for none."""
     try:
-        return file.stat().st_size
-    except OSError:  # pip has just moved it
+        return max((file.stat().st_size for file in folder.rglob("*.whl")), default=0)
+    except OSError:  # pip has just moved or removed what was listed
         return 0
 
 
