@@ -69,7 +69,7 @@ def _try_lock(path: Path) -> int | None:
         if _lock(handle) and _is_still(path, handle):
             return handle
     except BaseException:
-        os.close(handle)
+        _release(path, handle)
         raise
     os.close(handle)
     return None

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import pytest
 
+pytest_plugins = ["fault_record"]
+
 # Networks in tests are tiny: one thread is faster than several, and never waits for a busy core. Children inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
