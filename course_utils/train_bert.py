@@ -45,7 +45,9 @@ def fine_tune(
 ) -> tuple[TrainingRun, dict[str, float]]:
     """The same with an encoder that is there already; its model is changed. Arguments as in `train_bert`."""
     model, batch_size = encoder.model.to(run.device), settings["batch_size"]
-    steps = settings.get("steps") or settings["epochs"] * math.ceil(len(reviews) / batch_size)
+    steps = settings.get("steps")
+    if steps is None:
+        steps = settings["epochs"] * math.ceil(len(reviews) / batch_size)
     if settings.get("frozen"):
         model.bert.embeddings.requires_grad_(False)
         model.bert.encoder.requires_grad_(False)

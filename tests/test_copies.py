@@ -57,7 +57,7 @@ def slow_copies(texts):
 
 
 def test_exact_copies_are_found_without_case_punctuation_and_space():
-    texts = ["A fine film, truly!", "a fine   FILM -- truly", "A fine film, really!", "\u00dcBER gro\u00df", "\u00fcber GROSS"]
+    texts = ["A fine film, truly!", "a fine   FILM -- truly", "A fine film, really!", "\u00dcBER\u00df", "\u00fcberSS"]
     assert find_copies(texts) == {1: (0, True), 4: (3, True)}
 
 
