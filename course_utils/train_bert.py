@@ -68,7 +68,7 @@ def fine_tune(
         examples=len(reviews),
         batch_size=batch_size,
         seed=run.seed,
-        save_every=max(1, min(500, steps // 4)),  # a checkpoint holds three numbers for each of millions of weights
+        save_every=max(25, min(500, steps // 4)),  # a checkpoint holds three numbers for each of millions of weights
         fresh=fresh,
         data_sha256=reviews.sha256,
         order=bert.order_by_length(sequences, batch_size),
