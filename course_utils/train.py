@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from course_utils import runtime
+from course_utils import memory, runtime
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
 from course_utils.models import dcgan, vae
@@ -67,6 +67,13 @@ def train_dcgan(
     discriminator = dcgan.make_discriminator(settings["width"], 3, size)
     for network in (generator, discriminator):
         network.apply(dcgan.init_dcgan_weights).to(run.device, memory_format=channels_last)
+    g, d = memory.without_memory(generator), memory.without_memory(discriminator)
+
+    def forward(n: int) -> list[torch.Tensor]:
+        noise = torch.empty(n, settings["latent_dim"], 1, 1, device="meta")
+        return [d(g(noise)), d(torch.empty(n, 3, size, size, device="meta"))]
+
+    memory.require_batch(min(settings["batch_size"], len(images)), forward, run.device)
     adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
     g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
@@ -120,6 +127,13 @@ def train_vae(
     }
     network = vae.VAE(chosen["latent_dim"], chosen["width"], chosen["sigma"], images.images.shape[-1])
     network.to(run.device, memory_format=torch.channels_last)
+    light = memory.without_memory(network)
+
+    def forward(n: int) -> vae.Losses:
+        x = torch.empty(n, 3, network.size, network.size, device="meta")
+        return vae.losses(light, x, torch.empty(n, network.latent_dim, device="meta"))
+
+    memory.require_batch(min(settings["batch_size"], len(images)), forward, run.device)
     optimizer = vae.make_optimizer(network)
     training = TrainingRun(
         folder,

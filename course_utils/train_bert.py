@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from course_utils import runtime
+import torch
+
+from course_utils import memory, runtime
 from course_utils.models import bert
 from course_utils.pretrained import Encoder, load_encoder
 from course_utils.reviews import ReviewSet
@@ -52,6 +54,12 @@ def fine_tune(
         model.bert.embeddings.requires_grad_(False)
         model.bert.encoder.requires_grad_(False)
     sequences = encoder.encode(reviews.texts, settings["max_tokens"])
+    light, length = memory.without_memory(model).train(), max(map(len, sequences))
+
+    def forward(n: int) -> Any:
+        return light(input_ids=torch.zeros(n, length, dtype=torch.int64, device="meta")).logits
+
+    memory.require_batch(min(batch_size, len(reviews)), forward, run.device)
     optimizer = bert.make_optimizer(model, settings["learning_rate"])
     training = TrainingRun(
         folder,

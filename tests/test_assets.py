@@ -142,6 +142,7 @@ def test_fetch_downloads_once_with_size_and_note(server, cache, offer, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.fault("A4")
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -216,6 +217,7 @@ def test_only_https_is_asked(cache, offer, url):
         assets.fetch("thing")
 
 
+@pytest.mark.fault("A9")
 @pytest.mark.parametrize("damage", ["flipped", "emptied", "cut", "removed"])
 def test_damage_in_the_cache_is_found_and_mended(server, cache, offer, damage, capsys):
     offer(server.url("good"))

@@ -104,6 +104,7 @@ def test_order_is_by_step_and_not_by_file_time(tmp_path):
     assert newest_generation(tmp_path).step == 20
 
 
+@pytest.mark.fault("C5")
 def test_every_flipped_bit_is_found(tmp_path):
     save(tmp_path, 1)
     newest = save(tmp_path, 2)
@@ -125,6 +126,7 @@ def test_every_flipped_bit_is_found(tmp_path):
     assert newest_generation(tmp_path).step == 2
 
 
+@pytest.mark.fault("C5")
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("harm", ["missing", "empty", "cut", "json of another kind", "a folder"])
 def test_other_damage_is_found_too(part, harm, tmp_path):
@@ -180,6 +182,7 @@ def test_saving_a_step_again_never_overwrites_what_is_intact(tmp_path):
     assert newest_generation(tmp_path).record["value"] == 3.0
 
 
+@pytest.mark.fault("C6")
 def test_another_schema_is_refused_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SCHEMA", 99)
     newer = save(tmp_path, 8)
@@ -213,6 +216,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
         assert caught.value.code == "checkpoint-cannot-write"
 
 
+@pytest.mark.fault("C4")
 def test_full_disk_before_a_save(tmp_path):
     with tiny_disk(tmp_path / "disk", "size=1m") as disk:
         save(disk / "run", 1)
@@ -236,6 +240,7 @@ def test_full_disk_before_a_save(tmp_path):
         assert newest_generation(disk / "run").step == 3
 
 
+@pytest.mark.fault("C4")
 def test_disk_that_gets_full_in_the_middle_of_a_save(tmp_path):
     """Free bytes, but no free inode: the error comes from a write and not from the check before."""
     with tiny_disk(tmp_path / "disk", "size=4m,nr_inodes=10") as disk:
@@ -350,6 +355,7 @@ def kill_trials(root):
     print(json.dumps({"moments": moments, "trials": trials, "timed": timed}))
 
 
+@pytest.mark.fault("C1")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each trial is a forked process")
 def test_killed_saves_leave_the_newest_valid_generation(tmp_path):
     program = "import pathlib, sys; import test_checkpoints as t; t.kill_trials(pathlib.Path(sys.argv[1]))"

@@ -68,6 +68,7 @@ def test_an_image_set_has_a_length_parts_and_a_title():
     assert "stand-in" in make_set(is_standin=True).title("Real images")
 
 
+@pytest.mark.fault("B2")
 @pytest.mark.parametrize(
     ("part", "message"),
     [
@@ -127,6 +128,7 @@ def test_gpu_falls_back_to_the_stand_in_aloud_when_nothing_can_be_fetched(monkey
         load_images("cifar10", tier="gpu")
 
 
+@pytest.mark.fault("A9")
 def test_a_damaged_archive_in_the_cache_is_told_and_not_used(cache, capsys):
     (cache / "cifar-10-binary.tar.gz").write_bytes(b"\x1f\x8b" + bytes(1000))
     assert load_images(tier="laptop", limit=10).is_standin
@@ -204,6 +206,7 @@ def one(tmp_path, image, name="a.png", **options):
     return image_folders.decode(folder / name, 32)[0]
 
 
+@pytest.mark.fault("B1")
 def test_every_kind_of_pixel_becomes_rgb(tmp_path):
     level = np.tile(np.arange(32, dtype=np.uint8) * 8, (32, 1))
     grey = Image.fromarray(level)
@@ -219,6 +222,7 @@ def test_every_kind_of_pixel_becomes_rgb(tmp_path):
     assert np.abs(printed - np.asarray(colour).transpose(2, 0, 1)).mean() < 12
 
 
+@pytest.mark.fault("B1")
 def test_transparency_becomes_white(tmp_path):
     rgba = np.zeros((32, 32, 4), dtype=np.uint8)
     rgba[:16] = (200, 10, 10, 255)
@@ -276,6 +280,7 @@ def both(root, **options):
     return [load_images(root, split=split, **options) for split in ("train", "test")]
 
 
+@pytest.mark.fault("B1")
 def test_broken_files_are_listed_by_path_and_reason(tmp_path, monkeypatch):
     names = broken_folder(tmp_path / "set")
     os.rename(tmp_path / "set", tmp_path / "train")
@@ -304,6 +309,7 @@ def test_broken_files_are_listed_by_path_and_reason(tmp_path, monkeypatch):
         load_images(tmp_path)
 
 
+@pytest.mark.fault("B1")
 def test_broken_files_are_left_out_aloud_when_asked(tmp_path, capsys):
     broken_folder(tmp_path / "train")
     images = load_images(tmp_path, on_bad="skip")
@@ -314,6 +320,7 @@ def test_broken_files_are_left_out_aloud_when_asked(tmp_path, capsys):
     assert {i.tobytes() for i in images.images.numpy()} == {array.transpose(2, 0, 1).tobytes() for array in good}
 
 
+@pytest.mark.fault("B1")
 def test_a_renamed_image_is_read_by_its_content(tmp_path):
     images, _ = pictures(2)
     for k, image in enumerate(images):
@@ -365,6 +372,7 @@ def test_the_second_time_no_file_is_decoded(cached_set, cache, monkeypatch):
     assert torch.equal(first.images, second.images) and first.name == second.name
 
 
+@pytest.mark.fault("A9")
 def test_a_damaged_cache_is_not_believed(cached_set, cache):
     first = load_images(cached_set)
     file = next((cache / "decoded").glob("*.safetensors"))
@@ -489,6 +497,7 @@ def test_the_authors_batches_unpacked(small, cache):
         load_images(folder)
 
 
+@pytest.mark.fault("A7")
 def test_an_archive_with_a_wrong_digest_is_not_opened(small, tmp_path, monkeypatch):
     path = write_tar(tmp_path / "cifar-10-binary.tar.gz", in_archive(small[2]))
     monkeypatch.setattr(tarfile, "open", lambda *_, **__: pytest.fail("opened"))
@@ -497,6 +506,7 @@ def test_an_archive_with_a_wrong_digest_is_not_opened(small, tmp_path, monkeypat
     assert caught.value.code == "asset-wrong-file" and path.is_file()
 
 
+@pytest.mark.fault("A7")
 def test_hostile_archives_are_refused_even_with_the_right_digest(small, tmp_path, monkeypatch):
     outside, path = tmp_path / "evil.bin", tmp_path / "cifar-10-binary.tar.gz"
     members = small[2]
@@ -563,6 +573,7 @@ class Bomb:
         return Path.touch, (self.path,)
 
 
+@pytest.mark.fault("A8")
 def test_a_pickle_bomb_is_never_opened(tmp_path):
     folder, sign = tmp_path / "cifar-10-batches-py", tmp_path / "went off"
     folder.mkdir()

@@ -25,6 +25,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.fault("D1")
 @pytest.mark.parametrize(("variable", "function"), [("COURSE_CACHE", paths.cache_dir), ("COURSE_RUNS", paths.runs_dir)])
 def test_variable_moves_the_folder(variable, function, tmp_path, monkeypatch):
     wanted = tmp_path / "a folder with spaces and ü"
@@ -47,6 +48,7 @@ def test_default_is_the_repositorys_data_folder():
     assert paths.checkpoints_dir() == paths.data_dir() / "checkpoints"
 
 
+@pytest.mark.fault("D1")
 def test_unwritable_folder_falls_back_and_says_so_once(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("no folder can be made below this")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

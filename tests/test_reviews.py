@@ -132,6 +132,7 @@ def test_the_digest_knows_every_letter_label_and_the_order():
     assert len({same, *(other.sha256 for other in others)}) == 6
 
 
+@pytest.mark.fault("B2")
 @pytest.mark.parametrize(
     ("part", "message"),
     [
@@ -163,6 +164,7 @@ def test_wrong_texts_and_labels_are_named_at_once(part, message):
 # ---- clean
 
 
+@pytest.mark.fault("B3")
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -301,6 +303,7 @@ def test_lists_of_films_that_do_not_fit_are_not_believed(tmp_path, damage):
     assert found.films is None and len(found) == 36
 
 
+@pytest.mark.fault("B3")
 def test_empty_reviews_are_left_out_and_counted(tmp_path, capsys):
     root = tree(tmp_path / "own", 20)
     for number, content in enumerate([b"", b" \n", b"\x00\x00", b"\xef\xbb\xbf", b"<br /><br />"]):
@@ -319,6 +322,7 @@ def test_a_set_of_empty_reviews_only_is_an_error(tmp_path):
         load_reviews(root)
 
 
+@pytest.mark.fault("B3")
 def test_strange_reviews_are_read_by_the_rule(tmp_path):
     root = tree(tmp_path / "own", 20)
     strange = {
@@ -337,6 +341,7 @@ def test_strange_reviews_are_read_by_the_rule(tmp_path):
     assert len(found) == 36 and len(found.sha256) == 64
 
 
+@pytest.mark.fault("B3")
 def test_a_file_of_two_megabytes_is_refused_by_name(tmp_path):
     root = tree(tmp_path / "own", 20)
     (root / "train" / "pos" / "0_7.txt").write_bytes(b"x" * (2 << 20))
@@ -406,6 +411,7 @@ def refused(path, message, split="train"):
     assert every_file(path.parent) == before
 
 
+@pytest.mark.fault("A7")
 def test_names_that_lead_outside_links_and_devices_are_passed_over(tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
@@ -443,6 +449,7 @@ class Bomb:
         return open, (self.path, "w")
 
 
+@pytest.mark.fault("A8")
 def test_a_pickle_with_the_name_of_a_review_is_only_text(tmp_path):
     bomb = pickle.dumps(Bomb(str(tmp_path / "exploded")))
     path = packed(tmp_path / "own.tgz", [("a/train/pos/77_9.txt", bomb), *good(root="a")])
@@ -461,6 +468,7 @@ def test_a_name_that_comes_twice_counts_once_and_the_last_one(tmp_path):
     assert len(texts) == 20 and "the second" in texts and "neg 0" not in texts
 
 
+@pytest.mark.fault("A7")
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
     assert review_archives._MOST < 1_000_000
     monkeypatch.setattr(review_archives, "_MOST", 25)
@@ -468,6 +476,7 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
     refused(packed(tmp_path / "many.tgz", good() + good("test", 3)), "more than 25 members")
 
 
+@pytest.mark.fault("A7")
 def test_a_thousand_times_smaller_than_its_content_is_refused(tmp_path, monkeypatch):
     path = packed(tmp_path / "bomb.tgz", [*good(), ("zeros.bin", bytes(40 << 20))])
     assert path.stat().st_size * 900 < 40 << 20
@@ -484,6 +493,7 @@ def block(name, size, kind=tarfile.REGTYPE):
     return member.tobuf(tarfile.GNU_FORMAT)
 
 
+@pytest.mark.fault("A7")
 @pytest.mark.parametrize("size", [1 << 31, 8**11 - 1, 1 << 60, -5_000])
 @pytest.mark.parametrize("name", ["aclImdb/train/pos/0_9.txt", "other.bin"])
 def test_a_huge_or_negative_declared_size_is_refused_at_once(tmp_path, size, name):
@@ -505,6 +515,7 @@ def test_a_header_that_claims_gigabytes_is_not_read_into_memory(tmp_path, kind, 
     assert sum(asked) < 1 << 17
 
 
+@pytest.mark.fault("A7")
 def test_headers_without_end_and_files_with_holes_are_refused(tmp_path):
     nested = tmp_path / "nested.tar"
     nested.write_bytes(b"".join(block("note", 4, tarfile.GNUTYPE_LONGNAME) + bytes(512) for _ in range(5_000)))

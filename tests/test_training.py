@@ -143,6 +143,7 @@ def cut_and_resume(root):
     print(json.dumps(report))
 
 
+@pytest.mark.fault("C1")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a forked process")
 def test_run_killed_at_any_step_ends_bit_equal(tmp_path):
     report = in_child("cut_and_resume", tmp_path)
@@ -203,6 +204,7 @@ def test_damaged_newest_checkpoint_is_said_and_one_interval_is_redone(tmp_path, 
     assert summary(loop(run)) == whole
 
 
+@pytest.mark.fault("C6")
 def test_another_number_of_threads_is_said(tmp_path, capsys):
     walk(plain(tmp_path, steps=3))
     threads = torch.get_num_threads()
@@ -219,6 +221,7 @@ def test_another_number_of_threads_is_said(tmp_path, capsys):
 # Settings
 
 
+@pytest.mark.fault("C6")
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -306,6 +309,7 @@ def test_folder_that_cannot_be_written_to_is_named_before_the_first_step(tmp_pat
 # Numbers that are not finite
 
 
+@pytest.mark.fault("B4")
 @pytest.mark.parametrize("bad", [math.nan, math.inf, torch.tensor(-math.inf)])
 def test_loss_that_is_not_finite_stops_the_run(bad, tmp_path):
     run = plain(tmp_path, save_every=2)
@@ -325,6 +329,7 @@ def test_loss_that_is_not_finite_stops_the_run(bad, tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.fault("B4")
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     """A loss is of the weights before its step: the weights can be lost while the last loss was fine."""
     run = open_run(tmp_path, save_every=1)
@@ -401,6 +406,7 @@ def interrupted(root):
     print(json.dumps(report))
 
 
+@pytest.mark.fault("C3")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a forked process")
 def test_first_interrupt_saves_and_returns_second_one_stops(tmp_path):
     report = in_child("interrupted", tmp_path)
@@ -430,6 +436,7 @@ def fill(disk):
             file.write(bytes(4096))
 
 
+@pytest.mark.fault("C4")
 def test_full_disk_during_a_scheduled_save_lets_training_go_on(tmp_path, capsys):
     with tiny_disk(tmp_path / "disk", "size=1m") as disk:
         run = plain(disk / "run", save_every=3)
@@ -447,6 +454,7 @@ def test_full_disk_during_a_scheduled_save_lets_training_go_on(tmp_path, capsys)
         assert newest_generation(disk / "run").step == STEPS
 
 
+@pytest.mark.fault("C4")
 def test_full_disk_at_the_end_is_an_error_and_the_cell_can_be_run_again(tmp_path):
     with tiny_disk(tmp_path / "disk", "size=1m") as disk:
         run = plain(disk / "run", save_every=3)

@@ -53,6 +53,7 @@ def test_nothing_and_too_much_are_answered():
     assert len(widgets_bert.judge(margin, field.value).text.split()) == widgets_bert.LONGEST
 
 
+@pytest.mark.fault("B3")
 def test_markup_is_escaped_wherever_it_is_shown():
     _, answer = parts(widgets_bert.review_meter(margin, MARKUP))
     assert "<script" not in answer.value and "<b " not in answer.value
