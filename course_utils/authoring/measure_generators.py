@@ -35,7 +35,7 @@ from course_utils.models.other_features import PixelFeatures, UntrainedFeatures
 from course_utils.paths import atomic_write, results_dir
 
 N, DRAWS = 2_000, 5
-COUNTS = (100, 200, 500, 1_000, 2_000, 5_000)
+COUNTS = (100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000)
 NOISE, BLUR, CLASSES, COPIES = 25.0, 1.0, 5, 100
 MODES_N = 1_000
 METHOD = "Student's t over the draws, 95 %"
