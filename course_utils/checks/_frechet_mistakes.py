@@ -55,7 +55,7 @@ WRONG_FRECHET: list[Wrong] = [
     (lambda m, c, n, d: _spread(c, d), "The means are missing: two clouds far apart must not count as equal."),
     (
         lambda m, c, n, d: _square(m, n),
-        "The covariances are missing (or one stands twice): then a cloud that has shrunk to its centre counts as equal.",
+        "The covariances are missing (or one stands twice): then a cloud shrunk to its centre counts as equal.",
     ),
     (
         lambda m, c, n, d: (_square(m, n) + _spread(c, d)).sqrt(),
