@@ -1,4 +1,4 @@
-"""Lesson 06's interactive figure: slide the number of images, watch a score's bias and interval; and its static twin."""
+"""Lesson 06's interactive figure: slide the number of images, watch a score's bias and interval; its static twin."""
 
 import io
 
@@ -29,9 +29,8 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int, title: str = "
     ax.plot(x, y, "o", markersize=3, alpha=0.35, color=plots.COLOURS[0])
     ax.plot([n] * len(found[n]["values"]), found[n]["values"], "o", markersize=6, color=plots.COLOURS[1])
     ax.plot(bias.counts, [found[count]["value"] for count in bias.counts], color=plots.COLOURS[0], label="mean")
-    ax.fill_between(
-        [n / 1.12, n * 1.12], found[n]["low"], found[n]["high"], color=plots.COLOURS[1], alpha=0.3, label="95 % of mean"
-    )
+    box = [n / 1.12, n * 1.12]
+    ax.fill_between(box, found[n]["low"], found[n]["high"], color=plots.COLOURS[1], alpha=0.3, label="95 % of mean")
     ax.axhline(found[bias.counts[-1]]["value"], color="black", linestyle=":", linewidth=0.8, label="at the largest n")
     ax.set(xscale="log", xlabel="images on each side, n", ylabel=score)
     ax.set_title(title or f"{LABELS.get(row, row)}, n = {n:,}", loc="left", fontsize=10)
@@ -45,8 +44,9 @@ def describe_bias(bias: Bias, row: str, score: str, n: int) -> str:
     single = found["values"]
     return (
         f"{LABELS.get(row, row)}: {score} {found['value']:.3g} (95 % interval {found['low']:.3g} to "
-        f"{found['high']:.3g}) at n = {n:,} × {bias.draws} draws; single comparisons from {min(single):.3g} to {max(single):.3g}; "
-        f"at n = {last:,} the mean is {most:.3g}. Features: {bias.features}. Real set: {bias.real_set}."
+        f"{found['high']:.3g}) at n = {n:,} × {bias.draws} draws; single comparisons from {min(single):.3g} to "
+        f"{max(single):.3g}; at n = {last:,} the mean is {most:.3g}. "
+        f"Features: {bias.features}. Real set: {bias.real_set}."
     )
 
 
@@ -81,6 +81,8 @@ def bias_static(axes: list[Axes], bias: Bias, row: str, score: str) -> None:
 def picture_of(bias: Bias, row: str, score: str, n: int) -> bytes:
     """The drawing as a PNG file."""
     figure, (ax,) = plots.subplots(width=6.5, height=2.8)
+    figure.set_layout_engine("none")  # fitting the margins takes longer than the drawing
+    ax.set_position((0.13, 0.19, 0.84, 0.7))
     draw_bias(ax, bias, row, score, n).legend(frameon=False, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=96)
