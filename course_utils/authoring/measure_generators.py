@@ -102,11 +102,14 @@ def table(train: ImageSet, test: ImageSet) -> dict[str, Any]:
     sets, network = candidates(other, N * DRAWS), reference.network
     rows = {name: _numbers(reference.score(images)) for name, images in sets.items()}
     rows = {"held_out": _numbers(reference.floor), **rows}
-    learned, held_out = extract_features(train.images, network), extract_features(test.images, network)
-    for name, images in sets.items():
-        features = extract_features(images[:N], network)
-        rows[name]["copied"] = _share(copied(features, learned, held_out[N:]))
-    rows["held_out"]["copied"] = _share(copied(held_out[:N], learned, held_out[N:]))
+    looks = {
+        "copied": (lambda images: extract_features(images, network), N),
+        "copied_pixels": (lambda images: images.flatten(1).float() / 255, N // 2),
+    }
+    for column, (look, count) in looks.items():
+        learned, others = look(train.images), look(test.images[count : 3 * count])
+        for name, images in {"held_out": test.images, **sets}.items():
+            rows[name][column] = _share(copied(look(images[:count]), learned, others))
     return {**_facts(reference), "rows": rows}
 
 
