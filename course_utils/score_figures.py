@@ -15,8 +15,8 @@ from course_utils.scores import NAMES
 Interval = Mapping[str, float]
 """``value``, ``low`` and ``high``."""
 
-LOWER_IS_BETTER = ("FD", "KD", "copied")
-SHOWN = {**{name: name for name in NAMES}, "copied": "copies"}
+LOWER_IS_BETTER = ("FD", "KD", "copied", "copied_pixels")
+SHOWN = {**{name: name for name in NAMES}, "copied": "copies, by features", "copied_pixels": "copies, by pixels"}
 ROWS = {
     "held_out": "held-out photographs (floor)",
     "training": "training photographs, untouched",
@@ -68,12 +68,12 @@ def recorded_bias() -> Bias:
 def verdict(score: str, found: Interval, floor: Interval) -> int:
     """1 where a set scores worse than real images and the intervals are apart, -1 where better, 0 where they meet.
 
-    Fewer near copies than among held-out images are no merit, so ``copied`` is never better.
+    Fewer near copies than among held-out images are no merit, so shares of copies are never better.
     """
     if found["low"] <= floor["high"] and floor["low"] <= found["high"]:
         return 0
     above = found["value"] > floor["value"]
-    better = 0 if score == "copied" else -1
+    better = 0 if score.startswith("copied") else -1
     return 1 if above == (score in LOWER_IS_BETTER) else better
 
 
@@ -107,11 +107,14 @@ def notice_map(
 def interval_table(found: Mapping[str, Any], digits: int = 2) -> str:
     """A measured result (``recorded("scores_table")``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
-    lines = [f"| images | {' | '.join(SHOWN[s] for s in scores)} |", "| --- " * (len(scores) + 1) + "|"]
+
+    def cell(interval: Interval) -> str:
+        value, low, high = (f"{round(interval[key], 8):.{digits}g}" for key in ("value", "low", "high"))
+        return f"{value} ({low} to {high})"
+
+    lines = [f"| images | {' | '.join(SHOWN[score] for score in scores)} |", "| --- " * (len(scores) + 1) + "|"]
     for name, row in found["rows"].items():
-        cells = [
-            f"{row[s]['value']:.{digits}g} ({row[s]['low']:.{digits}g} to {row[s]['high']:.{digits}g})" for s in scores
-        ]
+        cells = [cell(row[score]) for score in scores]
         lines.append(f"| {ROWS[name]} | {' | '.join(cells)} |")
     return "\n".join(lines) + (
         f"\n\nMean and 95 % interval; n = {found['n']:,} images × {found['draws']} draws (copies: Wilson, one draw). "
