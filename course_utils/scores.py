@@ -162,4 +162,4 @@ def wilson_interval(correct: int, total: int, z: float = 1.959964) -> tuple[floa
     share, width = correct / total, z * z / total
     centre = (share + width / 2) / (1 + width)
     half = z * (share * (1 - share) / total + width / (4 * total)) ** 0.5 / (1 + width)
-    return centre - half, centre + half
+    return max(0.0, centre - half), min(1.0, centre + half)

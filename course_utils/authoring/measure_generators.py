@@ -145,9 +145,7 @@ def bias(train: ImageSet, test: ImageSet) -> dict[str, Any]:
     for name, images in sets.items():
         features = extract_features(images, network)
         rows = {str(n): _compare(_blocks(features, n), _blocks(ones, n), network, ("FD", "KD")) for n in COUNTS}
-        far = [n for n in COUNTS if n >= 500]
-        slope, limit = np.polyfit([1 / n for n in far], [rows[str(n)]["FD"]["value"] for n in far], 1)
-        result["rows"][name] = {**rows, "slope": float(slope), "limit": float(limit)}
+        result["rows"][name] = {**rows, **_line({n: rows[str(n)]["FD"]["values"] for n in COUNTS if n >= 500})}
     return result
 
 
@@ -179,6 +177,18 @@ def _narrowings() -> dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.nd
     made["third_of_hues"] = lambda f: {**f, "hue": f["hue"] / 3}
     made["hundred_pictures"] = lambda f: {key: np.resize(value[:100], len(value)) for key, value in f.items()}
     return made
+
+
+def _line(values: Mapping[int, Sequence[float]]) -> dict[str, Any]:
+    """``limit`` + ``slope`` / n through the means at each n, weighted by their standard errors; with 95 % intervals."""
+    means = [np.mean(drawn) for drawn in values.values()]
+    errors = [np.std(drawn, ddof=1) / len(drawn) ** 0.5 for drawn in values.values()]
+    line, covariance = np.polyfit([1 / n for n in values], means, 1, w=1 / np.array(errors), cov="unscaled")
+    halves = 1.96 * np.sqrt(np.diag(covariance))
+    return {
+        name: {"value": float(v), "low": float(v - half), "high": float(v + half)}
+        for name, v, half in zip(("slope", "limit"), line, halves, strict=True)
+    }
 
 
 def _blocks(features: Tensor, n: int) -> list[Tensor]:
