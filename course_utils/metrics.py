@@ -169,6 +169,8 @@ class RealReference:
         scores = {}
         for name in self.names:
             mean, low, high = mean_interval([row[name] for row in rows])
+            low = low if name == "KD" else max(low, 0.0)  # only KD can be negative
+            high = min(high, 1.0) if name in ("precision", "recall") else high
             floor = self.floor[name].value if self.floor else mean
             scores[name] = Score(name, mean, low, high, n, draws, self.network.description, self.real_set, floor)
         return scores
