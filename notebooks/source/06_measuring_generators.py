@@ -304,8 +304,8 @@ candidates = {
 if train.name.startswith("CIFAR-10"):
     gan, gan_facts = dcgan.load_shipped_generator(run.device)
     network, _ = vae.load_shipped("vae_cifar10", run.device)
-    gan_noise = lambda count: torch.randn(count, int(gan_facts["latent_dim"]), 1, 1).to(run.device)
-    candidates["DCGAN of lesson 2"] = lambda count: dcgan.sample(gan, gan_noise(count))
+    dims = int(gan_facts["latent_dim"])
+    candidates["DCGAN of lesson 2"] = lambda count: dcgan.sample(gan, torch.randn(count, dims, 1, 1).to(run.device))
     candidates["VAE of lesson 3"] = lambda count: vae.decode_bytes(network, torch.randn(count, network.latent_dim))
 else:
     network = vae_lab.train_recipe(vae_lab.Recipe(), train.images, 0, lab_steps, autocast=run.autocast)
@@ -617,14 +617,14 @@ plots.show(figure, alt="Twelve generated pictures and below each the training pi
 # *Good likelihood, bad samples.* Mix a model $p$ with noise: 1 % of $p$, 99 % noise. Then 99 of 100 samples are garbage. The likelihood? $\log(0.01\,p + 0.99\,q) \ge \log p - \log 100$: at most 4.6 nats are lost, *for the whole picture*.
 
 # %%
-dims = train.images[0].numel()
-for d in (2, 64, dims):
+pixels_each = train.images[0].numel()  # 3,072 numbers a picture
+for d in (2, 64, pixels_each):
     x = torch.randn(1000, d).double()  # what the perfect model p = N(0, I) makes
     log_p, log_q = (-(x / s).square().sum(1) / 2 - d * math.log(s * (2 * math.pi) ** 0.5) for s in (1.0, 10.0))
     mixture = torch.logaddexp(log_p + math.log(0.01), log_q + math.log(0.99))
     lost = (log_p - mixture).mean().item() / d / math.log(2)
     print(f"{d:>5} dimensions: 99 % noise costs {lost:.4f} bits per dimension")
-assert lost < math.log2(100) / dims + 1e-9
+assert lost < math.log2(100) / pixels_each + 1e-9
 
 # %% [markdown]
 # *Good samples, bad likelihood.* Put a narrow Gaussian, one grey level wide, on each training picture. Samples are training pictures with a noise that nobody sees. Held-out pictures lie far from every one of them. For comparison, a model whose samples are nonsense: each pixel drawn on its own.
@@ -633,12 +633,12 @@ assert lost < math.log2(100) / dims + 1e-9
 centres = vae.dequantise(train.images[: run.pick(200, 2000, 5000)]).flatten(1).double()  # (N, 3072)
 unseen = vae.dequantise(test.images[:50]).flatten(1).double()
 sigma = 1 / 127.5  # one grey level
-log_each = -torch.cdist(unseen, centres).square() / (2 * sigma**2) - dims * math.log(sigma * (2 * math.pi) ** 0.5)
+log_each = -torch.cdist(unseen, centres).square() / (2 * sigma**2) - pixels_each * math.log(sigma * (2 * math.pi) ** 0.5)
 by_heart = torch.logsumexp(log_each, 1) - math.log(len(centres))  # (50,) log densities
 pixelwise = torch.distributions.Normal(centres.mean(0), centres.std(0) + 1e-3).log_prob(unseen).sum(1)
 bits = {"training pictures by heart": by_heart, "each pixel on its own": pixelwise}
 for name, log_density in bits.items():
-    found = vae.bits_per_dim(-log_density.mean(), dims).item()
+    found = vae.bits_per_dim(-log_density.mean(), pixels_each).item()
     print(f"{name:>27}: {found:8.2f} bits per dimension on held-out pictures")
 
 # %%
