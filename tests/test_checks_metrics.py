@@ -121,6 +121,33 @@ WRONG[1] += [
     (lambda m, c, n, d: frechet(m, c, n, c), "The covariances are missing"),
     (lambda m, c, n, d: ((m - n) ** 2).sum() + (c + d - 2 * root(c @ c)).trace(), "product of *both*"),
     (lambda m, c, n, d: ((m - n) ** 2).sum() + (c + d - 2 * root(c + d)).trace(), "The root of the sum"),
+    (
+        lambda m, c, n, d: ((m - n) ** 2).sum() + (c + d).trace() - 2 * root(c @ d).trace(),
+        "eigh reads one triangle",
+    ),
+    (
+        lambda m, c, n, d: (
+            ((m - n) ** 2).sum()
+            + (c + d).trace()
+            - 2
+            * torch.linalg.eigvalsh(torch.linalg.eigh(c)[1] @ torch.linalg.eigh(c)[0].clamp_min(0).sqrt().diag() @ d)
+            .clamp_min(0)
+            .sqrt()
+            .sum()
+        ),
+        "The inner root is V diag",
+    ),
+    (
+        lambda m, c, n, d: (
+            ((m - n) ** 2).sum()
+            + (c + d).trace()
+            - 2 * torch.linalg.eigvals(root(c) @ d).real.clamp_min(0).sqrt().sum()
+        ),
+        "stands on both sides",
+    ),
+    (lambda m, c, n, d: frechet(m, c, n, d) - d.trace(), "trace of the second covariance is missing"),
+    (lambda m, c, n, d: frechet(m, c, n, d) - c.trace(), "trace of the first covariance is missing"),
+    (lambda m, c, n, d: frechet(m, c, n, d)[None], "what is still to be added up"),
     (lambda m, c, n, d: (m - n) ** 2 + (c + d).diag(), "what is still to be added up"),
     (lambda m, c, n, d: complex(frechet(m, c, n, d)), "came out complex"),
     (lambda m, c, n, d: frechet(m, c + 1e-6 * torch.eye(len(m)), n, d + 1e-6 * torch.eye(len(m))), "constant added"),
@@ -240,6 +267,27 @@ WRONG[2] += [
         "features were averaged first",
     ),
     (lambda x, y: mmd(x, x) + 2 * kernel(x, x).mean() - 2 * kernel(x, y).mean(), "x was used twice"),
+    (lambda x, y: 2 * mmd(x, y) + 2 * kernel(x, y).mean(), "count twice"),
+    (lambda x, y: mmd(x, y) + 2 * kernel(x, y).mean(), "No pair of an x with a y"),
+    (
+        lambda x, y: mmd(x, y) + 2 * kernel(x, y).mean() - 2 * kernel(x, y).sum() / (len(x) * (len(y) - 1)),
+        "all N · M pairs count",
+    ),
+    (
+        lambda x, y: mmd(x, y) + 2 * kernel(x, y).mean() - 2 * ((x * y).sum(1) / x.shape[1] + 1).pow(3).mean(),
+        "x_i was paired with y_i",
+    ),
+    (lambda x, y: 0.5 * mmd(x, y), "Half of it"),
+    (
+        lambda x, y: (
+            kernel(x, x).mean()
+            - kernel(x, x).diag().mean()
+            + kernel(y, y).mean()
+            - kernel(y, y).diag().mean()
+            - 2 * kernel(x, y).mean()
+        ),
+        "The mean of the diagonal was subtracted",
+    ),
     (lambda x, y: max(0.0, mmd(x, y)), "falls on both sides"),
     (lambda x, y: abs(mmd(x, y)), "falls on both sides"),
     (lambda x, y: kernel(x, y), "what is still to be added up"),
@@ -309,6 +357,16 @@ WRONG[3] += [
     (lambda p: torch.exp(information(F.one_hot(p.argmax(1), p.shape[1]))), "most probable class alone"),
     (lambda p: torch.stack([information(q).exp() for q in torch.chunk(p, 10)]).mean(), "mean over ten parts"),
     (lambda p: (p * (p / p.mean(0)).log()).sum(), "A sum of KLs"),
+    (lambda p: (p * (p / p.mean(0)).log()).sum(1).median().exp(), "The median of the KLs"),
+    (
+        lambda p: ((p * (p / p.mean(0)).log()).sum(1) + (p.mean(0) * (p.mean(0) / p).log()).sum(1)).div(2).mean().exp(),
+        "Both directions",
+    ),
+    (lambda p: (p * p / p.mean(0)).sum(1).mean(), "The logarithm is missing"),
+    (lambda p: (p / p.mean(0)).log().sum(1).mean().exp(), "The weight p before"),
+    (lambda p: score(p) / p.shape[1], "Divided by the number of classes"),
+    (lambda p: (p * ((p + 1e-3) / (p.mean(0) + 1e-3)).log()).sum(1).mean().exp(), "Small probabilities"),
+    (lambda p: (score(p), 0.0), "what is still to be added up"),
     (lambda p: torch.exp((p * (p / p.mean(0)).log()).sum(1)), "what is still to be added up"),
     (lambda p: torch.exp((p * (p / p.mean(0)).log()).sum(1).mean()), "Probabilities of exactly 0"),
     (lambda p: p.mul_(2).sum(), "In-place"),
@@ -375,6 +433,10 @@ WORDS = [
     "These are counts",
     "Both are precision",
     "Both are recall",
+    "The mean distance to the k nearest",
+    "*farthest*",
+    "thrown together",
+    "at least k balls",
     "(the mean)",
     "(the largest)",
     "(the median)",
@@ -399,6 +461,7 @@ WRONG[4] += [
     (lambda r, f, k: (share_of(f, r, kth(r, k - 1)), share_of(r, f, kth(f, k - 1))), "own nearest neighbour"),
     (lambda r, f, k: (share_of(r, f, kth(f, k)), share_of(f, r, kth(r, k))), "swapped"),
     (lambda r, f, k: share_of(f, r, kth(r, k)), "two numbers in this order"),
+    (lambda r, f, k: ((torch.cdist(f, r) <= kth(r, k)).any(1), 0.5), "the mean over the points is left"),
     (lambda r, f, k: {"precision": share_of(f, r, kth(r, k))}, "two numbers in this order"),
     (lambda r, f, k: (share_of(f, r, kth(r, k)), share_of(r, f, kth(f, k)) + 0.013), "four points on a line"),
     (lambda r, f, k: (share_of(f.mul_(2), r, kth(r, k)), 0.5), "In-place"),
@@ -462,6 +525,15 @@ def sized(count):
     return answer
 
 
+def between(start, end):
+    def answer(v, s, b, g):
+        rows = [torch.randint(start, len(v) + end, (len(v),), generator=g) for _ in range(b)]
+        results = torch.tensor([s(v[row]) for row in rows])
+        return results.quantile(0.025).item(), results.quantile(0.975).item()
+
+    return answer
+
+
 def without_replacement(v, s, b, g):
     results = torch.tensor([s(v[torch.randperm(len(v), generator=g)]) for _ in range(b)])
     return results.quantile(0.025).item(), results.quantile(0.975).item()
@@ -520,6 +592,10 @@ WRONG[5] += [
     (points(0.005, 0.995), "enclose 99 %"),
     (points(0.25, 0.75), "The middle half"),
     (points(0.16, 0.84), "is 68 %"),
+    (points(0.25, 0.975), "2.5 % is 0.025"),
+    (points(0.025, 0.75), "2.5 % is 0.025"),
+    (between(0, -1), "Every row can be drawn"),
+    (between(1, 0), "Every row can be drawn"),
     (points(0.5, 0.975), "One end is at the middle"),
     (points(0.025, 0.5), "One end is at the middle"),
     (points(0.0, 1.0), "2.5 % of them lie below"),

@@ -80,6 +80,10 @@ def _whole_rows(fn: Answer) -> None:
     require(together, "rows of the data", "rows that mix two rows of the data", torn)
     doubles = any(len(rows[:, 0].unique()) < 12 for rows in seen)
     require(doubles, "resamples in which some rows come twice", "every row once in each resample", _WIDTHS[0][1])
+    never = sorted(set(first.tolist()) - set(pairs[:, 0].tolist()))
+    missed = f"row {int(never[0]) - 1} never" if never else ""
+    off = "Every row can be drawn, the first and the last as well: torch.randint(N, ...) gives 0 to N - 1."
+    require(not never, "each row in some of 50 resamples", missed, off)
     hint = "Draw `repeats` resamples, and call the statistic once on each."
     enough = 50 <= len(seen) <= 54  # a few calls on the data themselves do no harm
     require(enough, "50 resamples for repeats = 50", f"{len(seen)} calls of the statistic", hint)
@@ -112,6 +116,9 @@ def _as_wide_as_the_mean(fn: Answer) -> None:
         hint = "This lies around 0: do not subtract the statistic of the data."
     elif abs(width - 0.5) < 0.06 and abs(abs(centre) - 0.98 * error) < 0.3 * error:
         hint = "One end is at the middle: 95 % lie between the 2.5 % and the 97.5 % point, not below one 95 % point."
+    ends = [abs(abs(end - _mean(values)) / error - 0.674) < 0.12 for end in got]
+    if ends[0] != ends[1]:
+        hint = "One end is the 25 or 75 % point: 2.5 % is 0.025."
     shown = [f"({low:.4f}, {high:.4f})" for low, high in (right, got)]
     require(False, f"about {shown[0]} for the mean of 400 values", shown[1], hint)
 

@@ -19,6 +19,15 @@ def _overlap(c1: Tensor, c2: Tensor) -> Tensor:
     return torch.linalg.eigvals(c1 @ c2).real.clamp_min(0).sqrt().sum()
 
 
+def _half_root(cov: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors * values.clamp_min(0).sqrt()
+
+
+def _nested(root: Tensor, d: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(root @ d).clamp_min(0).sqrt().sum()
+
+
 def _spread(c1: Tensor, c2: Tensor) -> Tensor:
     return c1.trace() + c2.trace() - 2 * _overlap(c1, c2)
 
@@ -90,6 +99,26 @@ WRONG_FRECHET: list[Wrong] = [
     (
         lambda m, c, n, d: (_square(m, n) + _spread(c, d)) / len(m),
         "Everything was divided by the number of features; the distance is a sum over them.",
+    ),
+    (
+        lambda m, c, n, d: _square(m, n) + (c + d).trace() - 2 * torch.linalg.eigh(c @ d)[0].clamp_min(0).sqrt().sum(),
+        "C1 C2 is not symmetric, and eigh reads one triangle of it without a word. Use the symmetric C1½ C2 C1½.",
+    ),
+    (
+        lambda m, c, n, d: _square(m, n) + c.trace() + d.trace() - 2 * _nested(_half_root(c), d),
+        "The inner root is V diag(√λ) Vᵀ: Vᵀ, or a second factor, is missing, so R R is not C1.",
+    ),
+    (
+        lambda m, c, n, d: _square(m, n) + (c + d).trace() - 2 * torch.linalg.eigvals(_root(c) @ d).real.sqrt().sum(),
+        "C1½ stands on both sides of C2; on one side alone the units do not fit.",
+    ),
+    (
+        lambda m, c, n, d: _square(m, n) + c.trace() - 2 * _overlap(c, d),
+        "The trace of the second covariance is missing.",
+    ),
+    (
+        lambda m, c, n, d: _square(m, n) + d.trace() - 2 * _overlap(c, d),
+        "The trace of the first covariance is missing.",
     ),
     (
         lambda m, c, n, d: _square(m, n) + d.trace() - c.trace(),

@@ -57,7 +57,30 @@ def _by(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tenso
     return lambda x, y: _mmd(x, y, function)
 
 
+def _within(x: Tensor, y: Tensor) -> Tensor:
+    """The unbiased means within both sets, added up."""
+    return _mmd(x, y) + 2 * _kernel(x, y).mean()
+
+
 WRONG_KERNELS: list[Wrong] = [
+    (
+        lambda x, y: 2 * _within(x, y) - 2 * _kernel(x, y).mean(),
+        "The pairs within the sets count twice: either both triangles over N (N - 1), or one over N (N - 1) / 2.",
+    ),
+    (_within, "No pair of an x with a y is in it: like sets must come out near 0."),
+    (
+        lambda x, y: _within(x, y) - 2 * _kernel(x, y).sum() / (len(x) * (len(y) - 1)),
+        "Between x and y no point meets itself: all N · M pairs count.",
+    ),
+    (
+        lambda x, y: _within(x, y) - 2 * _kernel(x, y).diagonal().mean(),
+        "x_i was paired with y_i only. Every x is compared with every y: x @ y.T.",
+    ),
+    (lambda x, y: _mmd(x, y) / 2, "Half of it: the two means within the sets are added, not averaged."),
+    (
+        lambda x, y: sum(k.mean() - k.diag().mean() for k in (_kernel(x, x), _kernel(y, y))) - 2 * _kernel(x, y).mean(),
+        "The mean of the diagonal was subtracted from the mean of all. Leave the diagonal out of sum *and* count.",
+    ),
     (
         lambda x, y: _mmd(x, y, diagonal=True),
         "This is the biased estimate: each point was compared with itself too. Leave the diagonals out.",
@@ -196,4 +219,15 @@ WRONG_INCEPTIONS: list[Wrong] = [
         lambda p: _kl(p, p.mean(0, keepdim=True)).sum(),
         "A sum of KLs: take the mean over the images, then exp.",
     ),
+    (lambda p: _kl(p, p.mean(0, keepdim=True)).median().exp(), "The median of the KLs; their mean is asked for."),
+    (
+        lambda p: (0.5 * (_kl(p, p.mean(0)) + _kl(p.mean(0).expand_as(p), p))).mean().exp(),
+        "Both directions of the KL were averaged; only the one from p(y|x) to p(y) is asked for.",
+    ),
+    (lambda p: (p * (p / p.mean(0))).sum(1).mean(), "The logarithm is missing: KL = Σ p (log p - log q)."),
+    (
+        lambda p: (p.log() - p.mean(0).log()).sum(1).mean().exp(),
+        "The weight p before the logs is missing: KL = Σ p (log p - log q).",
+    ),
+    (lambda p: _information(p).exp() / p.shape[1], "Divided by the number of classes: the score goes from 1 to K."),
 ]

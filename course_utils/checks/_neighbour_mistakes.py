@@ -22,6 +22,10 @@ def _hits(points: Tensor, centres: Tensor, k: int) -> Tensor:
     return torch.cdist(points, centres) <= _radii(centres, k)
 
 
+def _with_radii(points: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
+    return (torch.cdist(points, centres) <= radii).any(1).double().mean()
+
+
 def _share(points: Tensor, centres: Tensor, k: int) -> Tensor:
     return _hits(points, centres, k).any(1).double().mean()
 
@@ -120,6 +124,22 @@ WRONG_REGIONS: list[Wrong] = [
     (
         lambda r, f, k: (float(_share(r, f, k)), float(_share(r, f, k))),
         "Both are recall. For precision the roles change: fake points, balls around the real ones.",
+    ),
+    (
+        _both(lambda p, c, k: _with_radii(p, c, torch.cdist(c, c).sort(1).values[:, 1 : k + 1].mean(1))),
+        "The mean distance to the k nearest. The radius is the distance to the k-th.",
+    ),
+    (
+        _both(lambda p, c, k: _with_radii(p, c, torch.cdist(c, c).topk(k).values[:, -1])),
+        "The k-th *farthest* point: topk takes the largest unless largest=False says otherwise.",
+    ),
+    (
+        lambda r, f, k: _both(_share)(torch.cat([r, f]), torch.cat([r, f]), k),
+        "Both sets were thrown together. Each region is made of the points of one set.",
+    ),
+    (
+        _both(lambda p, c, k: (_hits(p, c, k).sum(1) >= k).double().mean()),
+        "Points in at least k balls. One ball is enough; k only makes the radius.",
     ),
     (_both(_radius(torch.mean)), "One radius for all (the mean). Every ball has its own."),
     (_both(_radius(torch.max)), "One radius for all (the largest). Every ball has its own."),

@@ -15,7 +15,7 @@ from course_utils.checks._frechet_mistakes import WRONG_FRECHET
 from course_utils.checks._metrics_mistakes import WRONG_INCEPTIONS, WRONG_KERNELS
 from course_utils.checks._neighbour_mistakes import WRONG_REGIONS
 
-_ONE = "One number is asked for: what is still to be added up or averaged?"
+_ONE = "One number is asked for, with nothing around it: what is still to be added up or averaged?"
 
 
 def _number_case(
@@ -33,7 +33,7 @@ def _number_case(
     dtype = str(getattr(got, "dtype", type(got).__name__))
     unreal = "A root came out complex. Take it of something symmetric, or keep the real part (`.real`)."
     require("complex" not in dtype, f"{what}: a real number", f"something of type {dtype}", unreal)
-    several = isinstance(got, Tensor | np.ndarray) and got.ndim > 0
+    several = isinstance(got, tuple | list) or (isinstance(got, Tensor | np.ndarray) and got.ndim > 0)
     expect_close(got, expected, what, inputs=inputs, wrong=wrong, hint=_ONE if several else hint, rtol=rtol, atol=atol)
     expect_number(got, what)
 
@@ -144,7 +144,10 @@ def exercise_6_3(fn: Answer) -> None:
     for n, k, dtype in ((20, 4, torch.float64), (30, 3, torch.float32), (7, 10, torch.float64)):
         logits = 2 * torch.randn(n, k, dtype=dtype) + torch.linspace(0, 2, k, dtype=dtype)
         p = logits.softmax(1)
-        _number_case(fn, (p,), _score_by_entropies(p), f"the score of {n} images, {k} classes", WRONG_INCEPTIONS)
+        small = "Small probabilities come out wrong: is a constant added inside the logs, or a number rounded?"
+        hint = small if k == 10 else "Compare with the formula term by term on the smallest example."
+        what = f"the score of {n} images, {k} classes"
+        _number_case(fn, (p,), _score_by_entropies(p), what, WRONG_INCEPTIONS, hint)
     certain = torch.eye(5)[torch.tensor([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])]
     zeros = "Probabilities of exactly 0: the limit of p log p is 0 there, but 0 times log 0 is NaN. See torch.xlogy."
     _special_case(fn, (certain,), 5.0, "the score of five classes, each certain and equally often", zeros)
@@ -171,7 +174,7 @@ def _regions_by_sorting(real: Tensor, fake: Tensor, k: int) -> tuple[float, floa
 
 
 # (seed, real, fake, features, k): clouds for which each known mistake gives other numbers.
-_CLOUDS = ((9, 60, 45, 3, 5), (5, 30, 45, 3, 3), (8, 25, 25, 2, 1), (9, 50, 35, 2, 2))
+_CLOUDS = ((130, 60, 45, 3, 5), (5, 30, 45, 3, 3), (8, 25, 25, 2, 1), (9, 50, 35, 2, 2))
 
 
 def clouds(seed: int, n: int, m: int, dim: int) -> tuple[Tensor, Tensor]:
@@ -180,7 +183,7 @@ def clouds(seed: int, n: int, m: int, dim: int) -> tuple[Tensor, Tensor]:
     real, fake = torch.randn(n, dim, generator=random), 0.7 * torch.randn(m, dim, generator=random) + 0.6
     real[: n // 3] = 0.5 * real[: n // 3] + 3
     fake[: m // 5] = 2.5 * fake[: m // 5] - 1
-    return real, fake
+    return 0.6 * real, 0.6 * fake
 
 
 @exercise("6.4", _regions_by_sorting)
@@ -193,6 +196,9 @@ def exercise_6_4(fn: Answer) -> None:
         two = "Return precision and recall, two numbers in this order: `return precision, recall`."
         pair = got.tolist() if isinstance(got, Tensor | np.ndarray) else got
         require(isinstance(pair, tuple | list) and len(pair) == 2, f"{what}: two numbers", got, two)
+        share = "A share is one number: the mean over the points is left to do."
+        for value in pair:
+            require(getattr(value, "ndim", 0) == 0, f"{what}: two single numbers", value, share)
         numbers = [expect_number(v, what) for v in pair]
         hint = "Take four points on a line and k = 1, and count by hand."
         expect_close(numbers, list(expected), what, inputs=inputs, wrong=WRONG_REGIONS, hint=hint, atol=1e-6, rtol=0)
