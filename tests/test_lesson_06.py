@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_utils import checks, metrics
+from course_utils import checks, metrics, score_figures
 from course_utils.authoring.lessons import load_definitions
 
 NAMES = ("frechet_distance", "kernel_distance", "inception_score", "precision_recall", "bootstrap_interval")
@@ -95,3 +95,33 @@ def test_the_first_order_bias_is_right_to_first_order(lesson):
     mean, low, high = metrics.mean_interval(drawn)
     assert abs(mean - (dim**2 + 5 * dim) / (2 * n)) < 2 * (high - low)
     assert math.isclose(mean, (dim**2 + 5 * dim) / (2 * n), rel_tol=0.1)
+
+
+def test_what_the_text_says_without_a_number_was_measured():
+    networks = score_figures.recorded("scores_networks")["networks"]
+    fd = {key: {name: row["FD"] for name, row in network["rows"].items()} for key, network in networks.items()}
+    assert fd["trained"]["gan"]["high"] < fd["trained"]["half"]["low"]
+    for seed in (0, 1, 2):
+        rows = fd[f"untrained_{seed}"]
+        assert rows["gan"]["value"] > 20 * rows["half"]["value"], "a factor of more than twenty"
+        assert rows["half"]["value"] < 4 * rows["held_out"]["value"] < 0.2 * rows["gan"]["value"]
+    assert networks["untrained_0"]["order_by_FD"] != networks["untrained_2"]["order_by_FD"]
+    assert fd["pixels"]["noise"]["low"] < fd["pixels"]["held_out"]["high"], "pixels do not see the noise"
+
+
+def test_what_the_text_says_of_the_table_was_measured():
+    rows = score_figures.recorded("scores_table")["rows"]
+    floor, scores = rows.pop("held_out"), ("FD", "KD", "CS", "precision", "recall", "copied", "copied_pixels")
+    marks = {name: {s: score_figures.verdict(s, row[s], floor[s]) for s in scores} for name, row in rows.items()}
+    for name, mark in marks.items():
+        assert mark["FD"] == mark["KD"] == mark["recall"] == (name != "training")
+        assert mark["precision"] == (name == "noise")
+        assert mark["copied"] == (name in ("training", "copies", "half"))
+        assert mark["copied_pixels"] == (name in ("training", "copies", "half", "blur"))
+    assert marks["training"]["CS"] == -1 and marks["copies"]["CS"] == 0
+    for score in ("FD", "KD"):
+        assert rows["copies"][score]["high"] < rows["gan"][score]["low"]
+    assert (
+        rows["noise"]["FD"]["high"] > rows["gan"]["FD"]["low"]
+        and rows["noise"]["KD"]["low"] > rows["gan"]["KD"]["high"]
+    )

@@ -53,7 +53,7 @@ run = runtime.setup(seed=0)
 n_images  = run.pick(1_000, 50_000, 50_000)  # training images
 n_score   = run.pick(   50,  1_000,  2_000)  # images on each side of one comparison
 n_toy     = run.pick(  300,    500,    500)  # points of a toy cloud
-repeats   = run.pick(  100,    400,  1_000)  # resamples of a bootstrap
+repeats   = run.pick(   50,    200,    500)  # resamples of a bootstrap
 lab_steps = run.pick(   20,    600,  1_000)  # steps of a small generator, where no shipped one fits the images
 draws     = 5       # comparisons in one score, each with other images
 source    = None    # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
@@ -278,7 +278,7 @@ assert kernel_distance(normal, skewed) > 1
 # %% [markdown]
 # ## From pictures to clouds
 #
-# Two pictures of a cat share hardly a pixel. So nobody compares pixels; a network that was trained to name pictures gives 128 numbers for each, taken just below its answer. Famous
+# Two pictures of a cat share hardly a pixel, so their distance in pixels says little. A network that was trained to name pictures gives 128 numbers for each, taken just below its answer. Famous
 # scores use the Inception network (then FD is called FID, KD is KID). Ours is small and ships with the course, so **our numbers are comparable with each other only**.
 
 # %%
@@ -455,7 +455,7 @@ bootstrap_interval = checks.metrics.exercise_6_5(bootstrap_interval)
 random = torch.Generator().manual_seed(1)
 median, true_median = lambda rows: rows.median().item(), math.log(2)  # of the exponential distribution
 worlds = torch.empty(100, 60).exponential_(generator=random)
-intervals = [bootstrap_interval(world, median, 100, random) for world in worlds]
+intervals = [bootstrap_interval(world, median, repeats, random) for world in worlds]
 hits = sum(low <= true_median <= high for low, high in intervals)
 low, high = metrics.wilson_interval(hits, 100)
 print(f"{hits} of 100 intervals hold the true median ({low:.0%} to {high:.0%})")
@@ -472,7 +472,7 @@ def fd_of_pairs(rows):
 
 
 pairs = torch.cat([features, held_out], dim=1)[:200]  # (200 at most, 256)
-low, high = bootstrap_interval(pairs, fd_of_pairs, run.pick(20, 100, 200), random)
+low, high = bootstrap_interval(pairs, fd_of_pairs, repeats, random)
 print(f"n = {len(pairs)} [{train.name}]: FD {fd_of_pairs(pairs):.3f}, bootstrap interval {low:.3f} to {high:.3f}")
 assert low > fd_of_pairs(pairs)
 
@@ -520,11 +520,11 @@ display(Markdown(score_figures.interval_table(recorded)))
 # %% [markdown]
 # Read it by columns.
 #
-# - *FD and KD* notice everything but the plain copies, and cannot say what is wrong. They rank the set with noise, which you may have to look at twice, about level with the GAN.
-# - *CS* finds training photographs **better than real**: the network knows them from its own training, and is surer of them.
-# - *Precision* is the surprise: the VAE's soft pictures are as "plausible" as photographs. Averages fall into the middle of the cloud, where the large balls around odd photographs overlap. Only noise leads out of the region. A name like "precision" is not yet a measurement of it.
+# - *FD and KD* notice everything but the plain copies, and cannot say what is wrong. FD puts photographs under noise, whose objects you recognise at once, about level with the GAN; KD puts them well behind it.
+# - *CS* puts training photographs **above held-out ones**: the network knows them from its own training, and is surer of them.
+# - *Precision* is the surprise: the VAE's soft pictures are as "plausible" as photographs. They land in a small part of the real region, but *in* it, and precision asks no more. Only noise leads out. The name of a score promises more than its formula.
 # - *Recall* finds the VAE out: its region is a small one. For five of ten classes it says {{result:scores_table.json:rows.half.recall.value:.2f}}, not a half.
-# - *A hundred photographs, repeated* have a better FD than the GAN. Only recall and the search for copies object. A generator that copies **all** photographs passes every score but that search.
+# - *A hundred photographs, repeated* have a better FD and KD than the GAN. It takes recall or the search for copies to see how bad they are. A generator that copies **all** photographs passes everything but that search.
 #
 # ## Other judges, other orders
 #
@@ -547,12 +547,15 @@ networks = score_figures.recorded("scores_networks")
 shown = {"trained CNN": "trained", "untrained, seed 0": "untrained_0"}
 shown |= {"untrained, seed 2": "untrained_2", "pixels": "pixels"}
 orders = {name: networks["networks"][key]["order_by_FD"] for name, key in shown.items()}
+for name, key in shown.items():
+    row = networks["networks"][key]["rows"]
+    print(f"{name:>17}: five of ten classes, FD {row['half']['FD']['value'] / row['held_out']['FD']['value']:.1f} times the floor")
 score_figures.rank_lines(axes[1], orders, f"{networks['real_set']}, n = {networks['n']:,} × {networks['draws']} draws")
 plots.show(figure, alt="Ranks of the same sets under several judges; many lines cross, also between two untrained networks.")
 
 # %% [markdown]
-# Pixels do not see the noise at all (FD {{result:scores_networks.json:networks.pixels.rows.noise.FD.value:.1f}}, floor {{result:scores_networks.json:networks.pixels.rows.held_out.FD.value:.1f}}): it averages out in every main direction. A network that was trained for classes minds it, and minds missing classes most; an untrained one hardly cares which classes
-# there are. Even two untrained networks that differ by a seed give different orders. So "FD 1.3" is half a sentence. The other half is: in *these* features, on *so many* images, against *this* real set, give or take *this much*.
+# Pixels do not see the noise at all (FD {{result:scores_networks.json:networks.pixels.rows.noise.FD.value:.1f}}, floor {{result:scores_networks.json:networks.pixels.rows.held_out.FD.value:.1f}}): it averages out in every main direction. The network that was trained for classes minds it, and minds missing classes as well; an untrained one hardly cares which classes
+# there are (the printed multiples). Even two untrained networks that differ by a seed give different orders. So "FD 1.3" is half a sentence. The other half is: in *these* features, on *so many* images, against *this* real set, give or take *this much*.
 #
 # ## Counted exactly: modes
 #
@@ -707,7 +710,7 @@ assert gan_fd[2_000]["high"] < half_fd["low"] and gan_fd[100]["value"] > half_fd
 #
 # **2. KD of your generator is −0.0001, with an interval from −0.0003 to 0.0001. This means:** (a) a bug: distances are not negative (b) at this n it cannot be told from 0 (c) better than real images (d) the generator is perfect
 #
-# <details><summary>Answer</summary>(b). (a) An unbiased estimate of 0 has to fall on both sides. (c) Real images would scatter in the same way. (d) Third moments of some features are equal, up to noise: no more.</details>
+# <details><summary>Answer</summary>(b). (a) An unbiased estimate of 0 has to fall on both sides. (c) Real images would scatter in the same way. (d) In the first three moments of these features nothing was found; that is all.</details>
 #
 # **3. Precision is high and recall low. What do you expect to see?** (a) noise (b) plausible pictures with little variety (c) great variety, half of it broken (d) copies, certainly
 #
