@@ -10,6 +10,17 @@ from course_utils.distances import feature_moments, frechet_distance, inception_
 from course_utils.errors import CourseError
 from course_utils.manifolds import precision_recall
 from course_utils.models.features import FeatureNetwork
+from course_utils.proportions import wilson_interval
+
+__all__ = [
+    "NAMES",
+    "Score",
+    "bootstrap_interval",
+    "mean_interval",
+    "measure_pair",
+    "table",
+    "wilson_interval",
+]
 
 # 97.5 % points of Student's t for 1, 2, ... degrees of freedom (any table of the distribution).
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
@@ -155,11 +166,3 @@ def bootstrap_interval(
     drawn = torch.tensor([float(statistic(values[index])) for index in rows], dtype=torch.float64)
     low, high = drawn.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
-
-
-def wilson_interval(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Interval of a share, 95 % with this z; right for small numbers too. Source: Wilson 1927, equation 3."""
-    share, width = correct / total, z * z / total
-    centre = (share + width / 2) / (1 + width)
-    half = z * (share * (1 - share) / total + width / (4 * total)) ** 0.5 / (1 + width)
-    return max(0.0, centre - half), min(1.0, centre + half)

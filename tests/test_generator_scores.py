@@ -176,7 +176,7 @@ def test_the_bootstrap_of_fd_lies_above_its_value():
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 20), (14, 20), (20, 20), (500, 1000)])
 def test_wilson_solves_its_equation(correct, total):
-    z, share = 1.959964, correct / total
+    z, share = 1.96, correct / total
     for end in wilson_interval(correct, total):
         assert (share - end) ** 2 == pytest.approx(z * z * end * (1 - end) / total, abs=1e-9)
 

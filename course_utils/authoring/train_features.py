@@ -27,7 +27,6 @@ from course_utils.models import features as features_module
 from course_utils.models.features import WEIGHTS_FILE, FeatureFacts, FeatureNetwork, load_feature_network
 from course_utils.paths import atomic_write, checkpoints_dir, results_dir, runs_dir
 from course_utils.runtime import setup
-from course_utils.scores import wilson_interval as wilson
 
 NAME = Path(WEIGHTS_FILE).stem
 
@@ -154,6 +153,14 @@ def pack(network: FeatureNetwork, facts: FeatureFacts) -> bytes:
     """The folded network's weights as float16 in a safetensors file that carries its facts."""
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     return save_tensors(tensors, metadata={"facts": json.dumps(asdict(facts))})
+
+
+def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of a share. Source: Wilson 1927, equation 3."""
+    share, width = correct / total, z * z / total
+    centre = (share + width / 2) / (1 + width)
+    half = z * math.sqrt(share * (1 - share) / total + width / (4 * total)) / (1 + width)
+    return centre - half, centre + half
 
 
 def finish(network: FeatureNetwork, test: tuple[Tensor, Tensor], data: str, settings: Settings, seconds: float) -> dict:
