@@ -462,7 +462,7 @@ print(f"{hits} of 100 intervals hold the true median ({low:.0%} to {high:.0%})")
 assert hits >= 80
 
 # %% [markdown]
-# Now the trap. A bootstrapped FD looks so convenient: no new images needed. Each row is a pair of feature vectors (real, generated), and both sides come from real pictures:
+# Now the trap. A bootstrapped FD looks so convenient: no new images needed. Let each row hold two feature vectors, one for each side of the comparison; here both sides are real pictures:
 
 # %%
 def fd_of_pairs(rows):
@@ -474,10 +474,12 @@ def fd_of_pairs(rows):
 pairs = torch.cat([features, held_out], dim=1)[:200]  # (200 at most, 256)
 low, high = bootstrap_interval(pairs, fd_of_pairs, repeats, random)
 print(f"n = {len(pairs)} [{train.name}]: FD {fd_of_pairs(pairs):.3f}, bootstrap interval {low:.3f} to {high:.3f}")
+different = torch.randint(len(pairs), (len(pairs),), generator=random).unique()
+print(f"one resample has {len(different) / len(pairs):.0%} different rows")
 assert low > fd_of_pairs(pairs)
 
 # %% [markdown]
-# The interval does not even contain the value that it belongs to. A resample holds doubles, only about 63 % of its rows are different ones, and FD on fewer images is larger: the bias again, now inside the interval. Precision and recall
+# The interval does not even contain the value that it belongs to. A resample holds doubles, fewer than two thirds of its rows are different ones, and FD on fewer images is larger: the bias again, now inside the interval. Precision and recall
 # break as well, since doubles are neighbours at distance 0. So this course draws disjoint blocks of images and takes t-intervals over them, and a score that lacks one of its facts cannot even be made:
 
 # %%
