@@ -479,7 +479,7 @@ print(f"one resample has {len(different) / len(pairs):.0%} different rows")
 assert low > fd_of_pairs(pairs)
 
 # %% [markdown]
-# The interval does not even contain the value that it belongs to. A resample holds doubles, fewer than two thirds of its rows are different ones, and FD on fewer images is larger: the bias again, now inside the interval. Precision and recall
+# The interval does not even contain the value that it belongs to. A resample holds doubles, on average only 63 % of its rows are different ones (1 − 1/e), and FD on fewer images is larger: the bias again, now inside the interval. Precision and recall
 # break as well, since doubles are neighbours at distance 0. So this course draws disjoint blocks of images and takes t-intervals over them, and a score that lacks one of its facts cannot even be made:
 
 # %%
