@@ -332,18 +332,22 @@ def fill_mask(text, count=4):
 
 
 shipped = masked_lm.load_shipped(copy.deepcopy(model.bert).cpu())
-if shipped is None:
+if encoder.name == "bert-base-uncased":
+    from transformers import pipeline
+    for guess in pipeline("fill-mask", model=encoder.name)("One of the [MASK] films I have ever seen."):
+        print(guess["token_str"], f"{guess['score']:.0%}")
+elif shipped is None:
     print("The shipped weights belong to the small pre-trained encoder, which is not in use here.")
 else:
     guesser, facts = shipped
     for text in ("The film was so [MASK] that I fell asleep.", "One of the [MASK] films I have ever seen.",
-                 "[MASK] is brilliant as the killer.", "She wrote and [MASK] the film."):
-        print(f"{text:45} {fill_mask(text)}")
+                 "I have never [MASK] such a bad movie.", "The acting was [MASK], but the plot was terrible."):
+        print(f"{text:50} {fill_mask(text)}")
 
 # %% [markdown]
 # On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}} of all cases ({{result:masked_lm.json:first.low:.1%}} to {{result:masked_lm.json:first.high:.1%}}), one of five in {{result:masked_lm.json:in_five.value:.0%}};
-# always guessing the most frequent token gives {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts and moods. That knowledge is what fine-tuning starts from.
-# (At tier `gpu`, `pipeline("fill-mask", model="bert-base-uncased")` from `transformers` shows the head that BERT was published with.)
+# always guessing the most frequent token gives {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts and moods. (Look at the last sentence: does it understand "but"?) Such knowledge is what fine-tuning starts from.
+# At tier `gpu` the cell asks `bert-base-uncased` with the head that BERT was published with.
 #
 # ## The baseline first
 #
@@ -588,10 +592,14 @@ print(test.title(f"fine-tuned minus bag of words: {gap.mean():+.1%} ({gap.mean()
 # | the same, with pairs of neighbouring words | {{result:bert_baseline.json:pairs.value:.1%}} ({{result:bert_baseline.json:pairs.low:.1%}} to {{result:bert_baseline.json:pairs.high:.1%}}) |
 # | {{result:bert_long.json:encoder}}, one epoch at {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
 #
-# (LONGTEXT)
+# Read the last three lines twice. The network beats counted words by {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}} to {{result:bert_long.json:above.words.high:+.1%}} on the same reviews), and does **not** beat counted words *and pairs*
+# ({{result:bert_long.json:above.pairs.value:+.1%}}, {{result:bert_long.json:above.pairs.low:+.1%}} to {{result:bert_long.json:above.pairs.high:+.1%}}). With much text to learn from, "not good" is simply one more thing to count, and the counter reads every review to its end while the network sees {{result:bert_data.json:imdb.cut.256:.0%}} of all tokens
+# cut off. It is also small, and had one epoch. Larger encoders do better: the best plain fine-tuning of BERT-base in the literature has 94.6 % (below). Whoever shows a network without a baseline has not shown much.
+#
+# bf16 or float32? On the sentences, three seeds each: {{result:bert_laptop.json:sentences.bf16.value:.1%}} against {{result:bert_laptop.json:sentences.float32.value:.1%}} ({{result:bert_laptop.json:sentences.float32.low:.1%}} to {{result:bert_laptop.json:sentences.float32.high:.1%}}): no difference that could be seen.
 #
 # **A claim to doubt.** One text that this course grew from claims 95.5 % for BERT-base after five epochs at 128 tokens. At 25,000 test reviews the standard error of such a share is
-# $\sqrt{0.955\cdot 0.045/25000} = 0.13$ points, so chance is no excuse. The best plain fine-tuning of BERT-base in the literature has 94.6 %, at 512 tokens; only further pre-training on film reviews gave 95.6 %
+# $\sqrt{0.955\cdot 0.045/25000} = 0.13$ points, so chance is no excuse. The best plain fine-tuning of BERT-base that we know of has 94.6 %, at 512 tokens; only further pre-training on film reviews gave 95.6 %
 # ([Sun et al. 2019](https://arxiv.org/abs/1905.05583), table 6). Better than the better set-up, with less than half of the text, and with a listing that stops at its first import: such a number needs its run shown.
 #
 # ### And with few examples?
