@@ -90,7 +90,7 @@ def _list(folder: Path, split: str) -> _Listing:
             "images-no-split",
             f"{folder} has no folder {split!r}.",
             "It has the other one of train and test, so its images are already divided.",
-            f"Add {folder.name}/{split}, or ask for the other: load_images(..., "
+            f"Add {folder.name}/{split}, or ask for the other: images = load_images({str(folder)!r}, "
             f"split={'train' if split == 'test' else 'test'!r})",
         )
     groups = sorted(e.name for e in os.scandir(root) if e.is_dir() and not e.name.startswith("."))

@@ -101,7 +101,7 @@ class Lesson:
             from course_utils import train_bert
 
             self.data = load_reviews("standin", limit=10)
-            self.settings = {**common, "max_tokens": 16, "learning_rate": 1e-3, "encoder": "standin"}
+            self.settings = {**common, "max_tokens": 16, "learning_rate": 1e-3, "encoder": "standin", "keep": "head"}
             self.modules, self.train = [train_bert], train_bert.train_bert
         else:
             from course_utils.models import gpt_training
