@@ -34,9 +34,10 @@ def require_batch(batch_size: int, forward: Callable[[int], Any], device: torch.
         return
     fits = int(SHARE * free // each)
     smaller = 1 << max(0, fits.bit_length() - 1)
+    need, have = batch_size * each / 2**30, free / 2**30
     raise CourseError(
         "memory-batch-too-large",
-        f"A batch of {batch_size:,} needs about {batch_size * each / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free.",
+        f"A batch of {batch_size:,} needs about {need:,.1f} GiB and {have:,.1f} GiB are free.",
         f"Each example takes about {each / 2**20:,.1f} MiB, since every layer's output is kept for the gradients. The "
         "system would stop the program without a word.",
         f"batch_size = {smaller}",

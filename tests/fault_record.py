@@ -83,6 +83,10 @@ def summary(results, figures):
         skips = sorted({reason.removeprefix("Skipped: ") for _, reason in results[row]["skipped"]})
         rows[row] = {"fault": fault, "outcome": outcome, **counts, **({"why_skipped": skips} if skips else {})}
     outcomes = [entry["outcome"] for entry in rows.values()]
+    figures = dict(sorted(figures.items()))
+    for name in ("kills", "lost"):  # over all lessons
+        values = [value for key, value in figures.items() if key.startswith(f"C1.{name}_") and isinstance(value, int)]
+        figures[f"C1.{name}"] = sum(values)
     return {
         "faults": {
             "declared": len(ROWS),
@@ -90,7 +94,7 @@ def summary(results, figures):
             **{outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")},
             "tests": sum(entry["passed"] + entry["failed"] + entry["skipped"] for entry in rows.values()),
         },
-        "figures": dict(sorted(figures.items())),
+        "figures": figures,
         "rows": rows,
     }
 

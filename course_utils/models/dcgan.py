@@ -216,6 +216,6 @@ def _blocks(size: int) -> int:
             "dcgan-size",
             f"There is no DCGAN for images of {size} pixels here.",
             "Each stride-2 layer doubles the size, and the course has layers for 32 and 64 pixels.",
-            "Load the images with size=32 or size=64.",
+            "images = load_images(size=32)",
         )
     return _BLOCKS[size]

@@ -234,7 +234,12 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, di
     path = checkpoints_dir() / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in checkpoints_dir().glob("vae_*.safetensors"))) or "none"
-        raise CourseError("vae-not-shipped", f"There is no {path.name}.", f"Shipped: {known}.", "Choose one of them.")
+        raise CourseError(
+            "vae-not-shipped",
+            f"There is no {path.name}.",
+            f"Shipped: {known}.",
+            'network, facts = vae.load_shipped("vae_cifar10")',
+        )
     with safe_open(path, framework="pt") as file:
         facts = dict(file.metadata())
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)

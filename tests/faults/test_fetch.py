@@ -101,7 +101,9 @@ def test_resets_all_along_the_way_are_survived(server, cache, offer, content, fi
 
 
 @pytest.mark.fault("A3")
-def test_a_server_that_stalls_is_named_within_10_s_and_left_within_30(server, cache, offer, content, capsys, figure):
+def test_a_server_that_stalls_is_named_within_10_s_and_left_within_30(
+    server, cache, offer, content, monkeypatch, figure
+):
     """In real time: nothing is set to another value here."""
     words = []
     with Server(content) as good:
@@ -110,7 +112,7 @@ def test_a_server_that_stalls_is_named_within_10_s_and_left_within_30(server, ca
         start = time.monotonic()
         write = sys.stdout.write
         good.watch = lambda: words.append(("next mirror", time.monotonic() - start))
-        sys.stdout.write = lambda text: "Nothing comes" in text and words.append(("word", time.monotonic() - start)) or write(text)
+        sys.stdout.write = lambda text: ("Nothing comes" in text and words.append(("word", time.monotonic() - start))) or write(text)
         try:
             assert fetched(content)
         finally:

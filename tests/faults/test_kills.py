@@ -50,7 +50,7 @@ def test_killed_at_any_operation_of_a_save_the_run_ends_bit_equal(name, tmp_path
     figure(f"C1.kills_{name}", len(kills))
     figure(f"C1.lost_{name}", lost)
     figure(f"C1.operations_{name}", report["operations"])
-    figure(f"C1.kills_by_operation_{name}", dict(sorted(Counter(kill[1] for kill in kills).items())))
+    figure(f"C1.by_operation_{name}", dict(sorted(Counter(kill[1] for kill in kills).items())))
 
 
 @posix

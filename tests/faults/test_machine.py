@@ -11,7 +11,6 @@ import torch
 
 from course_utils import memory, runtime, train
 from course_utils.errors import CourseError
-from course_utils.images import load_images
 
 PROGRAM = """
 import os, pathlib, sys, contextlib, io
@@ -162,5 +161,8 @@ print((most() - before) / 2048, (memory.saved_bytes(forward, 4) - memory.saved_b
 
 def test_memory_that_nobody_tells_is_no_reason_to_refuse(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
-    memory.require_batch(10**9, lambda n: torch.ones(n, 10**6, device="meta", requires_grad=True).exp(), torch.device("cpu"))
-    assert len(load_images("standin", limit=2)) == 2
+    forward = lambda n: torch.ones(n, 10**6, device="meta", requires_grad=True).exp()  # noqa: E731
+    memory.require_batch(10**9, forward, torch.device("cpu"))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 30)
+    with pytest.raises(CourseError, match="memory-batch-too-large"):
+        memory.require_batch(10**9, forward, torch.device("cpu"))

