@@ -214,7 +214,8 @@ figure, axes = plots.subplots(2, 3, width=11, height=5)
 widgets_metrics.bias_static(list(axes[:3]), measured, "real", "FD")
 widgets_metrics.bias_static(list(axes[3:]), measured, "real", "KD")
 figure.suptitle(f"{measured.real_set}: real against real", fontsize=10)
-plots.show(figure, alt="Above: FD of real against real photographs falls as 1/n. Below: the other distance scatters around 0 at every n.")
+alt = "Three n marked on the same curves. FD, above, falls towards 0 as n grows; the other, below, scatters ever closer to 0."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
 # Above, FD. From $n = 500$ on it follows $a + b/n$: for real photographs $a = {{result:scores_bias.json:rows.real.limit.value:.3f}}$ ({{result:scores_bias.json:rows.real.limit.low:.3f}} to {{result:scores_bias.json:rows.real.limit.high:.3f}}) and $b = {{result:scores_bias.json:rows.real.slope.value:.0f}}$ ({{result:scores_bias.json:rows.real.slope.low:.0f}} to {{result:scores_bias.json:rows.real.slope.high:.0f}}),
@@ -505,7 +506,7 @@ rows = {name: {key: vars(score) for key, score in row.items()} for name, row in 
 floor = {key: vars(score) for key, score in reference.floor.items()}
 figure, (ax,) = plots.subplots(width=10, height=3.2)
 score_figures.notice_map(ax, rows, floor, train.title(f"n = {n:,} × {draws} draws"))
-plots.show(figure, alt="A table of candidates and scores; marked is each score that differs from that of held-out pictures.")
+plots.show(figure, alt="A table of candidates and scores; marked is each score whose interval lies apart from the floor's.")
 
 # %% [markdown]
 # Marked is a score whose interval lies apart from the floor's, the score of held-out pictures. That was your machine, with its images. Now the course's own measurement on {{result:scores_table.json:data}}, with n = {{result:scores_table.json:n:,d}} and the search for copies:
@@ -654,7 +655,7 @@ heart = (train.images[:12] + torch.randn(12, *train.images.shape[1:])).round().c
 plots.image_grid(axes[0], heart, 12, train.title("samples, training pictures by heart"))
 noise = dcgan.to_bytes(metrics.mean_image_plus_noise(train.take(5000))(12))
 plots.image_grid(axes[1], noise, 12, train.title("samples, each pixel on its own"))
-plots.show(figure, alt="Above: twelve pictures that look real. Below: twelve squares of coloured noise.")
+plots.show(figure, alt="Above: twelve pictures like those of the training set. Below: twelve squares of coloured noise.")
 assert by_heart.mean() < pixelwise.mean()
 
 # %% [markdown]
@@ -676,7 +677,7 @@ widgets_blind.blind_test(blind)
 # %%
 figure, (ax,) = plots.subplots(width=9, height=2.4)
 widgets_blind.blind_static(ax, blind)
-plots.show(figure, alt="Twenty numbered pictures, some real and some made by a generator.")
+plots.show(figure, alt="Twenty numbered pictures: some from the test set, the others made.")
 display(HTML(widgets_blind.answers_folded(blind)))
 
 # %%
