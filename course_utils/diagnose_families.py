@@ -29,13 +29,15 @@ def _below_zero(s: Series) -> Span:
 
 
 def _constant_term(s: Series) -> Span:
-    # A KL that is trained changes while the likelihood improves; sampling noise alone has no trend.
+    # A KL that is trained pays for the likelihood: one rises as the other falls. Sampling noise alone does not.
     fifth = max(5, len(s["kl"]) // 5)
-    start, end = s["kl"][:fifth].mean(), s["kl"][-fifth:].mean()
     nll_start, nll_end = s["nll"][:fifth], s["nll"][-fifth:]
+    drift = abs(s["kl"][-fifth:].mean() - s["kl"][:fifth].mean())
     improved = nll_start.mean() - nll_end.mean() > 5 * nll_end.std()
-    still = abs(end - start) < 0.02 * abs(end) and np.ptp(s["kl"]) < 0.2 * abs(end)
-    return (0, len(s["kl"]) - 1) if improved and still else None
+    if not improved or drift > 0.1 * abs(s["kl"].mean()):
+        return None
+    related = s["kl"].std() > 0 and abs(np.corrcoef(s["kl"], s["nll"])[0, 1]) > 0.3
+    return None if related else (0, len(s["kl"]) - 1)
 
 
 def _not_cross_entropy(s: Series) -> Span:

@@ -23,10 +23,10 @@ from course_utils import runtime
 from course_utils.authoring.gan_faults import Loop, draw_real, make_players
 from course_utils.authoring.provenance import provenance
 from course_utils.images import load_images
-from course_utils.metrics import mean_interval
 from course_utils.models import vae
 from course_utils.paths import atomic_write, results_dir
 from course_utils.reviews import ReviewSet, load_reviews
+from course_utils.scores import mean_interval
 
 HEALTHY, COPIES, SEEDS = 10, 5, (0, 1, 2)
 GAN_STEPS, GAN_EVERY, VAE_STEPS = 1_500, 20, 120
@@ -114,8 +114,8 @@ def _constant_term(mean: Tensor, log_var: Tensor) -> Tensor:
 
 def _wrong_way(mean: Tensor, log_var: Tensor) -> Tensor:
     z = torch.randn_like(mean)  # from the prior, where it should be from the posterior
-    posterior = torch.distributions.Normal(mean, (log_var / 2).exp())
-    return (posterior.log_prob(z) - torch.distributions.Normal(0.0, 1.0).log_prob(z)).sum(1).mean()
+    log_posterior = -0.5 * ((z - mean) ** 2 / log_var.exp() + log_var)
+    return (log_posterior + 0.5 * z**2).sum(1).mean()
 
 
 PENALTIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -126,16 +126,18 @@ PENALTIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def record_vae(kind: str, seed: int, images: Tensor) -> History:
-    """A small VAE on (stand-in) images with this second term; a row every step."""
+    """A small VAE on (stand-in) images with this second term; a row every step, until a value is not finite."""
     torch.manual_seed(seed)
     network = vae.VAE(8, 8, None, images.shape[-1], 0)
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-4 if kind == "divergence below zero" else 2e-3)
     history: History = {"step": [], "nll": [], "kl": []}
     for step in range(1, VAE_STEPS + 1):
         x = images[torch.randint(len(images), (32,))].float() / 127.5 - 1
         mean, log_var = network.encode(x)
         z = mean + (log_var / 2).exp() * torch.randn_like(mean)
         nll, penalty = vae.gaussian_nll(x, network.decode(z), network.log_var).mean(), PENALTIES[kind](mean, log_var)
+        if not (nll + penalty).isfinite():
+            break
         optimizer.zero_grad()
         (nll + penalty).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1_000.0)
@@ -152,7 +154,7 @@ def measure_traces() -> dict[str, Any]:
     for kind in PENALTIES:
         copies = HEALTHY if kind.startswith("healthy") else COPIES
         traces[kind] = [record_vae(kind, seed, images) for seed in range(copies)]
-        print(kind, traces[kind][0]["kl"][::20], traces[kind][0]["nll"][::20], flush=True)
+        print(kind, len(traces[kind][0]["kl"]), traces[kind][0]["kl"][::20], flush=True)
     return {"traces": traces}
 
 
@@ -185,16 +187,12 @@ def train_words(features: Any, labels: Tensor, order: Tensor, outputs: int, seed
     return model, _rounded(history)
 
 
+@torch.no_grad()
 def accuracy(model: nn.Linear, features: Any, labels: Tensor) -> float:
     """Share of right answers, in parts of 1,000."""
     parts = torch.arange(len(labels)).split(1_000)
     guesses = [model(torch.from_numpy(features[p.numpy()].toarray()).float()).argmax(1) for p in parts]
     return (torch.cat(guesses) == labels).float().mean().item()
-
-
-@torch.no_grad()
-def _scored(model: nn.Linear, features: Any, labels: Tensor) -> float:
-    return accuracy(model, features, labels)
 
 
 def measure_imdb(source: str) -> dict[str, Any]:
@@ -217,11 +215,10 @@ def measure_imdb(source: str) -> dict[str, Any]:
             model, history = train_words(x, labels, order, outputs, seed)
             traces[name].append(history)
             if seed in SEEDS:
-                scores[key].append(_scored(model, test, parts[2].labels))
+                scores[key].append(accuracy(model, test, parts[2].labels))
                 print(key, scores[key][-1], "last loss", history["loss"][-3:], flush=True)
     for key, values in scores.items():
-        interval = mean_interval(values)
-        found[key] = {"value": interval.value, "low": interval.low, "high": interval.high, "values": values}
+        found[key] = dict(zip(("value", "low", "high"), mean_interval(values), strict=True)) | {"values": values}
     last = [history["loss"][-1] for history in traces["labels come sorted"]]
     return {**found, "sorted_last_loss": sum(last) / len(last), "traces": traces}
 

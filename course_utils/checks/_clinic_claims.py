@@ -54,7 +54,7 @@ def objections_by_table(prompt: str, text: str, limit: int, count: Callable[[str
 _CLAIMS = (
     ("Once upon", "Once upon a time there was a fox.", 9, set(), "Nothing is wrong with this one: an empty set."),
     ("Once upon", "A time ago, Once upon a hill.", 9, {"prompt"}, "The prompt must stand at the *start*, not somewhere."),
-    ("Once upon", "Once upon a time there was a fox, and a dog.", 9, {"length"}, "Count the tokens of all of it, prompt included."),
+    ("Once upon", "Once upon a time there was a fox, and a dog.", 12, {"length"}, "Count the tokens of all of it, prompt included."),
     ("So", "So says Zeta, a network.", 9, {"date"}, "Zeta appeared after the training data were collected."),
     ("So", "So says Alpha, a network.", 9, set(), "Alpha is as old as the training data: it can be known."),
     ("So", "Thus spoke Zeta to all of us in the end, at length.", 9, {"prompt", "length", "date"}, "Name all that apply."),

@@ -10,7 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks import Answer, CheckFailed, Wrong, call, expect_close, expect_tensor, require
-from course_utils.checks._clinic_tools import call_in_words, expect_pair, value_and_gradients
+from course_utils.checks._clinic_tools import (
+    ZERO_LOG_ZERO,
+    call_in_words,
+    expect_pair,
+    is_nan,
+    value_and_gradients,
+)
 from course_utils.paths import results_dir
 
 # ---------------------------------------------------------------- 7.6 the false equilibrium
@@ -210,10 +216,6 @@ _WRONG_OBJECTIVE: list[Wrong] = [
     (lambda p, q: (objective_by_entropies(p, q) + math.log(4)) / 2, "This is the JSD alone; asked for is V at the best D."),
     (lambda p, q: _kl(p, q) - math.log(4), "A KL divergence in place of the JSD; p = q cannot show it."),
     (lambda p, q: _kl(q, p) - math.log(4), "A KL divergence in place of the JSD; p = q cannot show it."),
-    (
-        lambda p, q: (p * torch.log(p / (p + q)) + q * torch.log(q / (p + q))).sum(),
-        "Right where both are positive; 0 log 0 counts as 0, and `torch.xlogy` knows it.",
-    ),
     (lambda p, q: p.new_tensor(0.0), "0 is the value of the worst generator."),
     (lambda p, q: torch.maximum(p, q).sum(), "Without logarithms the game is about total variation."),
 ]
@@ -230,6 +232,7 @@ def inspect_objective(fn: Answer) -> None:
     for row in rows:
         p, q = (torch.tensor(r, dtype=torch.float64) for r in row)
         got = call(fn, p, q)
+        require(not is_nan(got), f"a number for p = {row[0]}, q = {row[1]}", "NaN", ZERO_LOG_ZERO)
         what = f"V at the best D for p = {row[0]}, q = {row[1]}"
         hint = "Put D* = p / (p + q) into V = sum p log D + sum q log(1 - D)."
         expect_close(got, objective_by_entropies(p, q), what, inputs=(p, q), wrong=_WRONG_OBJECTIVE, hint=hint, atol=1e-5)

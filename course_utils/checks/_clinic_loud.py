@@ -137,7 +137,7 @@ _WRONG_NOISE: list[Wrong] = [
 
 def inspect_generator_input(fn: Answer) -> None:
     """Batches 1, 7 and 100; 100 latent numbers and 8."""
-    for count, size in ((1, 100), (7, 100), (100, 100), (3, 8)):
+    for count, size in ((7, 100), (1, 100), (100, 100), (3, 8)):
         z = torch.randn(count, size)
         hint = f"Expected is (B, D, 1, 1): here ({count}, {size}, 1, 1), with row i made from z[i] alone."
         expect_close(call(fn, z), generator_input_by_view(z), f"the input for {count} pictures",

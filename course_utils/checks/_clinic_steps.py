@@ -54,16 +54,21 @@ def critic_step_by_halves(
     return c_loss.item(), g_loss.item()
 
 
-def _steps_last(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor) -> tuple:
-    fake = g(noise)
-    c_loss, g_loss = c(fake).mean() - c(real).mean(), -c(fake).mean()
-    g_opt.zero_grad()
-    c_opt.zero_grad()
-    c_loss.backward(retain_graph=True)
-    g_loss.backward()
-    c_opt.step()
-    g_opt.step()
-    return c_loss.item(), g_loss.item()
+def _steps_last(cleared_between: bool) -> Callable[..., tuple]:
+    def step(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor) -> tuple:
+        fake = g(noise)
+        c_loss, g_loss = c(fake).mean() - c(real).mean(), -c(fake).mean()
+        g_opt.zero_grad()
+        c_opt.zero_grad()
+        c_loss.backward(retain_graph=True)
+        if cleared_between:
+            g_opt.zero_grad()
+        g_loss.backward()
+        c_opt.step()
+        g_opt.step()
+        return c_loss.item(), g_loss.item()
+
+    return step
 
 
 def _old_answer(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor) -> tuple:
@@ -97,7 +102,12 @@ def _negated(part: int) -> Callable[..., tuple]:
 
 _WRONG_CRITIC: list[tuple[Callable[..., tuple], str]] = [
     (
-        _steps_last,
+        _steps_last(True),
+        "No error any more, and no judge either: both losses reach the critic, their pulls on every fake cancel, and it "
+        "never learns to lower one. Detach the fakes, and finish the critic's half first.",
+    ),
+    (
+        _steps_last(False),
         "No error any more, and no game either: both losses reach both networks, their pulls on every fake are +1 and "
         "-1 and cancel, and the generator stands still. Detach the fakes, and finish the critic's half first.",
     ),
@@ -108,7 +118,7 @@ _WRONG_CRITIC: list[tuple[Callable[..., tuple], str]] = [
 _SAME_ERROR = "The same error as before. "
 _USELESS = {
     "retain": _SAME_ERROR + "`retain_graph=True` keeps a graph alive; the weights in it have still been changed by "
-    "`c_optimizer.step()`. Ask the critic again after its step.",
+    "`c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its step.",
     "detach": _SAME_ERROR + "Detaching the fakes in the critic's half is right and not enough: `g_loss` was computed "
     "with the critic's old weights. Ask the critic again after its step.",
     "nothing": _SAME_ERROR + "No layer's `inplace=True` is to blame (there is none in these networks): "
@@ -227,34 +237,54 @@ def same_by_outcome(step: object, other: object, make: object, batches: object) 
     return torch.allclose(outcome(step, make, batches), outcome(other, make, batches), atol=1e-5)
 
 
-_PAIRS: list[tuple[Callable[..., tuple], bool, str]] = [
-    (step_reusing_fakes, True, "A step must equal itself: are both started from new players, `make_players()`?"),
-    (
-        step_with_filled_labels,
-        True,
-        "This decoy computes the same in another order. Demand equality up to rounding (`torch.allclose`), not of every bit.",
-    ),
-    (_only(0), False, "Here the discriminator never moves: compare both networks."),
-    (_only(1), False, "Here the generator never moves: compare both networks."),
+def step_by_sums(
+    g: nn.Module, d: nn.Module, g_opt: torch.optim.Optimizer, d_opt: torch.optim.Optimizer, real: Tensor, noise: Tensor
+) -> tuple[float, float]:
+    """The right step in other words: sums of logarithms, divided at the end. Equal up to rounding."""
+    log = nn.functional.logsigmoid
+    with torch.no_grad():
+        fake = g(noise)
+    d_loss = -(log(d(real)).sum() / len(real) + log(-d(fake)).sum() / len(noise))
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = -log(d(g(noise))).sum() / len(noise)
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+_BOTH = "In this step {} never moves: compare the weights of *both* networks."
+_ROUNDING = "These two compute the same in another order. Demand equality up to rounding (`torch.allclose`), not of each bit."
+_PAIRS: list[tuple[Callable[..., tuple], int, bool, str]] = [
+    (step_reusing_fakes, 3, True, "A step must equal itself: is each started from new players, `make_players()`?"),
+    (step_with_filled_labels, 3, True, _ROUNDING),
+    (step_by_sums, 3, True, _ROUNDING),
+    (_only(0), 1, False, _BOTH.format("the discriminator")),
+    (_only(1), 1, False, _BOTH.format("the generator")),
     (
         MISTAKES[4][0],
+        3,
         False,
         "This step leaves a gradient behind, which harms only the *next* step: play all batches, not one, and compare "
         "weights after the last.",
     ),
     *[
-        (step, False, "These two steps train differently, but the test calls them equal: compare all weights at the end.")
+        (step, 3, False, "These two steps train differently, but the test calls them equal: compare all weights at the end.")
         for step, _ in (MISTAKES[0], MISTAKES[2], MISTAKES[3], MISTAKES[9])
     ],
 ]
+"""Another step, the number of batches, whether it trains as the right one does, and what to say if that is missed."""
 
 
 def inspect_same_training(fn: Answer) -> None:
     """The learner's test on pairs of steps that are equal, and on pairs that differ late, little or in one network."""
-    for other, same, hint in _PAIRS:
+    for other, count, same, hint in _PAIRS:
         for pair in ((step_reusing_fakes, other), (other, step_reusing_fakes)):
-            batches = make_batches()
+            batches = make_batches()[:count]
             came = call(fn, *pair, make_players, batches, may_change=[batches])
-            require(isinstance(came, bool), "True or False", came, "Return a bool: `torch.allclose` gives one, `==` a tensor.")
+            kind = "Return a bool: `torch.allclose` gives one, `==` a tensor."
+            require(isinstance(came, bool), "True or False", came, kind)
             name = "equal" if same else "different"
             require(came is same, f"{same} for two {name} steps", f"{came}", hint)

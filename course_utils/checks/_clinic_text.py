@@ -37,10 +37,6 @@ _WRONG_OPTIMIZER: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
         "Adam adds its decay to the gradient, and here nothing should decay at all.",
     ),
     (
-        lambda m, lr: torch.optim.Adam(m.parameters(), lr=lr),
-        "No decay, right; but eps is 1e-8 by default, and the program had 1e-6.",
-    ),
-    (
         lambda m, lr: torch.optim.AdamW(
             [{"params": [p for p in m.parameters() if p.dim() > 1], "weight_decay": 0.0},
              {"params": [p for p in m.parameters() if p.dim() < 2]}], lr=lr, eps=1e-6),  # fmt: skip

@@ -9,6 +9,14 @@ from torch import Tensor
 from course_utils.checks import Answer, CheckFailed, Wrong, call, expect_close, require
 
 
+ZERO_LOG_ZERO = "0 log 0 is NaN on a computer and counts as 0 here: `torch.xlogy(p, p)` knows that, `log` does not."
+
+
+def is_nan(answer: Any) -> bool:
+    """Whether an answer is a single NaN."""
+    return isinstance(answer, float | Tensor) and torch.as_tensor(answer).numel() == 1 and bool(torch.isnan(torch.as_tensor(answer)))
+
+
 def call_in_words(
     fn: Answer, *args: Any, says: Mapping[str, str], may_change: Sequence[Any] = (), returns: bool = True
 ) -> Any:
