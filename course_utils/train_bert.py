@@ -45,7 +45,9 @@ def fine_tune(
 ) -> tuple[TrainingRun, dict[str, float]]:
     """The same with an encoder that is there already; its model is changed. Arguments as in `train_bert`."""
     model, batch_size = encoder.model.to(run.device), settings["batch_size"]
-    steps = settings.get("steps") or settings["epochs"] * math.ceil(len(reviews) / batch_size)
+    steps = settings.get("steps")
+    if steps is None:
+        steps = settings["epochs"] * math.ceil(len(reviews) / batch_size)
     if settings.get("frozen"):
         model.bert.embeddings.requires_grad_(False)
         model.bert.encoder.requires_grad_(False)
@@ -66,7 +68,7 @@ def fine_tune(
         examples=len(reviews),
         batch_size=batch_size,
         seed=run.seed,
-        save_every=max(1, min(500, steps // 4)),  # a checkpoint holds three numbers for each of millions of weights
+        save_every=max(25, min(500, steps // 4)),  # a checkpoint holds three numbers for each of millions of weights
         fresh=fresh,
         data_sha256=reviews.sha256,
         order=bert.order_by_length(sequences, batch_size),
