@@ -341,48 +341,63 @@ def test_no_sequences_no_predictions():
 # ---- the two pre-training heads
 
 
+def masked_model(seed=0):
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=VOCAB, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16
+    )
+    return masked_lm.MaskedLM(BertModel(config).eval()).eval()
+
+
 def test_masked_loss_is_that_of_the_chosen_tokens():
-    torch.manual_seed(0)
-    encoder = BertModel(tiny().config).eval()
-    head = masked_lm.MaskedHead(16, VOCAB).eval()
+    model = masked_model()
     ids, mask = bert.pad_batch(sentences_of(6, 9), PAD)
     labels = torch.full_like(ids, bert.IGNORED)
     labels[0, 2], labels[1, 3], labels[1, 7] = 11, 12, 13
-    loss = masked_lm.masked_loss(head, encoder, ids, mask, labels)
+    loss = masked_lm.masked_loss(model, ids, mask, labels)
     with torch.no_grad():
-        states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        logits = head(states, encoder.embeddings.word_embeddings.weight)
-        assert logits.shape == (*ids.shape, VOCAB)
-        chances = logits.log_softmax(-1)
+        chances = model(ids, mask, torch.ones_like(ids, dtype=torch.bool)).log_softmax(-1)
+    assert chances.shape == (ids.numel(), VOCAB)
+    chances = chances.reshape(*ids.shape, VOCAB)
     by_hand = -(chances[0, 2, 11] + chances[1, 3, 12] + chances[1, 7, 13]) / 3
     assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
     loss.backward()
-    assert encoder.embeddings.word_embeddings.weight.grad is not None and head.bias.grad.abs().sum() > 0
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert trained == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert not any(".layer.0." in name or "embeddings" in name for name in trained)
+    assert any(".layer.1." in name for name in trained) and any(".layer.2." in name for name in trained)
 
 
-def test_a_packed_head_comes_back(tmp_path):
-    torch.manual_seed(0)
-    head, facts = masked_lm.MaskedHead(16, VOCAB), {"steps": 7, "name": "\u00fc"}
-    path = tmp_path / "head.safetensors"
-    path.write_bytes(masked_lm.pack(head, facts))
-    found, told = masked_lm.load_shipped(path)
+def test_the_callers_encoder_is_copied():
+    encoder = BertModel(masked_model().encoder.config)
+    masked_lm.MaskedLM(encoder)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+
+
+def test_a_packed_model_comes_back_on_its_own_encoder(tmp_path):
+    model, facts = masked_model(), {"steps": 7, "name": "\u00fc"}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * parameter.requires_grad)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(masked_lm.pack(model, facts))
+    plain = masked_model().encoder
+    found, told = masked_lm.load_shipped(plain, path)
     assert told == facts and not found.training
-    for a, b in zip(found.parameters(), head.parameters(), strict=True):
-        assert torch.equal(a, b.half().float())
-    states, words = torch.randn(3, 16), torch.randn(VOCAB, 16)
-    assert torch.allclose(found(states, words), head(states, words), atol=0.05)
+    for (name, a), b in zip(found.named_parameters(), model.parameters(), strict=True):
+        assert torch.equal(a, b.half().float() if b.requires_grad else b), name
+    larger = BertModel(BertConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=3, num_attention_heads=2))
+    assert masked_lm.load_shipped(larger, path) is None
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "pickle", "other tensors"])
-def test_a_damaged_head_is_named(tmp_path, damage):
-    path = tmp_path / "head.safetensors"
-    content = masked_lm.pack(masked_lm.MaskedHead(16, VOCAB), {})
-    if damage == "other tensors":
-        content = masked_lm.pack(nn.Linear(3, 3), {})
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "pickle"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    path = tmp_path / "model.safetensors"
+    content = masked_lm.pack(masked_model(), {})
     if damage == "pickle":
         torch.save({"a": 1}, path)
     elif damage != "missing":
-        path.write_bytes({"cut": content[:-100], "empty": b"", "other tensors": content}[damage])
-    with pytest.raises(CourseError, match=r"head\.safetensors cannot be read") as caught:
-        masked_lm.load_shipped(path)
+        path.write_bytes({"cut": content[:-100], "empty": b""}[damage])
+    with pytest.raises(CourseError, match=r"model\.safetensors cannot be read") as caught:
+        masked_lm.load_shipped(masked_model().encoder, path)
     assert caught.value.code == "masked-lm-checkpoint"

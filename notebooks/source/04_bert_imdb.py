@@ -318,32 +318,32 @@ plots.show(figure, alt="Losses of both tasks from scratch: the masked loss falls
 # The dotted lines are chance: log V for a guess among V tokens, log 2 for yes or no. In these few steps the beginner learns which tokens are frequent, and little else; the second task hardly moves. BERT took a million steps of 256 texts (appendix A.2).
 # (Later work dropped the second task without loss: [Liu et al. 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
 #
-# What do so many steps give? Ask the pre-trained encoder for a hidden word. The small encoder comes without the head that guesses, so the course trained one for it
-# on {{result:mlm_head.json:data}}, with the encoder kept as it is:
+# What do so many steps give? The small encoder comes without the head that guesses, and was later trained to compare sentences. So the course trained a head for it, together with
+# its last two layers, for {{result:masked_lm.json:steps:,d}} steps on {{result:masked_lm.json:data}}:
 
 # %%
 def fill_mask(text, count=4):
     """The most probable tokens for [MASK]."""
-    ids = torch.tensor([tokenizer(text)["input_ids"]], device=run.device)
-    place = (ids[0] == tokenizer.mask_token_id).nonzero()[0]
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
     with torch.no_grad():
-        state = model.bert(ids).last_hidden_state[0, place]
-        logits = head(state.cpu(), model.bert.embeddings.word_embeddings.weight.cpu())
+        logits = guesser(ids, torch.ones_like(ids), ids == tokenizer.mask_token_id)
     p, best = logits.softmax(-1)[0].topk(count)
     return ", ".join(f"{tokenizer.decode([i])} {q:.0%}" for q, i in zip(p.tolist(), best.tolist()))
 
 
-head, facts = masked_lm.load_shipped()
-if model.config.hidden_size == head.transform[0].in_features:
-    for text in ("The film was so [MASK] that I fell asleep.", "One of the [MASK] films I have ever seen.",
-                 "The [MASK] is brilliant as the killer.", "She wrote and [MASK] the film."):
-        print(f"{text:45} {fill_mask(text)}")
+shipped = masked_lm.load_shipped(copy.deepcopy(model.bert).cpu())
+if shipped is None:
+    print("The shipped weights belong to the small pre-trained encoder, which is not in use here.")
 else:
-    print("The shipped head belongs to the small pre-trained encoder, which is not in use here.")
+    guesser, facts = shipped
+    for text in ("The film was so [MASK] that I fell asleep.", "One of the [MASK] films I have ever seen.",
+                 "[MASK] is brilliant as the killer.", "She wrote and [MASK] the film."):
+        print(f"{text:45} {fill_mask(text)}")
 
 # %% [markdown]
-# On test reviews the first guess is the hidden token in {{result:mlm_head.json:first.value:.0%}} of all cases ({{result:mlm_head.json:first.low:.1%}} to {{result:mlm_head.json:first.high:.1%}});
-# always guessing the most frequent token gives {{result:mlm_head.json:most_frequent.value:.1%}}. To guess so well one has to know grammar, facts and moods. That knowledge is what fine-tuning starts from.
+# On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}} of all cases ({{result:masked_lm.json:first.low:.1%}} to {{result:masked_lm.json:first.high:.1%}}), one of five in {{result:masked_lm.json:in_five.value:.0%}};
+# always guessing the most frequent token gives {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts and moods. That knowledge is what fine-tuning starts from.
+# (At tier `gpu`, `pipeline("fill-mask", model="bert-base-uncased")` from `transformers` shows the head that BERT was published with.)
 #
 # ## The baseline first
 #
