@@ -148,9 +148,9 @@ label_loss = checks.clinic.exercise_7_2(label_loss)
 #
 # ### Exercise 7.3: noise of the wrong shape
 #
-# *Easy, 4 minutes.* A generator starts with a transposed convolution. Below, three repairs are tried; the last one runs. Is it a repair?
+# *Easy, 4 minutes.* A generator starts with a transposed convolution. It gets 100 noise vectors of 100 numbers as they are, and then after three repairs. Two of them run. Which one is right?
 #
-# <details><summary>Your guess first, then look</summary>It exchanges batch and channels, and runs only because there happen to be 100 pictures and 100 latent numbers: picture i is then made from the i-th number of <em>every</em> noise vector.</details>
+# <details><summary>Your guess first, then look</summary>None. With one dimension behind, the batch is taken for the channels of a <em>single</em> picture, (8, 103, 4). The last one exchanges batch and channels: picture i is made from the i-th number of <em>every</em> noise vector. Both run only because there happen to be as many pictures as latent numbers.</details>
 # <details><summary>Hint</summary>(B, D) becomes (B, D, 1, 1): two dimensions at the end, by indexing, <code>view</code> or <code>unflatten</code>.</details>
 
 # %%
@@ -270,12 +270,12 @@ critic_step = checks.clinic.exercise_7_5(critic_step)
 # %%
 runs = {"run A": clinic.recorded("healthy line"), "run B": clinic.recorded("false equilibrium: no detach")}
 figure, axes = plots.subplots(1, 4, width=12, height=2.5)
-for ax, key in zip(axes, ("g_loss", "d_fake", "d_real", "mean")):
+for ax, key in zip(axes, ("g_loss", "d_fake", "d_real", "diversity")):
     plots.curves(ax, runs["run A"]["step"], {name: history[key] for name, history in runs.items()}, "step", key)
-plots.show(figure, alt="Generator's loss and D(G(z)) end near log 2 and one half in both runs; only run B has D(x) at 1 and a mean far from 3.")
+plots.show(figure, alt="Generator's loss and D(G(z)) end near log 2 and one half in both runs; only run B has D(x) at 1, and samples without any spread.")
 
 # %% [markdown]
-# Judged by the first two plots, B is the *better* run: no wobble at all. But its D(x) is 1, and its samples stand still, far from the target 3.
+# Judged by the first two plots, B is the *better* run: no wobble at all. But its D(x) is 1, and all its samples are one and the same point (*diversity* is their standard deviation; the data's is 0.5), and it stays where it is.
 #
 # <details><summary>Why does it freeze?</summary>Without <code>detach</code> both losses reach both networks. The discriminator's pulls a fake's logit down with σ(a), the generator's up with σ(a) − 1. The sum, 2σ(a) − 1, is 0 where D says ½: nobody moves, and ½ is what the textbook promises.</details>
 #
@@ -609,7 +609,8 @@ sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
 model = BertForSequenceClassification(BertConfig(vocab_size=2_000, num_labels=1, **sizes)).eval()
 batch = encode_batch(encoder.tokenizer, [(reviews.texts[i], ("neg", "pos")[reviews.labels[i]]) for i in range(64)])
 history = clinic.recorded("loss is not cross-entropy")
-print(f"recorded: loss {history['loss'][0]:.2f} to {history['loss'][-1]:.2f}, accuracy {history['accuracy'][-1]:.0%}")
+mean_accuracy = sum(history["accuracy"]) / len(history["accuracy"])
+print(f"recorded: loss {history['loss'][0]:.2f} to {history['loss'][-1]:.2f}, accuracy of all batches {mean_accuracy:.0%}")
 with torch.no_grad():
     out = model(**batch)
 print(f"untrained: logits {tuple(out.logits.shape)}, loss {out.loss:.3f}, answers {out.logits.argmax(1).unique().tolist()}")
