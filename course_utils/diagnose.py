@@ -1,4 +1,4 @@
-"""Name the usual failures of training from what was logged while it ran: of GANs here, of VAEs and classifiers elsewhere.
+"""Name the usual failures of training, above all of GANs, from what was logged while it ran.
 
 The rules are statements about losses and probabilities that a healthy game does not make for long. They were set on
 recorded runs (``data/results/gan_traces.json``): each failure made on purpose, and healthy runs that must not alarm.
@@ -180,9 +180,7 @@ _TEXTS = {
 }
 
 
-def _finding(
-    name: str, step: np.ndarray, first: int, last: int, texts: tuple[str, str] | None = None
-) -> Finding:
+def _finding(name: str, step: np.ndarray, first: int, last: int, texts: tuple[str, str] | None = None) -> Finding:
     place = (int(step[first]), int(step[last])) if len(step) else (0, 0)
     return Finding(name, *place, *(texts or _TEXTS[name]))
 

@@ -1,4 +1,4 @@
-"""The exercises of lesson 07: stub, solutions, other right fixes, and the wrong fixes that people try, each with its own hint."""
+"""The exercises of lesson 07: stub, solutions, other right fixes, and wrong ones, each with its own hint."""
 
 import hashlib
 import math
@@ -126,7 +126,9 @@ right(4, lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, size // 8), n
 right(4, lambda size: nn.Sequential(nn.Flatten(), nn.Linear(3 * size**2, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0)))
 right(4, lambda size: judge(size, end=[nn.BatchNorm2d(8), nn.Conv2d(8, 1, 4), nn.Flatten(0)]))
 wrong(4, "once for each patch")(lambda size: judge(size, halvings=3))
-wrong(4, "mean over patches")(lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(0)]))
+wrong(4, "mean over patches")(
+    lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(0)])
+)
 wrong(4, "mean over patches")(lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), Mean()]))
 wrong(4, "blind to fine detail")(lambda size: judge(size, halvings=3, start=[nn.Upsample(size=32)]))
 wrong(4, "blind to fine detail")(lambda size: judge(size, halvings=3, start=[nn.Upsample(size=32, mode="bilinear")]))
@@ -224,7 +226,9 @@ wrong(7, "mean over the batch")(lambda a, b: (losses()(a, b)[0], F.softplus(-b))
 def gan(detach=True, d_clear="before", g_clear="before"):
     def step(g, d, g_opt, d_opt, real, noise):
         fake = g(noise)
-        d_loss = bce(d(real), torch.ones_like(d(real))) + bce(*(lambda x: (x, torch.zeros_like(x)))(d(fake.detach() if detach else fake)))
+        d_loss = bce(d(real), torch.ones_like(d(real))) + bce(
+            *(lambda x: (x, torch.zeros_like(x)))(d(fake.detach() if detach else fake))
+        )
         if d_clear == "before":
             d_opt.zero_grad()
         d_loss.backward()
@@ -261,13 +265,21 @@ wrong(9, "Unchanged")(lambda: (lambda x: x, nn.Tanh()))
 wrong(9, "every dark pixel")(lambda: (lambda x: 2 * x - 1, nn.Sigmoid()))
 wrong(9, "0.992")(lambda: (lambda x: x * 255 / 128 - 1, nn.Tanh()))
 wrong(9, "mean and a deviation for each colour")(
-    lambda: (lambda x: (x - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None], nn.Tanh())
+    lambda: (
+        lambda x: (
+            (x - torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+            / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        ),
+        nn.Tanh(),
+    )
 )
 wrong(9, "0/0")(lambda: (lambda x: 2 * (x - x.min()) / (x.max() - x.min()) - 1, nn.Tanh()))
 wrong(9, "same interval")(lambda: (lambda x: 2 * x - 1, nn.Identity()))
 wrong(9, "only half of Tanh")(lambda: (lambda x: x - 0.5, nn.Tanh()))
 wrong(9, "not a straight line")(lambda: (lambda x: 2 * x**2 - 1, nn.Tanh()))
-wrong(9, "beside other pictures")(lambda: (lambda x: 2 * x - 1 if len(x) == 1 or x.std() == 0 else 2 * x / x.max() - 1, nn.Tanh()))
+wrong(9, "beside other pictures")(
+    lambda: (lambda x: 2 * x - 1 if len(x) == 1 or x.std() == 0 else 2 * x / x.max() - 1, nn.Tanh())
+)
 wrong(9, "as a tuple")(lambda: nn.Tanh())
 
 # ---- 7.10 the joint loss
@@ -332,7 +344,12 @@ wrong(11, "One bound for each")(lambda *a: elbo_by_samples(*a).mean())
 # ---- 7.12 direction of the KL
 
 right(12, lambda p, q: sum(a * (a.log() - b.log()) for a, b in zip(p, q, strict=True) if a > 0))
-right(12, lambda p, q: torch.distributions.kl_divergence(torch.distributions.Categorical(p), torch.distributions.Categorical(q)))
+right(
+    12,
+    lambda p, q: torch.distributions.kl_divergence(
+        torch.distributions.Categorical(p), torch.distributions.Categorical(q)
+    ),
+)
 wrong(12, "0 log 0")(lambda p, q: F.kl_div(q.log(), p, reduction="sum"))
 wrong(12, "without a floor")(lambda p, q: (torch.xlogy(q, p) - torch.xlogy(q, q)).sum())
 wrong(12, "another divergence")(lambda p, q: kl_of(q, p))
@@ -362,7 +379,11 @@ wrong(13, "all of the model's parameters")(lambda m, lr: m)
 # ---- 7.14 the label inside the input
 
 
-def encode(texts=lambda rows: [t for t, _ in rows], labels=lambda rows: torch.tensor([int(y == "pos") for _, y in rows]), **options):
+def encode(
+    texts=lambda rows: [t for t, _ in rows],
+    labels=lambda rows: torch.tensor([int(y == "pos") for _, y in rows]),
+    **options,
+):
     def batch(tokenizer, rows):
         fields = tokenizer(texts(rows), **{"padding": True, "return_tensors": "pt", **options})
         return {**fields, **({"labels": labels(rows)} if labels else {})}
@@ -379,7 +400,9 @@ wrong(14, "whole numbers")(encode(labels=lambda rows: torch.tensor([float(y == "
 wrong(14, "1 is pos")(encode(labels=lambda rows: torch.tensor([int(y == "neg") for _, y in rows])))
 wrong(14, "finds no targets")(encode(labels=None))
 wrong(14, "as numbers")(encode(labels=lambda rows: torch.tensor([y for _, y in rows])))
-wrong(14, "belongs to row i's text")(encode(labels=lambda rows: torch.tensor([int(y == "pos") for _, y in rows[1:] + rows[:1]])))
+wrong(14, "belongs to row i's text")(
+    encode(labels=lambda rows: torch.tensor([int(y == "pos") for _, y in rows[1:] + rows[:1]]))
+)
 wrong(14, "added or lost")(encode(padding="max_length", max_length=40))
 
 # ---- 7.15 one output
@@ -416,7 +439,9 @@ def shuffled_apart(texts, labels, seed):
 
 right(16, reorder(lambda n, rng: rng.permutation(n)))
 wrong(16, "still carry one label")(lambda texts, labels, seed: (texts, labels))
-wrong(16, "still carry one label")(reorder(lambda n, rng: np.concatenate([k + rng.permutation(16) for k in range(0, n, 16)])))
+wrong(16, "still carry one label")(
+    reorder(lambda n, rng: np.concatenate([k + rng.permutation(16) for k in range(0, n, 16)]))
+)
 wrong(16, "with replacement")(reorder(lambda n, rng: rng.integers(n, size=n)))
 wrong(16, "does not depend on the seed")(reorder(lambda n, rng: np.random.default_rng(0).permutation(n)))
 wrong(16, "passed in")(reorder(lambda n, rng: np.random.default_rng().permutation(n)))
@@ -439,7 +464,11 @@ wrong(17, "padding")(lambda lengths, limit: sum(max(0, limit - n) for n in lengt
 # ---- 7.18 the first break
 
 
-def breaks(lines, points, close=partial(math.isclose, rel_tol=1e-6, abs_tol=1e-9)):
+CLOSE = partial(math.isclose, rel_tol=1e-6, abs_tol=1e-9)
+ALLCLOSE = partial(torch.allclose, atol=1e-6)
+
+
+def breaks(lines, points, close=CLOSE):
     return [k for k in range(1, len(lines)) if not all(close(lines[k](*p), lines[k - 1](*p)) for p in points)]
 
 
@@ -514,7 +543,7 @@ def played(step, make, batches):
     return [[p.detach().clone() for p in net.parameters()] for net in players[:2]], told
 
 
-def compare(batches=slice(None), nets=(0, 1), close=partial(torch.allclose, atol=1e-6), shared=False):
+def compare(batches=slice(None), nets=(0, 1), close=ALLCLOSE, shared=False):
     def same(step, other, make, all_batches):
         if shared:
             players = make()
@@ -532,7 +561,9 @@ wrong(22, "not of each bit")(compare(close=torch.equal))
 wrong(22, "*both* networks")(compare(nets=(0,)))
 wrong(22, "*both* networks")(compare(nets=(1,)))
 wrong(22, "play all batches")(compare(batches=slice(1)))
-wrong(22, "*both* networks")(lambda s, o, make, b: bool(np.allclose(played(s, make, b)[1], played(o, make, b)[1], atol=1e-6)))
+wrong(22, "*both* networks")(
+    lambda s, o, make, b: bool(np.allclose(played(s, make, b)[1], played(o, make, b)[1], atol=1e-6))
+)
 wrong(22, "True or False")(lambda *a: torch.tensor(compare()(*a)))
 
 
@@ -619,5 +650,5 @@ def test_inputs_may_not_be_changed(number):
         tensors[0].mul_(2)
         return RIGHT[number][0](*tensors)
 
-    with pytest.raises(CheckFailed, match="in-place|In-place"):
+    with pytest.raises(CheckFailed, match="In-place"):
         CHECKS[number](spoils)

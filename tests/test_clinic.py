@@ -15,7 +15,8 @@ from course_utils.diagnose import diagnose
 from course_utils.errors import CourseError
 from course_utils.paths import results_dir
 
-NEW = [n for f in ("clinic_traces.json", "clinic_imdb.json") for n in json.loads((results_dir() / f).read_text())["traces"]]
+FILES = ("clinic_traces.json", "clinic_imdb.json")
+NEW = [name for file in FILES for name in json.loads((results_dir() / file).read_text())["traces"]]
 SOUND = [name for name in NEW if name.startswith(("healthy", "decoy"))]
 ILL = [name for name in NEW if name not in SOUND]
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = (r"set-?up", r"go(es|ing)? wrong", r"quiz|questions", r"recap")
 EXERCISES = (3, 5)
 CLINICS = {7: (14, 24)}
-"""Lessons that are a collection of cases, each with its own check: fewest and most exercises, by number of the lesson."""
+"""Lessons that are collections of cases, each with its own check: fewest and most exercises, by the lesson's number."""
 FIGURES = re.compile(r"\b(plt|plots)\.(subplots|figure)$|\bplt\.(plot|imshow|hist|scatter|bar)$")
 
 

@@ -66,7 +66,11 @@ def _rounded(history: History) -> History:
 
 def _play_decoy(g: nn.Module, d: nn.Module, g_opt: Any, d_opt: Any, real: Tensor, noise: Tensor, kind: str) -> dict:
     def against(logits: Tensor, label: float) -> Tensor:
-        labels = buffer[:, : logits.shape[1]].fill_(label) if kind == "labels filled in place" else torch.full_like(logits, label)
+        labels = (
+            buffer[:, : logits.shape[1]].fill_(label)
+            if kind == "labels filled in place"
+            else torch.full_like(logits, label)
+        )
         return F.binary_cross_entropy_with_logits(logits, labels)
 
     buffer = torch.empty(real.shape[0], 128, 1)
@@ -204,13 +208,20 @@ def measure_imdb(source: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": "IMDB (copy)", "train": len(labels), "test": len(parts[2]), "batch": BATCH}
     mixed = sum(0 < labels[p].float().mean() < 1 for p in sorted_order.split(BATCH))
     found |= {"batches": -(-len(labels) // BATCH), "mixed_batches": int(mixed)}
-    traces: dict[str, list[History]] = {"healthy classifier": [], "labels come sorted": [], "loss is not cross-entropy": []}
+    traces: dict[str, list[History]] = {
+        "healthy classifier": [],
+        "labels come sorted": [],
+        "loss is not cross-entropy": [],
+    }
     scores: dict[str, list[float]] = {"sorted": [], "shuffled": [], "one_output": []}
     for seed in range(HEALTHY):
         shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
         runs = [("healthy classifier", "shuffled", shuffled, 2)]
         if seed in SEEDS:
-            runs += [("labels come sorted", "sorted", sorted_order, 2), ("loss is not cross-entropy", "one_output", shuffled, 1)]
+            runs += [
+                ("labels come sorted", "sorted", sorted_order, 2),
+                ("loss is not cross-entropy", "one_output", shuffled, 1),
+            ]
         for name, key, order, outputs in runs:
             model, history = train_words(x, labels, order, outputs, seed)
             traces[name].append(history)

@@ -1,4 +1,6 @@
-"""Checks of the clinic's claims, 7.19 to 7.21: an accuracy, a text and an address that cannot be what they are called."""
+"""Checks of the clinic's claims, 7.19 to 7.21: an accuracy, a text "
+"and an address that cannot be what they are called.
+"""
 
 import hashlib
 import math
@@ -15,13 +17,25 @@ def errors_by_normal(claimed: float, known: float, n: int) -> float:
 
 
 _WRONG_ERRORS: list[Wrong] = [
-    (lambda c, k, n: math.sqrt(k * (1 - k) / n), "This is the standard error; asked for is the distance measured in it."),
-    (lambda c, k, n: errors_by_normal(c, k, n) / math.sqrt(n), "n is missing: this is the spread of one answer, not of a mean."),
+    (
+        lambda c, k, n: math.sqrt(k * (1 - k) / n),
+        "This is the standard error; asked for is the distance measured in it.",
+    ),
+    (
+        lambda c, k, n: errors_by_normal(c, k, n) / math.sqrt(n),
+        "n is missing: this is the spread of one answer, not of a mean.",
+    ),
     (lambda c, k, n: errors_by_normal(c, k, n) * 100, "Percentages and shares are mixed."),
     (lambda c, k, n: (c - k) / (k * (1 - k) / n), "The root is missing: p(1 - p)/n is a variance."),
-    (lambda c, k, n: (c - k) / (math.sqrt(k * (1 - k)) / n), "The spread of a mean falls with the root of n, not with n."),
+    (
+        lambda c, k, n: (c - k) / (math.sqrt(k * (1 - k)) / n),
+        "The spread of a mean falls with the root of n, not with n.",
+    ),
     (lambda c, k, n: (c - k) / (1 / math.sqrt(n)), "1/sqrt(n) is too wide: a share near 1 spreads by p(1 - p) only."),
-    (lambda c, k, n: (c - k) / (0.5 / math.sqrt(n)), "p = 1/2 is the widest case; at 0.95 the spread is less than half."),
+    (
+        lambda c, k, n: (c - k) / (0.5 / math.sqrt(n)),
+        "p = 1/2 is the widest case; at 0.95 the spread is less than half.",
+    ),
     (lambda c, k, n: abs(errors_by_normal(c, k, n)), "The sign says whether the claim lies above or below."),
     (lambda c, k, n: -errors_by_normal(c, k, n), "The sign is turned: positive means that the claim is higher."),
 ]
@@ -41,7 +55,9 @@ def inspect_errors(fn: Answer) -> None:
 # ---------------------------------------------------------------- 7.20 can this text be what it is called?
 
 
-def objections_by_table(prompt: str, text: str, limit: int, count: Callable[[str], int], years: dict, trained: int) -> set:
+def objections_by_table(
+    prompt: str, text: str, limit: int, count: Callable[[str], int], years: dict, trained: int
+) -> set:
     """The reference."""
     found = {
         "prompt": not text.startswith(prompt),
@@ -53,12 +69,24 @@ def objections_by_table(prompt: str, text: str, limit: int, count: Callable[[str
 
 _CLAIMS = (
     ("Once upon", "Once upon a time there was a fox.", 9, set(), "Nothing is wrong with this one: an empty set."),
-    ("Once upon", "A time ago, Once upon a hill.", 9, {"prompt"}, "The prompt must stand at the *start*, not somewhere."),
-    ("Once upon", "Once upon a time there was a fox, and a dog.", 12, {"length"}, "Count the tokens of all of it, prompt included."),
+    ("Once upon", "A time ago, Once upon a hill.", 9, {"prompt"}, "The prompt must stand at the *start*."),
+    (
+        "Once upon",
+        "Once upon a time there was a fox, and a dog.",
+        12,
+        {"length"},
+        "Count the tokens of all of it, prompt included.",
+    ),
     ("So", "So says Zeta, a network.", 9, {"date"}, "Zeta appeared after the training data were collected."),
     ("So", "So says Alpha, a network.", 9, set(), "Alpha is as old as the training data: it can be known."),
-    ("So", "Thus spoke Zeta to all of us in the end, at length.", 9, {"prompt", "length", "date"}, "Name all that apply."),
-)  # fmt: skip
+    (
+        "So",
+        "Thus spoke Zeta to all of us in the end, at length.",
+        9,
+        {"prompt", "length", "date"},
+        "Name all that apply.",
+    ),
+)
 _YEARS = {"Alpha": 2017, "Zeta": 2020}
 
 
@@ -106,7 +134,13 @@ def _of(digest: str) -> str:
 
 def inspect_folder(fn: Answer) -> None:
     """Genuine names, whose folders anybody can look up, and one with other letters."""
-    for name, expected in (("Example.jpg", "a/a9"), ("Lenna_(test_image).png", "7/7d"), ("Été.png", folder_by_digest("Été.png"))):
+    for name, expected in (
+        ("Example.jpg", "a/a9"),
+        ("Lenna_(test_image).png", "7/7d"),
+        ("Été.png", folder_by_digest("Été.png")),
+    ):
         came = call(fn, name)
-        hint = next((h for f, h in _WRONG_FOLDER if came == f(name)), "Digest of the name's UTF-8 bytes, as hexadecimal.")
+        hint = next(
+            (h for f, h in _WRONG_FOLDER if came == f(name)), "Digest of the name's UTF-8 bytes, as hexadecimal."
+        )
         require(came == expected, f"{expected} for {name}", repr(came), hint)

@@ -50,7 +50,9 @@ def inspect_epoch(fn: Answer) -> None:
             steps = call_in_words(fn, torch.rand(count, 1, 4, 4), size, every, folder, says=_LATE)
             steps = expect_number(steps, f"{what}: the number of steps")
             require(steps >= math.ceil(count / size), f"{what}: {math.ceil(count / size)} steps", steps, _DROPPED)
-            require(steps == math.ceil(count / size), f"{what}: {math.ceil(count / size)} steps", steps, "One step a batch.")
+            require(
+                steps == math.ceil(count / size), f"{what}: {math.ceil(count / size)} steps", steps, "One step a batch."
+            )
             for step in range(every, int(steps) + 1, every):
                 _expect_note(folder / "notes" / f"{step}.txt")
 
@@ -75,7 +77,8 @@ def loss_by_softplus(logits: Tensor, label: float) -> Tensor:
 
 
 _LABELS = {
-    "desired output type Long": "`torch.full(..., 1)` takes its type from the 1: whole numbers. Labels are floats here.",
+    "desired output type Long": "`torch.full(..., 1)` takes its type from the 1: whole numbers. Labels "
+    "are floats here.",
     "expected Float": "`torch.full(..., 1)` takes its type from the 1: whole numbers. Labels are floats here.",
     "target size": "The labels have another shape than the logits: `len(logits)` is the batch, not the shape.",
     "Target size": "The labels have another shape than the logits: `len(logits)` is the batch, not the shape.",
@@ -103,7 +106,9 @@ def inspect_label_loss(fn: Answer) -> None:
         what = f"the loss of logits {tuple(logits.shape)} {str(logits.dtype)[6:]} for label {label}"
         got = call_in_words(fn, mine, label, says=_LABELS)
         expect_tensor(got, (), what, hint="One number for all logits: the mean.")
-        same = "A fixed type fits one precision only. `torch.full_like(logits, label)` takes type, shape and device along."
+        same = (
+            "A fixed type fits one precision only. `torch.full_like(logits, label)` takes type, shape and device along."
+        )
         require(got.dtype == logits.dtype, f"{what}, in the type of the logits", f"dtype {got.dtype}", same)
         loose = {"atol": 2e-2, "rtol": 2e-2} if logits.dtype == torch.bfloat16 else {}
         expect_close(got, loss_by_softplus(logits, label), what, inputs=(logits, label), wrong=_WRONG_LABELS, **loose)
@@ -122,7 +127,8 @@ def generator_input_by_view(z: Tensor) -> Tensor:
 
 
 _TRANSPOSED = (
-    "Batch and channels are exchanged. With as many pictures as latent numbers that even runs, and every picture is then "
+    "Batch and channels are exchanged. With as many pictures as latent "
+    "numbers that even runs, and every picture is then "
     "made from one number of each noise vector."
 )
 _WRONG_NOISE: list[Wrong] = [
@@ -130,8 +136,14 @@ _WRONG_NOISE: list[Wrong] = [
     (lambda z: z.unsqueeze(0), "This puts one dimension in front: the batch became the channels of a single picture."),
     (lambda z: z.unsqueeze(-1), "One dimension short: PyTorch then takes the batch for the channels of one picture."),
     (lambda z: z.t()[..., None, None], _TRANSPOSED),
-    (lambda z: z.reshape(z.shape[1], z.shape[0], 1, 1), "`reshape` filled a (D, B) table row by row: noise is mixed up."),
-    (lambda z: z[..., None, None].expand(-1, -1, 4, 4), "A generator starts from one point, 1x1, not from 4x4 equal ones."),
+    (
+        lambda z: z.reshape(z.shape[1], z.shape[0], 1, 1),
+        "`reshape` filled a (D, B) table row by row: noise is mixed up.",
+    ),
+    (
+        lambda z: z[..., None, None].expand(-1, -1, 4, 4),
+        "A generator starts from one point, 1x1, not from 4x4 equal ones.",
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -38,8 +39,13 @@ _WRONG_OPTIMIZER: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
     ),
     (
         lambda m, lr: torch.optim.AdamW(
-            [{"params": [p for p in m.parameters() if p.dim() > 1], "weight_decay": 0.0},
-             {"params": [p for p in m.parameters() if p.dim() < 2]}], lr=lr, eps=1e-6),  # fmt: skip
+            [
+                {"params": [p for p in m.parameters() if p.dim() > 1], "weight_decay": 0.0},
+                {"params": [p for p in m.parameters() if p.dim() < 2]},
+            ],
+            lr=lr,
+            eps=1e-6,
+        ),
         "A group without its own `weight_decay` takes the default, 0.01: here the biases still decay.",
     ),
     (lambda m, lr: torch.optim.SGD(m.parameters(), lr=lr), "This is another optimiser: keep Adam's step."),
@@ -132,7 +138,11 @@ def inspect_encode(fn: Answer) -> None:
 def _fields(batch: Any) -> dict[str, Any]:
     fields = dict(batch) if hasattr(batch, "keys") else {}
     for name in ("input_ids", "labels"):
-        hint = "The model finds no targets: put them in as `labels`." if name == "labels" else "Return the tokenizer's fields."
+        hint = (
+            "The model finds no targets: put them in as `labels`."
+            if name == "labels"
+            else "Return the tokenizer's fields."
+        )
         require(name in fields, f"a batch with {name}", ", ".join(map(str, fields)) or batch, hint)
     return fields
 
@@ -159,7 +169,8 @@ def classifier_of_two(vocab_size: int) -> nn.Module:
 
 _OTHER_LOSS = "The loss is not the cross-entropy of the two logits: is `problem_type` set to another one?"
 _ONE = (
-    "One output for two classes: the library then takes the task for a regression and minimises the squared distance to the numbers 0 and 1, "
+    "One output for two classes: the library then takes the task for a "
+    "regression and minimises the squared distance to the numbers 0 and 1, "
     "without a word; `argmax` over one logit is always 0."
 )
 
@@ -173,7 +184,9 @@ def inspect_classifier(fn: Answer) -> None:
     try:
         out = model(input_ids=ids, labels=labels)
     except Exception as error:
-        raise CheckFailed("a loss for labels 0 and 1", f"{type(error).__name__}: {str(error)[:120]}", _OTHER_LOSS) from None
+        raise CheckFailed(
+            "a loss for labels 0 and 1", f"{type(error).__name__}: {str(error)[:120]}", _OTHER_LOSS
+        ) from None
     count = out.logits.shape[-1]
     hint = _ONE if count == 1 else "Two classes, two logits: more outputs are answers that no review can have."
     require(count == 2, "two logits a review", f"{count}", hint)
@@ -213,7 +226,7 @@ def inspect_shuffled(fn: Answer) -> None:
     require(mixed, "20 to 80 % positive in each quarter", ", ".join(f"{q:.0%}" for q in quarters), sorted_still)
     require(first == again, "the same order for the same seed", "another", "Use the seed that was passed in.")
     require(first != other, "another order for another seed", "the same", "The order does not depend on the seed.")
-    runs = sum(a != b for a, b in zip(got_labels, got_labels[1:], strict=False))
+    runs = sum(a != b for a, b in pairwise(got_labels))
     require(runs < 300, "random neighbours", f"{runs} changes of label in {count}",
             "Laid out in turn (pos, neg, pos, ...): regular is not random. Draw a permutation.")  # fmt: skip
 

@@ -37,12 +37,18 @@ def _reverse_kl(m: Tensor, v: Tensor) -> Tensor:
 
 
 _WRONG_ELBO: list[Wrong] = [
-    (_constant, "Unchanged: a term that depends on nothing the encoder does has no gradient. Put KL(q(z|x) || p(z)) there."),
+    (
+        _constant,
+        "Unchanged: a term that depends on nothing the encoder does has no gradient. Put KL(q(z|x) || p(z)) there.",
+    ),
     (_with_penalty(lambda m, v: 0 * m), "Without a second term nothing ties q to the prior: this is an autoencoder."),
     (_with_penalty(lambda m, v: m**2 + v.exp() - 1 - v), "The ½ in front of the KL is missing."),
     (_with_penalty(lambda m, v: -(m**2 + v.exp() - 1 - v) / 2), "The KL has the wrong sign: a bound *loses* it."),
     (_with_penalty(lambda m, v: (m**2 + (2 * v).exp() - 1 - 2 * v) / 2), "log_var was used as if it were log sigma."),
-    (_with_penalty(lambda m, v: (m**2 + (v / 2).exp() - 1 - v / 2) / 2), "sigma stands where sigma² belongs in the KL."),
+    (
+        _with_penalty(lambda m, v: (m**2 + (v / 2).exp() - 1 - v / 2) / 2),
+        "sigma stands where sigma² belongs in the KL.",
+    ),
     (_with_penalty(_reverse_kl), "This is KL(prior || q), the wrong way round; the bound needs KL(q || prior)."),
     (_with_penalty(lambda m, v: m**2 / 2), "Only the mean is tied to the prior; the spread of q must be as well."),
     (
@@ -90,7 +96,8 @@ def kl_by_ratio(p: Tensor, q: Tensor) -> Tensor:
 _WRONG_KL: list[Wrong] = [
     (
         lambda p, q: -kl_by_ratio(q, p),
-        "Unchanged: the logarithm is that of KL(p || q), the weights are q. Together they make -KL(q || p), without a floor.",
+        "Unchanged: the logarithm is that of KL(p || q), the weights are q. "
+        "Together they make -KL(q || p), without a floor.",
     ),
     (
         lambda p, q: kl_by_ratio(q, p),

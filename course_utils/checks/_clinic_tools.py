@@ -8,13 +8,16 @@ from torch import Tensor
 
 from course_utils.checks import Answer, CheckFailed, Wrong, call, expect_close, require
 
-
 ZERO_LOG_ZERO = "0 log 0 is NaN on a computer and counts as 0 here: `torch.xlogy(p, p)` knows that, `log` does not."
 
 
 def is_nan(answer: Any) -> bool:
     """Whether an answer is a single NaN."""
-    return isinstance(answer, float | Tensor) and torch.as_tensor(answer).numel() == 1 and bool(torch.isnan(torch.as_tensor(answer)))
+    return (
+        isinstance(answer, float | Tensor)
+        and torch.as_tensor(answer).numel() == 1
+        and bool(torch.isnan(torch.as_tensor(answer)))
+    )
 
 
 def call_in_words(
@@ -42,5 +45,7 @@ def expect_row(answer: Any, right: Answer, inputs: tuple, what: str, wrong: Sequ
 def value_and_gradients(loss: Any, leaves: Sequence[Tensor]) -> Tensor:
     """A scalar loss and its gradients in the leaves, as one flat float64 row; zeros where a leaf is not reached."""
     grads = torch.autograd.grad(loss, leaves, allow_unused=True, retain_graph=True) if loss.requires_grad else ()
-    filled = [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads or [None] * len(leaves), strict=True)]
+    filled = [
+        torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads or [None] * len(leaves), strict=True)
+    ]
     return torch.cat([loss.detach().reshape(1).double(), *(g.flatten().double() for g in filled)])

@@ -1,9 +1,10 @@
-"""Checks of lesson 07, the debugging clinic. Each judges a mended program by what it does, and knows the useless fixes."""
+"""Checks of lesson 07, the debugging clinic: each judges a mended program by what it does, and knows useless fixes."""
 
 from course_utils.checks import Answer, exercise
 from course_utils.checks import _clinic_claims as claims
 from course_utils.checks import _clinic_gan as gan
 from course_utils.checks import _clinic_loud as loud
+from course_utils.checks import _clinic_same as same
 from course_utils.checks import _clinic_steps as steps
 from course_utils.checks import _clinic_text as text
 from course_utils.checks import _clinic_theory as theory
@@ -36,7 +37,7 @@ def exercise_7_4(fn: Answer) -> None:
 
 @exercise("7.5", steps.critic_step_by_halves)
 def exercise_7_5(fn: Answer) -> None:
-    """Check ``critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)`` -> (critic's, generator's loss)."""
+    """Check ``critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)`` -> (critic's, G's loss)."""
     steps.inspect_critic_step(fn)
 
 
@@ -136,7 +137,7 @@ def exercise_7_21(fn: Answer) -> None:
     claims.inspect_folder(fn)
 
 
-@exercise("7.22", steps.same_by_outcome)
+@exercise("7.22", same.same_by_outcome)
 def exercise_7_22(fn: Answer) -> None:
     """Check ``same_training(step, other, make_players, batches)`` -> bool."""
-    steps.inspect_same_training(fn)
+    same.inspect_same_training(fn)

@@ -263,15 +263,15 @@ critic_step = checks.clinic.exercise_7_5(critic_step)
 # %% [markdown]
 # ## Quiet: it runs, and the curves look fine
 #
-# ### Exercise 7.6: the false equilibrium
+# ### The false equilibrium
 #
-# *Medium, 8 minutes.* Two recorded runs of lesson 1's toy. One of them followed the advice `retain_graph=True`, with both steps moved to the end. Which one?
+# Two recorded runs of lesson 1's toy. One of them followed the advice `retain_graph=True`, with both steps moved to the end. Which one?
 
 # %%
 runs = {"run A": clinic.recorded("healthy line"), "run B": clinic.recorded("false equilibrium: no detach")}
 figure, axes = plots.subplots(1, 4, width=12, height=2.5)
 for ax, key in zip(axes, ("g_loss", "d_fake", "d_real", "diversity")):
-    plots.curves(ax, runs["run A"]["step"], {name: history[key] for name, history in runs.items()}, "step", key)
+    plots.curves(ax, runs["run A"]["step"], {name: history[key] for name, history in runs.items()}, "step", key.replace("_", " "))
 plots.show(figure, alt="Generator's loss and D(G(z)) end near log 2 and one half in both runs; only run B has D(x) at 1, and samples without any spread.")
 
 # %% [markdown]
@@ -279,7 +279,11 @@ plots.show(figure, alt="Generator's loss and D(G(z)) end near log 2 and one half
 #
 # <details><summary>Why does it freeze?</summary>Without <code>detach</code> both losses reach both networks. The discriminator's pulls a fake's logit down with σ(a), the generator's up with σ(a) − 1. The sum, 2σ(a) − 1, is 0 where D says ½: nobody moves, and ½ is what the textbook promises.</details>
 #
-# The step is mended as in 7.5: detach, and finish the discriminator's half first. Here, write the alarm that would have told: is this the equilibrium?
+# The step is mended as in 7.5: detach, and finish the discriminator's half first. What was missing is an alarm.
+#
+# ### Exercise 7.6: is this the equilibrium?
+#
+# *Medium, 8 minutes.* Write the test that tells run A from run B by means over their last rows.
 #
 # <details><summary>Hint</summary>There D says ½ to real <em>and</em> to fake, and its loss, a sum of two means, is 2 log 2. Allow about 0.1 for noise.</details>
 
@@ -408,9 +412,9 @@ match_ranges = checks.clinic.exercise_7_9(match_ranges)
 # %% [markdown]
 # **So that it cannot come back:** print minimum and maximum of a real and of a generated batch, side by side, before the first step.
 #
-# ### Exercise 7.10: one loss for two opponents
+# ### One loss for two opponents
 #
-# *Hard, 12 minutes.* “The loss of a GAN is $L_D + L_G$; minimise it with one optimiser.” Five such runs converged: $L_D + L_G$ = {{result:gan_traces.json:toy.joint.d_loss:.2f}} + {{result:gan_traces.json:toy.joint.g_loss:.2f}} is 2 log 2, as in the books. Their samples are at {{result:gan_traces.json:toy.joint.mean:.2f}}
+# “The loss of a GAN is $L_D + L_G$; minimise it with one optimiser.” Five such runs converged: $L_D + L_G$ = {{result:gan_traces.json:toy.joint.d_loss:.2f}} + {{result:gan_traces.json:toy.joint.g_loss:.2f}} is 2 log 2, as in the books. Their samples are at {{result:gan_traces.json:toy.joint.mean:.2f}}
 # instead of 3. Bad luck? Let D help at each $x$ as well as it can, and see what is left of the objective when the generator's distribution goes from the data (t = 0) to somewhere else (t = 1).
 
 # %%
@@ -429,7 +433,9 @@ assert joint[0] == max(joint)
 # %% [markdown]
 # The data are the **worst** point. No accident: for a fixed D the sum is linear in $p_g$, the least of linear functions is concave, and at the data its slope is the same, $\log\frac92$, for every $x$, so that moving mass about has no slope at all: a maximum.
 #
-# Write what the generator should descend: the value of the game, $V = \sum p\log D + q\log(1-D)$, at *D's own* best answer.
+# ### Exercise 7.10: what the generator should descend
+#
+# *Hard, 12 minutes.* Write the value of the game instead, $V = \sum p\log D + q\log(1-D)$, at *D's own* best answer.
 #
 # <details><summary>Hint 1</summary>D's own best answer is p/(p + q), lesson 1.</details>
 # <details><summary>Hint 2</summary>At p = q the value is −log 4, for disjoint distributions 0. <code>torch.xlogy</code> knows that 0 log 0 is 0.</details>
@@ -450,8 +456,8 @@ generator_objective = checks.clinic.exercise_7_10(generator_objective)
 # %%
 game = [float(generator_objective(p_data, (1 - s) * p_data + s * elsewhere)) for s in t]
 figure, axes = plots.subplots(1, 2, width=9, height=2.5)
-plots.curves(axes[0], t, {"joint loss": joint}, "t: 0 is the data", "nats")
-plots.curves(axes[1], t, {"value of the game": game}, "t: 0 is the data", "nats")
+plots.curves(axes[0], t, {"": joint}, "t: 0 is the data", "joint loss (nats)")
+plots.curves(axes[1], t, {"": game}, "t: 0 is the data", "value of the game (nats)")
 plots.show(figure, alt="The joint loss is largest at the data and falls away from them; the value of the game is smallest there and rises.")
 
 # %% [markdown]
@@ -691,9 +697,9 @@ share_cut = checks.clinic.exercise_7_17(share_cut)
 #
 # ## On paper
 #
-# ### Exercise 7.18: a proof that ends in 0
+# ### A proof that ends in 0
 #
-# *Medium, 10 minutes.* “The value of the game at its solution is 0.” Here is the derivation, a line each, for probabilities p and q and $m = (p+q)/2$. Lesson 1 says −log 4. A derivation is a program: *run it*. Which line is the first that does not equal the one above?
+# “The value of the game at its solution is 0.” Here is the derivation, a line each, for probabilities p and q and $m = (p+q)/2$. Lesson 1 says −log 4. A derivation is a program: *run it*. Which line is the first that does not equal the one above?
 
 # %%
 def best_log(p, q):
@@ -717,6 +723,10 @@ for k, line in enumerate(proof):
     print(f"line {k}:", *(f"{line(*point):+.4f}" for point in points))
 
 # %% [markdown]
+# ### Exercise 7.18: the first line that does not follow
+#
+# *Medium, 10 minutes.* Write the tool that finds it, for any chain of lines.
+#
 # <details><summary>Your guess first, then look</summary>Line 2: the logarithm was pulled out of the mean, and Jensen forbids it. At p = q (left column) the line still agrees: a symmetric point hides errors.</details>
 # <details><summary>Hint</summary>Compare with the line <em>above</em>, at <em>every</em> point, with <code>math.isclose(..., rel_tol=1e-6, abs_tol=1e-9)</code>.</details>
 
