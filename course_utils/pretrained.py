@@ -41,11 +41,32 @@ class Encoder:
     name: str
     pretrained: bool
 
-    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Each text as token ids, cut so that with ``[CLS]`` and ``[SEP]`` it has at most ``max_tokens``."""
+    def encode(self, texts: Sequence[str], max_tokens: int, keep: str = "head") -> list[list[int]]:
+        """Each text as token ids, cut so that with ``[CLS]`` and ``[SEP]`` it has at most ``max_tokens``.
+
+        Args:
+            texts: N texts.
+            max_tokens: at least 4.
+            keep: what of a longer text is kept: ``"head"``, its beginning, or ``"ends"``, half of each end.
+
+        Raises:
+            CourseError: another word for ``keep``.
+
+        Source: C. Sun and others (2019), arXiv 1905.05583, section 5.3.1 (head-only and head+tail).
+        """
+        if keep not in ("head", "ends"):
+            raise CourseError(
+                "pretrained-keep",
+                f"encode was given keep={keep!r}.",
+                "It keeps the head of a long text, or both ends.",
+                'sequences = encoder.encode(texts, 128, keep="ends")',
+            )
         if not texts:  # the library wants one at least
             return []
-        return self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        if keep == "head":
+            return self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        whole, first = self.tokenizer(list(texts))["input_ids"], max_tokens // 2
+        return [ids if len(ids) <= max_tokens else ids[:first] + ids[first - max_tokens :] for ids in whole]
 
     def title(self, text: str) -> str:
         """A figure's title that names the encoder; one that was never pre-trained is always called a stand-in."""

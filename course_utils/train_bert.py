@@ -24,7 +24,7 @@ def train_bert(
         run: the machine's settings.
         reviews: training reviews.
         folder: where checkpoints live.
-        settings: ``epochs`` or ``steps``, ``batch_size``, ``max_tokens`` and ``learning_rate``; where the lesson
+        settings: ``epochs`` or ``steps``, ``batch_size``, ``max_tokens``, ``keep``, ``learning_rate``; where the lesson
             departs from its default, ``encoder`` (see `load_encoder`) and ``frozen`` (train only pooling and head).
         fresh: start again.
 
@@ -51,7 +51,7 @@ def fine_tune(
     if settings.get("frozen"):
         model.bert.embeddings.requires_grad_(False)
         model.bert.encoder.requires_grad_(False)
-    sequences = encoder.encode(reviews.texts, settings["max_tokens"])
+    sequences = encoder.encode(reviews.texts, settings["max_tokens"], settings["keep"])
     optimizer = bert.make_optimizer(model, settings["learning_rate"])
     training = TrainingRun(
         folder,
@@ -62,6 +62,7 @@ def fine_tune(
             "encoder": encoder.name,
             "frozen": bool(settings.get("frozen")),
             "max_tokens": settings["max_tokens"],
+            "keep": settings["keep"],
             "total_steps": steps,  # the learning rate falls to 0 there: another total is another run
         },
         steps=steps,

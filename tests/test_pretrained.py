@@ -305,3 +305,22 @@ def test_tier_gpu_asks_for_the_pinned_revision(monkeypatch, files):
     encoder = load_encoder(tier="gpu", texts=[])
     assert asked == [(pretrained.BASE, pretrained.BASE_REVISION)] * 2
     assert encoder.pretrained and encoder.name == "bert-base-uncased" and not encoder.model.training
+
+
+def test_of_a_long_text_the_head_or_both_ends_are_kept(encoder_of_texts):
+    encoder, text = encoder_of_texts
+    whole = encoder.encode([text], 10_000)[0]
+    assert len(whole) > 20
+    assert encoder.encode([text], 10, keep="head")[0] == [*whole[:9], whole[-1]]
+    assert encoder.encode([text], 10, keep="ends")[0] == whole[:5] + whole[-5:]
+    assert encoder.encode([text], 11, keep="ends")[0] == whole[:5] + whole[-6:]
+    assert encoder.encode([text], len(whole), keep="ends")[0] == whole
+    assert encoder.encode([], 11, keep="ends") == []
+    with pytest.raises(CourseError, match="keep='tail'"):
+        encoder.encode([text], 11, keep="tail")
+
+
+@pytest.fixture
+def encoder_of_texts():
+    text = " ".join(TEXTS) + " and so on until the end of this long review"
+    return load_encoder("standin", tier="smoke", texts=[text] * 3), text

@@ -23,7 +23,7 @@ from course_utils.text_batches import length_order
 from course_utils.train_bert import WARM_UP, fine_tune
 
 STEPS = 200  # of a few milliseconds each; saved every fifty
-SETTINGS = {"steps": 12, "max_tokens": 16, "batch_size": 8, "learning_rate": 1e-3}
+SETTINGS = {"steps": 12, "max_tokens": 16, "keep": "head", "batch_size": 8, "learning_rate": 1e-3}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -192,6 +192,7 @@ def test_it_learns(machine, tmp_path):
     [
         ({"batch_size": 4}, "batch_size: 8 -> 4"),
         ({"max_tokens": 12}, "max_tokens: 16 -> 12"),
+        ({"keep": "ends"}, "keep: 'head' -> 'ends'"),
         ({"steps": 13}, "total_steps: 12 -> 13"),
         ({"learning_rate": 2e-3}, "optimizer lr: 0.001 -> 0.002"),
         ({"frozen": True}, "frozen: False -> True"),
@@ -291,5 +292,5 @@ def test_the_real_encoder_goes_through_the_same_command(encoder_wheel, sentences
 
 def test_settings_of_every_tier_are_complete():
     for settings in train.SETTINGS["bert"].values():
-        assert set(settings) == {"reviews", "test", "max_tokens", "batch_size", "epochs", "learning_rate"}
+        assert set(settings) == {"reviews", "test", "max_tokens", "keep", "batch_size", "epochs", "learning_rate"}
         assert 8 <= settings["max_tokens"] <= 512
