@@ -594,7 +594,7 @@ print(test.title(f"{encoder.title('fine-tuned')} minus bag of words: {gap.mean()
 # | critics' sentences | {{result:bert_laptop.json:sentences.words.value:.1%}} | {{result:bert_laptop.json:sentences.bf16.value:.1%}} ({{result:bert_laptop.json:sentences.bf16.low:.1%}} to {{result:bert_laptop.json:sentences.bf16.high:.1%}}) | {{result:bert_laptop.json:sentences.above.value:+.1%}} |
 # | {{result:bert_laptop.json:imdb.data}}, 128 tokens | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
 #
-# And all of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on (95 % intervals over the test reviews):
+# And all of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on (copies kept, so that others' numbers compare; one run, 95 % intervals over the test reviews):
 #
 # | classifier | accuracy |
 # | --- | --- |
