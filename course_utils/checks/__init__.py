@@ -97,14 +97,11 @@ def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bo
     try:
         result = answer(*args)
     except (Exception, SystemExit) as error:
-        raise (_NotAttempted() if _is_stub(error) else _raised(error, args)) from None
-    touched = [name for name, value in settings().items() if value != as_set[name]]
-    require(
-        not touched,
-        "a function that leaves the notebook's settings alone",
-        f"it changed {', '.join(touched)}",
-        "Such a setting holds for every later cell too, for example all later random numbers: set it outside.",
-    )
+        if _is_stub(error):
+            raise _NotAttempted() from None
+        _require_as_set(as_set)  # first: it may be why the function stopped
+        raise _raised(error, args) from None
+    _require_as_set(as_set)
     for argument, mark in zip(watched, before, strict=True):
         require(
             fingerprint(argument) == mark,
@@ -115,6 +112,16 @@ def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bo
     hint = "A function without `return` gives None; a variable inside it is not seen outside."
     require(result is not None or not returns, "a return value", "None", hint)
     return result
+
+
+def _require_as_set(before: dict[str, Any]) -> None:
+    touched = [name for name, value in settings().items() if value != before[name]]
+    require(
+        not touched,
+        "a function that leaves the notebook's settings alone",
+        f"it changed {', '.join(touched)}",
+        "Such a setting holds for every later cell too, for example all later random numbers: set it outside.",
+    )
 
 
 def require(condition: bool, expected: str, got: Any, hint: str) -> None:

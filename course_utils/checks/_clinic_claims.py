@@ -140,6 +140,7 @@ def inspect_folder(fn: Answer) -> None:
         ("Été.png", folder_by_digest("Été.png")),
     ):
         came = call(fn, name)
+        require(type(came) is str, f"{expected} for {name}", came, "Return a text, and nothing around it.")
         hint = next(
             (h for f, h in _WRONG_FOLDER if came == f(name)), "Digest of the name's UTF-8 bytes, as hexadecimal."
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from servers import Server
 
-from course_utils import assets, downloads
+from course_utils import assets, downloads, quiet
 from course_utils.errors import CourseError
 
 FETCHERS = Path(__file__).parent / "fetchers.py"

@@ -285,6 +285,8 @@ EXECUTED = {
     "runtime-seed": lambda place: runtime.setup(seed=-1),
     "runtime-unknown-tier": other_tier,
     "blind-too-few": lambda place: widgets_blind.make_test(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), 5, "x"),
+    "clinic-no-record": lambda place: clinic.recorded("no such run"),
+    "clinic-unknown-case": lambda place: clinic.checklist({}, {"9.9": "x"}),
     "spoiled-classes": lambda place: spoiled.some_classes(place.train, 99),
     "standin-factors": lambda place: with_factor(10_000),
     "standin-count": lambda place: standin.render(-1, 1),
@@ -359,7 +361,7 @@ def names(things):
     found = {name: value for module in modules for name, value in vars(module).items() if not name.startswith("_")}
     return found | {
         "torch": torch, "os": __import__("os"), "load_images": load_images, "load_reviews": load_reviews,
-        "assets": assets, "runtime": runtime, "vae": vae, "VAE": vae.VAE, "dcgan": dcgan, "plots": plots,
+        "assets": assets, "clinic": clinic, "runtime": runtime, "vae": vae, "VAE": vae.VAE, "dcgan": dcgan, "plots": plots,
         "vae_lab": vae_lab, "course_utils": __import__("course_utils.standin"), "RealReference": RealReference,
         "ImageSet": ImageSet, "ReviewSet": ReviewSet, "reference": things["reference"], "encoder": things["encoder"],
         "train": things["reviews"], "texts": things["reviews"].texts, "labels": train.labels, "name": "mine",
