@@ -14,6 +14,7 @@ import torch
 from course_utils import (
     assets,
     checkpoints,
+    clinic,
     diagnose,
     distances,
     elbo,
@@ -361,7 +362,8 @@ def names(things):
     found = {name: value for module in modules for name, value in vars(module).items() if not name.startswith("_")}
     return found | {
         "torch": torch, "os": __import__("os"), "load_images": load_images, "load_reviews": load_reviews,
-        "assets": assets, "clinic": clinic, "runtime": runtime, "vae": vae, "VAE": vae.VAE, "dcgan": dcgan, "plots": plots,
+        "clinic": clinic, "assets": assets,
+        "runtime": runtime, "vae": vae, "VAE": vae.VAE, "dcgan": dcgan, "plots": plots,
         "vae_lab": vae_lab, "course_utils": __import__("course_utils.standin"), "RealReference": RealReference,
         "ImageSet": ImageSet, "ReviewSet": ReviewSet, "reference": things["reference"], "encoder": things["encoder"],
         "train": things["reviews"], "texts": things["reviews"].texts, "labels": train.labels, "name": "mine",
