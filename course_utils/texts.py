@@ -61,7 +61,7 @@ def load_texts(source: str | Path | None = None, limit: int | None = None) -> Co
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
-    """Byte-pair tokens learned from texts: starts from the 256 bytes and merges the most frequent pair, again and again.
+    """Byte-pair tokens learned from texts: from the 256 bytes on, the most frequent pair is merged again and again.
 
     Every text comes back exactly, also one with signs that no training text had: they are bytes as well.
 
@@ -92,7 +92,7 @@ def as_text_only(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """The documents as token ids; each begins with `END` (id 0), so that its first token is predicted from something."""
+    """The documents as token ids; each begins with `END` (id 0), from which its first token is predicted."""
     return [[0, *found.ids] for found in tokenizer.encode_batch(list(texts))]
 
 
