@@ -105,7 +105,7 @@ WRONG_FILTERS: list[Wrong] = [
         "The token that crosses p is missing: without it the set does not reach p (and may be empty).",
     ),
     (
-        lambda x, t, k, p: _top_p(_top_k(x / t, k), p, shift=1),
+        lambda x, t, k, p: _top_p(x / t, p, shift=1) if k is None else _only("top_p"),
         "One token too many: the one that crosses p is the last.",
     ),
     (
