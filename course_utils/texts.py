@@ -12,8 +12,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from course_utils import reviews, runtime
 from course_utils.errors import CourseError
 
+HELD_OUT = 2_000
+"""At most so many held-out documents are loaded."""
 END = "<|endoftext|>"
 """The token between documents: it ends one and begins the next. Its id is 0."""
 
@@ -35,29 +38,32 @@ class Corpus:
     is_standin: bool = False
 
     def title(self, what: str) -> str:
-        """A title that says what the text is: ``"what (name)"``."""
-        return f"{what} ({self.name})"
+        """A title that says what the text is; a stand-in is always called one."""
+        mark = "stand-in, " if self.is_standin and "stand-in" not in self.name else ""
+        return f"{what} [{mark}{self.name}]"
 
 
 def load_texts(source: str | Path | None = None, limit: int | None = None) -> Corpus:
     """Load a corpus.
 
     Args:
-        source: None takes the film reviews of `course_utils.reviews` where the machine has real ones, else the manual;
-            ``"manual"`` the documentation inside this Python; otherwise the path of a text file, of a folder of text
-            files, or of an IMDB folder.
+        source: None takes the real film reviews that are on this machine (tier ``gpu`` fetches them), else, and always
+            at tier ``smoke``, the manual; ``"manual"`` the documentation inside this Python; ``"imdb"``,
+            ``"sentences"`` or ``"standin"`` these sets of `course_utils.reviews`; otherwise the path of a text file,
+            of a folder of text files, or of an IMDB folder.
         limit: at most so many documents for training.
 
     Raises:
         CourseError: there is no such file, or it holds too little text.
     """
     if source is None:
-        corpus = _reviews(None) or _manual()
-    elif str(source) == "manual":
-        corpus = _manual()
-    else:
-        corpus = _own(Path(source).expanduser())
-    return Corpus(corpus.name, corpus.train[:limit], corpus.held_out, corpus.is_standin)
+        there = runtime.tier() == "gpu" or (runtime.tier() == "laptop" and reviews.on_this_machine())
+        return _reviews(None, limit) if there else _manual(limit)
+    if source == "manual":
+        return _manual(limit)
+    if source in ("imdb", "hub", "sentences", "standin") or (Path(source).expanduser() / "train" / "pos").is_dir():
+        return _reviews(source, limit)
+    return _own(Path(source).expanduser(), limit)
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
@@ -119,16 +125,12 @@ def digest(ids: Tensor) -> str:
     return hashlib.sha256(ids.contiguous().numpy()).hexdigest()
 
 
-def _reviews(source: Path | None) -> Corpus | None:
-    from course_utils.reviews import load_reviews  # only where reviews are wanted
-
-    train = load_reviews(source, "train")
-    if train.is_standin:
-        return None
-    return Corpus(train.name, train.texts, load_reviews(source, "test").texts)
+def _reviews(source: str | Path | None, limit: int | None) -> Corpus:
+    train, test = reviews.load_reviews(source, "train", limit), reviews.load_reviews(source, "test", HELD_OUT)
+    return Corpus(train.name, train.texts, test.texts, train.is_standin)
 
 
-def _manual() -> Corpus:
+def _manual(limit: int | None) -> Corpus:
     """The topics of ``help()``. Many repeat paragraphs of others: each paragraph counts where it comes first."""
     from pydoc_data.topics import topics  # half a megabyte that only this needs
 
@@ -137,14 +139,10 @@ def _manual() -> Corpus:
     for name in sorted(topics):
         paragraphs = [p for p in topics[name].strip().split("\n\n") if p not in seen and not seen.add(p)]
         documents.append("\n\n".join(paragraphs))
-    documents = [text for text in documents if len(text) > 200]
-    held_out = documents[::10]
-    return Corpus("Python's manual", tuple(t for t in documents if t not in held_out), tuple(held_out))
+    return _deal("Python's manual", [text for text in documents if len(text) > 200], limit)
 
 
-def _own(path: Path) -> Corpus:
-    if (path / "train" / "pos").is_dir():
-        return _reviews(path)
+def _own(path: Path, limit: int | None) -> Corpus:
     files = sorted(p for p in path.rglob("*.txt") if p.is_file()) if path.is_dir() else [path]
     try:
         texts = [file.read_text(encoding="utf-8-sig", errors="replace").strip() for file in files]
@@ -153,10 +151,15 @@ def _own(path: Path) -> Corpus:
     if len(texts) == 1:  # one file: its paragraphs, gathered into pieces of a few thousand signs
         texts = _pieces(texts[0])
     texts = [text for text in texts if text]
-    held_out = texts[9::10]
-    if not held_out:
+    if len(texts) < 10:
         raise _no_text(path, "fewer than ten documents or pieces of text")
-    return Corpus(path.name, tuple(t for i, t in enumerate(texts) if i % 10 != 9), tuple(held_out))
+    return _deal(path.name, texts, limit)
+
+
+def _deal(name: str, documents: list[str], limit: int | None) -> Corpus:
+    """Every tenth document is held out."""
+    train = tuple(text for number, text in enumerate(documents) if number % 10)
+    return Corpus(name, train[:limit], tuple(documents[::10])[:HELD_OUT])
 
 
 def _pieces(text: str, size: int = 2_000) -> list[str]:

@@ -101,3 +101,32 @@ def train_gpt(
         training.log(**gpt_step(model, optimizer, ids[index].to(run.device), lr, run.autocast))
     last = training.history.get("loss", [])[-100:]
     return training, {"loss": sum(last) / len(last)} if last else {}
+
+
+def fine_tune(
+    model: GPT,
+    windows: Tensor,
+    steps: int,
+    batch_size: int,
+    seed: int = 0,
+    peak: float = PEAK / 3,
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[float]:
+    """Train in place for a few steps on windows of ids (N, T), without checkpoints; returns the losses.
+
+    Args:
+        model: a network, trained before or not.
+        windows: (N, T) int64.
+        steps: optimisation steps.
+        batch_size: windows a step, drawn anew for each.
+        seed: of that draw.
+        peak: the largest learning rate.
+        autocast: how matrix products are taken.
+    """
+    optimizer, random, losses = make_optimizer(model, peak), torch.Generator().manual_seed(seed), []
+    device = next(model.parameters()).device
+    model.train()
+    for step in range(steps):
+        ids = windows[torch.randint(len(windows), (batch_size,), generator=random)].to(device)
+        losses.append(gpt_step(model, optimizer, ids, learning_rate(step, steps, peak), autocast)["loss"])
+    return losses
