@@ -5,28 +5,20 @@ a file of its own beside the destination; only a verified file gets the final na
 """
 
 import hashlib
-import http.client
 import os
 import shutil
-import ssl
+import sys
 import tempfile
 import tomllib
-import urllib.error
-import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
-
+from course_utils import downloads
 from course_utils.errors import CourseError
 from course_utils.paths import cache_dir, data_dir
 
-TIMEOUT = 20.0  # seconds to wait for a connection, and for each piece of an answer
-_PIECE = 1 << 18
 _SPARE = 64 << 20  # bytes that are left free on the disk
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -44,6 +36,8 @@ class Asset:
         md5: the sum that its authors publish, where they do; for people to compare, not used by the program.
         note: what a reader should know before fetching it.
         lessons: the lessons that fetch it at tier ``gpu``.
+        setup: whether the installation fetches it with the environment, so that no lesson has to.
+        instead: what a lesson does without it, for the message when it cannot be had.
     """
 
     name: str
@@ -56,6 +50,8 @@ class Asset:
     md5: str = ""
     note: str = ""
     lessons: tuple[str, ...] = ()
+    setup: bool = False
+    instead: str = ""
 
 
 def manifest() -> dict[str, Asset]:
@@ -95,8 +91,8 @@ def fetch(name: str) -> Path:
         failure = _try(asset, url, path)
         if failure is None:
             return path
-        print(f"{urlsplit(url).hostname}: {failure}.", flush=True)
-        failures.append(f"{urlsplit(url).hostname}: {failure}")
+        failures.append(f"{downloads.host(url)}: {failure}")
+        print(f"{failures[-1]}.", flush=True)
     raise _no_mirror(asset, failures)
 
 
@@ -139,78 +135,25 @@ def verify(name: str, path: Path) -> None:
 # Download
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to where we would have gone in the first place."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        local = urlsplit(req.full_url).hostname in _LOOPBACK
-        if not _allowed(newurl) or (urlsplit(newurl).hostname in _LOOPBACK and not local):
-            fp.close()
-            raise urllib.error.URLError(f"redirected to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _allowed(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-
-
 def _try(asset: Asset, url: str, path: Path) -> str | None:
     """Download from one address. None when the right file is at ``path``, else what went wrong."""
-    if not _allowed(url):
+    if not downloads.allowed(url):
         return "the address is not https"
     handle, name = tempfile.mkstemp(prefix=f".{asset.file}.", suffix=".part", dir=path.parent)
+    os.close(handle)
     part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as out:
-            _download(asset, url, out)
+        downloads.download(url, part, asset.bytes)
         fault = _fault(asset, part)
         if fault is not None:
             return f"{fault}; kept in {_quarantine(asset, part)}"
         os.chmod(part, 0o644)
         os.replace(part, path)
         return None
-    except (OSError, http.client.HTTPException) as error:
-        return _explain(error)
+    except downloads.FAILURES as error:
+        return downloads.explain(error)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _download(asset: Asset, url: str, out: BinaryIO) -> None:
-    opener = urllib.request.build_opener(_Redirects, urllib.request.HTTPSHandler(context=_certificates()))
-    request = urllib.request.Request(url, headers={"User-Agent": "generative-ai-course", "Accept-Encoding": "identity"})
-    with opener.open(request, timeout=TIMEOUT) as answer, _progress(asset) as bar:
-        left = asset.bytes + 1  # one byte more than expected is enough to know that the file is wrong
-        while left and (piece := answer.read(min(_PIECE, left))):
-            out.write(piece)
-            bar.update(len(piece))
-            left -= len(piece)
-    out.flush()
-    os.fsync(out.fileno())
-
-
-def _progress(asset: Asset) -> tqdm:
-    return tqdm(total=asset.bytes, unit="B", unit_scale=True, unit_divisor=1024, desc=asset.file)
-
-
-def _certificates() -> ssl.SSLContext:
-    """The system's certificates, and certifi's where it is installed (Python from python.org on macOS has none)."""
-    context = ssl.create_default_context()
-    try:
-        import certifi
-    except ImportError:
-        return context
-    context.load_verify_locations(certifi.where())
-    return context
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the server answered {error.code} {error.reason}"
-    reason = getattr(error, "reason", None) or error
-    if isinstance(reason, TimeoutError):
-        return f"no answer within {TIMEOUT:.0f} s"
-    return f"no connection ({reason})" if isinstance(error, urllib.error.URLError) else f"interrupted ({reason})"
 
 
 # Checks
@@ -277,10 +220,37 @@ def _no_mirror(asset: Asset, failures: list[str]) -> CourseError:
         f"{asset.file} could not be fetched. {'; '.join(failures)}.",
         "There is no network, the hosts are down, or something between you and them changes the file.",
         f'When you are online: from course_utils import assets; assets.fetch("{asset.name}"). Or put {asset.file}, '
-        f"got in any other way, into {cache_dir()}; it is checked there. Lessons on images also run without it: "
-        'images = load_images("standin")',
+        f"got in any other way, into {cache_dir()}; it is checked there. {asset.instead}".strip(),
     )
 
 
 def _size(count: int) -> str:
     return f"{count / 2**20:,.0f} MiB"
+
+
+# The command ``python -m course_utils.assets``
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fetch the named assets, or with ``--setup`` all that belong to the environment; returns the exit code.
+
+    What is there already and right is not fetched again.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    known = manifest()
+    if not arguments or set(arguments) - {*known, "--setup"}:
+        print(f"usage: python -m course_utils.assets --setup | NAME ...\n  names: {', '.join(known)}")
+        return 2
+    wanted = [name for name, asset in known.items() if name in arguments or ("--setup" in arguments and asset.setup)]
+    failed = 0
+    for name in wanted:
+        try:
+            print(f"{name}: {fetch(name).name} is in the cache.", flush=True)
+        except CourseError as error:
+            print(error, file=sys.stderr)
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

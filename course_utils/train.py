@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from course_utils import runtime
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
 from course_utils.models import dcgan, vae
-from course_utils.training import TrainingRun
+from course_utils.training import TrainingRun, last_means
 
 SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "dcgan": {
@@ -32,6 +33,15 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"steps": 60, "images": 512, "batch_size": 32, "latent_dim": 64, "width": 8},
         "laptop": {"steps": 1_600, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
         "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
+    },
+    "bert": {
+        "smoke": {"reviews": 64, "test": 100, "max_tokens": 32, "batch_size": 16, "epochs": 1, "learning_rate": 1e-4},
+        "laptop": {
+            "reviews": 2_000, "test": 1_000, "max_tokens": 128, "batch_size": 16, "epochs": 2, "learning_rate": 1e-4
+        },
+        "gpu": {
+            "reviews": 25_000, "test": 25_000, "max_tokens": 256, "batch_size": 32, "epochs": 3, "learning_rate": 2e-5
+        },
     },
 }
 """The settings of each lesson's settings cell, per tier (a test holds the two together)."""
@@ -86,7 +96,7 @@ def train_dcgan(
         real = dcgan.to_tanh_range(pixels[index.to(run.device)]).contiguous(memory_format=channels_last)
         noise = torch.randn(len(index), settings["latent_dim"], 1, 1).to(run.device)
         training.log(**dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast))
-    return training, _last_means(training.history)
+    return training, last_means(training.history)
 
 
 def train_vae(
@@ -125,18 +135,55 @@ def train_vae(
     for index in training.batches():
         x = vae.dequantise(pixels[index.to(run.device)]).contiguous(memory_format=torch.channels_last)
         training.log(**vae.vae_step(network, optimizer, x, chosen["beta"], run.autocast))
-    return training, _last_means(training.history)
+    return training, last_means(training.history)
 
 
-TRAINERS: Mapping[str, Callable[..., tuple[TrainingRun, dict[str, float]]]] = {"dcgan": train_dcgan, "vae": train_vae}
+@dataclass(frozen=True)
+class Lesson:
+    """How a lesson trains.
+
+    Attributes:
+        load: (source or None for the default, settings) -> the training data.
+        train: (machine, data, folder, settings, fresh) -> the run and its last means.
+        data_help: what ``--data`` may be.
+    """
+
+    load: Callable[[str | None, Mapping[str, Any]], Any]
+    train: Callable[..., tuple[TrainingRun, dict[str, float]]]
+    data_help: str
+
+
+def _load_images(source: str | None, settings: Mapping[str, Any]) -> ImageSet:
+    return load_images(source, limit=settings["images"])
+
+
+def _load_reviews(source: str | None, settings: Mapping[str, Any]) -> Any:
+    from course_utils.reviews import load_reviews
+
+    return load_reviews(source, limit=settings["reviews"])
+
+
+def _train_bert(*arguments: Any) -> tuple[TrainingRun, dict[str, float]]:
+    from course_utils.train_bert import train_bert  # transformers takes seconds to import
+
+    return train_bert(*arguments)
+
+
+_IMAGES = "standin, cifar10, or the path of an image folder or archive"
+_REVIEWS = "standin, sentences, imdb, or the path of a folder or archive in IMDB's layout"
+LESSONS: Mapping[str, Lesson] = {
+    "dcgan": Lesson(_load_images, train_dcgan, _IMAGES),
+    "vae": Lesson(_load_images, train_vae, _IMAGES),
+    "bert": Lesson(_load_reviews, _train_bert, _REVIEWS),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, 1 after an error, 130 after an interrupt (saved; go on any time)."""
     parser = argparse.ArgumentParser(prog="python -m course_utils.train", description=__doc__.splitlines()[0])
-    parser.add_argument("lesson", choices=sorted(TRAINERS))
+    parser.add_argument("lesson", choices=sorted(LESSONS))
     parser.add_argument("--tier", choices=runtime.TIERS, help="default: COURSE_TIER, else what the machine has")
-    parser.add_argument("--data", help="standin, cifar10, or the path of an image folder or archive")
+    parser.add_argument("--data", help="; ".join(f"{n}: {lesson.data_help}" for n, lesson in LESSONS.items()))
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="optimisation steps in all; default: the tier's")
@@ -161,9 +208,11 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     run = runtime.setup(options.seed, quiet=True)
     print(run)
     settings = dict(SETTINGS[options.lesson][run.tier])
-    settings["steps"] = settings["steps"] if options.steps is None else options.steps
-    images = load_images(options.data, limit=settings["images"])
-    training, metrics = TRAINERS[options.lesson](run, images, options.run_dir, settings, options.fresh)
+    if options.steps is not None:
+        settings["steps"] = options.steps
+    lesson = LESSONS[options.lesson]
+    data = lesson.load(options.data, settings)
+    training, metrics = lesson.train(run, data, options.run_dir, settings, options.fresh)
     examples = _examples_seen(training)
     result = {
         "lesson": options.lesson,
@@ -182,10 +231,6 @@ def _examples_seen(training: TrainingRun) -> int:
     per_epoch = -(-training.examples // training.batch_size)
     epochs, batches = divmod(training.step, per_epoch)
     return epochs * training.examples + min(batches * training.batch_size, training.examples)
-
-
-def _last_means(history: Mapping[str, list[float]], last: int = 100) -> dict[str, float]:
-    return {name: sum(v[-last:]) / len(v[-last:]) for name, v in history.items() if name != "step" and v}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ def permutation(seed: int, epoch: int, examples: int) -> Tensor:
     return torch.randperm(examples, generator=generator)
 
 
+def last_means(history: Mapping[str, list[float]], last: int = 100) -> dict[str, float]:
+    """The mean of the last values of each name in a run's history."""
+    return {name: sum(v[-last:]) / len(v[-last:]) for name, v in history.items() if name != "step" and v}
+
+
 class TrainingRun:
     """One training run in one folder. Interrupt it, kill it, run the cell again: it goes on where it was saved.
 
@@ -59,6 +64,7 @@ class TrainingRun:
         save_every: steps between checkpoints; default a tenth of the run, at most 500.
         fresh: start again; an earlier run in the folder is moved to ``folder/previous``.
         data_sha256: digest of the data where the caller has one; a run never goes on with other data.
+        order: (seed, epoch, examples) -> the order of that epoch's examples, which depends on nothing else.
 
     Attributes:
         step: steps taken so far.
@@ -81,6 +87,7 @@ class TrainingRun:
         save_every: int | None = None,
         fresh: bool = False,
         data_sha256: str | None = None,
+        order: Callable[[int, int, int], Tensor] = permutation,
     ) -> None:
         self.folder, self.state, self.steps = Path(folder), state, steps
         self.config = json.loads(json.dumps({**config, "examples": examples, "batch_size": batch_size, "seed": seed}))
@@ -90,7 +97,7 @@ class TrainingRun:
         self.step, self.seconds, self.history = 0, 0.0, {"step": []}
         self.resumed_at: int | None = None
         self._saved_at, self._rng = 0, None
-        self._order, self._order_of = torch.empty(0), -1
+        self._permutation, self._order, self._order_of = order, torch.empty(0), -1
         if fresh:
             _set_aside(self.folder)
         require_writable(self.folder)
@@ -214,7 +221,7 @@ class TrainingRun:
     def _indices(self) -> Tensor:
         epoch, batch = divmod(self.step, math.ceil(self.examples / self.batch_size))
         if self._order_of != epoch:
-            self._order, self._order_of = permutation(self.seed, epoch, self.examples), epoch
+            self._order, self._order_of = self._permutation(self.seed, epoch, self.examples), epoch
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 

@@ -11,7 +11,7 @@ from course_utils import runtime, standin, vae_lab
 from course_utils.errors import CourseError
 from course_utils.images import load_images
 from course_utils.models import dcgan, vae
-from course_utils.train import SETTINGS, TRAINERS, train_vae
+from course_utils.train import LESSONS, SETTINGS, train_vae
 from course_utils.vae_lab import Recipe
 
 
@@ -193,7 +193,7 @@ def test_training_resumes_exactly(tmp_path, monkeypatch):
     run = runtime.setup(5, quiet=True)
     torch.manual_seed(77)  # whatever the process has drawn since, the checkpoint brings its own state
     cut, _ = train_vae(run, data, tmp_path / "cut", settings)
-    assert set(last) == {"nll", "kl", "sigma"} and TRAINERS["vae"] is train_vae
+    assert set(last) == {"nll", "kl", "sigma"} and LESSONS["vae"].train is train_vae
     assert whole.history == cut.history and whole.weights_sha256 == cut.weights_sha256
 
 
