@@ -12,7 +12,7 @@ from torch import Tensor
 from course_utils import runtime, texts
 from course_utils.models.attention import GPT, next_token_loss
 from course_utils.texts import Corpus
-from course_utils.training import TrainingRun
+from course_utils.training import TrainingRun, last_means
 
 SIZES = ("vocab", "dim", "layers", "heads", "context")
 TOKENIZER_TEXTS = 2_000
@@ -99,8 +99,7 @@ def train_gpt(
     for index in training.batches():
         lr = learning_rate(training.step, training.steps)
         training.log(**gpt_step(model, optimizer, ids[index].to(run.device), lr, run.autocast))
-    last = training.history.get("loss", [])[-100:]
-    return training, {"loss": sum(last) / len(last)} if last else {}
+    return training, last_means(training.history)
 
 
 def fine_tune(
