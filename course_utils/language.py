@@ -142,28 +142,68 @@ def repeated_share(items: Sequence[int | str], length: int = 4) -> float:
     return 1 - len(set(runs)) / len(runs)
 
 
-def copied_share(texts: Sequence[str], training_text: str, length: int = 50, step: int = 10) -> float:
-    """Share of pieces of ``length`` signs, one at every ``step``, that stand verbatim in the training text."""
-    found = [piece in training_text for text in texts for piece in pieces_of(text, length, step)]
-    if not found:
-        raise CourseError("language-short", f"No text of {length} signs.", "Nothing can be looked up.", "Write more.")
-    return sum(found) / len(found)
+class CopyFinder:
+    """Finds what a text has word for word, sign for sign, from a large training text.
+
+    Args:
+        training_text: all of it.
+        length: the shortest copies that are found, in signs.
+    """
+
+    def __init__(self, training_text: str, length: int = 30) -> None:
+        self.text, self.length = training_text, length
+        self._hashes = np.unique(_rolling_hashes(training_text, length))
+
+    def copied_share(self, texts: Sequence[str], length: int, step: int = 10) -> float:
+        """Share of the pieces of ``length`` signs, one at every ``step``, that stand in the training text.
+
+        Raises:
+            CourseError: the pieces are shorter than what is found, or there are none.
+        """
+        if length < self.length:
+            raise CourseError(
+                "language-short", f"Pieces of {length} signs.", f"The shortest are {self.length}.", "Longer pieces."
+            )
+        found = [bool(hit) for text in texts for hit in self._pieces(text, length, step)]
+        if not found:
+            raise CourseError(
+                "language-short", f"No text of {length} signs.", "Nothing can be looked up.", "Write more."
+            )
+        return sum(found) / len(found)
+
+    def longest(self, text: str) -> str:
+        """The longest piece of ``text`` that stands in the training text; empty if none has ``self.length`` signs."""
+        best = ""
+        for start in np.flatnonzero(self._hits(text)).tolist():
+            end = start + max(self.length, len(best) + 1)
+            while end <= len(text) and text[start:end] in self.text:
+                best, end = text[start:end], end + 1
+        return best
+
+    def _hits(self, text: str) -> np.ndarray:
+        """For each position whether the ``self.length`` signs from it on stand in the training text, by their hash."""
+        own = _rolling_hashes(text, self.length)
+        place = np.searchsorted(self._hashes, own).clip(max=len(self._hashes) - 1)
+        return self._hashes[place] == own
+
+    def _pieces(self, text: str, length: int, step: int) -> Iterator[bool]:
+        hits = self._hits(text)
+        for start in range(0, len(text) - length + 1, step):
+            last = start + length - self.length
+            yield hits[start] and hits[last] and text[start : start + length] in self.text
 
 
-def longest_copy(text: str, training_text: str) -> str:
-    """The longest piece of ``text`` that stands verbatim in the training text (the first one, if several are)."""
-    best, start = "", 0
-    while start + len(best) < len(text):
-        if text[start : start + len(best) + 1] in training_text:
-            best = text[start : start + len(best) + 1]
-        else:
-            start += 1
-    return best
-
-
-def pieces_of(text: str, length: int, step: int) -> Iterator[str]:
-    """The pieces of ``length`` signs that begin at 0, ``step``, 2 * ``step``, ..."""
-    return (text[i : i + length] for i in range(0, len(text) - length + 1, step))
+def _rolling_hashes(text: str, length: int) -> np.ndarray:
+    """A 64-bit number for each run of ``length`` signs: uint64 (len(text) - length + 1,)."""
+    signs = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64) + np.uint64(1)
+    signs *= np.uint64(0x9E3779B97F4A7C15)
+    signs ^= signs >> np.uint64(29)
+    count = max(0, len(signs) - length + 1)
+    total = np.zeros(count, np.uint64)
+    for offset in range(length):
+        total *= np.uint64(0xD6E8FEB86659FD93)
+        total += signs[offset : offset + count]
+    return total
 
 
 def _pieces(number: int, ids: Sequence[int], context: int) -> Iterator[tuple[int, Sequence[int], int]]:
