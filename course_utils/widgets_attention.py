@@ -23,8 +23,8 @@ Filter = Callable[[Tensor, float, int | None, float | None], Tensor]
 """Exercise 5.5: logits (V,), temperature, top_k, top_p -> logits (V,)."""
 
 BARS = 15
-TOP_K = (("off", None), *((str(k), k) for k in (1, 2, 5, 10, 20, 40, 100)))
-TOP_P = (("off", None), *((f"{p:g}", p) for p in (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)))
+TOP_K = (("off", 0), *((str(k), k) for k in (1, 2, 5, 10, 20, 40, 100)))
+TOP_P = (("off", 0), *((f"{p:g}", p) for p in (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)))
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,18 @@ def choices(
 def token_label(tokenizer: Tokenizer, token: int) -> str:
     """A token in visible signs: a space is ␣, a new line ↵; the end token, id 0, is called (end)."""
     text = tokenizer.decode([token], skip_special_tokens=True)
-    return text.replace(" ", "␣").replace("\n", "↵") or "(end)"
+    seen = text.replace(" ", "␣").replace("\n", "↵")
+    return "".join(sign if sign.isprintable() else "�" for sign in seen) or "(end)"
 
 
 def draw_choices(ax: Axes, found: Choices) -> Axes:
     """Draw the most probable tokens: outlines are the model's probabilities, bars what is drawn from, × left out."""
-    rows = range(len(found.labels))
-    ax.barh(rows, found.drawn, color=plots.COLOURS[0], label="drawn from")
-    ax.barh(rows, found.model, color="none", edgecolor="black", linewidth=0.9, label="the model")
-    for row, value, own in zip(rows, found.drawn, found.model, strict=True):
-        if value == 0:
-            ax.text(float(own) + 0.005, row, "×", va="center", fontsize=9)
+    rows, drawn, own = range(len(found.labels)), found.drawn.tolist(), found.model.tolist()
+    ax.barh(rows, drawn, color=plots.COLOURS[0], label="drawn from")
+    ax.barh(rows, own, color="none", edgecolor="black", linewidth=0.9, label="the model")
+    for row in rows:
+        if drawn[row] == 0:
+            ax.text(own[row] + 0.005, row, "×", va="center", fontsize=9)
     ax.set_yticks(rows, found.labels, fontsize=8, parse_math=False)
     ax.invert_yaxis()
     ax.set(xlabel="probability", xlim=(0, 1))
@@ -123,16 +124,19 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
     temperature = ipywidgets.FloatSlider(
         min=0.1, max=2.0, step=0.1, value=1.0, description="temperature", continuous_update=False, style=style
     )
-    top_k = ipywidgets.SelectionSlider(options=TOP_K, value=None, description="top-k", style=style)
-    top_p = ipywidgets.SelectionSlider(options=TOP_P, value=None, description="top-p", style=style)
+    top_k = ipywidgets.SelectionSlider(options=TOP_K, value=0, description="top-k", style=style)
+    top_p = ipywidgets.SelectionSlider(options=TOP_P, value=0, description="top-p", style=style)
     one, ten = ipywidgets.Button(description="draw a token"), ipywidgets.Button(description="draw ten")
     again = ipywidgets.Button(description="start again")
     picture, text = ipywidgets.Image(format="png", width=520), ipywidgets.HTML()
     sentence, random = ipywidgets.Label(), torch.Generator().manual_seed(0)
     state: dict[str, object] = {}
 
+    def knobs() -> tuple[float, int | None, float | None]:
+        return temperature.value, top_k.value or None, top_p.value or None
+
     def redraw(*_: object) -> None:
-        found = choices(state["logits"], tokenizer, keep, temperature.value, top_k.value, top_p.value)
+        found = choices(state["logits"], tokenizer, keep, *knobs())
         picture.value, sentence.value = picture_of(found), describe(found)
 
     def read(ids: list[int]) -> None:
@@ -148,7 +152,7 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
     def draw(count: int) -> None:
         ids = list(state["ids"])
         for _ in range(count):
-            logits = keep(next_logits(model, ids), temperature.value, top_k.value, top_p.value)
+            logits = keep(next_logits(model, ids), *knobs())
             ids.append(int(torch.multinomial(logits.softmax(0), 1, generator=random)))
         read(ids)
 

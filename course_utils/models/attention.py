@@ -25,8 +25,7 @@ def scaled_dot_product(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = No
         v: values.
         mask: bool, broadcasts to (..., T, S); True = may attend. None: everything may.
 
-    Source:
-        arXiv 1706.03762, eq. 1.
+    Source: arXiv 1706.03762, eq. 1.
     """
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     if mask is not None:
@@ -57,8 +56,7 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
         logits: (B, T, V); those at position t predict the token at t + 1.
         tokens: (B, T) int64.
 
-    Returns:
-        A scalar: the mean over the B * (T - 1) predictions.
+    Returns: a scalar, the mean over the B * (T - 1) predictions.
     """
     return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), tokens[:, 1:].flatten())
 
@@ -74,17 +72,15 @@ def filter_logits(
         top_k: keep the k largest and every token tied with the k-th; None keeps all.
         top_p: then keep the smallest set, by descending probability, that reaches p; the crossing token is in it.
 
-    Source:
-        arXiv 1904.09751, section 3.1 (nucleus, top-p), 3.2 (top-k) and 3.3 (temperature).
+    Source: arXiv 1904.09751, section 3.
     """
     logits = logits / temperature
     if top_k is not None:
         kth = logits.topk(min(top_k, len(logits))).values[-1]
         logits = logits.masked_fill(logits < kth, -torch.inf)
-    if top_p is not None:
+    if top_p is not None and top_p < 1:  # rounding in the sum below would cut the tail at 1
         p, order = logits.softmax(dim=-1).sort(descending=True, stable=True)
         beyond = p.cumsum(dim=-1) - p >= top_p  # reached before this token
-        beyond[0] = False
         logits = logits.masked_fill(torch.zeros_like(beyond).scatter(0, order, beyond), -torch.inf)
     return logits
 

@@ -210,7 +210,7 @@ print(corpus.title("drawn from the bigram model"), tokenizer.decode(ids), sep="\
 # A network learns them; here we invent them, two numbers each. The first number stands for "thing", the second for "changes a judgement".
 
 # %%
-words = "the film was not very good".split()
+words = ["the", "film", "was", "not", "very", "good"]
 keys    = torch.tensor([[0.0, 0], [2, 0], [0, 0], [0, 3], [0, 1], [1, 0]])  # (T, d): film is a thing, not changes
 queries = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 0], [1, 1], [0, 2]])  # was seeks a thing, good seeks changes
 values  = torch.tensor([[0.0, 0], [1, 0], [0, 0], [0, -1], [0, 0.5], [0, 1]])
