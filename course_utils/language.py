@@ -151,7 +151,7 @@ class CopyFinder:
     """
 
     def __init__(self, training_text: str, length: int = 30) -> None:
-        self.text, self.length = training_text, length
+        self.length, self._bytes = length, training_text.encode()
         self._hashes = np.unique(_rolling_hashes(training_text, length))
 
     def copied_share(self, texts: Sequence[str], length: int, step: int = 10) -> float:
@@ -173,12 +173,16 @@ class CopyFinder:
 
     def longest(self, text: str) -> str:
         """The longest piece of ``text`` that stands in the training text; empty if none has ``self.length`` signs."""
-        best = ""
-        for start in np.flatnonzero(self._hits(text)).tolist():
+        hits, best = self._hits(text), ""
+        for start in np.flatnonzero(hits).tolist():
+            run = hits[start:].argmin() if not hits[start:].all() else len(hits) - start
             end = start + max(self.length, len(best) + 1)
-            while end <= len(text) and text[start:end] in self.text:
+            while end < start + run + self.length and self._has(text[start:end]):
                 best, end = text[start:end], end + 1
         return best
+
+    def _has(self, piece: str) -> bool:
+        return piece.encode() in self._bytes
 
     def _hits(self, text: str) -> np.ndarray:
         """For each position whether the ``self.length`` signs from it on stand in the training text, by their hash."""
@@ -189,8 +193,8 @@ class CopyFinder:
     def _pieces(self, text: str, length: int, step: int) -> Iterator[bool]:
         hits = self._hits(text)
         for start in range(0, len(text) - length + 1, step):
-            last = start + length - self.length
-            yield hits[start] and hits[last] and text[start : start + length] in self.text
+            inside = hits[start : start + length - self.length + 1]
+            yield inside.all() and self._has(text[start : start + length])
 
 
 def _rolling_hashes(text: str, length: int) -> np.ndarray:

@@ -27,17 +27,17 @@ from course_utils.checkpoints import newest_generation
 from course_utils.errors import CourseError
 from course_utils.metrics import mean_interval
 from course_utils.models import gpt_shipped
-from course_utils.models.attention import GPT, filter_logits, generate
+from course_utils.models.attention import GPT, generate
 from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune, train_gpt
 from course_utils.paths import atomic_write, checkpoints_dir, results_dir
 from course_utils.train import SETTINGS
 
 SEEDS = (0, 1, 2)
-DOCUMENTS, CHARACTERS = 100, 600
+DOCUMENTS, CHARACTERS = 1_000, 600
 """Held-out documents that are scored, and the characters of each that count: the same text for all models."""
 STRENGTH = 50.0
 """Of the bigram model's smoothing; its best among 1, 5, 20, 50, 100, 300 on held-out reviews is stored as well."""
-WRITTEN, TOKENS = 10, 200
+WRITTEN, TOKENS = 200, 200
 """Texts that are written for the memorisation check, and their tokens."""
 
 
@@ -153,17 +153,23 @@ def written(model: GPT, tokenizer: Any, corpus: texts.Corpus, judged: Sequence[s
     """
     finder, rows = language.CopyFinder("\n".join(corpus.train)), {}
     for name, temperature in (("cold", 0.5), ("mild", 0.8), ("plain", 1.0)):
-        random = torch.Generator().manual_seed(0)
-        ids = [generate(model, [0], TOKENS, sampler(temperature, random)) for _ in range(WRITTEN)]
+        ids = write(model, temperature)
         rows[name] = {"temperature": temperature, **_about(tokenizer, ids, finder)}
         rows[name]["examples"] = [tokenizer.decode(one) for one in ids[:3]]
     people = [ids[: TOKENS + 1] for ids in texts.encode(tokenizer, corpus.held_out[:WRITTEN])]
     return {**rows, "held_out": _about(tokenizer, people, finder), "texts": WRITTEN, "tokens": TOKENS}
 
 
-def sampler(temperature: float, random: torch.Generator) -> Callable[[Tensor], int]:
-    """Draw the next token at a temperature."""
-    return lambda logits: int(torch.multinomial(filter_logits(logits, temperature).softmax(0), 1, generator=random))
+@torch.no_grad()
+def write(model: GPT, temperature: float, count: int = WRITTEN, length: int = TOKENS, seed: int = 0) -> list[list[int]]:
+    """Texts of ``length`` tokens written from nothing, all side by side; each begins with the end token."""
+    random, cache = torch.Generator().manual_seed(seed), model.new_cache()
+    ids = new = torch.zeros(count, 1, dtype=torch.int64)
+    for _ in range(length):
+        logits = model(new, cache)[:, -1] / temperature
+        new = torch.multinomial(logits.softmax(-1), 1, generator=random)
+        ids = torch.cat([ids, new], dim=1)
+    return ids.tolist()
 
 
 def _about(tokenizer: Any, ids: Sequence[Sequence[int]], finder: language.CopyFinder) -> dict[str, Any]:
