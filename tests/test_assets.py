@@ -2,16 +2,19 @@
 
 import hashlib
 import http.server
+import importlib.util
+import os
 import re
 import shutil
 import socket
 import socketserver
 import threading
 import tomllib
+import zipfile
 
 import pytest
 
-from course_utils import assets
+from course_utils import assets, downloads
 from course_utils.errors import CourseError
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -189,7 +192,7 @@ def test_the_next_mirror_is_tried(server, cache, offer, capsys):
 
 
 def test_a_server_that_stalls_is_left(server, cache, offer, monkeypatch):
-    monkeypatch.setattr(assets, "TIMEOUT", 0.3)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
     offer(server.url("stall"), server.url("good"))
     assert assets.fetch("thing").read_bytes() == CONTENT
     assert server.asked == ["stall", "good"]
@@ -264,10 +267,74 @@ def test_the_manifest_is_complete_and_agrees_with_its_readme():
     assert known["cifar10"].md5 == "c32a1d4ab5d03f1284b67883e8d87530"
     readme = (assets.data_dir() / "README.md").read_text(encoding="utf-8")
     for asset in known.values():
-        assert asset.urls and all(url.startswith("https://") for url in asset.urls)
+        assert asset.urls and all(re.match(r"https://|pip:[\w-]+==[\d.]+$", url) for url in asset.urls)
         assert re.fullmatch("[0-9a-f]{64}", asset.sha256) and asset.bytes > 0
         assert asset.licence and asset.citation
         assert asset.file == asset.file.split("/")[-1] and not asset.file.startswith(".")
         for fact in (asset.file, asset.sha256, f"{asset.bytes:,}"):
             assert fact in readme
     tomllib.loads((assets.data_dir() / "manifest.toml").read_text(encoding="utf-8"))
+
+
+# The package index
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """A folder that pip takes for its index, with one wheel in it; returns the wheel's path."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    wheel = folder / "tiny_thing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny_thing/data.bin", CONTENT)
+        archive.writestr("tiny_thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
+        archive.writestr("tiny_thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("tiny_thing-1.0.dist-info/RECORD", "")
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(folder), "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    return wheel
+
+
+def offer_wheel(monkeypatch, wheel, requirement, digest=None):
+    content = wheel.read_bytes()
+    digest = digest or hashlib.sha256(content).hexdigest()
+    asset = assets.Asset("tiny", wheel.name, (f"pip:{requirement}",), len(content), digest, "none", "nobody", setup=True)
+    monkeypatch.setattr(assets, "manifest", lambda: {"tiny": asset})
+
+
+def test_a_wheel_comes_through_pip_and_is_not_installed(cache, wheels, monkeypatch):
+    offer_wheel(monkeypatch, wheels, "tiny-thing==1.0")
+    path = assets.fetch("tiny")
+    assert path.read_bytes() == wheels.read_bytes() and path.parent == cache
+    assert importlib.util.find_spec("tiny_thing") is None
+    assert sorted(p.name for p in cache.iterdir()) == [wheels.name]  # nothing of pip's is left
+    wheels.unlink()
+    assert assets.fetch("tiny") == path  # without asking again
+
+
+def test_a_wheel_with_another_content_is_refused(cache, wheels, monkeypatch):
+    offer_wheel(monkeypatch, wheels, "tiny-thing==1.0", digest="0" * 64)
+    with pytest.raises(CourseError, match="the package index: .*another content"):
+        assets.fetch("tiny")
+    assert not (cache / wheels.name).exists() and (cache / "quarantine" / wheels.name).exists()
+
+
+def test_what_pip_says_is_passed_on(cache, wheels, monkeypatch):
+    offer_wheel(monkeypatch, wheels, "tiny-thing==2.0")
+    with pytest.raises(CourseError, match="No matching distribution found for tiny-thing==2.0"):
+        assets.fetch("tiny")
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["pip:thing", "pip:thing>=1", "pip:--pre==1", "pip:thing==1 --pre", "ftp://a/b"])
+def test_addresses_that_are_not_pinned_are_not_fetched(url):
+    assert not downloads.allowed(url)
+
+
+def test_setup_fetches_what_belongs_to_the_environment(cache, wheels, monkeypatch, capsys):
+    offer_wheel(monkeypatch, wheels, "tiny-thing==1.0")
+    assert assets.main(["--setup"]) == 0 and "tiny: " in capsys.readouterr().out
+    assert assets.main([]) == 2 and assets.main(["other"]) == 2
+    (cache / wheels.name).unlink()
+    wheels.unlink()
+    assert assets.main(["tiny"]) == 1 and "could not be fetched" in capsys.readouterr().err

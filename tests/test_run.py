@@ -149,6 +149,7 @@ class Project:
         self.write("backend.py", BACKEND)
         self.write("constraints.txt", "torch==1.0\n")
         self.write("course_utils/__init__.py", "")
+        self.write("course_utils/assets.py", "import os, sys\nsys.exit(int(os.environ.get('ASSETS_EXIT', 0)))\n")
         self.write("course_utils/authoring/build.py", "import sys\nprint('built', sys.argv[1:], sys.prefix)\n")
         self.write("tests/test_tiny.py", "def test_one():\n    pass\n")
         self.write("notebooks/01_first.ipynb", json.dumps(NOTEBOOK))
