@@ -92,6 +92,7 @@ WRONG[1] += [
     (lambda q, k, v, m: weights(q, k) @ v, "mask is not used"),
     (lambda q, k, v, m: fill(q, k, v, m, 0.0), "forbidden score was made 0"),
     (masked_after, "no longer sum to 1"),
+    (lambda q, k, v, m: (weights(q, k).log() + (0 if m is None else m)).softmax(-1) @ v, "which forbids nothing"),
     (lambda q, k, v, m: fill(q, k, v, m, -1e-9), "forbidden score was made 0"),
     (lambda q, k, v, m: rooted(q, k, m) @ v, "divided after softmax"),
     (lambda q, k, v, m: weights(k, q, m) @ v, "changed places: row t"),
@@ -266,6 +267,7 @@ WRONG[4] += [
     (lambda x, t: each(x, t).mean().exp(), "the perplexity"),
     (lambda x, t: loss(x.softmax(-1), t), "Softmax twice"),
     (lambda x, t: -x[:, :-1].gather(-1, t[:, 1:, None]).mean(), "taken for log probabilities"),
+    (lambda x, t: -x.log_softmax(-1)[:, :-1].mean(), "over the whole vocabulary"),
     (lambda x, t: (-each(x, t)).exp().mean(), "mean probability: take"),
     (lambda x, t: -(-each(x, t)).exp().mean(), "log is missing"),
     (lambda x, t: F.cross_entropy(x[:, :-1].flatten(0, 1), t[:, 1:].T.flatten()), "different orders"),
@@ -349,6 +351,12 @@ def p_only(scaled, top_p, inside=None, p=None):
     return scaled.masked_fill(~torch.zeros_like(kept).scatter(0, order, kept), -INF)
 
 
+def p_mask(x, top_p, back):
+    ranked, order = x.softmax(0).sort(descending=True)
+    beyond = ranked.cumsum(0) - ranked >= (1.1 if top_p is None else top_p)
+    return x.masked_fill(back(beyond, order), -INF)
+
+
 def filled(value):
     return lambda *a: keep(*a).masked_fill(keep(*a) == -INF, value)
 
@@ -373,6 +381,9 @@ WRONG[5] += [
     (lambda x, t, k, p: k_only(p_only(x / t, p), 1.0, k), "measured before top_k"),
     (lambda x, t, k, p: k_only(x, t, k).masked_fill(k_only(x, t, k).softmax(0) < (p or 0), -INF), "compared with p"),
     (lambda *a: keep(*a).sort(descending=True).values, "came back sorted"),
+    (lambda x, t, k, p: p_mask(k_only(x, t, k), p, lambda beyond, order: beyond), "mask is in sorted order"),
+    (lambda x, t, k, p: p_mask(k_only(x, t, k), p, lambda beyond, order: beyond[order]), "puts nothing back"),
+    (lambda x, t, k, p: p_only(k_only(x, t, k), p, lambda total, each: each > each[0] / 4), "by hand for these"),
     (lambda *a: keep(*a)[keep(*a) > -INF], "keep their place"),
     (lambda x, t, k, p: keep(x, t, k or 3, p), "None switches"),
     (lambda x, t, k, p: keep(x, t, k, p or 0.7), "None switches"),

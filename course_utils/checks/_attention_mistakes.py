@@ -65,6 +65,10 @@ WRONG_ATTENTIONS: list[Wrong] = [
         "A forbidden score was made 0, or nearly 0 like -1e-9, and exp(0) = 1 still gets weight. Only -inf gets none.",
     ),
     (
+        lambda q, k, v, m: (_scores(q, k) + m).softmax(-1) @ v,
+        "The mask was added to the scores: True adds 1 and False adds 0, which forbids nothing.",
+    ),
+    (
         _after_softmax,
         "The mask came after softmax: the rows no longer sum to 1. Put -inf into the scores before it.",
     ),
@@ -235,6 +239,10 @@ WRONG_LOSSES: list[Wrong] = [
     (
         lambda x, t: F.nll_loss(x[:, :-1].transpose(1, 2), t[:, 1:]),
         "The logits were taken for log probabilities: log_softmax is missing.",
+    ),
+    (
+        lambda x, t: -x[:, :-1].log_softmax(-1).mean(),
+        "The mean over the whole vocabulary: take the log probability of the token that came (`gather`).",
     ),
     (lambda x, t: (-_each(x, t)).exp().mean(), "The mean probability: take the log of each before the mean."),
     (lambda x, t: -(-_each(x, t)).exp().mean().log(), "The log of the mean probability: take the mean of logs."),

@@ -64,6 +64,12 @@ def _not_put_back(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
     return scaled if p is None else scaled.masked_fill(values.cumsum(0) - values >= p, -torch.inf)
 
 
+def _put_back_wrongly(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
+    scaled = _top_k(x / t, k)
+    values, order = scaled.softmax(0).sort(descending=True)
+    return scaled if p is None else scaled.masked_fill((values.cumsum(0) - values >= p)[order], -torch.inf)
+
+
 def _only(name: str) -> Tensor:
     raise ValueError(f"this mistake shows where only {name} is given")
 
@@ -130,5 +136,9 @@ WRONG_FILTERS: list[Wrong] = [
     ),
     (_unsorted_top_p, "Added up in the order of the vocabulary: sort by probability first."),
     (_not_put_back, "The mask is in sorted order, the logits are not: put it back (scatter, or index with the order)."),
+    (
+        _put_back_wrongly,
+        "mask[order] puts nothing back: place i of the mask belongs to token order[i]. Use scatter, or out[order] = mask.",
+    ),
     (_sorted, "The logits came back sorted: each token must keep its place, or other words are drawn."),
 ]
