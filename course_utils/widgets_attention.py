@@ -57,7 +57,8 @@ def choices(
     p, drawn = logits.float().softmax(0), keep(logits.float(), temperature, top_k, top_p).softmax(0)
     best = logits.argsort(descending=True, stable=True)[:BARS]
     positive = drawn[drawn > 0]
-    settings = f"temperature {temperature:g}, top-k {top_k or 'off'}, top-p {top_p or 'off'}"
+    on = [f"top-k {top_k}"] * (top_k is not None) + [f"top-p {top_p}"] * (top_p is not None)
+    settings = ", ".join([f"temperature {temperature:g}", *on])
     labels = tuple(token_label(tokenizer, token) for token in best.tolist())
     entropy = -(positive * positive.log()).sum().item()
     return Choices(labels, p[best], drawn[best], len(positive), len(logits), max(entropy, 0.0), settings)
@@ -86,8 +87,8 @@ def draw_choices(ax: Axes, found: Choices) -> Axes:
 
 
 def describe(found: Choices) -> str:
-    """The choices in one line, for readers who do not see the figure."""
-    return f"{found.kept:,} of {found.vocab:,} tokens kept, entropy {found.entropy:.2f} nats"
+    """In one line, for readers who do not see the figure: tokens that can be drawn, and the entropy of the draw."""
+    return f"{found.kept:,} of {found.vocab:,} kept, {found.entropy:.2f} nats"
 
 
 def sampling_static(

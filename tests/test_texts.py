@@ -25,6 +25,12 @@ def test_smoke_takes_the_manual_whatever_the_machine_has(manual, monkeypatch, tm
     assert sum(map(len, manual.train)) > 200_000 and len(manual.held_out) >= 5
 
 
+def test_laptop_takes_the_manual_where_no_reviews_are(monkeypatch):
+    monkeypatch.setenv("COURSE_TIER", "laptop")
+    monkeypatch.setattr(texts.reviews, "on_this_machine", lambda: None)
+    assert texts.load_texts(limit=5).name == "Python's manual" and len(texts.load_texts(limit=5).train) == 5
+
+
 def test_held_out_pages_share_no_paragraph_with_training(manual):
     known = {p for text in manual.train for p in text.split("\n\n") if len(p) > 40}
     assert not [p for text in manual.held_out for p in text.split("\n\n") if p in known]

@@ -37,6 +37,7 @@ DOCUMENTS, CHARACTERS = 1_000, 600
 """Held-out documents that are scored, and the characters of each that count: the same text for all models."""
 STRENGTH = 50.0
 """Of the bigram model's smoothing; its best among 1, 5, 20, 50, 100, 300 on held-out reviews is stored as well."""
+TRANSFER = {"steps": 60, "batch_size": 8, "context": 128}
 WRITTEN, TOKENS = 200, 200
 """Texts that are written for the memorisation check, and their tokens."""
 
@@ -203,17 +204,17 @@ def _transfer(options: argparse.Namespace) -> None:
     corpus, run = texts.load_texts("manual"), runtime.setup(0)
     shipped, tokenizer, facts = gpt_shipped.load_shipped()
     judged = [text[:CHARACTERS] for text in corpus.held_out]
-    ids, context = texts.encode(tokenizer, judged), shipped.context // 2
-    windows = texts.windows(texts.encode(tokenizer, corpus.train), context)
+    ids = texts.encode(tokenizer, judged)
+    windows = texts.windows(texts.encode(tokenizer, corpus.train), TRANSFER["context"])
     before = language.score(shipped, ids, judged, shipped.context)
     result: dict[str, Any] = {"data": corpus.name, "pretrained_on": facts["data"], "before": _numbers(before)}
-    result |= {"documents": len(judged), "settings": {"steps": 60, "batch_size": 8, "context": context}}
+    result |= {"documents": len(judged), "settings": TRANSFER}
     for name in ("shipped", "scratch"):
         rows = []
         for seed in SEEDS:
             torch.manual_seed(seed)
             model = gpt_shipped.load_shipped()[0] if name == "shipped" else GPT(**shipped.sizes)
-            fine_tune(model, windows, steps=60, batch_size=8, seed=seed, autocast=run.autocast)
+            fine_tune(model, windows, TRANSFER["steps"], TRANSFER["batch_size"], seed, autocast=run.autocast)
             scored = language.score(model.eval(), ids, judged, shipped.context)
             rows.append({"seed": seed, **_numbers(scored)})
             print(name, rows[-1], flush=True)

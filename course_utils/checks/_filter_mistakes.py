@@ -138,7 +138,7 @@ WRONG_FILTERS: list[Wrong] = [
     (_not_put_back, "The mask is in sorted order, the logits are not: put it back (scatter, or index with the order)."),
     (
         _put_back_wrongly,
-        "mask[order] puts nothing back: place i of the mask belongs to token order[i]. Use scatter, or out[order] = mask.",
+        "mask[order] puts nothing back: place i of the mask belongs to token order[i]. Use scatter.",
     ),
     (_sorted, "The logits came back sorted: each token must keep its place, or other words are drawn."),
 ]
