@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=("laptop", "ship", "transfer"))
     parser.add_argument("--data", help="a folder of IMDB (laptop, ship)")
     parser.add_argument("--run-dir", type=Path, help="folder of the checkpoints (laptop, ship)")
+    parser.add_argument("--note", default="", help="what a reader should know about the run (ship)")
     options = parser.parse_args(argv)
     {"laptop": _laptop, "ship": _ship, "transfer": _transfer}[options.what](options)
     return 0
@@ -134,6 +135,7 @@ def _ship(options: argparse.Namespace) -> None:
         "train_documents": len(corpus.train),
         "train_bytes": sum(len(text.encode()) for text in corpus.train),
         "seconds": round(found.record["seconds"]),
+        "note": options.note,
         "documents": len(judged),
         "characters": CHARACTERS,
         **baselines(train_ids, ids, judged, sizes["vocab"]),
