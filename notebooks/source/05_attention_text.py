@@ -50,7 +50,7 @@ run = runtime.setup(seed=0)
 
 # %%
 #                     smoke  laptop     gpu
-steps      = run.pick(   60,    800, 10_000)  # optimisation steps
+steps      = run.pick(   60,    600, 10_000)  # optimisation steps
 batch_size = run.pick(   16,     32,     32)  # windows of text a step
 n_texts    = run.pick(  100, 10_000, 25_000)  # training documents
 vocab      = run.pick(  512,  2_048,  2_048)  # tokens in the vocabulary, V
@@ -609,7 +609,7 @@ start = [0, *words_of.encode("This film is").ids]
 print(words_of.decode(generate(writer, start, 100, greedy)))
 
 # %% [markdown]
-# Always the most probable token: fluent, flat, and sooner or later in a circle. [Holtzman et al. 2020](https://arxiv.org/abs/1904.09751) (section 4.2) measured it on large models too: likely text is not the text that people write, and a loop makes itself more likely with every round. So *draw* from the distribution.
+# Always the most probable token: flat, and soon in a circle. [Holtzman et al. 2020](https://arxiv.org/abs/1904.09751) (section 4.2) measured it on large models too: likely text is not the text that people write, and a loop makes itself more likely with every round. So *draw* from the distribution.
 # How boldly, three knobs decide.
 #
 # - **Temperature** divides the logits: below 1 sharpens, above 1 flattens.
@@ -676,8 +676,8 @@ for temperature in (0.5, 0.8, 1.2):
 assert generate(writer, start, 20, sampler(seed=1)) == generate(writer, start, 20, sampler(seed=1))  # same seed, same text
 
 # %% [markdown]
-# Read them as a critic. At 0.5 the sentences are sound and the opinions borrowed from everybody. At 0.8 there is more to say, and grammar mostly holds; people, plot and verdict do not always agree with what came two sentences before. At 1.2 words break, because the many improbable tokens together
-# weigh enough to be drawn, and one misstep is read by all later ones. {{result:gpt_reviews.json:parameters:,d}} parameters have learned how reviews *sound*. They have seen no film.
+# Read them as a critic. At 0.5 most sentences would pass one by one, and they are everybody's sentences; but the verdict turns round from one to the next, for nothing ties them together. At 0.8 there is more to say, names and plots come up, and so do words that do not exist. At 1.2 it falls apart: the many improbable tokens together
+# weigh enough to be drawn, and each misstep is read by all later ones. A network of {{result:gpt_reviews.json:parameters:,d}} parameters, {{result:gpt_reviews.json:seconds:,d}} seconds on one shared core, has learned how reviews *sound*. It has seen no film, and it does not know what it said two sentences ago. Size and data are what separates it from the models you know.
 #
 # ### Looking for the most probable text: beam search
 #
