@@ -105,7 +105,8 @@ def score(
     sizes = np.array([len(text.encode()) for text in texts], dtype=np.float64)
     tokens = sum(len(ids) - 1 for ids in documents)
     low, high = bootstrap_ratio(nats, sizes * math.log(2), draws)
-    return Score(nats.sum() / sizes.sum() / math.log(2), low, high, nats.sum() / tokens, len(texts))
+    total = float(nats.sum())
+    return Score(total / sizes.sum().item() / math.log(2), low, high, total / tokens, len(texts))
 
 
 def bootstrap_ratio(above: np.ndarray, below: np.ndarray, draws: int = 1_000) -> tuple[float, float]:

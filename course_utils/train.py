@@ -46,10 +46,10 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "gpt": {
         "smoke": {"documents": 100, "steps": 60, "batch_size": 16}
         | {"vocab": 512, "dim": 32, "layers": 2, "heads": 2, "context": 64},
-        "laptop": {"documents": 10_000, "steps": 600, "batch_size": 32}
-        | {"vocab": 2_048, "dim": 128, "layers": 4, "heads": 4, "context": 128},
-        "gpu": {"documents": 25_000, "steps": 10_000, "batch_size": 32}
-        | {"vocab": 2_048, "dim": 192, "layers": 6, "heads": 6, "context": 256},
+        "laptop": {"documents": 10_000, "steps": 4_000, "batch_size": 16}
+        | {"vocab": 1_024, "dim": 128, "layers": 4, "heads": 4, "context": 64},
+        "gpu": {"documents": 25_000, "steps": 20_000, "batch_size": 16}
+        | {"vocab": 1_024, "dim": 192, "layers": 6, "heads": 6, "context": 256},
     },
 }
 """The settings of each lesson's settings cell, per tier (a test holds the two together)."""

@@ -144,12 +144,13 @@ class GPT(nn.Module):
         self.tokens, self.positions = nn.Embedding(vocab, dim), nn.Embedding(context, dim)
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
-        for name, weight in self.named_parameters():  # GPT-2's initialisation
+        for name, weight in self.named_parameters():  # GPT-2's initialisation, with a table that fits its width
             if weight.dim() == 2:
                 into_stream = name.endswith(("out.weight", "mlp.2.weight"))
                 nn.init.normal_(weight, 0.0, 0.02 / math.sqrt(2 * layers) if into_stream else 0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
+        nn.init.normal_(self.tokens.weight, 0.0, 1 / math.sqrt(2 * dim))
 
     def new_cache(self) -> Cache:
         """An empty key-value cache."""

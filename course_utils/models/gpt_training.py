@@ -17,7 +17,7 @@ from course_utils.training import TrainingRun, last_means
 SIZES = ("vocab", "dim", "layers", "heads", "context")
 TOKENIZER_TEXTS = 2_000
 """Documents that the tokens are learned from: more change them little."""
-PEAK = 1.5e-3
+PEAK = 2.5e-3
 """The largest learning rate of the schedule."""
 
 

@@ -50,14 +50,14 @@ run = runtime.setup(seed=0)
 
 # %%
 #                     smoke  laptop     gpu
-steps      = run.pick(   60,    600, 10_000)  # optimisation steps
-batch_size = run.pick(   16,     32,     32)  # windows of text a step
+steps      = run.pick(   60,  4_000, 20_000)  # optimisation steps
+batch_size = run.pick(   16,     16,     16)  # windows of text a step
 n_texts    = run.pick(  100, 10_000, 25_000)  # training documents
-vocab      = run.pick(  512,  2_048,  2_048)  # tokens in the vocabulary, V
+vocab      = run.pick(  512,  1_024,  1_024)  # tokens in the vocabulary, V
 dim        = run.pick(   32,    128,    192)  # width of the network, D
 layers     = run.pick(    2,      4,      6)  # blocks
 heads      = run.pick(    2,      4,      6)  # attention heads of each block
-context    = run.pick(   64,    128,    256)  # the most tokens it reads, T
+context    = run.pick(   64,     64,    256)  # the most tokens it reads, T
 n_score    = run.pick(    7,    300,  1_000)  # held-out documents of a score
 source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own text file
 fresh      = False  # True: forget an earlier run and train again
@@ -423,7 +423,7 @@ class Block(nn.Module):
 # ## The GPT
 #
 # Token vectors plus position vectors, the blocks, a last LayerNorm, and logits: the products with the very table that turned tokens into vectors. Weights start small, and those that write into the stream smaller still, so that it does not grow with the depth (GPT-2,
-# section 2.3).
+# section 2.3). The table starts at $1/\sqrt{2D}$: for GPT-2's 768 columns that is nearly its 0.02; narrow networks need larger numbers, or their first logits are so faint that training loses its first thousand steps.
 
 # %%
 class GPT(nn.Module):
@@ -442,6 +442,7 @@ class GPT(nn.Module):
                 nn.init.normal_(weight, 0.0, 0.02 / math.sqrt(2 * layers) if into_stream else 0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
+        nn.init.normal_(self.tokens.weight, 0.0, 1 / math.sqrt(2 * dim))
 
     def forward(self, ids, cache=None):
         start = cache[0]["k"].shape[2] if cache and cache[0] else 0  # tokens that the cache holds
