@@ -71,8 +71,7 @@ def filter_logits(
         temperature: above 0.
         top_k: keep the k largest and every token tied with the k-th; None keeps all.
         top_p: then keep the smallest set, by descending probability, that reaches p; the crossing token is in it.
-
-    Source: arXiv 1904.09751, section 3.
+            Source: arXiv 1904.09751, section 3.
     """
     logits = logits / temperature
     if top_k is not None:
