@@ -5,6 +5,8 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
 
 import numpy as np
 
@@ -50,6 +52,8 @@ def without_copies(train: ReviewSet, *held: ReviewSet) -> tuple[ReviewSet, Copie
             kept.append(index)
             continue
         original, same = found
+        if same and original in originals:  # a copy of a near copy
+            original = originals[original][0]
         exact, near, in_held = exact + same, near + (not same), in_held + (original < len(held_texts))
     return train.subset(kept), Copies(exact, near, in_held)
 
@@ -61,20 +65,20 @@ def find_copies(texts: Sequence[str]) -> dict[int, tuple[int, bool]]:
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     shingles: list[frozenset[int]] = []
     for index, text in enumerate(texts):
-        words = tuple(_WORD.findall(text.casefold()))
+        words = tuple(_WORD.findall(text.casefold())) or (text.strip(),)  # ":-)" is not ":-("
         own = _shingles(words)
         shingles.append(own)
         if words in first_of:
             found[index] = first_of[words], True
             continue
         first_of[words] = index
-        candidates = set()
-        for band in _bands(own):
-            candidates.update(buckets[band])
-            buckets[band].append(index)
-        near = [c for c in candidates if len(own & shingles[c]) >= NEAR * len(own | shingles[c])]
-        if near:
-            found[index] = min(near), False
+        alike = [buckets[band] for band in _bands(own)]
+        for candidate, _ in groupby(merge(*alike)):  # the earliest first, so that the first that is near will do
+            if len(own & shingles[candidate]) >= NEAR * len(own | shingles[candidate]):
+                found[index] = candidate, False
+                break
+        for bucket in alike:
+            bucket.append(index)
     return found
 
 
@@ -84,13 +88,13 @@ def _shingles(words: tuple[str, ...]) -> frozenset[int]:
 
 
 _RNG = np.random.default_rng(0)
-_A = _RNG.integers(1, 1 << 31, _HASHES, dtype=np.uint64) | np.uint64(1)
-_B = _RNG.integers(0, 1 << 31, _HASHES, dtype=np.uint64)
+_FACTORS = _RNG.integers(0, 1 << 64, (2, _HASHES), dtype=np.uint64) | np.uint64(1)
 
 
 def _bands(own: frozenset[int]) -> Iterator[tuple[int, bytes]]:
     """The smallest hash of the shingles under each of many hash functions, in bands; like texts share a band."""
     values = np.fromiter(own, np.uint64, len(own))
-    signature = ((values[:, None] * _A + _B) % np.uint64((1 << 61) - 1)).min(axis=0)
+    mixed = (values[:, None] + _FACTORS[0]) * _FACTORS[0]  # of 64 bits; those above are dropped
+    signature = ((mixed ^ (mixed >> np.uint64(32))) * _FACTORS[1]).min(axis=0)
     for start in range(0, _HASHES, _BAND):
         yield start, signature[start : start + _BAND].tobytes()

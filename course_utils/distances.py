@@ -1,4 +1,4 @@
-"""The mathematics of FD and KD: distances between two sets of features (or between two Gaussians)."""
+"""The mathematics of the scores: distances between two sets of features, and the score of class probabilities."""
 
 from typing import Any
 
@@ -60,6 +60,32 @@ def kernel_distance(x: Tensor, y: Tensor) -> float:
     pairs_x, pairs_y = len(x) * (len(x) - 1), len(y) * (len(y) - 1)
     within = (_kernel_sum(x, x) - _kernel_diagonal(x)) / pairs_x + (_kernel_sum(y, y) - _kernel_diagonal(y)) / pairs_y
     return float(within - 2 * _kernel_sum(x, y) / (len(x) * len(y)))
+
+
+def inception_score(probabilities: Tensor) -> float:
+    """How certain and how varied a classifier is: exp of the mean KL of each image's probabilities from their average.
+
+    Args:
+        probabilities: (N, K), rows >= 0 that add up to 1.
+
+    Returns:
+        From 1 (all rows equal) to K (each row certain, all classes equally often), computed in float64.
+
+    Raises:
+        CourseError: ``metrics-probabilities`` for rows that are no probabilities.
+
+    Source: Salimans et al. 2016, arXiv 1606.03498, section 4.
+    """
+    p = probabilities.double()
+    if p.ndim != 2 or not (p >= 0).all() or not ((p.sum(1) - 1).abs() < 1e-3).all():  # NaN fails this as well
+        raise CourseError(
+            "metrics-probabilities",
+            f"The score got something of shape {tuple(p.shape)} whose rows are not probabilities.",
+            "It takes (N, K): for each image K numbers from 0 that add up to 1, which logits do not.",
+            "score = inception_score(network(images).softmax(dim=1))",
+        )
+    average = p.mean(0, keepdim=True)
+    return float((torch.special.xlogy(p, p) - torch.special.xlogy(p, average)).sum(1).mean().exp())
 
 
 def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:

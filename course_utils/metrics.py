@@ -1,4 +1,5 @@
-"""Measuring generators: the Fréchet distance (FD) and the kernel distance (KD) on the course's own feature network.
+"""Measuring generators: Fréchet (FD) and kernel distance (KD), classifier score (CS), precision and recall, all on the
+course's own feature network; lesson 06 builds them.
 
 A score means nothing without the number of images, the feature network, the real set, and what real images themselves
 score, so ``Score`` carries all of them and cannot be printed without them. These scores are not comparable with
@@ -17,24 +18,33 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from course_utils.distances import bad_shape, feature_moments, frechet_distance, kernel_distance
+from course_utils.distances import bad_shape, feature_moments, frechet_distance, inception_score, kernel_distance
 from course_utils.errors import CourseError
+from course_utils.manifolds import copied, nearest_distance, precision_recall
 from course_utils.models.features import FeatureNetwork, load_feature_network
 from course_utils.runtime import fast_dtype
-from course_utils.scores import Score, mean_interval, table
+from course_utils.scores import NAMES, Score, bootstrap_interval, mean_interval, measure_pair, table, wilson_interval
 
 __all__ = [
+    "NAMES",
     "FeatureNetwork",
     "RealReference",
     "Score",
+    "bootstrap_interval",
+    "copied",
     "extract_features",
     "feature_moments",
     "frechet_distance",
+    "inception_score",
     "kernel_distance",
     "load_feature_network",
     "mean_image_plus_noise",
     "mean_interval",
+    "measure_pair",
+    "nearest_distance",
+    "precision_recall",
     "table",
+    "wilson_interval",
 ]
 
 Sampler = Callable[[int], Tensor]
@@ -86,12 +96,14 @@ class RealReference:
         floor: scores of held-out real images against them: no generator can be expected to score less.
         network: the feature network.
         real_set: the real images' name and split.
+        names: which of ``NAMES`` are computed.
     """
 
     blocks: Tensor
     floor: dict[str, Score]
     network: FeatureNetwork
     real_set: str
+    names: tuple[str, ...] = ("FD", "KD")
 
     @classmethod
     def from_images(
@@ -101,6 +113,7 @@ class RealReference:
         n: int = 2000,
         draws: int = 5,
         network: FeatureNetwork | None = None,
+        names: tuple[str, ...] = ("FD", "KD"),
     ) -> "RealReference":
         """Compute the features of the real images and the floor.
 
@@ -110,6 +123,7 @@ class RealReference:
             n: images on each side of one comparison. FD falls with n, so only scores of equal n can be compared.
             draws: comparisons, each with n other images on both sides.
             network: None loads the shipped one.
+            names: which of ``NAMES`` to compute.
 
         Raises:
             CourseError: ``metrics-too-few`` when a set holds fewer than n · draws images (None for ``held_out``: twice
@@ -122,18 +136,18 @@ class RealReference:
             first, second = _shuffled(real.images, n, draws), _shuffled(held_out.images, n, draws)
         blocks, other = (extract_features(part, network).unflatten(0, (draws, n)) for part in (first, second))
         real_set = f"{STANDIN if real.is_standin else real.name}, {real.split}"
-        empty = cls(blocks, {}, network, real_set)
-        return cls(blocks, empty._compare(other), network, real_set)
+        empty = cls(blocks, {}, network, real_set, names)
+        return cls(blocks, empty._compare(other), network, real_set, names)
 
     def score(self, generated: Tensor | Images | Sampler) -> dict[str, Score]:
-        """FD and KD of generated images.
+        """The scores of generated images.
 
         Args:
             generated: a function that takes a number and returns that many new images (called without gradients, at
                 most 500 at a time), or at least n · draws images: (N, 3, H, W), uint8 or floats in [-1, 1].
 
         Returns:
-            ``{"FD": Score, "KD": Score}``.
+            name -> ``Score``, for every name of the reference.
 
         Raises:
             CourseError: ``metrics-too-few``, ``metrics-range``, ``metrics-sampler``, ``features-shape``.
@@ -150,15 +164,13 @@ class RealReference:
 
     def _compare(self, features: Tensor) -> dict[str, Score]:
         """Score (draws, n, D) features, each draw against its own real images."""
-        pairs = list(zip(features, self.blocks, strict=True))
-        values = {
-            "FD": [frechet_distance(*feature_moments(x), *feature_moments(y)) for x, y in pairs],
-            "KD": [kernel_distance(x, y) for x, y in pairs],
-        }
+        rows = [measure_pair(x, y, self.network, self.names) for x, y in zip(features, self.blocks, strict=True)]
         draws, n, _ = self.blocks.shape
         scores = {}
-        for name, drawn in values.items():
-            mean, low, high = mean_interval(drawn)
+        for name in self.names:
+            mean, low, high = mean_interval([row[name] for row in rows])
+            low = low if name == "KD" else max(low, 0.0)  # only KD can be negative
+            high = min(high, 1.0) if name in ("precision", "recall") else high
             floor = self.floor[name].value if self.floor else mean
             scores[name] = Score(name, mean, low, high, n, draws, self.network.description, self.real_set, floor)
         return scores

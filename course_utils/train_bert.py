@@ -24,7 +24,7 @@ def train_bert(
         run: the machine's settings.
         reviews: training reviews.
         folder: where checkpoints live.
-        settings: ``epochs`` or ``steps``, ``batch_size``, ``max_tokens`` and ``learning_rate``; where the lesson
+        settings: ``epochs`` or ``steps``, ``batch_size``, ``max_tokens``, ``keep``, ``learning_rate``; where the lesson
             departs from its default, ``encoder`` (see `load_encoder`) and ``frozen`` (train only pooling and head).
         fresh: start again.
 
@@ -45,11 +45,13 @@ def fine_tune(
 ) -> tuple[TrainingRun, dict[str, float]]:
     """The same with an encoder that is there already; its model is changed. Arguments as in `train_bert`."""
     model, batch_size = encoder.model.to(run.device), settings["batch_size"]
-    steps = settings.get("steps") or settings["epochs"] * math.ceil(len(reviews) / batch_size)
+    steps = settings.get("steps")
+    if steps is None:
+        steps = settings["epochs"] * math.ceil(len(reviews) / batch_size)
     if settings.get("frozen"):
         model.bert.embeddings.requires_grad_(False)
         model.bert.encoder.requires_grad_(False)
-    sequences = encoder.encode(reviews.texts, settings["max_tokens"])
+    sequences = encoder.encode(reviews.texts, settings["max_tokens"], settings["keep"])
     optimizer = bert.make_optimizer(model, settings["learning_rate"])
     training = TrainingRun(
         folder,
@@ -60,13 +62,14 @@ def fine_tune(
             "encoder": encoder.name,
             "frozen": bool(settings.get("frozen")),
             "max_tokens": settings["max_tokens"],
+            "keep": settings["keep"],
             "total_steps": steps,  # the learning rate falls to 0 there: another total is another run
         },
         steps=steps,
         examples=len(reviews),
         batch_size=batch_size,
         seed=run.seed,
-        save_every=max(1, min(500, steps // 4)),  # a checkpoint holds three numbers for each of millions of weights
+        save_every=max(25, min(500, steps // 4)),  # a checkpoint holds three numbers for each of millions of weights
         fresh=fresh,
         data_sha256=reviews.sha256,
         order=bert.order_by_length(sequences, batch_size),

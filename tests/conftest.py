@@ -37,3 +37,33 @@ def real_cifar10(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     return folder / "cifar10"
+
+
+@pytest.fixture(scope="session")
+def real_imdb(real_data: Path) -> Path:
+    """IMDB's labelled reviews as one archive in their authors' layout; 50,000 files are not unpacked."""
+    archive = real_data / "aclImdb-labelled.tar.xz"
+    if not archive.is_file():
+        no_real_data(f"{archive} is missing: no real IMDB to test with")
+    return archive
+
+
+@pytest.fixture(scope="session")
+def sentences() -> Path:
+    """The wheel with the critics' sentences that set-up fetched."""
+    return _fetched("sentences")
+
+
+@pytest.fixture(scope="session")
+def encoder_wheel() -> Path:
+    """The wheel with the pre-trained encoder that set-up fetched."""
+    return _fetched("encoder")
+
+
+def _fetched(name: str) -> Path:
+    from course_utils import assets
+
+    path = assets.cached(name)
+    if path is None:
+        no_real_data(f"{assets.manifest()[name].file} is not in the cache: python -m course_utils.assets --setup")
+    return path

@@ -227,7 +227,7 @@ def test_another_number_of_threads_is_said(tmp_path, capsys):
         ({"batch_size": 7}, "batch_size: 8 -> 7"),
         ({"examples": 21}, "examples: 20 -> 21"),
         ({"seed": 1}, "seed: 0 -> 1"),
-        ({"data_sha256": "b" * 64}, "data: images with digest aaaa"),
+        ({"data_sha256": "b" * 64}, "data: content with digest aaaa"),
         ({"lr": 1e-4}, "g_optimizer lr: 0.0002 -> 0.0001"),
         ({"betas": (0.9, 0.999)}, r"d_optimizer betas: \[0.5, 0.999\] -> \[0.9, 0.999\]"),
         ({"width": 6}, "size mismatch"),

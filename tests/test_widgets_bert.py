@@ -54,7 +54,7 @@ def test_nothing_and_too_much_are_answered():
 
 
 def test_markup_is_escaped_wherever_it_is_shown():
-    field, answer = parts(widgets_bert.review_meter(margin, MARKUP))
+    _, answer = parts(widgets_bert.review_meter(margin, MARKUP))
     assert "<script" not in answer.value and "<b " not in answer.value
     assert "&lt;b" in answer.value or "onclick" not in answer.value
     shown = text_views.table(["text"], [(MARKUP,)], f"caption {MARKUP}").data

@@ -131,7 +131,7 @@ def bert_step(
     return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
 
 
-@torch.inference_mode()
+@torch.no_grad()  # and not inference_mode: calibration takes gradients of what is computed from the answers
 def predict(
     model: nn.Module,
     sequences: Sequence[Sequence[int]],
@@ -141,6 +141,8 @@ def predict(
 ) -> Tensor:
     """Logits (N, classes) in float32 on the CPU, in the order of the sequences; batches of like length inside."""
     model.eval()
+    if not sequences:
+        return torch.empty(0, model.config.num_labels)
     device, logits = next(model.parameters()).device, [torch.empty(0)] * len(sequences)
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))  # longest first: the estimate is safe
     for start in tqdm(range(0, len(order), batch_size), desc="predicting", delay=2, leave=False):

@@ -114,7 +114,7 @@ class FeatureNetwork(nn.Module):
             CourseError: ``features-shape`` for any other shape. The range cannot be checked: images in [0, 1] are
                 also pale images in [-1, 1].
         """
-        _check_shape(images)
+        check_shape(images)
         if images.shape[-1] != SIZE:
             images = functional.avg_pool2d(images, images.shape[-1] // SIZE)
         return self.trunk(images).mean(dim=(2, 3))
@@ -160,7 +160,8 @@ def load_feature_network(device: torch.device | str = "cpu", path: Path | None =
     return network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def _check_shape(images: Tensor) -> None:
+def check_shape(images: Tensor) -> None:
+    """Refuse images that no feature network of the course reads, with a `CourseError` ``features-shape``."""
     shape = tuple(images.shape)
     if len(shape) == 4 and shape[1] == 3 and shape[2] == shape[3] and shape[2] >= SIZE and shape[2] % SIZE == 0:
         return

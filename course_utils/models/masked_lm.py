@@ -1,5 +1,6 @@
-"""BERT's two pre-training tasks: a head that guesses hidden tokens, one that tells whether two sentences follow."""
+"""BERT's first pre-training task on the small encoder, which comes without the head that guesses hidden tokens."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -13,49 +14,66 @@ from course_utils.errors import CourseError
 from course_utils.models.bert import IGNORED
 from course_utils.paths import checkpoints_dir
 
-SHIPPED = "mlm_head"
+SHIPPED = "masked_lm"
+TRAINED_LAYERS = 2
+"""Layers at the end of the encoder that are trained together with the head; the others stay as they are."""
 
 
-class MaskedHead(nn.Module):
-    """Hidden states (..., D) -> logits over the vocabulary (..., V), with the encoder's own word vectors.
-
-    Source: arXiv 1810.04805, section 3.1; the transform before the output layer is that of BERT's code.
-    """
-
-    def __init__(self, hidden: int, vocab_size: int) -> None:
-        super().__init__()
-        self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
-        self.bias = nn.Parameter(torch.zeros(vocab_size))
-
-    def forward(self, states: Tensor, words: Tensor) -> Tensor:
-        """States (..., D) and word vectors (V, D) -> logits (..., V)."""
-        return self.transform(states) @ words.T + self.bias
-
-
-def masked_loss(head: MaskedHead, encoder: BertModel, ids: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy in nats over the chosen tokens; only their states go through the head, which is what costs.
+class MaskedLM(nn.Module):
+    """An encoder with a head that guesses tokens, with the encoder's own word vectors as its last matrix.
 
     Args:
-        head: guesses tokens.
-        encoder: ids, mask -> ``last_hidden_state`` (B, T, D).
+        encoder: copied; all but its last layers are frozen.
+
+    Source: arXiv 1810.04805, section 3.1; the transform before the last matrix is that of BERT's code.
+    """
+
+    def __init__(self, encoder: BertModel) -> None:
+        super().__init__()
+        self.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.encoder.encoder.layer[-TRAINED_LAYERS:].requires_grad_(True)
+        hidden, vocabulary = encoder.config.hidden_size, encoder.config.vocab_size
+        self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def forward(self, ids: Tensor, mask: Tensor, asked: Tensor) -> Tensor:
+        """Logits (A, V) of the A positions where ``asked`` (B, T) is true; the others' would cost most of the time.
+
+        Args:
+            ids: (B, T) int64, some of them masked.
+            mask: (B, T), 1 where there is a token.
+            asked: (B, T) bool.
+        """
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[asked]
+        return self.transform(states) @ self.encoder.embeddings.word_embeddings.weight.T + self.bias
+
+
+def masked_loss(model: MaskedLM, ids: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats over the chosen tokens.
+
+    Args:
+        model: guesses tokens.
         ids: (B, T) int64, some of them masked.
         mask: (B, T), 1 where there is a token.
         labels: (B, T) int64, -100 where nothing is asked.
     """
     asked = labels != IGNORED
-    states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state[asked]
-    logits = head(states, encoder.embeddings.word_embeddings.weight)
-    return nn.functional.cross_entropy(logits.float(), labels[asked])
+    return nn.functional.cross_entropy(model(ids, mask, asked).float(), labels[asked])
 
 
-def pack(head: MaskedHead, facts: dict[str, object]) -> bytes:
-    """A head's weights in half precision, with what is known about them, as a safetensors file."""
-    tensors = {key: value.to(torch.float16).contiguous() for key, value in head.state_dict().items()}
+def pack(model: MaskedLM, facts: dict[str, object]) -> bytes:
+    """What was trained, in half precision, with what is known about it, as a safetensors file."""
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    tensors = {k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items() if k in trained}
     return save(tensors, {"facts": json.dumps(facts)})
 
 
-def load_shipped(path: Path | None = None) -> tuple[MaskedHead, dict[str, object]]:
-    """The head that the course trained for the small encoder, and what is known about it.
+def load_shipped(encoder: BertModel, path: Path | None = None) -> tuple[MaskedLM, dict[str, object]] | None:
+    """The model that the course trained on the small encoder, and what is known about it; None for another encoder.
+
+    Args:
+        encoder: the pre-trained encoder as it was loaded, before any fine-tuning.
+        path: the file; None for the shipped one.
 
     Raises:
         CourseError: the file is missing or damaged.
@@ -65,8 +83,6 @@ def load_shipped(path: Path | None = None) -> tuple[MaskedHead, dict[str, object
         tensors = {key: value.float() for key, value in load_file(path).items()}
         with safe_open(path, "pt") as file:
             facts = json.loads(file.metadata()["facts"])
-        head = MaskedHead(tensors["transform.0.weight"].shape[0], len(tensors["bias"]))
-        head.load_state_dict(tensors)
     except Exception as error:
         raise CourseError(
             "masked-lm-checkpoint",
@@ -74,4 +90,9 @@ def load_shipped(path: Path | None = None) -> tuple[MaskedHead, dict[str, object
             "It ships with the course, so this copy of the course is not whole.",
             "git checkout -- data/checkpoints, or get the course's folder again.",
         ) from None
-    return head.eval(), facts
+    model = MaskedLM(encoder)
+    own = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
+    if own != {name: tensor.shape for name, tensor in tensors.items()}:
+        return None
+    model.load_state_dict(tensors, strict=False)
+    return model.eval(), facts

@@ -32,6 +32,8 @@
 
 # %%
 import copy
+import itertools
+import json
 import math
 
 import torch
@@ -42,6 +44,7 @@ from course_utils import attribution, checks, plots, runtime, text_batches, text
 from course_utils.baseline import bag_of_words
 from course_utils.copies import without_copies
 from course_utils.models import bert, masked_lm
+from course_utils.paths import results_dir
 from course_utils.pretrained import load_encoder
 from course_utils.reviews import load_reviews
 from course_utils.training import TrainingRun, run_folder
@@ -57,6 +60,7 @@ n_train    = run.pick(   64,  2_000, 25_000)  # training reviews
 n_test     = run.pick(  100,  1_000, 25_000)  # test reviews
 max_tokens = run.pick(   32,    128,    256)  # tokens of a review that are read; the rest is cut off
 batch_size = run.pick(   16,     16,     32)  # reviews a step
+keep       = "ends" # of a longer review, half of these tokens from each end; "head" keeps its beginning
 epochs     = run.pick(    1,      2,      3)  # passes over the training reviews
 peak_rate  = run.pick( 1e-4,   1e-4,   2e-5)  # the largest learning rate of the schedule
 task_steps = run.pick(   10,    200,    400)  # steps of the pre-training in miniature
@@ -172,10 +176,11 @@ assert (first - second)[0, 0].norm() > 1e-3
 # | 256 | {{result:bert_data.json:imdb.longer.256:.0%}} | {{result:bert_data.json:imdb.cut.256:.0%}} |
 # | 512 | {{result:bert_data.json:imdb.longer.512:.0%}} | {{result:bert_data.json:imdb.cut.512:.0%}} |
 #
-# More than half of the text is lost at 128. A short limit is a choice of speed over accuracy; make it knowingly. And your data, at this lesson's limit:
+# More than half of the text is lost at 128. A short limit is a choice of speed over accuracy; make it knowingly. And *which* tokens to keep matters as much: a verdict often stands at the end. Keeping half from each end instead of the head
+# took the encoder from {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} to {{result:bert_laptop.json:imdb.bf16.value:.1%}} right at 128 tokens ({{result:bert_laptop.json:imdb.train:,d}} reviews to train on, three seeds; [Sun et al. 2019](https://arxiv.org/abs/1905.05583), section 5.3.1, report the same direction at 512). And your data, at this lesson's limit:
 
 # %%
-sequences = {name: encoder.encode(part.texts, max_tokens)
+sequences = {name: encoder.encode(part.texts, max_tokens, keep)
              for name, part in {"train": train, "validation": validation, "test": test}.items()}
 whole = torch.tensor([len(s) for s in encoder.encode(train.texts, 100_000)])
 lengths = whole.clamp(max=max_tokens)
@@ -240,8 +245,8 @@ for name, order in {"random": at_random, "like length": by_length}.items():
 # %% [markdown]
 # ### Exercise 4.2: hide tokens
 #
-# *Medium, 12 minutes.* Return the ids to show and the labels. A label is the original id where a token was chosen, and −100 elsewhere (PyTorch's cross-entropy skips that number). Special tokens are never
-# chosen, the input is not changed, and all chance comes from `generator`.
+# *Medium, 12 minutes.* Return the ids to show and the labels. Each ordinary token is chosen with probability 0.15, special ones never; a random token is drawn from the whole vocabulary. A label is the original id where
+# a token was chosen, and −100 elsewhere (PyTorch's cross-entropy skips that number). The input is not changed, and all chance comes from `generator`.
 #
 # <details><summary>Hint 1</summary>Draw one uniform number for each position: below 0.15, it is chosen. <code>torch.rand(ids.shape, generator=generator)</code></details>
 # <details><summary>Hint 2</summary>Draw a second, independent one for what happens to it: below 0.8, between 0.8 and 0.9, above.</details>
@@ -281,16 +286,17 @@ def pair_batch(chosen):
     return ids, mask, pad_batch(segments, 0)[0], swapped.long()
 
 
-print(tokenizer.decode(pair_batch(sequences["train"][:2])[0][0], skip_special_tokens=False)[:150])
+beginnings = encoder.encode(train.texts, 64)  # whole stretches of text
+print(tokenizer.decode(pair_batch(beginnings[:2])[0][0], skip_special_tokens=False)[:150])
 
 # %%
 sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
 beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **sizes)).to(run.device)
 optimizer = torch.optim.AdamW(beginner.parameters(), lr=1e-3)
 losses = {"masked": [], "next": []}
-for step in range(task_steps):
+for _ in range(task_steps):
     chosen = torch.randint(len(train), (32,), generator=random).tolist()
-    ids, mask, segments, swapped = pair_batch([sequences["train"][i][:64] for i in chosen])
+    ids, mask, segments, swapped = pair_batch([beginnings[i] for i in chosen])
     shown, labels = mask_tokens(ids, torch.isin(ids, special_ids), tokenizer.mask_token_id, len(tokenizer), random)
     shown, mask, segments, labels, swapped = (t.to(run.device) for t in (shown, mask, segments, labels, swapped))
     out = beginner.bert(shown, attention_mask=mask, token_type_ids=segments)
@@ -316,32 +322,36 @@ plots.show(figure, alt="Losses of both tasks from scratch: the masked loss falls
 # The dotted lines are chance: log V for a guess among V tokens, log 2 for yes or no. In these few steps the beginner learns which tokens are frequent, and little else; the second task hardly moves. BERT took a million steps of 256 texts (appendix A.2).
 # (Later work dropped the second task without loss: [Liu et al. 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
 #
-# What do so many steps give? Ask the pre-trained encoder for a hidden word. The small encoder comes without the head that guesses, so the course trained one for it
-# on {{result:mlm_head.json:data}}, with the encoder kept as it is:
+# What do so many steps give? The small encoder comes without the head that guesses, and was later trained to compare sentences. So the course trained a head for it, together with
+# its last two layers, for {{result:masked_lm.json:steps:,d}} steps on {{result:masked_lm.json:data}}:
 
 # %%
 def fill_mask(text, count=4):
     """The most probable tokens for [MASK]."""
-    ids = torch.tensor([tokenizer(text)["input_ids"]], device=run.device)
-    place = (ids[0] == tokenizer.mask_token_id).nonzero()[0]
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
     with torch.no_grad():
-        state = model.bert(ids).last_hidden_state[0, place]
-        logits = head(state.cpu(), model.bert.embeddings.word_embeddings.weight.cpu())
+        logits = guesser(ids, torch.ones_like(ids), ids == tokenizer.mask_token_id)
     p, best = logits.softmax(-1)[0].topk(count)
     return ", ".join(f"{tokenizer.decode([i])} {q:.0%}" for q, i in zip(p.tolist(), best.tolist()))
 
 
-head, facts = masked_lm.load_shipped()
-if model.config.hidden_size == head.transform[0].in_features:
-    for text in ("The film was so [MASK] that I fell asleep.", "One of the [MASK] films I have ever seen.",
-                 "The [MASK] is brilliant as the killer.", "She wrote and [MASK] the film."):
-        print(f"{text:45} {fill_mask(text)}")
+shipped = masked_lm.load_shipped(copy.deepcopy(model.bert).cpu())
+if encoder.name == "bert-base-uncased":
+    from transformers import pipeline
+    for guess in pipeline("fill-mask", model=encoder.name)("One of the [MASK] films I have ever seen."):
+        print(guess["token_str"], f"{guess['score']:.0%}")
+elif shipped is None:
+    print("The shipped weights belong to the small pre-trained encoder, which is not in use here.")
 else:
-    print("The shipped head belongs to the small pre-trained encoder, which is not in use here.")
+    guesser, facts = shipped
+    for text in ("The film was so [MASK] that I fell asleep.", "One of the [MASK] films I have ever seen.",
+                 "I have never [MASK] such a bad movie.", "The acting was [MASK], but the plot was terrible."):
+        print(f"{text:50} {fill_mask(text)}")
 
 # %% [markdown]
-# On test reviews the first guess is the hidden token in {{result:mlm_head.json:first.value:.0%}} of all cases ({{result:mlm_head.json:first.low:.1%}} to {{result:mlm_head.json:first.high:.1%}});
-# always guessing the most frequent token gives {{result:mlm_head.json:most_frequent.value:.1%}}. To guess so well one has to know grammar, facts and moods. That knowledge is what fine-tuning starts from.
+# On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}} of all cases ({{result:masked_lm.json:first.low:.1%}} to {{result:masked_lm.json:first.high:.1%}}), one of five in {{result:masked_lm.json:in_five.value:.0%}};
+# always guessing the most frequent token gives {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts and moods. (Look at the last sentence: does it understand "but"?) Such knowledge is what fine-tuning starts from.
+# At tier `gpu` the cell asks `bert-base-uncased` with the head that BERT was published with.
 #
 # ## The baseline first
 #
@@ -506,7 +516,8 @@ optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.01), lr=pea
 for group in optimizer.param_groups:
     group["initial_lr"] = peak_rate
 state = {"model": model, "optimizer": optimizer}
-config = {"lesson": "bert", "data": train.name, "encoder": encoder.name, "max_tokens": max_tokens, "total_steps": steps}
+config = {"lesson": "bert", "data": train.name, "encoder": encoder.name, "max_tokens": max_tokens,
+          "keep": keep, "total_steps": steps}
 training = TrainingRun(
     run_folder("04_bert", config, state), state=state, config=config, steps=steps, examples=len(train),
     batch_size=batch_size, seed=0, save_every=math.ceil(steps / run.pick(1, 3, 10)), fresh=fresh, data_sha256=train.sha256,
@@ -569,7 +580,54 @@ half = 1.96 * gap.std().item() / len(gap) ** 0.5
 print(test.title(f"fine-tuned minus bag of words: {gap.mean():+.1%} ({gap.mean() - half:+.1%} to {gap.mean() + half:+.1%})"))
 
 # %% [markdown]
-# (results)
+# ### What longer runs reach
+#
+# One run is one run. Measured once with the same code (three seeds, the settings of tier `laptop`; mean over seeds, with intervals over seeds for the accuracy):
+#
+# | {{result:bert_laptop.json:settings.reviews:,d}} training and {{result:bert_laptop.json:settings.test:,d}} test reviews | bag of words | fine-tuned | difference |
+# | --- | --- | --- | --- |
+# | critics' sentences | {{result:bert_laptop.json:sentences.words.value:.1%}} | {{result:bert_laptop.json:sentences.bf16.value:.1%}} ({{result:bert_laptop.json:sentences.bf16.low:.1%}} to {{result:bert_laptop.json:sentences.bf16.high:.1%}}) | {{result:bert_laptop.json:sentences.above.value:+.1%}} |
+# | {{result:bert_laptop.json:imdb.data}}, 128 tokens | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
+#
+# And all of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on (95 % intervals over the test reviews):
+#
+# | classifier | accuracy |
+# | --- | --- |
+# | bag of words | {{result:bert_baseline.json:words.value:.1%}} ({{result:bert_baseline.json:words.low:.1%}} to {{result:bert_baseline.json:words.high:.1%}}) |
+# | the same, with pairs of neighbouring words | {{result:bert_baseline.json:pairs.value:.1%}} ({{result:bert_baseline.json:pairs.low:.1%}} to {{result:bert_baseline.json:pairs.high:.1%}}) |
+# | {{result:bert_long.json:encoder}}, one epoch at {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
+#
+# Read the last three lines twice. The network beats counted words by {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}} to {{result:bert_long.json:above.words.high:+.1%}} on the same reviews), and does **not** beat counted words *and pairs*
+# ({{result:bert_long.json:above.pairs.value:+.1%}}, {{result:bert_long.json:above.pairs.low:+.1%}} to {{result:bert_long.json:above.pairs.high:+.1%}}). With much text to learn from, "not good" is simply one more thing to count, and the counter reads every review to its end while the network sees {{result:bert_data.json:imdb.cut.256:.0%}} of all tokens
+# cut off. It is also small, and had one epoch. Larger encoders do better: the best plain fine-tuning of BERT-base in the literature has 94.6 % (below). Whoever shows a network without a baseline has not shown much.
+#
+# bf16 or float32? On the sentences, three seeds each: {{result:bert_laptop.json:sentences.bf16.value:.1%}} against {{result:bert_laptop.json:sentences.float32.value:.1%}} ({{result:bert_laptop.json:sentences.float32.low:.1%}} to {{result:bert_laptop.json:sentences.float32.high:.1%}}): no difference that could be seen.
+#
+# **A claim to doubt.** One text that this course grew from claims 95.5 % for BERT-base after five epochs at 128 tokens. At 25,000 test reviews the standard error of such a share is
+# $\sqrt{0.955\cdot 0.045/25000} = 0.13$ points, so chance is no excuse. The best plain fine-tuning of BERT-base that we know of has 94.6 %, at 512 tokens; only further pre-training on film reviews gave 95.6 %
+# ([Sun et al. 2019](https://arxiv.org/abs/1905.05583), table 6). Better than the better set-up, with less than half of the text, and with a listing that stops at its first import: such a number needs its run shown.
+#
+# ### And with few examples?
+#
+# That is what pre-training is for. Three ways to train, on 100 to 9,000 of the {{result:bert_curve.json:data}} ({{result:bert_curve.json:test:,d}} to test on, three seeds with other examples each): words counted, all of the encoder trained, or the encoder **frozen** and only pooler and head trained.
+
+# %%
+measured = json.loads((results_dir() / "bert_curve.json").read_text(encoding="utf-8"))
+sizes = [int(n) for n in measured["epochs"]]
+figure, (ax,) = plots.subplots(width=7, height=3.2)
+kinds = {"words": ("bag of words", "o"), "frozen": ("encoder frozen", "s"), "full": ("all of it trained", "^")}
+for (kind, (name, mark)), shift in zip(kinds.items(), (0.96, 1.0, 1.04)):
+    points = [measured[str(n)][kind] for n in sizes]
+    spread = [[abs(p["value"] - p[end]) for p in points] for end in ("low", "high")]
+    ax.errorbar([n * shift for n in sizes], [p["value"] for p in points], yerr=spread, marker=mark, capsize=3, label=name)
+ax.set(xscale="log", xlabel="training reviews", ylabel="share right", xticks=sizes, xticklabels=[f"{n:,}" for n in sizes])
+ax.minorticks_off()
+ax.legend(frameon=False)
+ax.set_title(f"learning curves [{measured['data']}]", loc="left", fontsize=10)
+plots.show(figure, alt="ALTCURVE")
+
+# %% [markdown]
+# (CURVETEXT)
 #
 # ## When it goes wrong: data in the order of the files
 #
@@ -622,9 +680,8 @@ for name, order in orders.items():
 # %%
 confidence, answer = test_logits.softmax(1).max(1)
 is_right = (answer == test.labels)
-edges = torch.tensor([0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01])
-groups = []
-for low, high in zip(edges[:-1], edges[1:]):
+edges, groups = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01), []
+for low, high in itertools.pairwise(edges):
     inside = (confidence >= low) & (confidence < high)
     if n := int(inside.sum()):
         ends = wilson_interval(int(is_right[inside].sum()), n, 1.96)
@@ -658,7 +715,7 @@ text_views.table(["label", "P(positive)", "what the model read"], rows, test.tit
 @torch.inference_mode()
 def margin(texts):
     """Positive logit minus negative logit: N texts -> (N,)."""
-    logits = bert.predict(model, encoder.encode(texts, max_tokens), pad, run.autocast, batch_size=64)
+    logits = bert.predict(model, encoder.encode(texts, max_tokens, keep), pad, run.autocast, batch_size=64)
     return logits[:, 1] - logits[:, 0]
 
 

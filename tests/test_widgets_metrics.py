@@ -1,0 +1,177 @@
+"""Lesson 06's figures and widgets: what a slider shows is what was measured, and each has a twin with the same."""
+
+import inspect
+import io
+import time
+
+import ipywidgets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from course_utils import plots, score_figures, widgets_blind, widgets_metrics
+from course_utils.errors import CourseError
+from course_utils.images import load_images
+from course_utils.scores import wilson_interval
+
+
+@pytest.fixture(scope="module")
+def bias():
+    return score_figures.recorded_bias()
+
+
+@pytest.fixture(scope="module")
+def blind():
+    images = load_images("standin", "test", limit=24)
+    return widgets_blind.make_test(images.images[:12], images.images[12:], 12, images.title("real or made?"), seed=1)
+
+
+def controls(widget):
+    top, n, picture, sentence = widget.children
+    row, score = top.children
+    return row, score, n, picture, sentence
+
+
+def test_the_slider_shows_what_was_measured(bias):
+    row, score, n, picture, sentence = controls(widgets_metrics.bias_slider(bias))
+    for chosen in (("gan", "FD", 100), ("real", "KD", 5_000), ("vae", "FD", 1_000)):
+        row.value, score.value, n.value = chosen
+        assert picture.value == widgets_metrics.picture_of(bias, *chosen)
+        assert sentence.value == widgets_metrics.describe_bias(bias, *chosen)
+        found = bias.rows[chosen[0]][chosen[1]][chosen[2]]
+        assert f"{found['low']:.3g} to {found['high']:.3g}" in sentence.value
+
+
+def test_the_sentence_leaves_nothing_out(bias):
+    text = widgets_metrics.describe_bias(bias, "gan", "FD", 100)
+    for part in ("FD", "95 % interval", "n = 100 ×", "5 draws", "trained on CIFAR-10", "Real set: CIFAR-10"):
+        assert part in text
+
+
+def test_the_slider_answers_fast_enough_to_drag(bias):
+    widgets_metrics.picture_of(bias, "gan", "FD", 100)
+    times = []
+    for n in bias.counts:
+        started = time.process_time()
+        widgets_metrics.picture_of(bias, "gan", "FD", n)
+        times.append(time.process_time() - started)
+    assert min(times) < 0.15, times
+
+
+def test_the_twin_draws_with_the_widgets_function_and_marks_the_chosen_number(bias):
+    figure, axes = plots.subplots(1, 3)
+    widgets_metrics.bias_static(list(axes), bias, "real", "FD")
+    for ax, n in zip(axes, (bias.counts[0], bias.counts[5], bias.counts[-1]), strict=True):
+        assert f"n = {n:,}" in ax.get_title("left")
+        marked = ax.lines[1]
+        assert set(marked.get_xdata()) == {n}
+        assert np.allclose(marked.get_ydata(), bias.rows["real"]["FD"][n]["values"])
+    plots.show(figure, alt="a test")
+
+
+def test_the_measured_bias_is_one_for_fd_and_none_for_kd(bias):
+    real = bias.rows["real"]
+    assert real["FD"][100]["low"] > real["FD"][1_000]["high"] > real["FD"][1_000]["low"] > real["FD"][5_000]["high"]
+    assert sum(row["low"] <= 0 <= row["high"] for row in real["KD"].values()) >= len(bias.counts) - 2
+
+
+def interval(value, half):
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def test_verdicts_know_which_way_is_worse():
+    assert score_figures.verdict("FD", interval(2, 0.1), interval(1, 0.1)) == 1
+    assert score_figures.verdict("FD", interval(0.5, 0.1), interval(1, 0.1)) == -1
+    assert score_figures.verdict("recall", interval(0.5, 0.1), interval(0.9, 0.1)) == 1
+    assert score_figures.verdict("CS", interval(6, 0.1), interval(5, 0.1)) == -1
+    assert score_figures.verdict("KD", interval(1.1, 0.1), interval(1, 0.05)) == 0
+    assert score_figures.verdict("copied", interval(0.0, 0.001), interval(0.01, 0.001)) == 0
+
+
+def test_the_map_marks_in_words_as_well_as_in_colour():
+    figure, (ax,) = plots.subplots()
+    rows = {"bad": {"FD": interval(2, 0.1), "recall": interval(0.9, 0.1)}}
+    score_figures.notice_map(ax, rows, {"FD": interval(1, 0.1), "recall": interval(0.9, 0.1)}, "title [stand-in]")
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["2 ● worse", "0.9"] and ax.get_title("left") == "title [stand-in]"
+    plots.show(figure, alt="a test")
+
+
+def test_rank_lines_put_the_best_on_top():
+    figure, (ax,) = plots.subplots()
+    score_figures.rank_lines(ax, {"one": ["a", "b", "c"], "two": ["b", "a", "c"]}, "order")
+    assert [list(line.get_ydata()) for line in ax.lines] == [[1, 2], [2, 1], [3, 3]]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    plots.show(figure, alt="a test")
+
+
+def test_the_recorded_table_names_all_that_it_depends_on():
+    found = score_figures.recorded("scores_table")
+    text = score_figures.interval_table(found)
+    lines = text.splitlines()
+    assert len({line.count("|") for line in lines[: 2 + len(found["rows"])]}) == 1
+    for part in ("n = 2,000", "5 draws", "features_cifar10", "Real set: CIFAR-10", "95 %"):
+        assert part in lines[-1]
+    assert "e-19" not in text
+
+
+# ---- the blind test
+
+
+def shown(picture):
+    pixels = np.asarray(Image.open(io.BytesIO(picture.value)).convert("RGB"))[::6, ::6]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+def test_the_blind_test_shows_each_picture_and_counts(blind):
+    picture, buttons, status = widgets_blind.blind_test(blind).children
+    real, made = buttons.children
+    for number, is_real in enumerate(blind.real):
+        assert torch.equal(shown(picture), blind.images[number])
+        assert status.value == f"Picture {number + 1} of 12"
+        assert not any(word in status.value.lower() for word in ("right", "wrong")), "no hints on the way"
+        (real if is_real == (number != 4) else made).click()  # the fifth answer is wrong
+    assert real.disabled and made.disabled
+    assert status.value.startswith("11 of 12 right") and status.value.endswith("Wrong: 5.")
+
+
+def blind_and_answers_belong_together():
+    real, made = torch.zeros(30, 3, 8, 8, dtype=torch.uint8), torch.full((30, 3, 8, 8), 9, dtype=torch.uint8)
+    test = widgets_blind.make_test(real, made, 30, "t", seed=5)
+    assert [bool((image == 0).all()) for image in test.images] == list(test.real)
+    assert 5 < sum(test.real) < 25
+    assert widgets_blind.make_test(real, made, 30, "t", seed=5).real == test.real
+    with pytest.raises(CourseError):
+        widgets_blind.make_test(real[:3], made, 4, "t")
+
+
+def test_the_twin_numbers_all_pictures_and_folds_the_answers(blind):
+    figure, (ax,) = plots.subplots()
+    widgets_blind.blind_static(ax, blind, columns=6)
+    assert [text.get_text() for text in ax.texts] == [str(n) for n in range(1, 13)]
+    assert ax.images[0].get_array().shape[:2] == (2 * 40 - 8, 6 * 40 - 8) and "stand-in" in ax.get_title("left")
+    plots.show(figure, alt="a test")
+    folded = widgets_blind.answers_folded(blind)
+    listed = {int(n) for n in folded.split("Real: ")[1].split(".")[0].split(", ")}
+    assert listed == {n for n, is_real in enumerate(blind.real, 1) if is_real}
+    assert folded.startswith("<details><summary>") and folded.endswith("</details>")
+
+
+@pytest.mark.parametrize(("right", "words"), [(14, "contains 50 %"), (18, "above 50 %"), (2, "below 50 %")])
+def test_judgements(right, words):
+    text = widgets_blind.judge(right, 20)
+    low, high = wilson_interval(right, 20)
+    assert words in text and f"{low:.0%} to {high:.0%}" in text
+    for wrong in ((21, 20), (-1, 20), (0, 0)):
+        with pytest.raises(CourseError):
+            widgets_blind.judge(*wrong)
+
+
+def test_only_the_shared_part_of_ipywidgets_is_used():
+    allowed = {"Widget", "Dropdown", "RadioButtons", "SelectionSlider", "Image", "HTML", "VBox", "HBox", "Button"}
+    for module in (widgets_metrics, widgets_blind):
+        used = {
+            word.split("(")[0].split("\n")[0].strip(":") for word in inspect.getsource(module).split("ipywidgets.")[1:]
+        }
+        assert used & set(dir(ipywidgets)) <= allowed
