@@ -462,7 +462,7 @@ print(f"{sum(p.numel() for p in model.parameters()):,} parameters; untrained los
 assert abs(next_token_loss(logits, probe).item() - math.log(vocab)) < 0.5
 
 # %% [markdown]
-# Untrained, it is as good as knowing nothing. Much above log V would mean overconfident initial weights; *below* it, that the targets leak.
+# Untrained, it knows nothing: log V, and a quarter of a nat for its random opinions. Much above that would mean overconfident initial weights; *below* log V, that the targets leak.
 #
 # ### Proof that it cannot look ahead
 #
