@@ -35,7 +35,7 @@ def _expect_gradient(got: Tensor, expected: Tensor, leaves: dict[str, Tensor]) -
 # ---------------------------------------------------------------- 5.1 scaled dot-product attention
 
 
-def _attention_by_library(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+def _attention_by_library(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
