@@ -61,7 +61,7 @@ def choices(
     settings = ", ".join([f"temperature {temperature:g}", *on])
     labels = tuple(token_label(tokenizer, token) for token in best.tolist())
     entropy = -(positive * positive.log()).sum().item()
-    return Choices(labels, p[best], drawn[best], len(positive), len(logits), max(entropy, 0.0), settings)
+    return Choices(labels, p[best], drawn[best], len(positive), len(logits), max(0.0, entropy), settings)
 
 
 def token_label(tokenizer: Tokenizer, token: int) -> str:
