@@ -1,8 +1,9 @@
-"""Name the usual failures of GAN training from what was logged while it ran.
+"""Name the usual failures of training, above all of GANs, from what was logged while it ran.
 
 The rules are statements about losses and probabilities that a healthy game does not make for long. They were set on
 recorded runs (``data/results/gan_traces.json``): each failure made on purpose, and healthy runs that must not alarm.
-A rule of thumb is not a proof: look at the samples before you believe it.
+A rule of thumb is not a proof: look at the samples before you believe it. The rules for VAEs and classifiers are in
+`course_utils.diagnose_families`.
 """
 
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils import diagnose_families as families
 from course_utils.errors import CourseError
 
 REQUIRED = ("d_loss", "g_loss", "d_real", "d_fake")
@@ -29,8 +31,8 @@ class Finding:
 
     Attributes:
         name: ``"not a number"``, ``"generator trained to be caught"``, ``"false equilibrium"``,
-            ``"discriminator wins"``, ``"generator ahead"``, ``"oscillation"``, ``"collapse"``, or else ``"healthy"`` or
-            ``"too short"``.
+            ``"discriminator wins"``, ``"generator ahead"``, ``"oscillation"``, ``"collapse"``, a name of
+            `diagnose_families.RULES`, or else ``"healthy"`` or ``"too short"``.
         first: step at which it starts.
         last: step at which it ends.
         meaning: what these numbers say.
@@ -48,13 +50,15 @@ class Finding:
 
 
 def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
-    """Name the known failures in a history of GAN training.
+    """Name the known failures in a history of training.
 
     Args:
         history: lists of equal length: ``d_loss`` and ``g_loss`` in nats (``d_loss`` is the sum of the means over real
             and fake, as in lesson 01), ``d_real`` and ``d_fake``, the mean probabilities D(x) and D(G(z)). Optional:
             ``step`` (default 1, 2, ...), ``diversity`` of the samples in any unit, and ``real_diversity``, the same of
-            real examples; collapse can be found only with ``diversity``. Other names are ignored.
+            real examples; collapse can be found only with ``diversity``. Other names are ignored. A history with
+            ``nll`` and ``kl`` instead is judged as a VAE's; one with ``loss`` (nats), ``accuracy`` and perhaps
+            ``positive`` (share of label 1 in each batch) as that of a classifier of two classes.
 
     Returns:
         The findings, the most certain first; one named ``"healthy"`` when no rule applies, one named ``"too short"``
@@ -63,7 +67,8 @@ def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
     Raises:
         CourseError: a series is missing, or lengths differ.
     """
-    series = _read(history)
+    kind = families.family(history)
+    series = _read(history, kind)
     findings = []
     bad = ~np.all([np.isfinite(series[name]) for name in series if name != "step"], axis=0)
     if bad.any():
@@ -73,12 +78,13 @@ def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
         rows = series["step"]
         return findings or [_finding("too short", rows, 0, len(rows) - 1)]
     smooth = {name: v if name == "step" else _moving_mean(v, len(v) // 50) for name, v in series.items()}
-    for name, rule in RULES.items():
+    for name, rule in families.RULES.get(kind, RULES).items():
         span = rule(smooth)
         hidden = name == "discriminator wins" and any(f.name == "generator trained to be caught" for f in findings)
         if span and not hidden:
             findings.append(_finding(name, smooth["step"], *span))
-    return findings or [_finding("healthy", series["step"], 0, len(series["step"]) - 1)]
+    healthy = families.HEALTHY.get(kind, _TEXTS["healthy"])
+    return findings or [_finding("healthy", series["step"], 0, len(series["step"]) - 1, healthy)]
 
 
 # ---- rules: smoothed series -> first and last row, or None
@@ -140,6 +146,7 @@ RULES: Mapping[str, Callable[[Series], tuple[int, int] | None]] = {
 """Name of the failure -> its rule, the most certain first."""
 
 _TEXTS = {
+    **families.TEXTS,
     "not a number": (
         "A logged value is NaN or infinite; all weights after it are lost.",
         "compute log D from logits (F.logsigmoid), go back to the last good checkpoint, lower the learning rate.",
@@ -173,9 +180,9 @@ _TEXTS = {
 }
 
 
-def _finding(name: str, step: np.ndarray, first: int, last: int) -> Finding:
+def _finding(name: str, step: np.ndarray, first: int, last: int, texts: tuple[str, str] | None = None) -> Finding:
     place = (int(step[first]), int(step[last])) if len(step) else (0, 0)
-    return Finding(name, *place, *_TEXTS[name])
+    return Finding(name, *place, *(texts or _TEXTS[name]))
 
 
 def _lasting(condition: np.ndarray) -> tuple[int, int] | None:
@@ -194,8 +201,8 @@ def _moving_mean(values: np.ndarray, width: int) -> np.ndarray:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
-def _read(history: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
-    missing = [name for name in REQUIRED if name not in history]
+def _read(history: Mapping[str, Sequence[float]], kind: str) -> dict[str, np.ndarray]:
+    missing = [name for name in families.REQUIRED.get(kind, REQUIRED) if name not in history]
     if missing:
         raise CourseError(
             "diagnose-missing-series",
@@ -203,9 +210,10 @@ def _read(history: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
             f"The rules are about {', '.join(REQUIRED)}.",
             'diagnose({"d_loss": [...], "g_loss": [...], "d_real": [...], "d_fake": [...]})',
         )
-    names = [name for name in (*REQUIRED, *OPTIONAL) if name in history]
+    known = (*families.REQUIRED.get(kind, REQUIRED), *families.OPTIONAL.get(kind, ()), *OPTIONAL)
+    names = [name for name in known if name in history]
     series = {name: np.array([np.nan if v is None else v for v in history[name]], float) for name in names}
-    series.setdefault("step", np.arange(1, len(series["d_loss"]) + 1))
+    series.setdefault("step", np.arange(1, len(series[known[0]]) + 1))
     lengths = {name: len(values) for name, values in series.items()}
     if len(set(lengths.values())) > 1:
         raise CourseError(

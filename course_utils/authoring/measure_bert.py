@@ -35,7 +35,7 @@ from course_utils.train_bert import fine_tune
 SEEDS = (0, 1, 2)
 LONG = {"epochs": 1, "max_tokens": 256, "keep": "head", "batch_size": 16, "learning_rate": 1e-4}
 CURVE = {"max_tokens": 128, "keep": "ends", "batch_size": 16, "learning_rate": 1e-4}
-EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2, 9_000: 2}
+EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2}
 """Of the learning curve, on the critics' sentences: few examples are seen more often."""
 
 

@@ -71,6 +71,18 @@ def _clear_late(detach: bool) -> Step:
     return step
 
 
+def _half_cleared(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
+    d_loss = bce(d(real), 1.0) + bce(d(g(noise)), 0.0)
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = bce(d(g(noise)), 1.0)
+    g_loss.backward()
+    g_opt.step()
+    g_opt.zero_grad()
+    return d_loss.item(), g_loss.item()
+
+
 def _old_judge(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
     fake = g(noise)
     g_loss = bce(d(fake), 1.0)
@@ -153,6 +165,11 @@ MISTAKES: list[tuple[Step, str]] = [
     (
         _variant(d_loss=lambda a, b: F.softplus(-a).sum() + F.softplus(b).sum(), g_loss=lambda a: F.softplus(-a).sum()),
         "Sums instead of means: the step then grows with the batch.",
+    ),
+    (
+        _half_cleared,
+        "Only the discriminator's `zero_grad` is in its place: without `detach` D's loss leaves a gradient in G, and G "
+        "steps on it too. Clear both *before* their backward.",
     ),
 ]
 """Wrong steps with their hints."""

@@ -19,7 +19,7 @@
 # **You will learn to**
 # turn reviews into batches without wasting half of them · run the two tasks that BERT was pre-trained on ·
 # fine-tune with warm-up, weight decay and clipping, and know why each is there · compare two classifiers honestly, on the same examples, with intervals ·
-# read errors, attention and attributions, and know what they do not prove.
+# read errors, attention and the effect of single words, and know what they do not prove.
 #
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of learned numbers for each word. Attention may stay a black box until lesson 5.
 #
@@ -38,7 +38,6 @@ import math
 
 import torch
 from torch import nn
-from transformers import BertConfig, BertForPreTraining
 
 from course_utils import attribution, checks, plots, runtime, text_batches, text_views, widgets_bert
 from course_utils.baseline import bag_of_words
@@ -78,7 +77,7 @@ praise = "not boring at all, but funny"
 blame = "boring, not funny, but at all"
 assert sorted(praise.replace(",", "").split()) == sorted(blame.replace(",", "").split())
 toy = bag_of_words()
-toy.set_params(tfidfvectorizer__min_df=1)
+toy.set_params(tfidfvectorizer__min_df=1)  # also count words that occur in one text only
 toy.fit(["funny and good", "boring and bad", "so funny", "so boring"], [1, 0, 1, 0])
 p = toy.predict_proba([praise, blame])[:, 1]
 print(f"P(positive): {p[0]:.3f} and {p[1]:.3f}")
@@ -86,10 +85,10 @@ assert math.isclose(p[0], p[1])
 
 # %% [markdown]
 # The same number twice: no bag of words can tell them apart. To read, a model has to let each word's meaning depend on the words around it, on both sides. That is what an
-# **encoder** does: it takes a sequence of T tokens and gives back T vectors, each of which has looked at all the others.
-# Lesson 5 takes the looking apart. Here we take such a network ready-made: BERT ([Devlin et al. 2019](https://arxiv.org/abs/1810.04805)), trained beforehand on text without labels.
+# **encoder** does: it takes T **tokens** (words or pieces of words) and gives back T vectors, each of which has looked at all tokens.
+# Lesson 5 takes the looking apart. Here we take such a network ready-made: BERT ([Devlin et al. 2019](https://arxiv.org/abs/1810.04805), "the paper" from here on), trained beforehand on text without labels.
 #
-# First the data, then the network.
+# First the data, then the network. Where IMDB is not on your machine, the "reviews" are single sentences from critics' reviews ([Pang and Lee 2004](https://aclanthology.org/P04-1035/)), positive if the critic liked the film.
 
 # %%
 train = load_reviews(source, "train", limit=n_train)
@@ -99,21 +98,21 @@ for part in (train, validation, test):
     print(part)
 
 # %% [markdown]
-# Read a few before anything else; nothing replaces it. (On our copy of IMDB that is how eight reviews of a telephone app turned up among the films': see the
-# course's `data/README.md`.) Reviews come from the web and hold HTML. The rule: a `<br />` becomes a new line, everything else stays as it was written, and
+# Read a few before anything else; nothing replaces it. (So eight reviews of a telephone app turned up in our copy of IMDB: see
+# `data/README.md`.) Reviews come from the web and hold HTML. The rule: a `<br />` becomes a new line, everything else stays as it was written, and
 # whatever is shown is *escaped*, so that a review's markup is seen and never run.
 
 # %%
-rows = [(test.classes[test.labels[i]], text_views.shorten(test.texts[i], 200)) for i in range(4)]
+rows = [(train.classes[train.labels[i]], text_views.shorten(train.texts[i], 200)) for i in range(4)]
 rows.append(("made up", "<script>alert('you have been reviewed')</script><b>bold</b> claims"))
-text_views.table(["label", "text"], rows, test.title("four reviews, and one with markup"))
+text_views.table(["label", "text"], rows, train.title("four reviews, and one with markup"))
 
 # %% [markdown]
 # ### What must not leak
 #
 # Test reviews measure something only if the model has not met them. Three leaks are common. *The same film on both sides*: a model then learns that a name is praised.
 # IMDB's authors kept films apart, and the course does so for the critics' sentences. *Copies*: people post a review twice. *Looking often*: whoever chooses
-# settings by test accuracy has trained on it; for choosing there is `validation`, and the test part is used **once**, under "Results".
+# settings by test accuracy has trained on it; for choosing there is `validation`, and test accuracy is measured **once**, under "Results".
 
 # %%
 train, copies = without_copies(train, validation, test)
@@ -124,12 +123,15 @@ assert not set(train.texts) & set(test.texts)
 
 # %% [markdown]
 # Over all of the {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.exact}} of 25,000 training reviews are word-for-word copies and {{result:bert_data.json:imdb.copies.near}} nearly so;
-# {{result:bert_data.json:imdb.copies.in_held}} of these stand in the test part. Half a percent is little here. In data scraped from the web it can be a third.
+# {{result:bert_data.json:imdb.copies.in_held}} of these repeat a test review: half a percent. In other collections it is more: over 4 % of the validation parts that [Lee et al. 2021](https://arxiv.org/abs/2107.06499) examined (abstract).
 #
 # ## From text to tokens
 #
 # BERT does not read words but **WordPieces**: frequent words are one token, rare ones are put together from pieces (`##` means: joined to the left). So
-# about 30,000 tokens can spell everything. `[CLS]` opens a text, `[SEP]` closes it.
+# BERT's 30,000 tokens (section 3 of the paper) spell nearly everything. `[CLS]` opens a text, `[SEP]` closes it.
+#
+# Tier `gpu` takes BERT-base. The others take a small encoder: MiniLM, of BERT's design with 6 layers, first trained to imitate a large network
+# ([Wang et al. 2020](https://arxiv.org/abs/2002.10957)) and then to compare sentences ([Reimers and Gurevych 2019](https://arxiv.org/abs/1908.10084)).
 
 # %%
 encoder = load_encoder(encoder_is, tier=run.tier, texts=train.texts)
@@ -140,7 +142,7 @@ for text in ("An unbelievably good film.", "DeNiro's underacting!"):
 
 # %% [markdown]
 # What enters the network is a *sum* of three vectors a token: which token it is, at which **position** it stands, and which **segment** it belongs to (two for pairs of texts, here always the
-# first), then a layer norm (section 3 and figure 2 of the paper). Without the position the encoder, too, would see a bag.
+# first), then a layer norm (figure 2 of the paper). Without the position the encoder, too, would see a bag.
 
 # %%
 ids = torch.tensor([tokenizer("A wonderful film.")["input_ids"]])  # (1, T)
@@ -161,13 +163,14 @@ with torch.no_grad():
     states = [model.bert(torch.tensor([tokenizer(f"The film was {w}")["input_ids"]], device=run.device))
               for w in ("good", "bad")]
 first, second = (s.last_hidden_state for s in states)
-print(f"states {tuple(first.shape)}; [CLS] moved by {(first - second)[0, 0].norm():.2f}")
-assert (first - second)[0, 0].norm() > 1e-3
+moved = (first[0, 0] - second[0, 0]).norm()  # the first token, [CLS]; a stand-in may cut the last word into pieces
+print(f"states {tuple(first.shape)}; [CLS] moved by {moved:.2f}")
+assert moved > 1e-3
 
 # %% [markdown]
 # ### How much of a review is read
 #
-# A network reads a fixed number of tokens at most, 512 here, and time grows with it. So reviews are cut. Many tutorials cut at 128 and pad everything to it.
+# A network reads a fixed number of tokens at most, 512 here, and time grows with it. So reviews are cut. Many tutorials cut at 128.
 # What does that throw away? Measured on {{result:bert_data.json:imdb.name}}, all 25,000 training reviews: the median has {{result:bert_data.json:imdb.median_tokens:.0f}} tokens, and at a limit of
 #
 # | limit | reviews longer than that | tokens thrown away |
@@ -176,8 +179,8 @@ assert (first - second)[0, 0].norm() > 1e-3
 # | 256 | {{result:bert_data.json:imdb.longer.256:.0%}} | {{result:bert_data.json:imdb.cut.256:.0%}} |
 # | 512 | {{result:bert_data.json:imdb.longer.512:.0%}} | {{result:bert_data.json:imdb.cut.512:.0%}} |
 #
-# More than half of the text is lost at 128. A short limit is a choice of speed over accuracy; make it knowingly. And *which* tokens to keep matters as much: a verdict often stands at the end. Keeping half from each end instead of the head
-# took the encoder from {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} to {{result:bert_laptop.json:imdb.bf16.value:.1%}} right at 128 tokens ({{result:bert_laptop.json:imdb.train:,d}} reviews to train on, three seeds; [Sun et al. 2019](https://arxiv.org/abs/1905.05583), section 5.3.1, report the same direction at 512). And your data, at this lesson's limit:
+# More than half of the text is lost at 128. A short limit is a choice of speed over accuracy; make it knowingly. *Which* tokens are kept matters, too: a verdict often stands at the end. At 128 tokens, keeping half from each end instead of the beginning
+# took the share of right answers from {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} to {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.train:,d}} reviews to train on, three seeds; [Sun et al. 2019](https://arxiv.org/abs/1905.05583), section 5.3.1, found the same direction at 512). And your data, at this lesson's limit (of the critics' sentences hardly one is longer than 64 tokens):
 
 # %%
 sequences = {name: encoder.encode(part.texts, max_tokens, keep)
@@ -190,7 +193,7 @@ print(f"median {whole.median()} tokens; {(whole > max_tokens).float().mean():.0%
 # %% [markdown]
 # ### Exercise 4.1: a batch of texts of different length
 #
-# *Easy, 6 minutes.* A tensor is a rectangle, so shorter texts are filled up at the right with a padding id, and a **mask** says where real tokens are. Return both, as int64.
+# *Easy, 6 minutes.* A tensor is a rectangle, so shorter texts are filled up at the right with a padding id, and a **mask** says where real tokens are (1) and where padding is (0). Return both, as int64.
 #
 # <details><summary>Hint 1</summary>The width is the length of the longest sequence of this batch, no more.</details>
 # <details><summary>Hint 2</summary>The mask follows from the lengths. A comparison with <code>pad_id</code> is not the same: what if that id occurs in a text?</details>
@@ -212,7 +215,7 @@ pad_batch = checks.bert.exercise_4_1(pad_batch)
 # The mask must make padding invisible: a text's answer may not depend on its neighbours in the batch. Without the mask it does.
 
 # %%
-few = sequences["test"][:8]
+few = sequences["validation"][:8]
 ids, mask = pad_batch(few, tokenizer.pad_token_id)
 with torch.no_grad():
     alone = torch.cat([model(torch.tensor([s], device=run.device)).logits for s in few])
@@ -222,7 +225,7 @@ print(f"largest difference: {(alone - together).abs().max():.1e} with the mask, 
 assert torch.allclose(alone, together, atol=1e-4)
 
 # %% [markdown]
-# Padding costs time for nothing. Batches of *like length* need little of it. To sort all texts by length would make batches that are always alike, and learning suffers.
+# Padding costs time for nothing. Batches of *like length* need less of it. But with all texts sorted by length, every epoch would have the same batches, in the same order.
 # `length_order` sorts within pools of 32 random batches, and then shuffles the batches:
 
 # %%
@@ -236,16 +239,16 @@ for name, order in {"random": at_random, "like length": by_length}.items():
 # %% [markdown]
 # ## What the encoder learned before: two tasks without labels
 #
-# Nobody labels billions of words. BERT's training makes its own questions from plain text (section 3.1):
+# Nobody labels billions of words. BERT's training makes its own questions from plain text (section 3.1 of the paper):
 #
 # * **Masked language model**: hide some tokens, guess them from both sides. 15 % of the tokens are chosen. Of these, 80 % become `[MASK]`, 10 % a random token and 10 % stay
-#   as they are, since `[MASK]` never occurs in real use and the network should not trust what it sees.
+#   as they are, since `[MASK]` never occurs in real use, and so that the network does not simply trust what it sees.
 # * **Next-sentence prediction**: two pieces of text, and the question whether the second really followed the first.
 
 # %% [markdown]
 # ### Exercise 4.2: hide tokens
 #
-# *Medium, 12 minutes.* Return the ids to show and the labels. Each ordinary token is chosen with probability 0.15, special ones never; a random token is drawn from the whole vocabulary. A label is the original id where
+# *Medium, 12 minutes.* Return the ids to show and the labels. Each ordinary token is chosen with probability 0.15, special ones (where `special_mask` is true) never; a random token is drawn from the whole vocabulary. A label is the original id where
 # a token was chosen, and −100 elsewhere (PyTorch's cross-entropy skips that number). The input is not changed, and all chance comes from `generator`.
 #
 # <details><summary>Hint 1</summary>Draw one uniform number for each position: below 0.15, it is chosen. <code>torch.rand(ids.shape, generator=generator)</code></details>
@@ -268,7 +271,7 @@ def mask_tokens(ids, special_mask, mask_id, vocab_size, generator):
 mask_tokens = checks.bert.exercise_4_2(mask_tokens)
 
 # %% [markdown]
-# Both tasks at once, from scratch, on your reviews and with a network of two layers. A pair is the first half of a review and then either its second half, or another review's.
+# Both tasks at once, from scratch, on your reviews' first 64 tokens and with a network of two layers. A pair is the first half of a review and then either its second half, or another review's.
 
 # %%
 random = torch.Generator().manual_seed(0)
@@ -277,7 +280,7 @@ special_ids = torch.tensor(tokenizer.all_special_ids)
 
 def pair_batch(chosen):
     """Token lists -> ids, mask, segments (B, T) and whether the second half is another's (B,)."""
-    halves = [(s[1 : len(s) // 2], s[len(s) // 2 : -1]) for s in chosen]
+    halves = [(s[1 : len(s) // 2], s[len(s) // 2 : -1]) for s in chosen]  # without [CLS] and [SEP]
     swapped = torch.rand(len(halves), generator=random) < 0.5
     pairs = [(a, halves[i - 1][1] if swapped[i] else b) for i, (a, b) in enumerate(halves)]
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -286,12 +289,14 @@ def pair_batch(chosen):
     return ids, mask, pad_batch(segments, 0)[0], swapped.long()
 
 
-beginnings = encoder.encode(train.texts, 64)  # whole stretches of text
+beginnings = encoder.encode(train.texts, 64)  # not both ends: the halves must follow one another
 print(tokenizer.decode(pair_batch(beginnings[:2])[0][0], skip_special_tokens=False)[:150])
 
 # %%
-sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
-beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **sizes)).to(run.device)
+from transformers import BertConfig, BertForPreTraining
+
+two_layers = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
+beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **two_layers)).to(run.device)
 optimizer = torch.optim.AdamW(beginner.parameters(), lr=1e-3)
 losses = {"masked": [], "next": []}
 for _ in range(task_steps):
@@ -312,17 +317,22 @@ for _ in range(task_steps):
 # %%
 figure, axes = plots.subplots(1, 2, width=9, height=2.6)
 chance = {"masked": math.log(len(tokenizer)), "next": math.log(2)}
+often = torch.bincount(torch.cat([torch.tensor(s[1:-1]) for s in beginnings])).double()
+frequencies = torch.distributions.Categorical(often).entropy().item()  # best loss without looking at the text
 for ax, (name, title) in zip(axes, {"masked": "masked language model", "next": "next sentence"}.items()):
     plots.curves(ax, range(1, task_steps + 1), {name: losses[name]}, "step", "nats a question", smooth=10)
-    ax.axhline(chance[name], color="black", linestyle=":")
-    ax.set_title(train.title(title), loc="left", fontsize=10, parse_math=False)
-plots.show(figure, alt="Losses of both tasks from scratch: the masked loss falls from chance (dotted); the other stays near it.")
+    ax.axhline(chance[name], color="black", linestyle=":", label="chance")
+    if name == "masked":
+        ax.axhline(frequencies, color=plots.COLOURS[1], linestyle="--", label="frequencies")
+    ax.legend(frameon=False, fontsize=8)
+    ax.set_title(train.title(title + "\n"), loc="left", fontsize=10, parse_math=False)
+plots.show(figure, alt="Losses of both tasks by step, from scratch, with chance dotted: the masked loss starts there and falls towards the dashed line; the other stays near it.")
 
 # %% [markdown]
-# The dotted lines are chance: log V for a guess among V tokens, log 2 for yes or no. In these few steps the beginner learns which tokens are frequent, and little else; the second task hardly moves. BERT took a million steps of 256 texts (appendix A.2).
+# The dotted lines are chance: log V for a guess among V tokens, log 2 for yes or no. The dashed line is what it costs to know only how frequent each token is (the entropy of the frequencies), and so few steps teach hardly more than that; the second task does not move. BERT took a million steps of 256 texts (appendix A.2 of the paper).
 # (Later work dropped the second task without loss: [Liu et al. 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
 #
-# What do so many steps give? The small encoder comes without the head that guesses, and was later trained to compare sentences. So the course trained a head for it, together with
+# What do so many steps give? The small encoder comes without the head that guesses. So the course trained one for it, together with
 # its last two layers, for {{result:masked_lm.json:steps:,d}} steps on {{result:masked_lm.json:data}}:
 
 # %%
@@ -343,19 +353,19 @@ if encoder.name == "bert-base-uncased":
 elif shipped is None:
     print("The shipped weights belong to the small pre-trained encoder, which is not in use here.")
 else:
-    guesser, facts = shipped
+    guesser, _ = shipped
     for text in ("The film was so [MASK] that I fell asleep.", "One of the [MASK] films I have ever seen.",
                  "I have never [MASK] such a bad movie.", "The acting was [MASK], but the plot was terrible."):
         print(f"{text:50} {fill_mask(text)}")
 
 # %% [markdown]
-# On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}} of all cases ({{result:masked_lm.json:first.low:.1%}} to {{result:masked_lm.json:first.high:.1%}}), one of five in {{result:masked_lm.json:in_five.value:.0%}};
+# On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}} of all cases ({{result:masked_lm.json:first.low:.1%}} to {{result:masked_lm.json:first.high:.1%}}), and the hidden token is among the first five in {{result:masked_lm.json:in_five.value:.0%}};
 # always guessing the most frequent token gives {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts and moods. (Look at the last sentence: does it understand "but"?) Such knowledge is what fine-tuning starts from.
 # At tier `gpu` the cell asks `bert-base-uncased` with the head that BERT was published with.
 #
 # ## The baseline first
 #
-# Before any network: what does counting words achieve, with the *same* training reviews? A bag of words (weighted counts) and logistic regression take seconds.
+# Before any network: what does counting words achieve, with the *same* training reviews? A bag of words (weighted counts) and logistic regression (one linear layer, trained with lesson 1's loss) take seconds.
 
 # %%
 counter = bag_of_words().fit(train.texts, train.labels.numpy())
@@ -368,7 +378,7 @@ print("most positive:", ", ".join(names[order[:-9:-1]]))
 # ### Exercise 4.5: how sure is an accuracy?
 #
 # *Medium, 8 minutes.* An accuracy is a count of successes, and another test set would give another one. The interval of Wilson for $\hat p = k/n$ contains every $p$ from which $\hat p$ is at most
-# $z$ standard errors away, $|\hat p - p| \le z\sqrt{p(1-p)/n}$. Squared, that is a quadratic in $p$ with the two ends
+# $z$ standard errors away, $|\hat p - p| \le z\sqrt{p(1-p)/n}$; $z = 1.96$ is for 95 %. Squared, that is a quadratic in $p$ with the two ends
 #
 # $$\frac{1}{1+z^2/n}\left(\hat p + \frac{z^2}{2n} \pm z\sqrt{\frac{\hat p(1-\hat p)}{n} + \frac{z^2}{4n^2}}\right).$$
 #
@@ -403,7 +413,7 @@ print(f"contains the truth: Wilson {wilson_holds:.1%}, textbook {plain_holds:.1%
 assert abs(wilson_holds - 0.95) < 0.03 and wilson_holds > plain_holds
 
 # %% [markdown]
-# Settings are compared on `validation`:
+# Settings are chosen on `validation`, so the baseline answers it first:
 
 # %%
 def accuracy(right):
@@ -418,7 +428,7 @@ print(validation.title(f"bag of words on validation: {accuracy(guessed == valida
 # %% [markdown]
 # ## Fine-tuning
 #
-# The network: embeddings, layers, a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout, and a linear head with two logits. Only the head is new.
+# Fine-tuning means: put a new head on the pre-trained network and train all of it on, gently. The network: embeddings, layers, a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout (in training, some random values become 0), and a linear head with two logits. Only the head is new.
 
 # %%
 few_ids, few_mask = (t.to(run.device) for t in pad_batch(sequences["train"][:4], tokenizer.pad_token_id))
@@ -431,9 +441,9 @@ counts = {name: sum(p.numel() for p in part.parameters()) for name, part in mode
 print(f"logits {tuple(logits.shape)};", ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
 # %% [markdown]
-# Three things keep a pre-trained network from forgetting what it knows while its new head is still guessing.
+# Three customs are meant to keep a pre-trained network from forgetting what it knows while its new head is still guessing.
 #
-# **Weight decay, but not everywhere.** AdamW pulls each weight towards 0 a little at every step. For matrices that is a mild prior. A bias or a layer norm's scale has no reason to be near 0; BERT's code leaves them out.
+# **Weight decay, but not everywhere.** AdamW pulls each weight towards 0 a little at every step. That keeps matrices small. A bias or a layer norm's scale has no reason to be near 0; BERT's code leaves them out.
 
 # %% [markdown]
 # ### Exercise 4.3: two groups of parameters
@@ -464,12 +474,12 @@ parameter_groups = checks.bert.exercise_4_3(parameter_groups)
 
 # %% [markdown]
 # **Warm-up.** Adam divides by a running estimate of the gradient's size. In the first steps that estimate is poor and the new head's gradients are large: full steps would shake the encoder. So the
-# learning rate rises linearly from 0 to its peak, and then falls linearly to 0 (appendix A.2).
+# learning rate rises linearly from 0 to its peak, and then falls linearly to 0 (appendix A.2 of the paper).
 
 # %% [markdown]
 # ### Exercise 4.4: the schedule
 #
-# *Easy, 6 minutes.* Return the factor by which the peak learning rate is multiplied: 0 at step 0, 1 at the end of the warm-up, 0 at the last step *and after it*. A warm-up of 0 steps is allowed.
+# *Easy, 6 minutes.* Return the factor by which the peak learning rate is multiplied: 0 at step 0, 1 at step `warmup_steps`, 0 at step `total_steps` *and after it*. A warm-up of 0 steps is allowed: then step 0 has 1.
 #
 # <details><summary>Hint 1</summary>Two straight lines; which one holds depends on <code>step &lt; warmup_steps</code>.</details>
 # <details><summary>Hint 2</summary>What is divided by 0 when there is no warm-up, or nothing but warm-up?</details>
@@ -487,9 +497,9 @@ def warmup_linear(step, warmup_steps, total_steps):
 warmup_linear = checks.bert.exercise_4_4(warmup_linear)
 
 # %% [markdown]
-# **Clipping.** If the gradient of all weights together is longer than 1, it is shortened to 1. A single odd batch then cannot do much harm.
+# **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1. A single odd batch then cannot do much harm.
 #
-# The step itself, written out. `logits` go into the loss as they are (lesson 1), and bf16 is used where the machine multiplies it faster.
+# The step itself, written out. `logits` go into the loss as they are (lesson 1), and bf16, a number in 16 bits, is used where the machine multiplies it faster.
 
 # %%
 steps = epochs * math.ceil(len(train) / batch_size)
@@ -534,11 +544,11 @@ def draw_progress():
     plots.curves(axes[1], h["step"], {"accuracy": h["accuracy"]}, "step", "share right", smooth=20)
     plots.curves(axes[2], range(steps), {"lr": [peak_rate * warmup_linear(s, warmup_steps, steps) for s in range(steps)]},
                  "step", "learning rate")
-    axes[0].set_title(train.title("training batches"), loc="left", fontsize=10, parse_math=False)
+    axes[0].set_title(train.title(encoder.title("training batches")), loc="left", fontsize=10, parse_math=False)
     return figure
 
 # %%
-live = plots.LiveFigure(draw_progress, alt="Loss and share of right answers on training batches by step; the learning rate rises and falls.")
+live = plots.LiveFigure(draw_progress, alt="Loss and share of right answers on training batches by step, and the learning rate's schedule.")
 for index in training.batches():  # (B,) the reviews of this step
     ids, mask = pad_batch([sequences["train"][i] for i in index.tolist()], tokenizer.pad_token_id)
     batch = [t.to(run.device) for t in (ids, mask, train.labels[index])]
@@ -547,16 +557,16 @@ for index in training.batches():  # (B,) the reviews of this step
 live.close()
 
 # %% [markdown]
-# The loss starts at log 2 (dotted), where a new head must start, and stays there while the learning rate is small. Then it falls fast. Training accuracy says little about new reviews, so:
+# The loss starts at log 2 (dotted), where a new head must start, and with a pre-trained encoder it falls once the learning rate has grown. (The few steps of tier `smoke` end before that.) Training accuracy says little about new reviews, so:
 
 # %%
 val_logits = bert.predict(model, sequences["validation"], tokenizer.pad_token_id, run.autocast)
-print(validation.title(f"fine-tuned on validation: {accuracy(val_logits.argmax(1) == validation.labels)}"))
+print(validation.title(f"{encoder.title('fine-tuned')} on validation: {accuracy(val_logits.argmax(1) == validation.labels)}"))
 
 # %% [markdown]
 # ## Results
 #
-# Nothing will be changed any more, so the test part may be opened. Four classifiers answer the *same* reviews: always "positive", the untrained head, the bag of words, and the fine-tuned encoder.
+# Nothing will be changed any more, so the test part may be opened. Four classifiers answer the *same* reviews: always "positive", the new head before training, the bag of words, and the fine-tuned encoder.
 
 # %%
 pad = tokenizer.pad_token_id
@@ -572,72 +582,73 @@ text_views.table(["classifier", "accuracy (95 % interval)"], [(n, accuracy(r)) f
                  test.title(f"{len(test):,} test reviews; trained on {len(train):,}"))
 
 # %% [markdown]
-# Two intervals that overlap do not mean "no difference", since both classifiers met the same easy and hard reviews. The difference itself is what counts. On each review it is −1, 0 or 1, and its mean has a standard error:
+# Two overlapping intervals do not mean "no difference", since both classifiers met the same easy and hard reviews. The difference itself is what counts. On each review it is −1, 0 or 1 (right minus right), and its mean has a standard error:
 
 # %%
 gap = right[encoder.title("fine-tuned")].float() - right["bag of words"].float()
 half = 1.96 * gap.std().item() / len(gap) ** 0.5
-print(test.title(f"fine-tuned minus bag of words: {gap.mean():+.1%} ({gap.mean() - half:+.1%} to {gap.mean() + half:+.1%})"))
+print(test.title(f"{encoder.title('fine-tuned')} minus bag of words: {gap.mean():+.1%} ({gap.mean() - half:+.1%} to {gap.mean() + half:+.1%})"))
 
 # %% [markdown]
 # ### What longer runs reach
 #
-# One run is one run. Measured once with the same code (three seeds, the settings of tier `laptop`; mean over seeds, with intervals over seeds for the accuracy):
+# One run is one run. Measured once with the same code (three seeds, the settings of tier `laptop`; mean over seeds, with intervals over seeds for the accuracy; differences are percentage points):
 #
 # | {{result:bert_laptop.json:settings.reviews:,d}} training and {{result:bert_laptop.json:settings.test:,d}} test reviews | bag of words | fine-tuned | difference |
 # | --- | --- | --- | --- |
 # | critics' sentences | {{result:bert_laptop.json:sentences.words.value:.1%}} | {{result:bert_laptop.json:sentences.bf16.value:.1%}} ({{result:bert_laptop.json:sentences.bf16.low:.1%}} to {{result:bert_laptop.json:sentences.bf16.high:.1%}}) | {{result:bert_laptop.json:sentences.above.value:+.1%}} |
 # | {{result:bert_laptop.json:imdb.data}}, 128 tokens | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
 #
-# And all of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on (95 % intervals over the test reviews):
+# And all of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on (copies kept, so that others' numbers compare; one run, 95 % intervals over the test reviews):
 #
 # | classifier | accuracy |
 # | --- | --- |
 # | bag of words | {{result:bert_baseline.json:words.value:.1%}} ({{result:bert_baseline.json:words.low:.1%}} to {{result:bert_baseline.json:words.high:.1%}}) |
 # | the same, with pairs of neighbouring words | {{result:bert_baseline.json:pairs.value:.1%}} ({{result:bert_baseline.json:pairs.low:.1%}} to {{result:bert_baseline.json:pairs.high:.1%}}) |
-# | {{result:bert_long.json:encoder}}, one epoch at {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
+# | {{result:bert_long.json:encoder}}, one epoch on the first {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
 #
-# Read the last three lines twice. The network beats counted words by {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}} to {{result:bert_long.json:above.words.high:+.1%}} on the same reviews), and does **not** beat counted words *and pairs*
-# ({{result:bert_long.json:above.pairs.value:+.1%}}, {{result:bert_long.json:above.pairs.low:+.1%}} to {{result:bert_long.json:above.pairs.high:+.1%}}). With much text to learn from, "not good" is simply one more thing to count, and the counter reads every review to its end while the network sees {{result:bert_data.json:imdb.cut.256:.0%}} of all tokens
-# cut off. It is also small, and had one epoch. Larger encoders do better: the best plain fine-tuning of BERT-base in the literature has 94.6 % (below). Whoever shows a network without a baseline has not shown much.
+# Look at the first table: on short sentences, which the network reads whole, the pre-trained encoder wins by far. On IMDB, with 2,000 reviews and 128 tokens, it only draws level with counted words ({{result:bert_laptop.json:imdb.above.value:+.1%}}; in no seed is the difference surely above 0): more than half of each review was not read, and 2,000 long reviews are many words to count. And the second table: there the network beats counted words by {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}} to {{result:bert_long.json:above.words.high:+.1%}} on the same reviews), and does **not** beat counted words *and pairs*
+# ({{result:bert_long.json:above.pairs.value:+.1%}}, {{result:bert_long.json:above.pairs.low:+.1%}} to {{result:bert_long.json:above.pairs.high:+.1%}}). Likely reasons: with much text to learn from, "not good" is one more thing to count; the counter reads every review to its end, while {{result:bert_data.json:imdb.cut.256:.0%}} of all tokens never
+# reach the network; and it is small and had one epoch. BERT-base does better (below). Whoever shows a network without a baseline has not shown much.
 #
-# bf16 or float32? On the sentences, three seeds each: {{result:bert_laptop.json:sentences.bf16.value:.1%}} against {{result:bert_laptop.json:sentences.float32.value:.1%}} ({{result:bert_laptop.json:sentences.float32.low:.1%}} to {{result:bert_laptop.json:sentences.float32.high:.1%}}): no difference that could be seen.
+# bf16 or float32? On the sentences, three seeds each: {{result:bert_laptop.json:sentences.bf16.value:.1%}} against {{result:bert_laptop.json:sentences.float32.value:.1%}} ({{result:bert_laptop.json:sentences.float32.low:.1%}} to {{result:bert_laptop.json:sentences.float32.high:.1%}}): no difference to be seen.
 #
 # **A claim to doubt.** One text that this course grew from claims 95.5 % for BERT-base after five epochs at 128 tokens. At 25,000 test reviews the standard error of such a share is
-# $\sqrt{0.955\cdot 0.045/25000} = 0.13$ points, so chance is no excuse. The best plain fine-tuning of BERT-base that we know of has 94.6 %, at 512 tokens; only further pre-training on film reviews gave 95.6 %
-# ([Sun et al. 2019](https://arxiv.org/abs/1905.05583), table 6). Better than the better set-up, with less than half of the text, and with a listing that stops at its first import: such a number needs its run shown.
+# $\sqrt{0.955\cdot 0.045/25000} = 0.13$ points, so chance moves it by a few tenths at most. The best plain fine-tuning of BERT-base that we know of has 94.6 %, at 512 tokens; only further pre-training on film reviews gave 95.6 %
+# ([Sun et al. 2019](https://arxiv.org/abs/1905.05583), table 6). The claim almost equals that with less than half of each text, from a listing that stops at its first import: such a number needs its run shown.
 #
 # ### And with few examples?
 #
-# That is what pre-training is for. Three ways to train, on 100 to 9,000 of the {{result:bert_curve.json:data}} ({{result:bert_curve.json:test:,d}} to test on, three seeds with other examples each): words counted, all of the encoder trained, or the encoder **frozen** and only pooler and head trained.
+# That is what pre-training is for. Three ways to train, on 100 to 3,000 of the {{result:bert_curve.json:data}} ({{result:bert_curve.json:test:,d}} to test on, three seeds with other examples each): words counted, all of the encoder trained, or the encoder **frozen** and only pooler and head trained.
 
 # %%
 measured = json.loads((results_dir() / "bert_curve.json").read_text(encoding="utf-8"))
-sizes = [int(n) for n in measured["epochs"]]
+amounts = [int(n) for n in measured["epochs"]]  # of training texts
 figure, (ax,) = plots.subplots(width=7, height=3.2)
 kinds = {"words": ("bag of words", "o"), "frozen": ("encoder frozen", "s"), "full": ("all of it trained", "^")}
-for (kind, (name, mark)), shift in zip(kinds.items(), (0.96, 1.0, 1.04)):
-    points = [measured[str(n)][kind] for n in sizes]
+for (kind, (name, mark)), shift in zip(kinds.items(), (0.96, 1.0, 1.04)):  # side by side
+    points = [measured[str(n)][kind] for n in amounts]
     spread = [[abs(p["value"] - p[end]) for p in points] for end in ("low", "high")]
-    ax.errorbar([n * shift for n in sizes], [p["value"] for p in points], yerr=spread, marker=mark, capsize=3, label=name)
-ax.set(xscale="log", xlabel="training reviews", ylabel="share right", xticks=sizes, xticklabels=[f"{n:,}" for n in sizes])
+    ax.errorbar([n * shift for n in amounts], [p["value"] for p in points], yerr=spread, marker=mark, capsize=3, label=name)
+ax.set(xscale="log", xlabel="training reviews", ylabel="share right", xticks=amounts, xticklabels=[f"{n:,}" for n in amounts])
 ax.minorticks_off()
 ax.legend(frameon=False)
 ax.set_title(f"learning curves [{measured['data']}]", loc="left", fontsize=10)
-plots.show(figure, alt="ALTCURVE")
+plots.show(figure, alt="Accuracy against the number of training sentences, three curves with intervals; the fully trained encoder lies highest at every size.")
 
 # %% [markdown]
-# (CURVETEXT)
+# That is what pre-training buys: with 100 sentences the encoder is right in {{result:bert_curve.json:100.full.value:.0%}} of all cases, where counting needs about ten times as many examples ({{result:bert_curve.json:1000.words.value:.0%}} with 1,000). Frozen, it is no better than counting. A likely reason:
+# it was trained to compare what sentences are *about*, and praise and blame of one film are about the same thing. Training all of it bends it to the new question.
 #
 # ## When it goes wrong: data in the order of the files
 #
-# IMDB's files come sorted: first all negative reviews, then all positive ones. Whoever forgets to shuffle trains on this, with the same step, the same rate and the same examples:
+# IMDB's files come sorted: first all negative reviews, then all positive ones. Train on that order and on a shuffled one, with the same step, rate and examples (their first 64 tokens):
 
 # %%
 def fine_tune_in_order(order, n_steps):
     """Fine-tune a fresh copy on batches in this order; returns the training losses and the model."""
     fresh_model = copy.deepcopy(before)
-    optimizer = bert.make_optimizer(fresh_model, peak_rate)
+    optimizer = bert.make_optimizer(fresh_model, peak_rate)  # AdamW with two groups, as above
     history = []
     for step, index in enumerate(order.split(batch_size)[:n_steps]):
         ids, mask = pad_batch([sequences["train"][i][:64] for i in index.tolist()], pad)
@@ -649,7 +660,7 @@ def fine_tune_in_order(order, n_steps):
 n_lab = min(len(train), run.pick(32, 960, 960))
 sorted_order = train.labels[:n_lab].argsort(stable=True)
 orders = {"sorted by label": sorted_order, "shuffled": torch.randperm(n_lab, generator=random)}
-lab = {name: fine_tune_in_order(order, -(-n_lab // batch_size)) for name, order in orders.items()}
+lab = {name: fine_tune_in_order(order, math.ceil(n_lab / batch_size)) for name, order in orders.items()}
 
 # %%
 figure, (ax,) = plots.subplots(width=7.5, height=2.7)
@@ -657,9 +668,9 @@ for (name, (history, _)), style in zip(lab.items(), ("-", "--")):
     ax.plot(history, style, label=name)
 ax.axhline(math.log(2), color="black", linestyle=":")
 ax.set(xlabel="step", ylabel="training loss (nats)")
-ax.set_title(train.title("same data, two orders"), loc="left", fontsize=10, parse_math=False)
+ax.set_title(train.title(encoder.title("same data, two orders") + "\n"), loc="left", fontsize=10, parse_math=False)
 ax.legend(frameon=False)
-plots.show(figure, alt="Training loss by step: sorted data fall to nearly 0, jump at the change of label and fall again; shuffled data fall slowly.")
+plots.show(figure, alt="Training loss by step in two orders, chance dotted. Given enough steps, the sorted one falls to nearly 0, jumps where the label changes and falls again; the shuffled one falls slowly.")
 
 # %%
 for name, (_, broken) in lab.items():
@@ -670,36 +681,37 @@ for name, order in orders.items():
     print(f"{name:>16}: {sum(mixed)} of {len(mixed)} batches hold both labels")
 
 # %% [markdown]
-# The sorted run has by far the *better* training loss: to say the same thing always is easy to learn. Then the label changes, the loss jumps, and the lesson of the first half is unlearned. On real data
-# it answers nearly everything alike. The test that tells it before any training is the last line: count the batches that hold both labels.
+# But for the jump, the sorted run has the *better* training loss: to say always the same is easy to learn. Then the label changes, the loss jumps, and the first half is unlearned: it answers
+# nearly everything alike. (Two steps, at tier `smoke`, are too few to see it.) The last lines tell before any training: count the batches that hold both labels.
 #
 # ## How sure is it, and rightly so?
 #
-# A softmax of 0.9 should be right nine times in ten. Group the test reviews by the confidence of the answer and compare:
+# An answer given with probability 0.9 should be right nine times in ten. Group the test reviews by this **confidence** and compare. The weighted mean gap is called the expected calibration error ([Guo et al. 2017](https://arxiv.org/abs/1706.04599), section 2):
 
 # %%
 confidence, answer = test_logits.softmax(1).max(1)
 is_right = (answer == test.labels)
-edges, groups = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01), []
+edges = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01)
+groups = []  # (confidence, share right, low, high, number)
 for low, high in itertools.pairwise(edges):
     inside = (confidence >= low) & (confidence < high)
     if n := int(inside.sum()):
         ends = wilson_interval(int(is_right[inside].sum()), n, 1.96)
         groups.append((confidence[inside].mean().item(), is_right[inside].float().mean().item(), *ends, n))
-gap_of_all = sum(n * abs(c - s) for c, s, _, _, n in groups) / len(test)
+gap_of_all = sum(n * abs(sure - share) for sure, share, _, _, n in groups) / len(test)
 print(f"mean gap between confidence and share right: {gap_of_all:.3f} (expected calibration error)")
 
 # %%
 figure, (ax,) = plots.subplots(width=5.2, height=3.6)
-text_views.reliability(ax, groups, test.title("reliability"))
+text_views.reliability(ax, groups, test.title(encoder.title("reliability") + "\n"))
 plots.show(figure, alt="Share of right answers against confidence, with intervals and the number of reviews at each point, beside the diagonal.")
 
 # %% [markdown]
-# Points under the diagonal are answers that are surer than right, which is common for fine-tuned networks ([Guo et al. 2017](https://arxiv.org/abs/1706.04599), section 2). The intervals say how much of it may be chance.
+# Points under the diagonal are answers that are surer than right, which is common for deep networks (section 3 there). The intervals say how much of it may be chance.
 #
 # ## Reading the errors
 #
-# The most instructive reviews are those where the model was sure and wrong. Read them before you read any more numbers:
+# The most instructive reviews are those where the model was most sure and still wrong. Read them before any more numbers:
 
 # %%
 wrong = (~is_right).nonzero().flatten()
@@ -709,7 +721,7 @@ rows = [(test.classes[test.labels[i]], f"{test_logits[i].softmax(0)[1]:.0%}", te
 text_views.table(["label", "P(positive)", "what the model read"], rows, test.title("sure and wrong"))
 
 # %% [markdown]
-# You will find wrong labels, praise that only starts behind the cut, plots full of misery told with love, and irony. Instead of guessing *why*, test it: sentences that differ in one thing.
+# Look for wrong labels, irony, misery told with love and, in long reviews, a verdict that was cut out. Instead of guessing *why*, test it: pairs of sentences that differ in little.
 
 # %%
 @torch.inference_mode()
@@ -732,10 +744,10 @@ rows = []
 for kind, pair in probes.items():
     with_counts = counter.predict_proba(pair)[:, 1]
     rows += [(kind, text, f"{p:.0%}", f"{c:.0%}") for text, p, c in zip(pair, margin(pair).sigmoid().tolist(), with_counts)]
-text_views.table(["kind", "text", "fine-tuned", "bag of words"], rows, encoder.title("P(positive) for pairs that differ in one thing"))
+text_views.table(["kind", "text", "fine-tuned", "bag of words"], rows, encoder.title("P(positive) for pairs that differ in little"))
 
 # %% [markdown]
-# Look at *names*: neither sentence says anything about the film. Whatever differs there was learned from whom reviewers praise. It may raise test accuracy; it is still not reading.
+# Look at *names*: neither sentence says anything about the film. Whatever differs there comes from texts that the network was trained on (or, without training, from chance). It may raise test accuracy; it is still not reading.
 #
 # ## Which words did it?
 #
@@ -751,10 +763,19 @@ def occlusion(margin, text):
 
 
 known = {"good": 1.5, "bad": -2.0, "film": 0.1}
-words, effects = occlusion(lambda ts: torch.tensor([sum(known.get(w, 0.0) for w in t.split()) for t in ts]), "a good film not bad")
+
+
+def linear(texts):
+    """The margin of a linear classifier: the sum of known weights."""
+    return torch.tensor([sum(known.get(w, 0.0) for w in text.split()) for text in texts])
+
+
+words, effects = occlusion(linear, "a good film not bad")
 assert torch.allclose(effects, torch.tensor([known.get(w, 0.0) for w in words]), atol=1e-6)
-assert torch.allclose(effects, attribution.occlusion(lambda ts: torch.tensor(
-    [sum(known.get(w, 0.0) for w in t.split()) for t in ts]), "a good film not bad")[1])
+assert torch.allclose(effects, attribution.occlusion(linear, "a good film not bad")[1])
+
+# %% [markdown]
+# Beside it, what many take for an explanation: **attention**. In each layer a token's new vector is a weighted mean over all tokens, and a row of the map holds its weights (sum 1). Several such maps, the *heads*, stand side by side.
 
 # %%
 text = "The start is dull, but in the end the film is not bad at all."
@@ -773,9 +794,9 @@ text_views.attention_map(axes[1], attention.mean(0), tokens, encoder.title("atte
 plots.show(figure, alt="Left: a bar for each word's effect on the margin. Right: a grid of attention weights, token by token.")
 
 # %% [markdown]
-# **What this does not prove.** Words act together: without "not" the sentence says something else, so its bar is an effect *in this context*, and effects need not add up. A sentence with a word left out is also one that
-# nobody would write. And the attention map, pretty as it is, shows where vectors were mixed, not what decided: its rows mix vectors that have already seen the whole sentence. Do the two agree at all?
-# Take each test review's attention from `[CLS]` and the effect of hiding each token, and correlate the ranks:
+# **What this does not prove.** Words act together: without "not" the sentence says something else, so its bar is an effect *in this context*, and effects need not add up. A sentence with a word left out may be one that
+# nobody would write. And the attention map shows where vectors were mixed, not what decided: its rows mix vectors that have already seen the whole sentence. Do the two agree at all?
+# In some test reviews (of long ones the first 40 tokens), take the attention from `[CLS]` and the effect of hiding each token, and correlate the ranks:
 
 # %%
 def rank_agreement(ids):
@@ -791,13 +812,13 @@ def rank_agreement(ids):
     return ranks.corrcoef()[0, 1].item()
 
 
-short = [s for s in sequences["test"] if 8 <= len(s) <= 48][: run.pick(4, 40, 100)] or [s[:40] for s in sequences["test"][: run.pick(4, 40, 100)]]
+short = [s if len(s) <= 40 else [*s[:39], s[-1]] for s in sequences["test"] if len(s) >= 8][: run.pick(4, 40, 100)]
 agreement = torch.tensor([rank_agreement(s) for s in short])
 half = 1.96 * agreement.std().item() / len(agreement) ** 0.5
-print(f"rank correlation over {len(short)} reviews: {agreement.mean():.2f} ± {half:.2f}")
+print(test.title(f"{encoder.title('rank correlation')} over {len(short)} texts: {agreement.mean():.2f} ± {half:.2f} (95 %)"))
 
 # %% [markdown]
-# 1 would be perfect agreement, 0 none. [Jain and Wallace 2019](https://arxiv.org/abs/1902.10186) (section 4.1) found weak correlations of this kind in many classifiers; their title is "Attention is not Explanation". Use the map to ask questions, and
+# 1 would be perfect agreement, 0 none. [Jain and Wallace 2019](https://arxiv.org/abs/1902.10186) (section 4.1) found weak correlations of this kind in recurrent classifiers; their title is "Attention is not Explanation". Use the map to ask questions, and
 # interventions, such as the pairs above, to answer them.
 #
 # ## Write a review
@@ -821,34 +842,34 @@ plots.show(figure, alt="Five short texts, among them one with markup that is sho
 #
 # **1. Texts and labels go to the tokenizer as pairs, <code>(text, "pos")</code>. No error. Test accuracy: nearly 100 %. What happened?** (a) BERT is that good (b) the label was encoded as the second segment (c) the labels were ignored (d) the test part was trained on
 #
-# <details><summary>Answer</summary>(b): a pair means two segments, so the answer stands in the input. (a) No published result is near it. (c) Then it would be at chance. (d) Possible in general, but
+# <details><summary>Answer</summary>(b): a pair means two segments, so the answer stands in the input. (a) The best we know of BERT-base is 95.6 % ("Results"). (c) Then it would be at chance. (d) Possible in general, but
 # the pair explains it; the test that tells is to flip all labels and see whether the ids change.</details>
 #
 # **2. A model on 1,000 test reviews has 91.0 %, another on the same ones 90.0 %. Is the first one better?** (a) yes (b) no (c) the intervals overlap, so nobody can say (d) one has to look at where they differ
 #
-# <details><summary>Answer</summary>(d): with 15 reviews won and 5 lost the difference is real, with 115 and 105 it is noise. (a) and (b) need that number. (c) Overlap of two intervals is no test of a difference on the same reviews.</details>
+# <details><summary>Answer</summary>(d): with 12 reviews won and 2 lost chance is unlikely (2.7 standard errors), with 60 and 50 it may be all there is (1.0). (a) and (b) need these numbers. (c) Overlap of two intervals is no test of a difference on the same reviews.</details>
 #
-# **3. The tokenizer's segment ids are never passed to the model. What has to be repaired?** (a) nothing (b) accuracy will be at chance (c) the model cannot know where a text ends (d) pad with ones
+# **3. The tokenizer's segment ids are never passed to the model. What has to be repaired?** (a) nothing (b) accuracy will be at chance (c) the model cannot know where a text ends (d) pass ones
 #
-# <details><summary>Answer</summary>(a): with one text the segments are all 0, and that is the default. (b) and (c) The mask and [SEP] tell where it ends. (d) would break it.</details>
+# <details><summary>Answer</summary>(a): with one text the segments are all 0, and that is the default. (b) So nothing changes. (c) The mask and [SEP] tell where it ends. (d) Ones mean "second text", and there is none.</details>
 #
-# **4. What does <code>[MASK]</code> get replaced by in 10 % of the chosen places, and why?** (a) nothing is hidden: the token stays, so that the network also learns about unmasked tokens (b) padding (c) the label (d) [CLS]
+# **4. Of the chosen tokens, 80 % become <code>[MASK]</code> and 10 % a random token. What stands in the other places, and why?** (a) the token itself, since real text holds no <code>[MASK]</code> (b) padding, to save time (c) −100, to mark the question (d) [CLS], to sum up the text
 #
-# <details><summary>Answer</summary>(a); in another 10 % it is a random token, so that it does not trust them blindly either (appendix A.1). (b), (c) and (d) never happen.</details>
+# <details><summary>Answer</summary>(a) (appendix A.1 of the paper). (b) The mask hides padding, so nothing could be asked there. (c) That is the label of tokens that are <em>not</em> asked, and no token id. (d) It opens the text and is never put elsewhere.</details>
 #
 # **5. "95.5 % on IMDB, BERT-base, five epochs at 128 tokens, plain fine-tuning." What do you think?** (a) fine (b) impossible (c) not plausible without more: which runs, which seeds? (d) too low
 #
 # <details><summary>Answer</summary>(c): one of the texts behind this course claims just that, for code that stops at an import. See "Results" for what was measured by others. (a) It is above the best plain fine-tuning, with less than half of the text.
-# (b) Not impossible: further pre-training on film reviews reached 95.6 % (arXiv 1905.05583, table 6). (d) No.</details>
+# (b) Further pre-training on film reviews reached 95.6 % (arXiv 1905.05583, table 6). (d) Nobody that we know of reached more with this set-up.</details>
 #
 # ## Recap
 #
-# You turned reviews into batches without wasting half of them, ran BERT's two tasks, fine-tuned with warm-up, weight decay and clipping, compared two classifiers on the same examples with intervals, and read errors, attention and attributions together with what they do not prove.
+# You turned reviews into batches without wasting half of them, ran BERT's two tasks, fine-tuned with warm-up, weight decay and clipping, compared two classifiers on the same examples with intervals, and read errors, attention and the effect of single words, together with what they do not prove.
 #
-# **What this did not show.** One language, one kind of text, two labels. Larger encoders and longer inputs do better, at a price. Whether such a classifier is fair to the people it writes about is a question that accuracy does not ask.
+# **What this did not show.** One language, one kind of text, two labels. Larger encoders and longer inputs do better, at a price. Whether it is fair to the people named in the reviews is a question that accuracy does not ask.
 #
 # **Sources.** Devlin et al. 2019, [arXiv 1810.04805](https://arxiv.org/abs/1810.04805), section 3, appendix A · Maas et al. 2011, *Learning Word Vectors for Sentiment Analysis* (IMDB) · Pang and Lee 2004, *A Sentimental Education* ·
 # Wang et al. 2020, MiniLM, [arXiv 2002.10957](https://arxiv.org/abs/2002.10957) · Reimers and Gurevych 2019, [arXiv 1908.10084](https://arxiv.org/abs/1908.10084) · Sun et al. 2019, [arXiv 1905.05583](https://arxiv.org/abs/1905.05583), table 6 · Liu et al. 2019, [arXiv 1907.11692](https://arxiv.org/abs/1907.11692), section 4.2 ·
-# Guo et al. 2017, [arXiv 1706.04599](https://arxiv.org/abs/1706.04599), section 2 · Jain and Wallace 2019, [arXiv 1902.10186](https://arxiv.org/abs/1902.10186), section 4.1 · Wilson 1927, *Probable inference*, JASA 22.
+# Guo et al. 2017, [arXiv 1706.04599](https://arxiv.org/abs/1706.04599), sections 2 and 3 · Lee et al. 2021, [arXiv 2107.06499](https://arxiv.org/abs/2107.06499) · Jain and Wallace 2019, [arXiv 1902.10186](https://arxiv.org/abs/1902.10186), section 4.1 · Wilson 1927, *Probable inference*, JASA 22.
 #
 # **Next:** lesson 5 opens the black box: attention, built by hand, and a model that writes.

@@ -15,7 +15,8 @@
 #
 # In this lesson you build five scores for generators and put them to the test with pictures whose faults you know. One result beforehand: judged
 # by a trained network, lesson 2's GAN beats a set in which half of all classes are missing (Fréchet distance {{result:scores_networks.json:networks.trained.rows.gan.FD.value:.2f}} against
-# {{result:scores_networks.json:networks.trained.rows.half.FD.value:.2f}}, lower is better). Judged by the *same network without its training*, it loses by a factor of more than twenty. Nothing but the judge has changed.
+# {{result:scores_networks.json:networks.trained.rows.half.FD.value:.2f}}, lower is better). Judged by the *same network without its training*, it loses by a factor of more than twenty
+# ({{result:scores_networks.json:networks.untrained_0.rows.gan.FD.value:.6f}} against {{result:scores_networks.json:networks.untrained_0.rows.half.FD.value:.6f}}). Nothing but the judge has changed.
 #
 # **You will learn to**
 # build the Fréchet and the kernel distance, a classifier score, precision and recall · say what each of them cannot see ·
@@ -98,8 +99,8 @@ plots.show(figure, alt="Six clouds: eight blobs on a ring; the same; blurred; ha
 #
 # ## The Fréchet distance
 #
-# How far apart are two Gaussians? On a line there is a natural answer. See each as a heap of sand, carry one over to where the other lies, and take the mean *squared* way of the cheapest
-# plan. That plan keeps the order (leftmost grain to leftmost place), and for Gaussians its cost is
+# How far apart are two Gaussians? On a line there is a natural answer. See each as a heap of sand, and carry the grains of one to where the grains of the other lie. A grain's cost is the *square* of its way; a plan's cost is the mean over all grains. The cheapest
+# plan keeps the order (leftmost grain to leftmost place), and for Gaussians it costs
 #
 # $$\mathrm{FD} = (\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2 .$$
 
@@ -111,7 +112,7 @@ print(f"carried in order: {cheapest:.3f}, formula: {formula:.3f}")
 assert abs(cheapest - formula) < 0.1
 
 # %% [markdown]
-# Write the last square out: $\sigma_1^2 + \sigma_2^2 - 2\sigma_1\sigma_2$. In $D$ dimensions variances become covariance matrices $\Sigma$, and $\sigma_1\sigma_2 = \sqrt{\sigma_1^2\sigma_2^2}$
+# This cost, strictly the *square* of a distance, is what is called FD. Write its last square out: $\sigma_1^2 + \sigma_2^2 - 2\sigma_1\sigma_2$. In $D$ dimensions variances become covariance matrices $\Sigma$, and $\sigma_1\sigma_2 = \sqrt{\sigma_1^2\sigma_2^2}$
 # becomes a **matrix root** (Dowson and Landau 1982, eq. 4; for generators [Heusel et al. 2017](https://arxiv.org/abs/1706.08500), eq. 6):
 #
 # $$\mathrm{FD} = \lVert\mu_1-\mu_2\rVert^2 + \mathrm{tr}\,\Sigma_1 + \mathrm{tr}\,\Sigma_2 - 2\,\mathrm{tr}\bigl(\Sigma_1^{1/2}\,\Sigma_2\,\Sigma_1^{1/2}\bigr)^{1/2}.$$
@@ -129,7 +130,7 @@ print("root of each entry, squared again:", (cov.sqrt() @ cov.sqrt()).tolist(), 
 # %% [markdown]
 # Two traps. First, papers often write $(\Sigma_1\Sigma_2)^{1/2}$. That product is not symmetric, and `eigh` does not complain: it reads one triangle of what you give
 # it and believes that the other is the same. The form above is symmetric and has the same eigenvalues, hence the same trace of the root. Second,
-# with fewer images than features a covariance is *singular*: the cloud is flat in some directions. Those eigenvalues are 0, and rounding makes some of them slightly negative:
+# with fewer images than features a covariance is *singular*: the cloud is flat in some directions. The eigenvalues there are 0, and rounding makes some of them slightly negative:
 
 # %%
 few = torch.cov(torch.randn(20, 5))  # 20 features, 5 points
@@ -160,7 +161,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 frechet_distance = checks.metrics.exercise_6_1(frechet_distance)
 
 # %% [markdown]
-# Two properties to hold it against: on a line it is the formula that you started from, and turning *both* clouds changes nothing, since no direction is special.
+# Two properties that it must have: on a line it is the formula that you started from, and turning *both* clouds changes nothing, since no direction is special.
 
 # %%
 def moments(points):
@@ -180,12 +181,12 @@ for name, points in toys.items():
     print(f"{name:>20}: FD {frechet_distance(*moments(truth), *moments(points)):.3f}")
 
 # %% [markdown]
-# Half of the blobs is found at once, since the mean has moved. But look at *one Gaussian*: hardly a point of it lies where a real point could be, and its FD is near that of the perfect generator. **FD knows
+# *Half of the blobs* is found at once, since the mean has moved. But look at *one Gaussian*: most of its points lie where no real point could be, and yet its FD is near that of the perfect generator. **FD knows
 # means and covariances and nothing else.** It is a distance of Gaussians, and our ring is none; nor are a network's features.
 #
 # ## FD is biased
 #
-# Why does even the perfect generator not score 0? The mean and covariance of a *sample* are never quite the true ones, and FD squares what is left. Squares do not cancel. For two samples of $n$ points from
+# Why does even the perfect generator not score 0? The mean and covariance of a *sample* are never quite the true ones, and FD squares the differences. Squares do not cancel. For two samples of $n$ points from
 # one standard normal in $D$ dimensions, the means differ by $2D/n$ (squared, on average), the covariances add $(D^2+D)/2n$, and so to first order in $1/n$
 #
 # $$\mathbb E[\mathrm{FD}] \approx \frac{D^2+5D}{2n}.$$
@@ -199,10 +200,10 @@ for n in (100, 400, 1600):
     assert abs(mean / ((8**2 + 5 * 8) / (2 * n)) - 1) < 0.25
 
 # %% [markdown]
-# The truth is 0 in every line, and no interval contains it. *Biased* means just that: the expected value is wrong, and repeating does not help. The interval is about something else: how well five, or forty, repetitions pin down that wrong value.
+# The truth is 0 in every line, and no interval contains it. *Biased* means just that: the expected value is wrong, and repeating does not help. The interval is about something else: how well forty repetitions pin down that wrong value.
 #
 # On photographs it is the same. What real images score against *other real images* is called the **floor**; no generator can be expected to score less. The course measured it, with the GAN of lesson 2 and the VAE of lesson 3, at eleven values of $n$,
-# five comparisons each, no image in two of them ({{result:scores_bias.json:data}}). Slide $n$:
+# five comparisons each, with no image in common ({{result:scores_bias.json:data}}). Slide $n$:
 
 # %%
 measured = score_figures.recorded_bias()
@@ -213,17 +214,18 @@ figure, axes = plots.subplots(2, 3, width=11, height=5)
 widgets_metrics.bias_static(list(axes[:3]), measured, "real", "FD")
 widgets_metrics.bias_static(list(axes[3:]), measured, "real", "KD")
 figure.suptitle(f"{measured.real_set}: real against real", fontsize=10)
-plots.show(figure, alt="Above: FD of real against real photographs falls as 1/n. Below: the other distance scatters around 0 at every n.")
+alt = "Three n marked on the same curves. FD, above, falls towards 0 as n grows; the other, below, scatters ever closer to 0."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
 # Above, FD. From $n = 500$ on it follows $a + b/n$: for real photographs $a = {{result:scores_bias.json:rows.real.limit.value:.3f}}$ ({{result:scores_bias.json:rows.real.limit.low:.3f}} to {{result:scores_bias.json:rows.real.limit.high:.3f}}) and $b = {{result:scores_bias.json:rows.real.slope.value:.0f}}$ ({{result:scores_bias.json:rows.real.slope.low:.0f}} to {{result:scores_bias.json:rows.real.slope.high:.0f}}),
 # for the GAN $a = {{result:scores_bias.json:rows.gan.limit.value:.2f}}$ ({{result:scores_bias.json:rows.gan.limit.low:.2f}} to {{result:scores_bias.json:rows.gan.limit.high:.2f}}). So scores of unequal $n$ cannot be compared. In principle each generator has a $b$ of its own, and then equal $n$ does not remove
-# the bias completely either ([Chong and Forsyth 2020](https://arxiv.org/abs/1911.07023) therefore extrapolate to $1/n = 0$, as our $a$ does); five comparisons are too few to see that here. Below, a distance without that fault; you build it next.
+# the bias completely either ([Chong and Forsyth 2020](https://arxiv.org/abs/1911.07023) therefore extrapolate to $1/n = 0$, as our $a$ does); five comparisons are too few to see that here. Below, a distance without that fault; you build it next. (At one $n$ its interval misses 0. Of many 95 % intervals, about one in twenty misses the truth.)
 #
 # ## The kernel distance
 #
-# Another way to compare clouds: ask how *similar* points are. A kernel $k(a,b)$ is a number for how much two points have in common. If two clouds are alike, a pair from both has on average as much in common as
-# a pair from one:
+# Another way to compare clouds: ask how *similar* points are. A kernel $k(a,b)$ is a number for how much two points have in common. If two clouds are alike, two points from different clouds have on average as much in common as
+# two from the same:
 #
 # $$\mathrm{KD} = \mathbb E\,k(x,x') + \mathbb E\,k(y,y') - 2\,\mathbb E\,k(x,y), \qquad k(a,b) = \left(\frac{a\cdot b}{d} + 1\right)^3$$
 #
@@ -278,8 +280,8 @@ assert kernel_distance(normal, skewed) > 1
 # %% [markdown]
 # ## From pictures to clouds
 #
-# Two pictures of a cat share hardly a pixel, so their distance in pixels says little. A network that was trained to name pictures gives 128 numbers for each, taken just below its answer. Famous
-# scores use the Inception network (then FD is called FID, KD is KID). Ours is small and ships with the course, so **our numbers are comparable with each other only**.
+# Two pictures of a cat share hardly a pixel, so their distance in pixels says little. A network that was trained to name pictures turns each into 128 numbers, its last layer before the answer. Published
+# scores use a large one, Inception, trained on ImageNet (then FD is called FID, and KD is KID). Ours is small and ships with the course ({{result:scores_table.json:features}}), so **our numbers are comparable with each other only**.
 
 # %%
 train = load_images(source, limit=n_images)
@@ -290,7 +292,7 @@ other = train.subset(slice(half, half + 11 * n_score))  # to be spoiled
 print(f"{train.name}: {len(real):,} training images to compare with, {len(other):,} to be spoiled, {len(test):,} held out")
 
 # %% [markdown]
-# The candidates have *known* faults. Five are real training pictures, spoiled in one way each, or only copied. The others are generators. (The shipped ones learned from CIFAR-10. Where that is not on your machine, comparing
+# The candidates have *known* faults. Five are sets of real training pictures, spoiled in one way each or merely copied. The others are generators. (The shipped ones learned from CIFAR-10. Where that is not on your machine, comparing
 # them with drawings would mean nothing, and a small VAE is trained here instead.)
 
 # %%
@@ -379,7 +381,7 @@ assert ten_score > real_score
 #
 # ## Precision and recall
 #
-# One number mixes fidelity and coverage; two can keep them apart. Take a set of points for a *region*: around each point a ball that reaches to its $k$-th nearest neighbour in its own set. Where points are dense, balls are small
+# One number mixes fidelity and coverage; two can keep them apart. Make a *region* of a set of points: around each point a ball that reaches to its $k$-th nearest neighbour in the same set. Where points are dense, balls are small
 # ([Kynkäänniemi et al. 2019](https://arxiv.org/abs/1904.06991), eq. 1 and 2).
 #
 # - **Precision**: the share of *generated* points in the *real* region. Are the pictures plausible?
@@ -417,12 +419,12 @@ assert all(abs(one - two) < 0.02 for one, two in zip(ours, package))
 
 # %% [markdown]
 # Now the faults have names. *Blurred* and *one Gaussian* lose precision, *half of the blobs* loses recall, and the points learned by heart keep perfect precision and almost no recall. (Each of the twenty occurs so often that its third neighbour is
-# itself: balls of radius 0.) Even the perfect generator does not reach 1, as a region made of finitely many balls has gaps; so these scores need a floor, too.
+# one more copy of it: balls of radius 0.) Even the perfect generator does not reach 1, as a region made of finitely many balls has gaps; so these scores need a floor, too.
 #
 # ## Error bars
 #
 # A score of 1.30 beats one of 1.35. Does it? Three things could have come out otherwise: *which* generated and real images were drawn, *which* training run the generator is from, and which of its checkpoints was chosen. An interval covers what was
-# drawn anew, and nothing else. Where images are plentiful, draw again: five comparisons without a common image, and Student's t. Where measurements are few, there is the **bootstrap** ([Efron 1979](https://doi.org/10.1214/aos/1176344552)): let the sample stand in for
+# drawn anew, and nothing else. Where images are plentiful, draw again: five comparisons without a common image, and Student's t (for five values, their mean ± 2.8 standard errors). Where measurements are few, there is the **bootstrap** ([Efron 1979](https://doi.org/10.1214/aos/1176344552)): let the sample stand in for
 # the world, and draw from it with replacement.
 
 # %% [markdown]
@@ -449,7 +451,7 @@ def bootstrap_interval(values, statistic, repeats, generator):
 bootstrap_interval = checks.metrics.exercise_6_5(bootstrap_interval)
 
 # %% [markdown]
-# Does a "95 % interval" hold the truth 95 times of 100? That can be counted. A median, of which no textbook formula for the interval comes to mind, in 100 worlds where the truth is known:
+# Does a "95 % interval" hold the truth 95 times of 100? That can be counted, in 100 worlds where the truth is known. The statistic is a median. (The count is a share itself, and gets Wilson's interval, a formula for shares that works for small counts as well.)
 
 # %%
 random = torch.Generator().manual_seed(1)
@@ -479,7 +481,7 @@ print(f"one resample has {len(different) / len(pairs):.0%} different rows")
 assert low > fd_of_pairs(pairs)
 
 # %% [markdown]
-# The interval does not even contain the value that it belongs to. A resample holds doubles, on average only 63 % of its rows are different ones (1 − 1/e), and FD on fewer images is larger: the bias again, now inside the interval. Precision and recall
+# The interval does not even contain the value that it belongs to. A resample holds doubles: on average only 63 % of the rows are in it (1 − 1/e), and FD on fewer images is larger: the bias again, now inside the interval. Precision and recall
 # break as well, since doubles are neighbours at distance 0. So this course draws disjoint blocks of images and takes t-intervals over them, and a score that lacks one of its facts cannot even be made:
 
 # %%
@@ -491,7 +493,7 @@ except CourseError as error:
 # %% [markdown]
 # ## One table: which score notices what
 #
-# `RealReference` computes all five with everything that they depend on. For copies one more number is needed: the share of pictures that lie nearer to a *training* picture than 99 of 100 held-out pictures do, by features or by pixels. Without copying it is 1 %.
+# `RealReference` computes all five with everything that they depend on. For copies one more number is needed: the share of pictures that lie nearer to a *training* picture than 99 of 100 held-out pictures do, by features or by pixels. Without copying it is about 1 %.
 
 # %%
 reference = metrics.RealReference.from_images(real, test, n=n, draws=draws, network=judge, names=tuple(metrics.NAMES))
@@ -504,10 +506,10 @@ rows = {name: {key: vars(score) for key, score in row.items()} for name, row in 
 floor = {key: vars(score) for key, score in reference.floor.items()}
 figure, (ax,) = plots.subplots(width=10, height=3.2)
 score_figures.notice_map(ax, rows, floor, train.title(f"n = {n:,} × {draws} draws"))
-plots.show(figure, alt="A table of candidates and scores; marked is each score that differs from that of held-out pictures.")
+plots.show(figure, alt="A table of candidates and scores; marked is each score whose interval lies apart from the floor's.")
 
 # %% [markdown]
-# Marked is a score whose interval lies apart from the floor's, the score of held-out pictures. That was your machine, with its images; the course's own measurement on {{result:scores_table.json:data}}, with more of them, and copies:
+# Marked is a score whose interval lies apart from the floor's, the score of held-out pictures. That was your machine, with its images. Now the course's own measurement on {{result:scores_table.json:data}}, with n = {{result:scores_table.json:n:,d}} and the search for copies:
 
 # %%
 recorded = score_figures.recorded("scores_table")
@@ -520,17 +522,17 @@ plots.show(figure, alt=alt)
 display(Markdown(score_figures.interval_table(recorded)))
 
 # %% [markdown]
-# Read it by columns.
+# Read the course's table by columns.
 #
 # - *FD and KD* notice everything but the plain copies, and cannot say what is wrong. FD puts photographs under noise, whose objects you recognise at once, about level with the GAN; KD puts them well behind it.
 # - *CS* puts training photographs **above held-out ones**: the network knows them from its own training, and is surer of them.
 # - *Precision* is the surprise: the VAE's soft pictures are as "plausible" as photographs. They land in a small part of the real region, but *in* it, and precision asks no more. Only noise leads out. The name of a score promises more than its formula.
 # - *Recall* finds the VAE out: its region is a small one. For five of ten classes it says {{result:scores_table.json:rows.half.recall.value:.2f}}, not a half.
-# - *A hundred photographs, repeated* have a better FD and KD than the GAN. It takes recall or the search for copies to see how bad they are. A generator that copies **all** photographs passes everything but that search.
+# - And one row: *100 training photographs, repeated* has a better FD and KD than the GAN. It takes recall or the search for copies to see how bad they are. A generator that copies **all** photographs passes everything but that search.
 #
 # ## Other judges, other orders
 #
-# All this went through one network. Keep the pictures and change the judge: the same network untrained (random weights), and no network at all, the 128 main directions in which pixels vary.
+# All this went through one network. Keep the pictures and change the judge: the same network untrained (random weights), and no network at all but the 128 main directions in which pixels vary.
 
 # %%
 pixels = PixelFeatures(real.images[: run.pick(200, 1000, 1000)], real.name)
@@ -557,11 +559,11 @@ plots.show(figure, alt="Ranks of the same sets under several judges; many lines 
 
 # %% [markdown]
 # Pixels do not see the noise at all (FD {{result:scores_networks.json:networks.pixels.rows.noise.FD.value:.1f}}, floor {{result:scores_networks.json:networks.pixels.rows.held_out.FD.value:.1f}}): it averages out in every main direction. The network that was trained for classes minds it, and minds missing classes as well; an untrained one hardly cares which classes
-# there are (the printed multiples). Even two untrained networks that differ by a seed give different orders. So "FD 1.3" is half a sentence. The other half is: in *these* features, on *so many* images, against *this* real set, give or take *this much*.
+# there are (the printed multiples): hence the result at the top of this lesson. Even two untrained networks that differ by a seed give different orders. So "FD 1.3" is half a sentence. The other half is: in *these* features, on *so many* images, against *this* real set, give or take *this much*.
 #
 # ## Counted exactly: modes
 #
-# Is recall the share of modes that a generator covers? For photographs nobody knows the modes. For the drawn stand-in everybody does: ten classes, six backgrounds, and every picture says what it was drawn from. So imagine generators that draw perfectly, but only some classes:
+# Is recall the share of *modes* (lesson 1), the kinds of picture, that a generator covers? For photographs nobody knows the modes. For the course's drawn stand-in everybody does: ten classes on six backgrounds, and with every picture comes what it was drawn from. So imagine generators that draw perfectly, but only some classes:
 
 # %%
 n_modes = run.pick(150, 500, 1000)
@@ -587,7 +589,7 @@ for kept in (1, 4, 10):
 # | 1 of 6 backgrounds | {{result:scores_modes.json:rows.one_background.coverage:.0%}} | {{result:scores_modes.json:rows.one_background.recall.value:.2f}} ({{result:scores_modes.json:rows.one_background.recall.low:.2f}} to {{result:scores_modes.json:rows.one_background.recall.high:.2f}}) | {{result:scores_modes.json:rows.one_background.FD.value:.2f}} |
 # | a third of the colours | {{result:scores_modes.json:rows.third_of_hues.coverage:.0%}} | {{result:scores_modes.json:rows.third_of_hues.recall.value:.2f}} ({{result:scores_modes.json:rows.third_of_hues.recall.low:.2f}} to {{result:scores_modes.json:rows.third_of_hues.recall.high:.2f}}) | {{result:scores_modes.json:rows.third_of_hues.FD.value:.2f}} |
 #
-# Recall falls with coverage, and is no count of modes. What is missing it understates: two classes of ten still reach {{result:scores_modes.json:rows.classes_2.recall.value:.2f}}. A generator with a single background gets {{result:scores_modes.json:rows.one_background.recall.value:.2f}}: the network was trained to name objects *whatever* stands behind them. And modes depend on who counts: by class and background a third of the colours is complete.
+# Recall falls with coverage, but it is no count of modes. It understates what is missing: two classes of ten still reach {{result:scores_modes.json:rows.classes_2.recall.value:.2f}}. A generator with a single background gets {{result:scores_modes.json:rows.one_background.recall.value:.2f}}: the network was trained to name objects *whatever* stands behind them. And modes depend on who counts: by class and background a third of the colours is complete.
 #
 # ## Copies: look up the nearest
 #
@@ -614,13 +616,13 @@ plots.image_grid(axes[1], train.images[index], 12, train.title("nearest training
 plots.show(figure, alt="Twelve generated pictures and below each the training picture whose features are nearest.")
 
 # %% [markdown]
-# What is near depends on the judge, once more. Photographs under a blur *are* copies. By features the course found {{result:scores_table.json:rows.blur.copied.value:.1%}} of them, by pixels {{result:scores_table.json:rows.blur.copied_pixels.value:.0%}}; of those under noise both found next to none (table above). A search that finds copies proves copying; one that finds none proves little.
+# What is near depends on the judge, once more. Photographs under a blur *are* copies. By features the course found {{result:scores_table.json:rows.blur.copied.value:.1%}} of them, by pixels {{result:scores_table.json:rows.blur.copied_pixels.value:.0%}}; of those under noise both found next to none (table above). A share far above 1 % shows copying; a share near it proves little.
 #
 # ## Likelihood: a good one with bad samples, and the reverse
 #
-# A VAE, unlike a GAN, says how probable it finds a held-out picture, in bits per dimension (lesson 3). Is that not the honest score? It is one, of another thing. [Theis et al. 2016](https://arxiv.org/abs/1511.01844) (section 3) show that it hardly touches the samples.
+# A VAE, unlike a GAN, says (as a bound) how probable it finds a held-out picture, in bits per dimension (lesson 3). Is that not the honest score? It is one, of another thing. [Theis et al. 2016](https://arxiv.org/abs/1511.01844) (section 3) show that it says next to nothing about the samples.
 #
-# *Good likelihood, bad samples.* Mix a model $p$ with noise: 1 % of $p$, 99 % noise. Then 99 of 100 samples are garbage. The likelihood? $\log(0.01\,p + 0.99\,q) \ge \log p - \log 100$: at most 4.6 nats are lost, *for the whole picture*.
+# *Good likelihood, bad samples.* Mix a model $p$ with noise $q$: 1 % of $p$, 99 % of $q$. Then 99 of 100 samples are garbage. The likelihood? $\log(0.01\,p + 0.99\,q) \ge \log p - \log 100$: at most 4.6 nats are lost, *for the whole picture*. Below, $p$ is a standard normal, and $q$ is ten times as wide.
 
 # %%
 pixels_each = train.images[0].numel()  # 3,072 numbers a picture
@@ -653,7 +655,7 @@ heart = (train.images[:12] + torch.randn(12, *train.images.shape[1:])).round().c
 plots.image_grid(axes[0], heart, 12, train.title("samples, training pictures by heart"))
 noise = dcgan.to_bytes(metrics.mean_image_plus_noise(train.take(5000))(12))
 plots.image_grid(axes[1], noise, 12, train.title("samples, each pixel on its own"))
-plots.show(figure, alt="Above: twelve pictures that look real. Below: twelve squares of coloured noise.")
+plots.show(figure, alt="Above: twelve pictures like those of the training set. Below: twelve squares of coloured noise.")
 assert by_heart.mean() < pixelwise.mean()
 
 # %% [markdown]
@@ -675,7 +677,7 @@ widgets_blind.blind_test(blind)
 # %%
 figure, (ax,) = plots.subplots(width=9, height=2.4)
 widgets_blind.blind_static(ax, blind)
-plots.show(figure, alt="Twenty numbered pictures, some real and some made by a generator.")
+plots.show(figure, alt="Twenty numbered pictures: some from the test set, the others made.")
 display(HTML(widgets_blind.answers_folded(blind)))
 
 # %%
@@ -683,7 +685,7 @@ for right in (10, 14, 16):
     print(widgets_blind.judge(right, 20))
 
 # %% [markdown]
-# Put your own count into `widgets_blind.judge(right, 20)`. The interval is Wilson's, a formula for shares that works for small counts as well. Fourteen of twenty sounds like skill, but its interval contains 50 %: a coin could have done it. That is **not** a proof that the pictures fool you. It is an answer of "cannot say", and more pictures would narrow it. And
+# Put your own count into `widgets_blind.judge(right, 20)`. The interval is Wilson's again. Fourteen of twenty sounds like skill, but its interval contains 50 %: a coin could have done it. That is **not** a proof that the pictures fool you. The answer is "cannot say", and more pictures would narrow the interval. And
 # even a clear 50 % would only say that *these* people, at this size and in this time, cannot tell; copies pass this test, too.
 #
 # ## When it goes wrong: two tables, two n
@@ -722,9 +724,9 @@ assert gan_fd[2_000]["high"] < half_fd["low"] and gan_fd[100]["value"] > half_fd
 #
 # <details><summary>Answer</summary>(b). (a) More resamples show the same more exactly. (c) It happens every time. (d) That would hide it.</details>
 #
-# **5. All five scores are at the floor. What is still possible?** (a) nothing, the generator is perfect (b) missing classes (c) it has copied its training set (d) blurred pictures
+# **5. No score is worse than the floor. What is most likely to have been missed?** (a) nothing, the generator is perfect (b) half of the classes (c) it has copied its training set (d) a blur over all pictures
 #
-# <details><summary>Answer</summary>(c): the untouched training photographs in the table did just that. (b) and (d) move FD, KD and recall. (a) forgets novelty.</details>
+# <details><summary>Answer</summary>(c): the untouched training photographs in the table did just that. (b) and (d) move FD, KD and recall, as the table shows. (a) forgets novelty.</details>
 #
 # ## Recap
 #
@@ -735,6 +737,6 @@ assert gan_fd[2_000]["high"] < half_fd["low"] and gan_fd[100]["value"] > half_fd
 # **Sources.** Dowson and Landau 1982, *The Fréchet distance between multivariate normal distributions*, eq. 4 · Heusel et al. 2017, [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 · Chong and Forsyth 2020, [arXiv 1911.07023](https://arxiv.org/abs/1911.07023) ·
 # Gretton et al. 2012, [*A kernel two-sample test*](https://jmlr.org/papers/v13/gretton12a.html), eq. 3 · Bińkowski et al. 2018, [arXiv 1801.01401](https://arxiv.org/abs/1801.01401), section 4 · Salimans et al. 2016, [arXiv 1606.03498](https://arxiv.org/abs/1606.03498), section 4 ·
 # Barratt and Sharma 2018, [arXiv 1801.01973](https://arxiv.org/abs/1801.01973) · Kynkäänniemi et al. 2019, [arXiv 1904.06991](https://arxiv.org/abs/1904.06991), eq. 1 and 2 · Efron 1979, [*Bootstrap methods*](https://doi.org/10.1214/aos/1176344552) ·
-# Theis, van den Oord, Bethge 2016, [arXiv 1511.01844](https://arxiv.org/abs/1511.01844), section 3 · Parmar, Zhang, Zhu 2022, [arXiv 2104.11222](https://arxiv.org/abs/2104.11222) · Wilson 1927, *Probable inference*, eq. 3.
+# Theis, van den Oord, Bethge 2016, [arXiv 1511.01844](https://arxiv.org/abs/1511.01844), section 3 · Parmar, Zhang, Zhu 2022, [arXiv 2104.11222](https://arxiv.org/abs/2104.11222) · Wilson 1927, *Probable inference*, JASA 22.
 #
 # **Next:** lesson 7, the debugging clinic: broken programs, and how to find out what is wrong with them.
