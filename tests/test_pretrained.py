@@ -292,9 +292,9 @@ def test_tier_gpu_asks_for_the_pinned_revision(monkeypatch, files):
     asked = []
     tokenizer_of, model_of = AutoTokenizer.from_pretrained, BertForSequenceClassification.from_pretrained
 
-    def tokenizer(name, revision):
+    def tokenizer(name, revision, **options):
         asked.append((name, revision))
-        return tokenizer_of(files, local_files_only=True)
+        return tokenizer_of(files, local_files_only=True, **options)
 
     def model(name, revision, **options):
         asked.append((name, revision))
