@@ -610,7 +610,7 @@ start = [0, *words_of.encode("This film is").ids]
 print(words_of.decode(generate(writer, start, 100, greedy)))
 
 # %% [markdown]
-# Always the most probable token: flat, and soon in a circle. [Holtzman et al. 2020](https://arxiv.org/abs/1904.09751) (section 4.2) measured it on large models too: likely text is not the text that people write, and a loop makes itself more likely with every round. So *draw* from the distribution.
+# Always the most probable token: flat, and soon in a circle. [Holtzman et al. 2020](https://arxiv.org/abs/1904.09751) (figures 2 and 4) measured it on large models too: likely text is not the text that people write, and a loop makes itself more likely with every round. So *draw* from the distribution.
 # How boldly, three knobs decide.
 #
 # - **Temperature** divides the logits: below 1 sharpens, above 1 flattens.
@@ -898,6 +898,6 @@ assert first_change(short["with the mask"], few, 9) == 9 > first_change(peeking,
 # reviews repeats what reviews say about people, good or bad.
 #
 # **Sources.** Vaswani et al. 2017, [arXiv 1706.03762](https://arxiv.org/abs/1706.03762), eq. 1, sections 3.2.1 (footnote 4) and 3.2.2, table 1 · Radford et al. 2019, [Language Models are Unsupervised Multitask Learners](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf) (GPT-2), sections 2.2 and 2.3, table 3 ·
-# Holtzman et al. 2020, [arXiv 1904.09751](https://arxiv.org/abs/1904.09751), sections 3 and 4 · Sennrich, Haddow, Birch 2016, [arXiv 1508.07909](https://arxiv.org/abs/1508.07909), section 3.2 · Maas et al. 2011, *Learning Word Vectors for Sentiment Analysis* (the IMDB reviews).
+# Holtzman et al. 2020, [arXiv 1904.09751](https://arxiv.org/abs/1904.09751), section 3, figures 2 and 4 · Sennrich, Haddow, Birch 2016, [arXiv 1508.07909](https://arxiv.org/abs/1508.07909), section 3.2 · Maas et al. 2011, *Learning Word Vectors for Sentiment Analysis* (the IMDB reviews).
 #
 # **Next:** lesson 6 measures the generators of pictures and of text with more than one number.
