@@ -48,8 +48,8 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         | {"vocab": 512, "dim": 32, "layers": 2, "heads": 2, "context": 64},
         "laptop": {"documents": 10_000, "steps": 4_000, "batch_size": 16}
         | {"vocab": 1_024, "dim": 128, "layers": 4, "heads": 4, "context": 64},
-        "gpu": {"documents": 25_000, "steps": 40_000, "batch_size": 32}
-        | {"vocab": 1_024, "dim": 192, "layers": 4, "heads": 6, "context": 128},
+        "gpu": {"documents": 25_000, "steps": 20_000, "batch_size": 16}
+        | {"vocab": 1_024, "dim": 192, "layers": 6, "heads": 6, "context": 256},
     },
 }
 """The settings of each lesson's settings cell, per tier (a test holds the two together)."""

@@ -38,7 +38,7 @@ DOCUMENTS, CHARACTERS = 1_000, 600
 STRENGTH = 50.0
 """Of the bigram model's smoothing; its best among 1, 5, 20, 50, 100, 300 on held-out reviews is stored as well."""
 TRANSFER = {"steps": 60, "batch_size": 8, "context": 128}
-WRITTEN, TOKENS = 300, 120
+WRITTEN, TOKENS = 200, 200
 """Texts that are written for the memorisation check, and their tokens."""
 
 
@@ -187,7 +187,7 @@ def _about(tokenizer: Any, ids: Sequence[Sequence[int]], finder: language.CopyFi
     }
 
 
-def cache_gain(model: GPT, lengths: Sequence[int] = (30, 60, 120), rounds: int = 3) -> dict[str, Any]:
+def cache_gain(model: GPT, lengths: Sequence[int] = (50, 100, 250), rounds: int = 3) -> dict[str, Any]:
     """Seconds with and without the key-value cache, in turns (A B A B), greedy, one text: ratio of the medians."""
     rows = {}
     for length in lengths:

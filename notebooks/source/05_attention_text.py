@@ -50,14 +50,14 @@ run = runtime.setup(seed=0)
 
 # %%
 #                     smoke  laptop     gpu
-steps      = run.pick(   60,  4_000, 40_000)  # optimisation steps
-batch_size = run.pick(   16,     16,     32)  # windows of text a step
+steps      = run.pick(   60,  4_000, 20_000)  # optimisation steps
+batch_size = run.pick(   16,     16,     16)  # windows of text a step
 n_texts    = run.pick(  100, 10_000, 25_000)  # training documents
 vocab      = run.pick(  512,  1_024,  1_024)  # tokens in the vocabulary, V
 dim        = run.pick(   32,    128,    192)  # width of the network, D
-layers     = run.pick(    2,      4,      4)  # blocks
+layers     = run.pick(    2,      4,      6)  # blocks
 heads      = run.pick(    2,      4,      6)  # attention heads of each block
-context    = run.pick(   64,     64,    128)  # the most tokens it reads, T
+context    = run.pick(   64,     64,    256)  # the most tokens it reads, T
 n_score    = run.pick(    7,    300,  1_000)  # held-out documents of a score
 source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own text file
 fresh      = False  # True: forget an earlier run and train again
@@ -741,7 +741,7 @@ for choose in (lambda: greedy, lambda: sampler(0.8, 40)):
 # The same tokens, greedy and drawn. What does it save? Taken in turns, because machines are noisy:
 
 # %%
-length = run.pick(60, 120, 120)  # tokens; one context holds 128
+length = run.pick(60, 240, 240)  # tokens
 seconds = {generate: [], generate_cached: []}
 for _ in range(2):
     for function, measured in seconds.items():
@@ -752,7 +752,7 @@ slow, fast = min(seconds[generate]), min(seconds[generate_cached])
 print(f"{length} tokens: {length / slow:.0f} tokens/s without, {length / fast:.0f} with the cache, {slow / fast:.1f} times as fast")
 
 # %% [markdown]
-# Without the cache token t costs t passes' worth of work, with it one; the gain grows with the length: {{result:gpt_reviews.json:cache.30.ratio:.1f}} times at 30 tokens, {{result:gpt_reviews.json:cache.120.ratio:.1f}} at 120, measured on one core. The price is memory: 2 · layers · D numbers for every token of every text.
+# Without the cache token t costs t passes' worth of work, with it one; the gain grows with the length: {{result:gpt_reviews.json:cache.50.ratio:.1f}} times at 50 tokens, {{result:gpt_reviews.json:cache.250.ratio:.1f}} at 250, measured on one core. The price is memory: 2 · layers · D numbers for every token of every text.
 #
 # ## Does it copy?
 #
