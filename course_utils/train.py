@@ -43,6 +43,14 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             **{"reviews": 25_000, "test": 25_000, "max_tokens": 256, "epochs": 3},
         },
     },
+    "gpt": {
+        "smoke": {"documents": 100, "steps": 60, "batch_size": 16}
+        | {"vocab": 512, "dim": 32, "layers": 2, "heads": 2, "context": 64},
+        "laptop": {"documents": 10_000, "steps": 4_000, "batch_size": 16}
+        | {"vocab": 1_024, "dim": 128, "layers": 4, "heads": 4, "context": 64},
+        "gpu": {"documents": 25_000, "steps": 20_000, "batch_size": 16}
+        | {"vocab": 1_024, "dim": 192, "layers": 6, "heads": 6, "context": 256},
+    },
 }
 """The settings of each lesson's settings cell, per tier (a test holds the two together)."""
 
@@ -183,12 +191,26 @@ def _train_bert(*arguments: Any) -> tuple[TrainingRun, dict[str, float]]:
     return train_bert(*arguments)
 
 
+def _load_texts(source: str | None, settings: Mapping[str, Any]) -> Any:
+    from course_utils.texts import load_texts
+
+    return load_texts(source, settings["documents"])
+
+
+def _train_gpt(*arguments: Any) -> tuple[TrainingRun, dict[str, float]]:
+    from course_utils.models.gpt_training import train_gpt
+
+    return train_gpt(*arguments)
+
+
 _IMAGES = "standin, cifar10, or the path of an image folder or archive"
 _REVIEWS = "standin, sentences, imdb, or the path of a folder or archive in IMDB's layout"
+_TEXTS = "manual, standin, sentences, imdb, or the path of a text file, of a folder of them, or of an IMDB folder"
 LESSONS: Mapping[str, Lesson] = {
     "dcgan": Lesson(_load_images, train_dcgan, _IMAGES),
     "vae": Lesson(_load_images, train_vae, _IMAGES),
     "bert": Lesson(_load_reviews, _train_bert, _REVIEWS),
+    "gpt": Lesson(_load_texts, _train_gpt, _TEXTS),
 }
 
 

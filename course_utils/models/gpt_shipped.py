@@ -1,0 +1,93 @@
+"""The GPT that ships with the course as one file: weights in half precision, its tokens, and the facts of its run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from tokenizers import Tokenizer
+
+from course_utils.errors import CourseError
+from course_utils.models.attention import GPT
+from course_utils.paths import checkpoints_dir
+from course_utils.texts import END, as_text_only
+
+
+def pack(model: GPT, tokenizer: Tokenizer, facts: Mapping[str, object]) -> bytes:
+    """A GPT and its tokenizer as a safetensors file in half precision, with facts (data, steps, ...) as text."""
+    tensors = {key: value.detach().cpu().half().contiguous() for key, value in model.state_dict().items()}
+    about = {**facts, **model.sizes, "tokenizer": tokenizer.to_str()}
+    return save(tensors, metadata={key: str(value) for key, value in about.items()})
+
+
+def load_shipped(
+    name: str = "gpt_reviews", device: torch.device | str = "cpu"
+) -> tuple[GPT, Tokenizer, dict[str, str]]:
+    """The GPT of lesson 05's longest run, its tokenizer, and the facts of its run as text.
+
+    Args:
+        name: the file's name without its ending.
+        device: where the network shall live.
+
+    Raises:
+        CourseError: there is no such file.
+    """
+    path = checkpoints_dir() / f"{name}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in checkpoints_dir().glob("gpt_*.safetensors"))) or "none"
+        raise CourseError("gpt-not-shipped", f"There is no {path.name}.", f"Shipped: {known}.", "Choose one of them.")
+    with safe_open(path, framework="pt") as file:
+        facts = dict(file.metadata())
+        weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
+    model = GPT(**{key: int(facts[key]) for key in ("vocab", "dim", "layers", "heads", "context")})
+    model.load_state_dict(weights)
+    return model.to(device).eval(), as_text_only(Tokenizer.from_str(facts.pop("tokenizer"))), facts
+
+
+def to_transformers(model: GPT) -> Any:
+    """The same network as a `transformers.GPT2LMHeadModel`, in evaluation mode: it is GPT-2's, layer for layer."""
+    from transformers import GPT2Config, GPT2LMHeadModel  # seconds to import, and only this needs it
+
+    s = model.sizes
+    config = GPT2Config(
+        vocab_size=s["vocab"], n_positions=s["context"], n_embd=s["dim"], n_layer=s["layers"], n_head=s["heads"],
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    theirs = GPT2LMHeadModel(config)
+    ours = model.state_dict()
+    renamed = {_their_name(key): value for key, value in ours.items()}
+    turned = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # its linear layers keep their weights transposed
+    state = {key: value.T.contiguous() if key.endswith(turned) else value for key, value in renamed.items()}
+    theirs.load_state_dict({**state, "lm_head.weight": ours["tokens.weight"]})
+    return theirs.to(model.tokens.weight.device).eval()
+
+
+def text_pipeline(model: GPT, tokenizer: Tokenizer) -> Any:
+    """``transformers.pipeline("text-generation")`` around a small GPT: the same call, the same answer's form."""
+    from transformers import PreTrainedTokenizerFast, pipeline
+
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=END)
+    device = model.tokens.weight.device
+    return pipeline("text-generation", model=to_transformers(model), tokenizer=wrapped, device=device)
+
+
+_NAMES = {
+    "tokens.": "transformer.wte.",
+    "positions.": "transformer.wpe.",
+    "norm.": "transformer.ln_f.",
+    "blocks.": "transformer.h.",
+    ".norm1.": ".ln_1.",
+    ".norm2.": ".ln_2.",
+    ".attention.qkv.": ".attn.c_attn.",
+    ".attention.out.": ".attn.c_proj.",
+    ".mlp.0.": ".mlp.c_fc.",
+    ".mlp.2.": ".mlp.c_proj.",
+}
+
+
+def _their_name(key: str) -> str:
+    for ours, theirs in _NAMES.items():
+        if ours.startswith(".") or key.startswith(ours):
+            key = key.replace(ours, theirs, 1)
+    return key

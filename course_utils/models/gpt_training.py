@@ -1,0 +1,131 @@
+"""The training of lesson 05's GPT, for the command line, for measurements and for later lessons."""
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils import runtime, texts
+from course_utils.models.attention import GPT, next_token_loss
+from course_utils.texts import Corpus
+from course_utils.training import TrainingRun, last_means
+
+SIZES = ("vocab", "dim", "layers", "heads", "context")
+TOKENIZER_TEXTS = 2_000
+"""Documents that the tokens are learned from: more change them little."""
+PEAK = 2.5e-3
+"""The largest learning rate of the schedule."""
+
+
+def learning_rate(step: int, steps: int, peak: float = PEAK) -> float:
+    """Linear warm-up over the first twentieth, then half a cosine down to a tenth of the peak.
+
+    Args:
+        step: steps taken so far, from 0.
+        steps: steps in all.
+        peak: the largest rate.
+    """
+    warm_up = max(1, steps // 20)
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    progress = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+
+
+def make_optimizer(model: GPT, peak: float = PEAK) -> torch.optim.AdamW:
+    """AdamW; matrices decay, biases and LayerNorm's weights do not. Set each group's ``lr`` before every step."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [{**group, "initial_lr": peak} for group in groups]  # what a resumed run compares
+    return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.95), fused=True)
+
+
+def gpt_step(
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    ids: Tensor,
+    lr: float,
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> dict[str, float]:
+    """One optimisation step on windows of ids (B, T); returns ``loss`` in nats a token."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    with autocast():
+        logits = model(ids)
+    loss = next_token_loss(logits, ids)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return {"loss": loss.item()}
+
+
+def train_gpt(
+    run: runtime.Runtime, corpus: Corpus, folder: Path, settings: Mapping[str, Any], fresh: bool = False
+) -> tuple[TrainingRun, dict[str, float]]:
+    """Train lesson 05's GPT.
+
+    Args:
+        run: the machine's settings.
+        corpus: documents.
+        folder: where checkpoints live.
+        settings: ``steps``, ``batch_size``, ``vocab``, ``dim``, ``layers``, ``heads`` and ``context``.
+        fresh: start again.
+
+    Returns:
+        The run, and its last mean loss in nats a token (over the last 100 steps).
+    """
+    sizes = {name: settings[name] for name in SIZES}
+    tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], sizes["vocab"])
+    ids = texts.windows(texts.encode(tokenizer, corpus.train), sizes["context"])
+    model = GPT(**sizes).to(run.device)
+    optimizer = make_optimizer(model)
+    training = TrainingRun(
+        folder,
+        state={"gpt": model, "optimizer": optimizer},
+        config={"lesson": "gpt", "data": corpus.name, **sizes},
+        steps=settings["steps"],
+        examples=len(ids),
+        batch_size=settings["batch_size"],
+        seed=run.seed,
+        fresh=fresh,
+        data_sha256=texts.digest(ids),
+    )
+    for index in training.batches():
+        lr = learning_rate(training.step, training.steps)
+        training.log(**gpt_step(model, optimizer, ids[index].to(run.device), lr, run.autocast))
+    return training, last_means(training.history)
+
+
+def fine_tune(
+    model: GPT,
+    windows: Tensor,
+    steps: int,
+    batch_size: int,
+    seed: int = 0,
+    peak: float = PEAK / 3,
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[float]:
+    """Train in place for a few steps on windows of ids (N, T), without checkpoints; returns the losses.
+
+    Args:
+        model: a network, trained before or not.
+        windows: (N, T) int64.
+        steps: optimisation steps.
+        batch_size: windows a step, drawn anew for each.
+        seed: of that draw.
+        peak: the largest learning rate.
+        autocast: how matrix products are taken.
+    """
+    optimizer, random, losses = make_optimizer(model, peak), torch.Generator().manual_seed(seed), []
+    device = next(model.parameters()).device
+    model.train()
+    for step in range(steps):
+        ids = windows[torch.randint(len(windows), (batch_size,), generator=random)].to(device)
+        losses.append(gpt_step(model, optimizer, ids, learning_rate(step, steps, peak), autocast)["loss"])
+    return losses
