@@ -144,7 +144,7 @@ def complaint(program: Callable[..., Any], *arguments: Any) -> None:
         print(f"{type(error).__name__}: {message[:230]}{'...' * (len(message) > 230)}", line, sep="\n" if line else "")
     else:
         shape = getattr(result, "shape", None)
-        shown = result if shape is None else f"shape {tuple(shape)}" if shape else f"{float(result):.4f}"
+        shown = result if shape is None else f"shape {tuple(shape)}" if shape else f"{result.item():.4f}"
         print("no error; result:", shown)
 
 
