@@ -1,12 +1,13 @@
 """Inject every fault of ``tests/faults`` and write what came of it to ``data/results/faults.json``.
 
 ``python -m course_utils.authoring.measure_faults`` makes every sweep complete: a kill at each operation of a save, all
-notebooks without a network. It takes about a quarter of an hour on two quiet cores; ``--quick`` does what
+notebooks without a network. It takes about ten minutes on two quiet cores; ``--quick`` does what
 ``run.py test`` does. As root on Linux nothing is skipped.
 """
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a part of the kills and of the notebooks")
     parser.add_argument("--out", type=Path, default=results_dir() / "faults.json")
     options = parser.parse_args(argv)
+    # A shell's background programs ignore interrupts, and so would the processes that are interrupted here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     origin = provenance()
     with tempfile.TemporaryDirectory(prefix="course-faults-") as folder:
         report = Path(folder) / "record.json"
