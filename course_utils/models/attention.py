@@ -135,8 +135,12 @@ class GPT(nn.Module):
     def __init__(self, vocab: int, dim: int, layers: int, heads: int, context: int) -> None:
         super().__init__()
         if dim % heads:
+            fits = next(number for number in range(max(1, heads), 0, -1) if dim % number == 0)
             raise CourseError(
-                "gpt-heads", f"{dim} columns do not split into {heads} heads.", "Heads are equally wide.", "heads=4"
+                "gpt-heads",
+                f"{dim} columns do not split into {heads} heads.",
+                "Heads are equally wide.",
+                f"heads = {fits}",
             )
         self.sizes = {"vocab": vocab, "dim": dim, "layers": layers, "heads": heads, "context": context}
         self.context = context

@@ -36,7 +36,12 @@ def load_shipped(
     path = checkpoints_dir() / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in checkpoints_dir().glob("gpt_*.safetensors"))) or "none"
-        raise CourseError("gpt-not-shipped", f"There is no {path.name}.", f"Shipped: {known}.", "Choose one of them.")
+        raise CourseError(
+            "gpt-not-shipped",
+            f"There is no {path.name}.",
+            f"Shipped: {known}.",
+            'model, tokenizer, facts = gpt_shipped.load_shipped("gpt_reviews")',
+        )
     with safe_open(path, framework="pt") as file:
         facts = dict(file.metadata())
         weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import runtime, texts
+from course_utils import memory, runtime, texts
 from course_utils.models.attention import GPT, next_token_loss
 from course_utils.texts import Corpus
 from course_utils.training import TrainingRun, last_means
@@ -84,6 +84,13 @@ def train_gpt(
     tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], sizes["vocab"])
     ids = texts.windows(texts.encode(tokenizer, corpus.train), sizes["context"])
     model = GPT(**sizes).to(run.device)
+    light = memory.without_memory(model)
+
+    def forward(n: int) -> Tensor:
+        window = torch.zeros(n, sizes["context"], dtype=torch.int64, device="meta")
+        return next_token_loss(light(window), window)
+
+    memory.require_batch(min(settings["batch_size"], len(ids)), forward, run.device)
     optimizer = make_optimizer(model)
     training = TrainingRun(
         folder,

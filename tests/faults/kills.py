@@ -133,7 +133,7 @@ class Lesson:
 
 def gpt_data():
     """Tiny texts and settings for the character model, from what its command line takes."""
-    settings = dict(train.SETTINGS["gpt"]["smoke"])
+    settings = dict(train.SETTINGS["gpt"]["smoke"]) | {"documents": 30, "vocab": 300, "dim": 16, "context": 16}
     data = train.LESSONS["gpt"].load("standin", settings)
     small = {k: v for k, v in settings.items() if k not in ("steps", "batch_size")}
     return data, small

@@ -28,6 +28,7 @@ from course_utils import (
     scores,
     spoiled,
     standin,
+    texts,
     vae_lab,
     widgets_blind,
     widgets_vae,
@@ -35,7 +36,7 @@ from course_utils import (
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
 from course_utils.metrics import RealReference
-from course_utils.models import dcgan, features, masked_lm, vae
+from course_utils.models import attention, dcgan, features, gpt_shipped, masked_lm, vae
 from course_utils.reviews import ReviewSet, load_reviews
 from course_utils.training import TrainingRun
 
@@ -177,6 +178,12 @@ def empty_reviews(place):
     load_reviews(place.folder / "r")
 
 
+def empty_texts(place):
+    (place.folder / "book.txt").write_text("Once upon a time.\n\n" * 3_000)
+    (place.folder / "no-books").mkdir()
+    texts.load_texts(place.folder / "no-books")
+
+
 def other_tier(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_TIER", "huge")
@@ -288,6 +295,10 @@ EXECUTED = {
     "blind-too-few": lambda place: widgets_blind.make_test(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), 5, "x"),
     "clinic-no-record": lambda place: clinic.recorded("no such run"),
     "clinic-unknown-case": lambda place: clinic.checklist({}, {"9.9": "x"}),
+    "gpt-heads": lambda place: attention.GPT(vocab=8, dim=6, layers=1, heads=4, context=8),
+    "gpt-context": lambda place: attention.GPT(8, 6, 1, 2, 4)(torch.zeros(1, 5, dtype=torch.int64)),
+    "gpt-not-shipped": lambda place: gpt_shipped.load_shipped("gpt_nothing"),
+    "texts-none": empty_texts,
     "spoiled-classes": lambda place: spoiled.some_classes(place.train, 99),
     "standin-factors": lambda place: with_factor(10_000),
     "standin-count": lambda place: standin.render(-1, 1),
@@ -314,6 +325,8 @@ ELSEWHERE = {
 
 NOT_EXECUTED = {
     "images-cifar10-size": "the fix fetches 162 MiB from a slow host",
+    "language-short": "the fix is to write more text",
+    "texts-too-short": "the fix is to find more text",
     "pretrained-weights": "the fix fetches 80 MiB from the package index",
     "inception-not-installed": "the fix installs a package",
     "inception-no-weights": "the fix is to have a network",
@@ -345,10 +358,10 @@ def test_every_error_is_executed_or_says_why_not():
 def things():
     """What a learner has in the notebook when an error comes."""
     train, test = load_images("standin", limit=40), load_images("standin", "test", limit=40)
-    texts = load_reviews("standin", limit=40)
-    encoder = pretrained.load_encoder("standin", tier="smoke", texts=texts.texts)
+    reviews = load_reviews("standin", limit=40)
+    encoder = pretrained.load_encoder("standin", tier="smoke", texts=reviews.texts)
     reference = RealReference.from_images(train, test, n=4, draws=2)
-    return {"train": train, "test": test, "reviews": texts, "encoder": encoder, "reference": reference}
+    return {"train": train, "test": test, "reviews": reviews, "encoder": encoder, "reference": reference}
 
 
 def names(things):
@@ -385,6 +398,9 @@ OWN_NAMES = {
     "images-bad-images": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])},
     "images-bad-labels": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0.0, 1.0])},
     "images-bad-factors": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])},
+    "texts-none": {"texts": texts},
+    "gpt-context": {"model": attention.GPT(8, 6, 1, 2, 4), "ids": torch.zeros(1, 5, dtype=torch.int64)},
+    "gpt-not-shipped": {"gpt_shipped": gpt_shipped},
     "features-shape": {"images": torch.zeros(2, 1, 28, 28)},
     "metrics-range": {"images": torch.full((2, 3, 32, 32), 200.0)},
 }
@@ -416,7 +432,12 @@ def test_the_printed_fix_works(code, things, tmp_path, cache, server, offer, mon
         own = {"RealReference": few}
     text = paste(error.fix).replace("[...]", "[0.5] * 300")
     assert text, error.fix
-    exec(compile(text, "pasted", "exec"), names(things) | own)
+    if code == "gpt-not-shipped" and not (paths.checkpoints_dir() / "gpt_reviews.safetensors").is_file():
+        pytest.skip("the GPT that the fix loads does not ship yet")
+    pasted = names(things) | own
+    exec(compile(text, "pasted", "exec"), pasted)
+    if code == "gpt-heads":
+        attention.GPT(vocab=8, dim=6, layers=1, heads=pasted["heads"], context=8)
     if "COURSE_RUNS" in text:
         finish(run(paths.runs_dir() / "again"))
 
