@@ -119,7 +119,7 @@ def test_a_batch_that_is_far_too_large_is_refused_with_one_that_fits(name, tmp_p
     machine = replace(runtime.setup(quiet=True), autocast_dtype=None)
     lesson, settings = train.LESSONS[name], dict(train.SETTINGS[name]["smoke"]) | {"steps": 1}
     data = lesson.load("standin", settings)
-    settings["batch_size"] = 64 if name in ("bert", "gpt") else 512
+    settings |= {"batch_size": 64 if name in ("bert", "gpt") else 512, "encoder": "standin"}
     monkeypatch.setattr(memory, "free_bytes", lambda device: 8 << 20)  # a machine with 8 MiB left
     with pytest.raises(CourseError, match="GiB are free") as caught:
         lesson.train(machine, data, tmp_path / "run", settings)
