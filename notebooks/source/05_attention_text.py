@@ -560,7 +560,7 @@ display(Markdown(f"""
 """))
 
 # %% [markdown]
-# Here are the course's own measurements on {{result:gpt_laptop.json:data}}: the first {{result:gpt_laptop.json:characters}} characters of {{result:gpt_laptop.json:documents:,d}} held-out reviews, the same text and tokens for all rows.
+# Here are the course's own measurements on {{result:gpt_laptop.json:data}}: the first {{result:gpt_laptop.json:characters}} characters of {{result:gpt_laptop.json:documents:,d}} held-out reviews, the same text for all rows. The longer run cuts text into {{result:gpt_reviews.json:vocab:,d}} kinds of tokens, the others into {{result:gpt_laptop.json:settings.vocab:,d}}: compare its bits a byte with theirs, not its perplexity.
 #
 # | model | parameters | perplexity | bits a byte (95 % interval) |
 # | --- | --- | --- | --- |
