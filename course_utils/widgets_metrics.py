@@ -1,9 +1,7 @@
 """Lesson 06's interactive figure: slide the number of images, watch a score's bias and interval; its static twin."""
 
-import io
 
 import ipywidgets
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from course_utils import plots
@@ -84,7 +82,4 @@ def picture_of(bias: Bias, row: str, score: str, n: int) -> bytes:
     figure.set_layout_engine("none")  # fitting the margins takes longer than the drawing
     ax.set_position((0.13, 0.19, 0.84, 0.7))
     draw_bias(ax, bias, row, score, n).legend(frameon=False, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=96)
-    plt.close(figure)
-    return buffer.getvalue()
+    return plots.png(figure, dpi=96)

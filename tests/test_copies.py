@@ -8,7 +8,8 @@ import pytest
 import torch
 from test_reviews import make_set
 
-from course_utils.authoring.measure_bert import difference, share
+from course_utils.authoring.measure_bert import difference
+from course_utils.authoring.measured import share
 from course_utils.baseline import bag_of_words
 from course_utils.copies import NEAR, SHINGLE, Copies, find_copies, without_copies
 from course_utils.errors import CourseError

@@ -12,6 +12,7 @@ from course_utils.authoring import train_features
 from course_utils.errors import CourseError
 from course_utils.models.features import WEIGHTS_FILE, FeatureFacts, FeatureNetwork, load_feature_network
 from course_utils.paths import checkpoints_dir, results_dir
+from course_utils.proportions import wilson_interval
 
 WEIGHTS = checkpoints_dir() / WEIGHTS_FILE
 RESULT = json.loads((results_dir() / "features_cifar10.json").read_text(encoding="utf-8"))
@@ -169,7 +170,7 @@ def test_one_cycle_is_pytorchs():
 
 
 def test_wilson_interval_solves_its_equation():
-    low, high = train_features.wilson(880, 1000)
+    low, high = wilson_interval(880, 1000, 1.959964)
     for share in (low, high):
         assert abs(0.88 - share) == pytest.approx(1.959964 * (share * (1 - share) / 1000) ** 0.5, rel=1e-9)
 

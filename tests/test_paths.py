@@ -13,7 +13,7 @@ from course_utils.errors import CourseError
 
 @pytest.fixture(autouse=True)
 def said_nothing_yet():
-    paths._say_once.cache_clear()
+    paths.say_once.cache_clear()
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -34,7 +34,7 @@ def cache(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("COURSE_CACHE", str(folder))
     monkeypatch.delenv("COURSE_REVIEWS", raising=False)
-    reviews._say_once.cache_clear()  # said in this process before, by another test
+    reviews.say_once.cache_clear()  # said in this process before, by another test
     return folder
 
 

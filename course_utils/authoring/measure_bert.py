@@ -10,7 +10,6 @@ Every part goes on where it was cut: runs resume, and what a file holds already 
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +19,12 @@ import torch
 from torch import Tensor
 
 from course_utils import runtime
+from course_utils.authoring.measured import earlier, over_seeds, share, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.baseline import bag_of_words
 from course_utils.copies import without_copies
-from course_utils.metrics import mean_interval
 from course_utils.models import bert
-from course_utils.paths import atomic_write, results_dir
 from course_utils.pretrained import load_encoder
-from course_utils.proportions import wilson_interval
 from course_utils.reviews import ReviewSet, load_reviews
 from course_utils.train import SETTINGS
 from course_utils.train_bert import fine_tune
@@ -49,12 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     parts[options.what](options)
     return 0
-
-
-def share(right: Tensor) -> dict[str, float]:
-    """Accuracy of (N,) right answers with its 95 % Wilson interval."""
-    low, high = wilson_interval(int(right.sum()), len(right), 1.96)
-    return {"value": right.float().mean().item(), "low": low, "high": high, "n": len(right)}
 
 
 def difference(first: Tensor, second: Tensor) -> dict[str, float]:
@@ -89,7 +80,7 @@ def _data(options: argparse.Namespace) -> None:
             "copies": {"exact": found.exact, "near": found.near, "in_held": found.in_held},
         }
         print(result[key], flush=True)
-    _write("bert_data.json", result)
+    write_result("bert_data.json", {**result, **provenance()})
 
 
 def _baseline(options: argparse.Namespace) -> None:
@@ -101,7 +92,7 @@ def _baseline(options: argparse.Namespace) -> None:
         torch.save(right, options.run_dir / f"baseline-{name}.pt")
         result[name] = share(right) | {"features": len(model[0].vocabulary_)}
         print(name, result[name], flush=True)
-    _write("bert_baseline.json", result)
+    write_result("bert_baseline.json", {**result, **provenance()})
 
 
 def _long(options: argparse.Namespace) -> None:
@@ -127,12 +118,12 @@ def _long(options: argparse.Namespace) -> None:
         "loss": [[s, v] for s, v in zip(training.history["step"], training.history["loss"], strict=True)][::10],
     }
     print({k: v for k, v in result.items() if k != "loss"}, flush=True)
-    _write("bert_long.json", result)
+    write_result("bert_long.json", {**result, **provenance()})
 
 
 def _laptop(options: argparse.Namespace) -> None:
     settings = SETTINGS["bert"]["laptop"]
-    result = _earlier("bert_laptop.json") | {"settings": settings}
+    result = earlier("bert_laptop.json") | {"settings": settings}
     for key, source in (("sentences", "sentences"), ("imdb", options.data), ("imdb_head", options.data)):
         chosen = {**settings, "keep": "head"} if key == "imdb_head" else settings
         train, test = load_reviews(source, limit=settings["reviews"]), load_reviews(source, "test", settings["test"])
@@ -150,19 +141,19 @@ def _laptop(options: argparse.Namespace) -> None:
                 right = _right(run, train, test, options.run_dir / f"laptop-{key}-{place}", chosen)
                 entry["seeds"][place] = share(right) | {"above": difference(right, words == test.labels)}
                 print(key, place, entry["seeds"][place], flush=True)
-                _write("bert_laptop.json", result)
+                write_result("bert_laptop.json", {**result, **provenance()})
         for number_format in ("bf16", "float32"):
             values = [row["value"] for place, row in entry["seeds"].items() if place.startswith(number_format)]
             if values:
-                entry[number_format] = _over_seeds(values)
-        entry["above"] = _over_seeds([r["above"]["value"] for p, r in entry["seeds"].items() if p.startswith("bf16")])
-        _write("bert_laptop.json", result)
+                entry[number_format] = over_seeds(values)
+        entry["above"] = over_seeds([r["above"]["value"] for p, r in entry["seeds"].items() if p.startswith("bf16")])
+        write_result("bert_laptop.json", {**result, **provenance()})
 
 
 def _curve(options: argparse.Namespace) -> None:
     everything, test = load_reviews("sentences"), load_reviews("sentences", "test")
     everything, _ = without_copies(everything, test)
-    result = _earlier("bert_curve.json") | {"data": everything.name, "settings": CURVE, "test": len(test)}
+    result = earlier("bert_curve.json") | {"data": everything.name, "settings": CURVE, "test": len(test)}
     result["epochs"] = {str(n): e for n, e in EPOCHS.items()}
     for n, epochs in EPOCHS.items():
         for seed in SEEDS:
@@ -178,10 +169,10 @@ def _curve(options: argparse.Namespace) -> None:
                 folder = options.run_dir / f"curve-{n}-{kind}-{seed}"
                 rows[f"{kind}-{seed}"] = share(_right(runtime.setup(seed), train, test, folder, chosen))
                 print(n, kind, seed, rows[f"{kind}-{seed}"], flush=True)
-                _write("bert_curve.json", result)
+                write_result("bert_curve.json", {**result, **provenance()})
         for kind in ("words", "full", "frozen"):
-            result[str(n)][kind] = _over_seeds([rows[f"{kind}-{seed}"]["value"] for seed in SEEDS])
-        _write("bert_curve.json", result)
+            result[str(n)][kind] = over_seeds([rows[f"{kind}-{seed}"]["value"] for seed in SEEDS])
+        write_result("bert_curve.json", {**result, **provenance()})
 
 
 def _right(
@@ -193,20 +184,6 @@ def _right(
     sequences = encoder.encode(test.texts, settings["max_tokens"], settings["keep"])
     logits = bert.predict(encoder.model, sequences, encoder.tokenizer.pad_token_id, run.autocast)
     return logits.argmax(1) == test.labels
-
-
-def _over_seeds(values: Sequence[float]) -> dict[str, float]:
-    value, low, high = mean_interval(list(values))
-    return {"value": value, "low": low, "high": high}
-
-
-def _earlier(name: str) -> dict[str, Any]:
-    path = results_dir() / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _write(name: str, content: dict[str, Any]) -> None:
-    atomic_write(results_dir() / name, (json.dumps({**content, **provenance()}, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

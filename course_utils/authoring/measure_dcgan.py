@@ -10,10 +10,8 @@ writes the generator to ``data/checkpoints/dcgan_cifar10.safetensors`` and its s
 import argparse
 import hashlib
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -21,13 +19,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from course_utils import plots, runtime
+from course_utils.authoring.measured import numbers, over_seeds, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.checkpoints import newest_generation
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
-from course_utils.metrics import RealReference, Score, mean_image_plus_noise, mean_interval
+from course_utils.metrics import RealReference, mean_image_plus_noise
 from course_utils.models import dcgan
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir
+from course_utils.paths import atomic_write, checkpoints_dir
 from course_utils.train import SETTINGS, train_dcgan
 
 N = 1_000
@@ -58,18 +57,18 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
         "draws": len(reference.blocks),
         "features": reference.network.description,
         "settings": settings,
-        "floor": _numbers(reference.floor),
-        "untrained": _numbers(reference.score(_sampler(untrained))),
-        "pixels": _numbers(reference.score(mean_image_plus_noise(train))),
+        "floor": numbers(reference.floor),
+        "untrained": numbers(reference.score(_sampler(untrained))),
+        "pixels": numbers(reference.score(mean_image_plus_noise(train))),
         "seeds": [],
     }
     for seed in SEEDS:
         run = runtime.setup(seed)
         training, last = train_dcgan(run, train, folder / f"seed-{seed}", settings)
-        score = _numbers(reference.score(_sampler(training.state["generator"])))
+        score = numbers(reference.score(_sampler(training.state["generator"])))
         result["seeds"].append({"seed": seed, "seconds": round(training.seconds, 1), **score, "last": last})
-    result["laptop"] = {name: _over_seeds(name, result["seeds"]) for name in ("FD", "KD")}
-    _write("dcgan_laptop.json", {**result, **provenance()})
+    result["laptop"] = {name: over_seeds([row[name]["value"] for row in result["seeds"]]) for name in ("FD", "KD")}
+    print(write_result("dcgan_laptop.json", {**result, **provenance()}))
 
 
 def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
@@ -99,12 +98,12 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "draws": len(reference.blocks),
         "features": reference.network.description,
         "real_set": reference.real_set,
-        "floor": _numbers(reference.floor),
-        "score": _numbers(reference.score(_sampler(generator))),
+        "floor": numbers(reference.floor),
+        "score": numbers(reference.score(_sampler(generator))),
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    _write(f"{SHIPPED}.json", {**result, **provenance()})
+    print(write_result(f"{SHIPPED}.json", {**result, **provenance()}))
 
 
 def _picture(generator: nn.Module) -> None:
@@ -121,20 +120,6 @@ def _sampler(generator: nn.Module) -> Callable[[int], Tensor]:
     """New images from fixed noise: the scores of one generator do not depend on what was drawn before."""
     noise, latent_dim = torch.Generator().manual_seed(99), generator[0].in_channels
     return lambda count: dcgan.sample(generator, torch.randn(count, latent_dim, 1, 1, generator=noise))
-
-
-def _numbers(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
-    return {name: {"value": s.value, "low": s.low, "high": s.high} for name, s in scores.items()}
-
-
-def _over_seeds(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    value, low, high = mean_interval([row[name]["value"] for row in rows])
-    return {"value": value, "low": low, "high": high}
-
-
-def _write(name: str, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=1) + "\n"
-    print(atomic_write(results_dir() / name, text.encode()))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from course_utils import runtime, spoiled, standin
+from course_utils.authoring.measured import numbers, over_seeds, share, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.images import ImageSet, load_images
 from course_utils.metrics import (
@@ -26,13 +26,10 @@ from course_utils.metrics import (
     copied,
     extract_features,
     load_feature_network,
-    mean_interval,
     measure_pair,
-    wilson_interval,
 )
 from course_utils.models import dcgan, vae
 from course_utils.models.other_features import PixelFeatures, UntrainedFeatures
-from course_utils.paths import atomic_write, results_dir
 
 N, DRAWS = 2_000, 5
 COUNTS = (100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000)
@@ -54,9 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         train, test = load_images(options.data, "train"), load_images(options.data, "test")
         measure = {"table": table, "networks": networks, "bias": bias}[options.what]
         result = {"data": train.name, **measure(train, test)}
-    content = {**result, "interval_method": METHOD, **provenance()}
-    path = results_dir() / f"scores_{options.what}.json"
-    print(atomic_write(path, (json.dumps(content, indent=1) + "\n").encode()))
+    print(write_result(f"scores_{options.what}.json", {**result, "interval_method": METHOD, **provenance()}))
     return 0
 
 
@@ -100,8 +95,8 @@ def table(train: ImageSet, test: ImageSet) -> dict[str, Any]:
     real, other = halves(train)
     reference = RealReference.from_images(real, test, n=N, draws=DRAWS, names=tuple(NAMES))
     sets, network = candidates(other, N * DRAWS), reference.network
-    rows = {name: _numbers(reference.score(images)) for name, images in sets.items()}
-    rows = {"held_out": _numbers(reference.floor), **rows}
+    rows = {name: numbers(reference.score(images)) for name, images in sets.items()}
+    rows = {"held_out": numbers(reference.floor), **rows}
     looks = {
         "copied": (lambda images: extract_features(images, network), N),
         "copied_pixels": (lambda images: images.flatten(1).float() / 255, N // 2),
@@ -109,7 +104,7 @@ def table(train: ImageSet, test: ImageSet) -> dict[str, Any]:
     for column, (look, count) in looks.items():
         learned, others = look(train.images), look(test.images[count : 3 * count])
         for name, images in {"held_out": test.images, **sets}.items():
-            rows[name][column] = _share(copied(look(images[:count]), learned, others))
+            rows[name][column] = share(copied(look(images[:count]), learned, others))
     return {**_facts(reference), "rows": rows}
 
 
@@ -125,8 +120,8 @@ def networks(train: ImageSet, test: ImageSet) -> dict[str, Any]:
     result: dict[str, Any] = {"networks": {}}
     for label, network in found.items():
         reference = RealReference.from_images(real, test, n=N, draws=DRAWS, network=network, names=names)
-        rows = {"held_out": _numbers(reference.floor)}
-        rows |= {name: _numbers(reference.score(images)) for name, images in sets.items()}
+        rows = {"held_out": numbers(reference.floor)}
+        rows |= {name: numbers(reference.score(images)) for name, images in sets.items()}
         order = sorted(sets, key=lambda name: rows[name]["FD"]["value"])
         facts = _facts(reference)
         result["networks"][label] = {"features": facts.pop("features"), "order_by_FD": order, "rows": rows}
@@ -202,23 +197,13 @@ def _compare(
     result = {}
     for name in names:
         values = [pair[name] for pair in pairs]
-        result[name] = dict(zip(("value", "low", "high"), mean_interval(values), strict=True)) | {"values": values}
+        result[name] = over_seeds(values) | {"values": values}
     return result
 
 
 def _facts(reference: RealReference) -> dict[str, Any]:
     draws, n, _ = reference.blocks.shape
     return {"n": n, "draws": draws, "features": reference.network.description, "real_set": reference.real_set}
-
-
-def _numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: {"value": s.value, "low": s.low, "high": s.high} for name, s in scores.items()}
-
-
-def _share(found: Tensor) -> dict[str, Any]:
-    count = int(found.sum())
-    low, high = wilson_interval(count, len(found))
-    return {"value": count / len(found), "low": low, "high": high, "n": len(found)}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ and measures bits per byte, memorisation, repetition and the gain of the cache (
 
 import argparse
 import hashlib
-import json
 import math
 import statistics
 import time
@@ -22,14 +21,14 @@ import torch
 from torch import Tensor
 
 from course_utils import language, runtime, texts
+from course_utils.authoring.measured import over_seeds, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.checkpoints import newest_generation
 from course_utils.errors import CourseError
-from course_utils.metrics import mean_interval
 from course_utils.models import gpt_shipped
 from course_utils.models.attention import GPT, generate
 from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune, train_gpt
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir
+from course_utils.paths import atomic_write, checkpoints_dir
 from course_utils.train import SETTINGS
 
 SEEDS = (0, 1, 2)
@@ -79,7 +78,7 @@ def _laptop(options: argparse.Namespace) -> None:
         print(rows[-1], flush=True)
         result["gpt"] = {"seeds": rows, **_over_seeds(rows)}
         result["parameters"] = sum(p.numel() for p in model.parameters())
-        _write("gpt_laptop.json", {**result, **provenance()})
+        print(write_result("gpt_laptop.json", {**result, **provenance()}))
 
 
 def baselines(
@@ -146,7 +145,7 @@ def _ship(options: argparse.Namespace) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    _write("gpt_reviews.json", {**result, **provenance()})
+    print(write_result("gpt_reviews.json", {**result, **provenance()}))
 
 
 def written(model: GPT, tokenizer: Any, corpus: texts.Corpus, judged: Sequence[str]) -> dict[str, Any]:
@@ -221,7 +220,7 @@ def _transfer(options: argparse.Namespace) -> None:
             rows.append({"seed": seed, **_numbers(scored)})
             print(name, rows[-1], flush=True)
         result[name] = {"seeds": rows, **_over_seeds(rows)}
-    _write("gpt_transfer.json", {**result, **provenance()})
+    print(write_result("gpt_transfer.json", {**result, **provenance()}))
 
 
 def _judged(corpus: texts.Corpus) -> list[str]:
@@ -233,13 +232,8 @@ def _numbers(scored: language.Score) -> dict[str, float]:
 
 
 def _over_seeds(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    value, low, high = mean_interval([row["value"] for row in rows])
     nats = statistics.mean(row["nats_per_token"] for row in rows)
-    return {"value": value, "low": low, "high": high, "nats_per_token": nats, "perplexity": math.exp(nats)}
-
-
-def _write(name: str, content: Mapping[str, Any]) -> None:
-    print(atomic_write(results_dir() / name, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()))
+    return over_seeds([row["value"] for row in rows]) | {"nats_per_token": nats, "perplexity": math.exp(nats)}
 
 
 if __name__ == "__main__":

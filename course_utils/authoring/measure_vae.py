@@ -11,7 +11,6 @@ its decoder and scores it (``vae_cifar10.json``).
 
 import argparse
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,14 @@ import torch
 from torch import Tensor
 
 from course_utils import runtime, vae_lab
+from course_utils.authoring.measured import earlier, numbers, over_seeds, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.checkpoints import newest_generation
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
-from course_utils.metrics import RealReference, Score, mean_interval
+from course_utils.metrics import RealReference
 from course_utils.models import vae
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir
+from course_utils.paths import atomic_write, checkpoints_dir
 from course_utils.train import SETTINGS, train_vae
 
 N = 1_000
@@ -65,7 +65,7 @@ def _laptop(options: argparse.Namespace) -> None:
         "draws": len(reference.blocks),
         "features": reference.network.description,
         "settings": settings,
-        "floor": _numbers(reference.floor),
+        "floor": numbers(reference.floor),
         "sharpness_real": sharpness(test.images),
     }
     for name in options.sigma or SIGMAS:
@@ -78,10 +78,8 @@ def _laptop(options: argparse.Namespace) -> None:
             rows.append(row | held_out(training.state["vae"], test) | generated(training.state["vae"], reference))
             print(name, rows[-1], flush=True)
         keys = [key for key in rows[0] if key not in ("seed", "seconds")]
-        measured = {name: {"seeds": rows, **{key: _over_seeds([row[key] for row in rows]) for key in keys}}}
-        path = results_dir() / "vae_laptop.json"
-        earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        _write(path.name, {**earlier, **common, **measured, **provenance()})
+        measured = {name: {"seeds": rows, **{key: over_seeds([row[key] for row in rows]) for key in keys}}}
+        print(write_result("vae_laptop.json", {**earlier("vae_laptop.json"), **common, **measured, **provenance()}))
 
 
 def held_out(network: vae.VAE, test: ImageSet, images: int = 1_000, draws: int = 16) -> dict[str, float]:
@@ -144,9 +142,9 @@ def _collapse(options: argparse.Namespace) -> None:
             network = vae_lab.train_recipe(recipe, train.images, seed, **_sizes(COLLAPSE), autocast=run.autocast)
             rows.append({"seed": seed} | vae_lab.examine(network, test.images))
             print(name, rows[-1], flush=True)
-        summary = {key: _over_seeds([float(row[key]) for row in rows]) for key in ("active", "kl", "error", "bits")}
+        summary = {key: over_seeds([float(row[key]) for row in rows]) for key in ("active", "kl", "error", "bits")}
         result[name] = {"seeds": rows, **summary}
-        _write("vae_collapse.json", {**result, **provenance()})
+        print(write_result("vae_collapse.json", {**result, **provenance()}))
 
 
 def _plane(options: argparse.Namespace) -> None:
@@ -163,7 +161,7 @@ def _plane(options: argparse.Namespace) -> None:
         row = {**vae_lab.examine(shipped, test.images), "spread": spread, "bytes": len(content)}
         result["betas"][str(beta)] = row | {"file_sha256": hashlib.sha256(content).hexdigest()}
         print(beta, row, flush=True)
-    _write("vae_plane.json", {**result, **provenance()})
+    print(write_result("vae_plane.json", {**result, **provenance()}))
 
 
 def _ship(options: argparse.Namespace) -> None:
@@ -188,32 +186,19 @@ def _ship(options: argparse.Namespace) -> None:
         "draws": len(reference.blocks),
         "features": reference.network.description,
         "real_set": reference.real_set,
-        "floor": _numbers(reference.floor),
-        "score": _numbers(reference.score(sampler(shipped))),
-        "score_with_noise": _numbers(reference.score(sampler(shipped, noise=True))),
+        "floor": numbers(reference.floor),
+        "score": numbers(reference.score(sampler(shipped))),
+        "score_with_noise": numbers(reference.score(sampler(shipped, noise=True))),
         "held_out": held_out(network.eval(), test),
         "sharpness": {"real": sharpness(test.images), "samples": sharpness(sampler(shipped)(1_000))},
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    _write("vae_cifar10.json", {**result, **provenance()})
+    print(write_result("vae_cifar10.json", {**result, **provenance()}))
 
 
 def _sizes(settings: Mapping[str, int]) -> dict[str, int]:
     return {name: value for name, value in settings.items() if name != "images"}
-
-
-def _numbers(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
-    return {name: {"value": s.value, "low": s.low, "high": s.high} for name, s in scores.items()}
-
-
-def _over_seeds(values: Sequence[float]) -> dict[str, float]:
-    value, low, high = mean_interval(list(values))
-    return {"value": value, "low": low, "high": high}
-
-
-def _write(name: str, content: Mapping[str, Any]) -> None:
-    print(atomic_write(results_dir() / name, (json.dumps(content, indent=1) + "\n").encode()))
 
 
 if __name__ == "__main__":

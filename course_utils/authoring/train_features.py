@@ -26,6 +26,7 @@ from course_utils.metrics import extract_features
 from course_utils.models import features as features_module
 from course_utils.models.features import WEIGHTS_FILE, FeatureFacts, FeatureNetwork, load_feature_network
 from course_utils.paths import atomic_write, checkpoints_dir, results_dir, runs_dir
+from course_utils.proportions import wilson_interval
 from course_utils.runtime import setup
 
 NAME = Path(WEIGHTS_FILE).stem
@@ -155,14 +156,6 @@ def pack(network: FeatureNetwork, facts: FeatureFacts) -> bytes:
     return save_tensors(tensors, metadata={"facts": json.dumps(asdict(facts))})
 
 
-def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a share. Source: Wilson 1927, equation 3."""
-    share, width = correct / total, z * z / total
-    centre = (share + width / 2) / (1 + width)
-    half = z * math.sqrt(share * (1 - share) / total + width / (4 * total)) / (1 + width)
-    return centre - half, centre + half
-
-
 def finish(network: FeatureNetwork, test: tuple[Tensor, Tensor], data: str, settings: Settings, seconds: float) -> dict:
     """Write weights and results; the accuracy is that of the weights as stored (float16), read back from the file."""
     path = checkpoints_dir() / WEIGHTS_FILE
@@ -171,7 +164,7 @@ def finish(network: FeatureNetwork, test: tuple[Tensor, Tensor], data: str, sett
     share = accuracy(load_feature_network(), images, labels)
     content = pack(network, FeatureFacts(NAME, data, settings.seed, round(share, 4), commit()))
     atomic_write(path, content)
-    low, high = wilson(round(share * len(labels)), len(labels))
+    low, high = wilson_interval(round(share * len(labels)), len(labels), 1.959964)
     code = Path(__file__).read_bytes() + Path(features_module.__file__).read_bytes()
     result = {
         "accuracy": round(share, 4),

@@ -8,7 +8,6 @@ measured on the test part (``data/results/masked_lm.json``), beside always guess
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,11 +15,11 @@ import torch
 from torch import Tensor
 
 from course_utils import runtime
-from course_utils.authoring.measure_bert import share
+from course_utils.authoring.measured import share, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.models import bert
 from course_utils.models.masked_lm import SHIPPED, MaskedLM, masked_loss, pack
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir
+from course_utils.paths import atomic_write, checkpoints_dir
 from course_utils.pretrained import Encoder, load_encoder
 from course_utils.reviews import load_reviews
 from course_utils.training import TrainingRun
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     result |= guesses(encoder, model, encoder.encode(test.texts, TOKENS), int(counts.argmax()))
     result |= {"bytes": len(content), "last_loss": sum(training.history["loss"][-100:]) / 100, **provenance()}
     print(result)
-    atomic_write(results_dir() / f"{SHIPPED}.json", (json.dumps(result, indent=1) + "\n").encode())
+    write_result(f"{SHIPPED}.json", result)
     return 0
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from course_utils import memory, runtime, texts
 from course_utils.models.attention import GPT, next_token_loss
+from course_utils.models.bert import parameter_groups
 from course_utils.texts import Corpus
 from course_utils.training import TrainingRun, last_means
 
@@ -38,10 +39,7 @@ def learning_rate(step: int, steps: int, peak: float = PEAK) -> float:
 
 def make_optimizer(model: GPT, peak: float = PEAK) -> torch.optim.AdamW:
     """AdamW; matrices decay, biases and LayerNorm's weights do not. Set each group's ``lr`` before every step."""
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
-    groups = [{**group, "initial_lr": peak} for group in groups]  # what a resumed run compares
+    groups = [{**group, "initial_lr": peak} for group in parameter_groups(model, 0.1)]  # what a resumed run compares
     return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.95), fused=True)
 
 
