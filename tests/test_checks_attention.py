@@ -2,6 +2,7 @@
 
 import math
 
+import answers
 import pytest
 import torch
 import torch.nn.functional as F
@@ -447,13 +448,6 @@ def test_both_functions_of_5_3_can_be_checked_at_once():
         attention.exercise_5_3(split, lambda x: x.reshape(x.shape[0], x.shape[2], -1))
 
 
-class AlwaysEqual:
-    def __eq__(self, other):
-        return True
-
-    __hash__ = None
-
-
 def hostile(solution, number):
     """Fault E1: every answer that is bad in a general way, and the way it shall be called."""
 
@@ -471,7 +465,7 @@ def hostile(solution, number):
         (then(lambda: 1 / 0), "stopped with an error"),
         (then(lambda: torch.manual_seed(0)), "set it outside"),
         (then(lambda: torch.set_default_dtype(torch.float64)), "set it outside"),
-        (then(lambda: None, result=AlwaysEqual()), ""),
+        (then(lambda: None, result=answers.AlwaysEqual()), ""),
         (then(lambda: None, result=float("nan")), ""),
         (then(lambda: None, result=torch.full((4, 4), float("nan"))), ""),
         (with_arguments(lambda *args: None), ""),

@@ -1,7 +1,9 @@
 """The exercises of lesson 06: stub, solutions in several styles, and named wrong answers, each with its own hint."""
 
 import math
+from functools import partial
 
+import answers
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ import torch.nn.functional as F
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 
-from course_utils.checks import CheckFailed, metrics
+from course_utils.checks import metrics
 from course_utils.checks._neighbour_mistakes import WRONG_REGIONS
 
 CHECKS = {n: getattr(metrics, f"exercise_6_{n}") for n in range(1, 6)}
+hint_of = partial(answers.hint_of, CHECKS, 6)
+stub = partial(answers.stub, 6)
 RIGHT: dict[int, list] = {n: [] for n in CHECKS}
 WRONG: dict[int, list[tuple]] = {n: [] for n in CHECKS}
 
@@ -626,20 +630,6 @@ WRONG_CASES = [
 RIGHT_CASES = [pytest.param(n, fn, id=f"6.{n}-{fn.__name__}") for n, fns in RIGHT.items() for fn in fns]
 
 
-def hint_of(number, answer):
-    with pytest.raises(CheckFailed) as caught:
-        CHECKS[number](answer)
-    assert caught.value.number == f"6.{number}"
-    return caught.value.hint
-
-
-def stub(number):
-    def answer(*args):
-        raise NotImplementedError(f"Exercise 6.{number}")
-
-    return answer
-
-
 @pytest.mark.parametrize(("number", "answer"), RIGHT_CASES)
 def test_right_answers(number, answer, capsys):
     assert CHECKS[number](answer) is answer
@@ -664,28 +654,15 @@ def test_stub_goes_on_with_a_reference_that_is_right_itself(number, capsys, monk
     assert "COURSE_STRICT" in hint_of(number, stub(number))
 
 
-class AlwaysEqual:
-    def __eq__(self, other):
-        return True
-
-    __hash__ = None
-
-
 def hostile(solution):
     """Fault E1: every answer that is bad in a general way, and the way it shall be called."""
 
-    def then(action, *, result=None):
-        def answer(*args):
-            action()
-            return solution(*args) if result is None else result
-
-        return answer
-
+    then = partial(answers.doing_first, solution)
     return [
         (then(lambda: 1 / 0), "stopped with an error"),
         (then(lambda: torch.manual_seed(0)), "set it outside"),
         (then(lambda: torch.set_default_dtype(torch.float64)), "set it outside"),
-        (then(lambda: None, result=AlwaysEqual()), ""),
+        (then(lambda: None, result=answers.AlwaysEqual()), ""),
         (then(lambda: None, result=float("nan")), ""),
         (then(lambda: None, result=(float("nan"), 0.5)), ""),
         (then(lambda: None, result=torch.full((4,), float("nan"))), ""),
