@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from answers import AlwaysEqual
 from torch import nn
 
 from course_utils import checks
@@ -33,13 +34,6 @@ def failure_of(answer, check=exercise_0_1):
 
 def right(x):
     return x + x
-
-
-class AlwaysEqual:
-    def __eq__(self, other):
-        return True
-
-    __hash__ = None
 
 
 class EqualTensor(torch.Tensor):

@@ -27,7 +27,12 @@ def arguments(folder, steps=STEPS, data="standin"):
 
 
 def started(folder, name, *options, **changes):
-    """The command in a forked process; its output goes to files."""
+    """This lesson's command in a forked process."""
+    return forked(folder, name, [*arguments(folder, **changes), *options])
+
+
+def forked(folder, name, command):
+    """A command of `train` in a forked process; its output goes to files."""
     pid = os.fork()
     if pid == 0:
         code = 99
@@ -39,7 +44,7 @@ def started(folder, name, *options, **changes):
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(err),
             ):
-                code = train.main([*arguments(folder, **changes), *options])
+                code = train.main(command)
         finally:
             os._exit(code)
     return pid

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train import KEYS, finished, result, wait_for
+from test_train import KEYS, finished, forked, result, wait_for
 
 from course_utils import assets, runtime, train, train_bert
 from course_utils.checkpoints import newest_generation
@@ -32,22 +32,8 @@ def arguments(folder, steps=STEPS):
 
 
 def started(folder, name, *options, **changes):
-    """The command in a forked process; its output goes to files."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            with (
-                open(folder.parent / f"{name}.out", "w") as out,
-                open(folder.parent / f"{name}.err", "w") as err,
-                contextlib.redirect_stdout(out),
-                contextlib.redirect_stderr(err),
-            ):
-                code = train.main([*arguments(folder, **changes), *options])
-        finally:
-            os._exit(code)
-    return pid
+    """This lesson's command in a forked process."""
+    return forked(folder, name, [*arguments(folder, **changes), *options])
 
 
 def trials(root):

@@ -5,6 +5,7 @@ import pkgutil
 
 import pytest
 import torch
+from answers import AlwaysEqual
 
 from course_utils import checks
 from course_utils.checks import CheckFailed
@@ -19,13 +20,6 @@ def all_exercises():
         for name in sorted(vars(module))
         if name.startswith("exercise_")
     ]
-
-
-class AlwaysEqual:
-    def __eq__(self, other):
-        return True
-
-    __hash__ = None
 
 
 def bad_answers(reference):
