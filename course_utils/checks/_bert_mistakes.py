@@ -83,6 +83,10 @@ WRONG_MASKS: list[Wrong] = [
         lambda rows, pad: _table([[1] * (len(row) - 1) for row in rows], 0, width=max(map(len, rows))),
         "Each row of the mask ends one token too early: count the last one too.",
     ),
+    (
+        lambda rows, pad: _marks(rows).cumsum(1) * _marks(rows),
+        "The mask numbers the tokens. It only says whether one stands there: 1, whichever it is, or 0.",
+    ),
 ]
 
 
