@@ -131,7 +131,7 @@ WRONG[1] += [
     (lambda s, p: pad(sorted(s, key=len), p), "in order of length"),
     (lambda s, p: (torch.tensor([i for row in s for i in row]), torch.ones(sum(map(len, s)))), "stand in one row"),
     (but(pad, same, lambda m: m.sum(1)), "These are the lengths"),
-        (but(pad, same, lambda m: m.cumsum(1) * m), "The mask numbers the tokens"),
+    (but(pad, same, lambda m: m.cumsum(1) * m), "The mask numbers the tokens"),
     (but(pad, same, lambda m: torch.where(m == 1, 0.0, -torch.inf)), "adds to its scores"),
     (but(pad, same, lambda m: torch.stack([torch.cat([r[1:], r[:1] * 0]) for r in m])), ""),
     (but(pad, same, lambda m: m[:, None, None, :]), "One row for each sequence"),
