@@ -1,4 +1,4 @@
-"""The course's commands: ``python3 run.py lab | test | build``.
+"""The course's commands: ``python3 run.py lab | test | build | bench``.
 
 The first start makes ``.venv`` beside this file and installs the course into it; later starts find it ready.
 Standard library only. The syntax stays that of Python 3.6, so that an older Python can say that it is too old.
@@ -29,6 +29,7 @@ USAGE = """usage: python3 run.py COMMAND [ARGUMENTS]
   lab    open the course in JupyterLab; arguments go to it: --no-browser --port 9999
   test   run everything that CI runs; with arguments only pytest: tests/test_images.py -k grey
   build  write the notebooks from notebooks/source; --check only compares
+  bench  time the course's training beside textbook loops (10 minutes): dcgan vae --sweep --quality
 The first start makes .venv and installs the course into it.
 COURSE_TORCH=cpu, default or the address of a package index chooses PyTorch's build."""
 OTHER_PYTHON = """install Python 3.12 from https://www.python.org/downloads/ and start run.py with it,
@@ -289,12 +290,17 @@ def build(arguments: list) -> int:
     return call([str(PYTHON), "-m", "course_utils.authoring.build", *arguments])[0]
 
 
+def bench(arguments: list) -> int:
+    """Time the course's training beside textbook loops, in turn on this machine."""
+    return call([str(PYTHON), str(ROOT / "tests" / "benchmarks" / "bench.py"), *arguments])[0]
+
+
 def main(arguments: list) -> int:
     """Run the command that the arguments name."""
     check_python()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace", line_buffering=True)
-    commands = {"lab": lab, "test": test, "build": build}
+    commands = {"lab": lab, "test": test, "build": build, "bench": bench}
     if not arguments or arguments[0] not in commands:
         print(USAGE)
         return 0 if not arguments or arguments[0] in ("-h", "--help") else 2

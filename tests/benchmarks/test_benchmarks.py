@@ -1,0 +1,148 @@
+"""The textbook loops are honest baselines: they train, and they train what the course trains."""
+
+import bench
+import pytest
+import quality
+import textbook_bert
+import textbook_dcgan
+import textbook_gpt
+import textbook_vae
+import torch
+from sides import Side
+
+from course_utils.images import load_images
+from course_utils.models import attention, bert, dcgan, vae
+from course_utils.pretrained import load_encoder
+from course_utils.reviews import load_reviews
+
+SMALL = {
+    "dcgan": {"batch_size": 16, "latent_dim": 8, "width": 4, "images": 64, "workers": 0, "data": "standin"},
+    "vae": {"batch_size": 16, "latent_dim": 8, "width": 4, "images": 64, "workers": 0, "data": "standin"},
+    "gpt": {"batch_size": 4, "vocab": 300, "dim": 16, "layers": 1, "heads": 2, "context": 32, "documents": 30}
+    | {"data": "manual"},
+    "bert": {"batch_size": 4, "max_tokens": 16, "reviews": 32, "data": "standin", "keep": "head"},
+}
+
+
+def same_numbers(theirs: torch.nn.Module, ours: torch.nn.Module) -> None:
+    """Give ``ours`` the numbers of ``theirs``, which stand in the same order under other names."""
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+
+
+@pytest.mark.parametrize("lesson", sorted(SMALL))
+@pytest.mark.parametrize("side", ["textbook", "course"])
+def test_both_sides_train_in_turns(lesson: str, side: str, tmp_path) -> None:
+    process = Side(lesson, side, {**SMALL[lesson], "steps": 400})
+    first = process.steps(4)
+    assert (first["steps"], first["examples"]) == (4, 4 * SMALL[lesson]["batch_size"])
+    timed = process.run(0.2)
+    assert timed["seconds"] >= 0.2 and timed["all_steps"] == 4 + timed["steps"]
+    assert process.flops() > 0
+    process.save(tmp_path / "network.pt")
+    process.close()
+    tensors = torch.load(tmp_path / "network.pt", weights_only=True)
+    assert all(torch.isfinite(value.float()).all() for value in tensors.values())
+
+
+@pytest.mark.parametrize(("lesson", "steps"), [("vae", 60), ("gpt", 60)])
+def test_a_textbook_loss_falls(lesson: str, steps: int) -> None:
+    process = Side(lesson, "textbook", {**SMALL[lesson], "steps": 400})
+    first = process.steps(3)["loss"]
+    process.steps(steps)
+    assert process.steps(3)["loss"] < 0.8 * first
+    process.close()
+
+
+def test_the_textbook_discriminator_learns() -> None:
+    torch.manual_seed(0)
+    pictures = load_images("standin", limit=64).images
+    state: dict = {}
+    settings = {"batch_size": 32, "latent_dim": 8, "width": 8, "workers": 0}
+    steps = textbook_dcgan.train(pictures, settings, state)
+    losses = [next(steps)["loss"] for _ in range(100)]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    assert state["generator"](torch.randn(2, 8, 1, 1)).shape == (2, 3, 32, 32)
+
+
+def test_the_textbook_dcgan_is_the_lessons_network_and_loss() -> None:
+    theirs, ours = textbook_dcgan.Generator(8, 4), dcgan.make_generator(8, 4)
+    same_numbers(theirs, ours)
+    noise = torch.randn(5, 8, 1, 1)
+    assert torch.equal(theirs(noise), ours(noise))
+    judge, logits = textbook_dcgan.Discriminator(4), dcgan.make_discriminator(4)
+    same_numbers(judge, logits)
+    images = torch.rand(5, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(judge(images), logits(images).sigmoid())
+    pictures = torch.randint(0, 256, (7, 3, 32, 32), dtype=torch.uint8)
+    read = textbook_dcgan.Images(pictures.permute(0, 2, 3, 1).contiguous().numpy())[3]
+    torch.testing.assert_close(read, dcgan.to_tanh_range(pictures[3]))
+
+
+def test_the_textbook_vae_is_the_lessons_network_and_loss() -> None:
+    theirs, ours = textbook_vae.VAE(8, 4).eval(), vae.VAE(8, 4).eval()
+    same_numbers(theirs.decoder, ours.decoder)
+    heads = theirs.fc_mu, theirs.fc_logvar
+    convolutions = list(theirs.encoder.state_dict().values())
+    tensors = [*convolutions, *(torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias"))]
+    ours.encoder.load_state_dict(dict(zip(ours.encoder.state_dict(), tensors, strict=True)))
+    x = torch.rand(6, 3, 32, 32) * 2 - 1
+    torch.manual_seed(1)
+    nll, kl = textbook_vae.loss_function(*(lambda r, m, v: (r, x, m, v))(*theirs(x)), theirs.log_var)
+    torch.manual_seed(1)
+    parts = vae.losses(ours, x, torch.randn(6, 8))
+    torch.testing.assert_close(parts.nll.mean(), nll)
+    torch.testing.assert_close(parts.kl_per_dim.sum(1).mean(), kl)
+
+
+def test_the_textbook_gpt_is_the_lessons_network_and_loss() -> None:
+    sizes = {"vocab": 50, "dim": 16, "layers": 2, "heads": 2, "context": 12}
+    theirs, ours = textbook_gpt.GPTLanguageModel(*sizes.values()).eval(), attention.GPT(**sizes).eval()
+    with torch.no_grad():
+        ours.tokens.weight.copy_(theirs.token_embedding_table.weight)
+        ours.positions.weight.copy_(theirs.position_embedding_table.weight)
+        for a, b in zip(theirs.blocks, ours.blocks, strict=True):
+            for part in ("weight", "bias"):
+                rows = [getattr(getattr(h, n), part) for n in ("query", "key", "value") for h in a.sa.heads]
+                getattr(b.attention.qkv, part).copy_(torch.cat(rows))
+            for x, y in ((a.sa.proj, b.attention.out), (a.ffwd, b.mlp), (a.ln1, b.norm1), (a.ln2, b.norm2)):
+                y.load_state_dict(x.state_dict())
+        ours.norm.load_state_dict(theirs.ln_f.state_dict())
+    ids = torch.randint(50, (3, 12))
+    logits, loss = theirs(ids[:, :-1], ids[:, 1:])
+    torch.testing.assert_close(ours(ids)[:, :-1], logits)
+    torch.testing.assert_close(attention.next_token_loss(ours(ids), ids), loss)
+
+
+def test_the_textbook_bert_sees_the_same_texts_padded() -> None:
+    reviews = load_reviews("standin", limit=8)
+    encoder = load_encoder("standin", tier="smoke", texts=reviews.texts)
+    sequences = encoder.encode(reviews.texts, 16)
+    ids, mask = bert.pad_batch(sequences, encoder.tokenizer.pad_token_id)
+    whole = encoder.tokenizer(list(reviews.texts), truncation=True, padding="max_length", max_length=20)
+    data = textbook_bert.Reviews({k: whole[k] for k in ("input_ids", "attention_mask")}, reviews.labels.tolist())
+    row = data[0]
+    assert len(row["input_ids"]) == 20 and row["labels"] == reviews.labels[0]
+    with torch.no_grad():
+        padded = encoder.model(row["input_ids"][None], row["attention_mask"][None]).logits
+        exact = encoder.model(ids[:1], mask[:1]).logits
+    if len(sequences[0]) < 16:
+        torch.testing.assert_close(padded, exact)
+
+
+def test_a_row_has_what_the_record_promises(capsys) -> None:
+    rows = bench.measure("gpt", {**SMALL["gpt"], "steps": 4_000}, 0.2, 2, {"float32": 100.0, "bfloat16": 100.0})
+    wanted = {"lesson", "bf16", "textbook_per_s", "course_per_s", "ratio", "ratio_low", "ratio_high", "peak_share"}
+    assert [row["bf16"] for row in rows][-1] is False
+    for row in rows:
+        assert wanted <= set(row)
+        assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"] and row["peak_share"] > 0
+    assert "of the matrix peak" in capsys.readouterr().out
+
+
+def test_an_interval_of_ratios_is_geometric() -> None:
+    value, low, high = bench.geometric_interval([2.0, 8.0, 4.0])
+    assert value == pytest.approx(4.0) and low * high == pytest.approx(16.0)
+
+
+def test_quality_is_compared_for_every_lesson_that_is_timed() -> None:
+    assert set(quality.STEPS) == set(quality.METRICS) == set(quality._SCORES) == set(bench.SWEEPS)
