@@ -63,6 +63,11 @@ def team() -> "Alone":
     return Together() if distributed.is_available() and distributed.is_initialized() else Alone()
 
 
+def restarted() -> bool:
+    """Whether ``torchrun`` has started these processes again, after one was lost: they then go on, whatever was asked."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+
 class Alone:
     """One process, which takes the whole of every batch.
 

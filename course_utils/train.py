@@ -252,7 +252,8 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
         settings["steps"] = options.steps
     lesson = LESSONS[options.lesson]
     data = lesson.load(options.data, settings)
-    training, metrics = lesson.train(run, data, options.run_dir, settings, options.fresh)
+    fresh = options.fresh and not scale.restarted()
+    training, metrics = lesson.train(run, data, options.run_dir, settings, fresh)
     examples = _examples_seen(training)
     result = {
         "lesson": options.lesson,
