@@ -15,6 +15,10 @@ class CourseError(RuntimeError):
         self.code, self.what, self.why, self.fix = code, what, why, fix
         super().__init__(f"{what}\n  Why: {why}\n  Fix: {fix}\n  [{code}]")
 
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
+        """Reach another process whole (pickle would call the class with the message alone)."""
+        return type(self), (self.code, self.what, self.why, self.fix)
+
     def _render_traceback_(self) -> list[str]:
         """Show a learner the message and not forty lines of traceback (called by IPython)."""
         return [f"{type(self).__name__}: {self}"]

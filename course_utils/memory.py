@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_utils import scale
 from course_utils.errors import CourseError
 
 SHARE = 0.8  # of the free memory that a batch may take; the rest is for everything else
@@ -30,6 +31,7 @@ def require_batch(batch_size: int, forward: Callable[[int], Any], device: torch.
     """
     free = free_bytes(device)
     each = GRADIENTS * (saved_bytes(forward, 4) - saved_bytes(forward, 2)) / 2
+    each *= scale.team().share_of_memory(device)  # of several processes each holds a part of the batch
     if free is None or batch_size * each <= SHARE * free:
         return
     fits = int(SHARE * free // each)

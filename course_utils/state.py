@@ -110,9 +110,10 @@ def differences(
     return found
 
 
-def machine_differences(made_with: Mapping[str, Any]) -> list[str]:
-    """What may change the last bits of a sum: PyTorch's version and the number of threads, as ``name: old -> new``."""
-    return _changes(made_with, {"torch": torch.__version__, "threads": torch.get_num_threads()}, set(made_with))
+def machine_differences(made_with: Mapping[str, Any], processes: int = 1) -> list[str]:
+    """What may change the last bits of a sum, as ``name: old -> new``: PyTorch's version, threads and processes."""
+    now = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processes": processes}
+    return _changes(made_with, now, set(made_with))
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], names: set[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 The same command again in the same folder goes on where it stopped. Progress goes to stderr; the last line on stdout
 is one JSON object with ``lesson, steps, examples, seconds, examples_per_second, weights_sha256, metrics``.
+``torchrun --nproc-per-node 4 -m course_utils.train dcgan ...`` trains the same with four processes (see `scale`).
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 
-from course_utils import memory, runtime
+from course_utils import memory, runtime, scale
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
 from course_utils.models import dcgan, vae
@@ -109,7 +110,7 @@ def train_dcgan(
     pixels = images.images.to(run.device)
     for index in training.batches():
         real = dcgan.to_tanh_range(pixels[index.to(run.device)]).contiguous(memory_format=channels_last)
-        noise = torch.randn(len(index), settings["latent_dim"], 1, 1).to(run.device)
+        noise = training.draw(torch.randn, settings["latent_dim"], 1, 1).to(run.device)
         training.log(**dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast))
     return training, last_means(training.history)
 
@@ -155,8 +156,10 @@ def train_vae(
     )
     pixels = images.images.to(run.device)
     for index in training.batches():
-        x = vae.dequantise(pixels[index.to(run.device)]).contiguous(memory_format=torch.channels_last)
-        training.log(**vae.vae_step(network, optimizer, x, chosen["beta"], run.autocast))
+        level = training.draw(torch.rand, *pixels.shape[1:])
+        x = vae.dequantise(pixels[index.to(run.device)], noise=level).contiguous(memory_format=torch.channels_last)
+        noise = training.draw(torch.randn, network.latent_dim)
+        training.log(**vae.vae_step(network, optimizer, x, chosen["beta"], run.autocast, noise))
     return training, last_means(training.history)
 
 
@@ -226,15 +229,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="start again in this folder")
     options = parser.parse_args(argv)
     try:
-        with redirect_stdout(sys.stderr):  # whatever reports on the way; stdout is for the result
-            result, finished = _train(options)
+        with redirect_stdout(sys.stderr), scale.joined(runtime.default_device()) as first:
+            result, finished = _train(options)  # whatever reports on the way; stdout is for the result
     except CourseError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped at once; the last checkpoint is intact.", file=sys.stderr)
         return 130
-    print(json.dumps(result))
+    if first:
+        print(json.dumps(result))
     return 0 if finished else 130
 
 
@@ -248,7 +252,8 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
         settings["steps"] = options.steps
     lesson = LESSONS[options.lesson]
     data = lesson.load(options.data, settings)
-    training, metrics = lesson.train(run, data, options.run_dir, settings, options.fresh)
+    fresh = options.fresh and not scale.restarted()
+    training, metrics = lesson.train(run, data, options.run_dir, settings, fresh)
     examples = _examples_seen(training)
     result = {
         "lesson": options.lesson,

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from course_utils import scale
 from course_utils import state as states
 from course_utils.checkpoints import Generation, newest_generation, require_writable, save_generation, weights_digest
 from course_utils.errors import CourseError
@@ -98,10 +99,10 @@ class TrainingRun:
         self.resumed_at: int | None = None
         self._saved_at, self._rng = 0, None
         self._permutation, self._order, self._order_of = order, torch.empty(0), -1
-        if fresh:
-            _set_aside(self.folder)
-        require_writable(self.folder)
-        found = newest_generation(self.folder)
+        self._team = scale.team()
+        settings = {**self.config, **self._settings, "steps": steps, "data": data_sha256}
+        self._team.join(states.networks(state).values(), settings)
+        found = self._team.first(lambda: _open(self.folder, fresh))
         if found is not None:
             self._resume(found)
 
@@ -120,6 +121,7 @@ class TrainingRun:
 
         The first interrupt (the stop button, Ctrl-C) saves and ends the loop; a second one stops at once.
         The global random generators are set to where the last step left them, whatever has drawn from them since.
+        Of several processes that train together (see `scale`) each gets its part of every step's examples.
 
         Raises:
             CourseError: the last save failed (run the cell again to repeat it), or the weights are not finite.
@@ -129,9 +131,11 @@ class TrainingRun:
             self._rng = None
         start, tried_at = time.monotonic() - self.seconds, self.step
         bar = tqdm(total=self.steps, initial=self.step, desc="training", unit="step", file=_stream(), mininterval=0.5)
-        with bar, Interrupt() as interrupt:
-            while self.step < self.steps and not interrupt.asked:
-                yield self._indices()
+        stopped = False
+        with bar, Interrupt(*self._team.interrupts) as interrupt:
+            while self.step < self.steps and not (stopped := self._team.any(interrupt.asked)):
+                with self._team.step(self._indices(), self.seed, self.step) as part:
+                    yield part
                 self.step += 1
                 self.seconds = time.monotonic() - start
                 bar.update()
@@ -141,8 +145,18 @@ class TrainingRun:
             self._rng = states.pack_rng()
             if self.step > self._saved_at:
                 self.save()
-        if interrupt.asked and not self.finished:
+        if stopped:
             print(f"Interrupted and saved at step {self.step} of {self.steps}. Run the cell again to go on.")
+
+    def draw(self, make: Callable[..., Tensor], *shape: int) -> Tensor:
+        """Random numbers (B, *shape) for the examples of this step.
+
+        Args:
+            make: ``torch.randn`` or the like. Several processes draw for the whole batch and keep their part, so that
+                an example gets the same numbers however many there are.
+            shape: of one example's numbers.
+        """
+        return self._team.draw(make, *shape)
 
     def log(self, **values: float) -> None:
         """Add one row to the history.
@@ -151,7 +165,7 @@ class TrainingRun:
             CourseError: a value is NaN or infinite (``training-not-finite``); the row is kept in the history.
         """
         self.history["step"].append(self.step)
-        numbers = {name: float(value) for name, value in values.items()}
+        numbers = self._team.means({name: float(value) for name, value in values.items()})
         for name, number in numbers.items():
             self.history.setdefault(name, []).append(number)
         bad = [name for name, number in numbers.items() if not math.isfinite(number)]
@@ -167,6 +181,10 @@ class TrainingRun:
         """
         if bad := states.not_finite(self.state):
             raise self._not_finite(f"{bad[0]} has become NaN or infinite")
+        self._team.first(self._write)
+        self._saved_at = self.step
+
+    def _write(self) -> None:
         rng = states.pack_rng()
         tensors, optimizers = states.pack(self.state)
         record = {
@@ -176,10 +194,10 @@ class TrainingRun:
             "optimizers": optimizers,
             "optimizer_settings": self._settings,
             "data_sha256": self.data_sha256,
+            "processes": self._team.count,
             **rng[1],
         }
         save_generation(self.folder, self.step, tensors | rng[0], record)
-        self._saved_at = self.step
 
     def _try_to_save(self) -> None:
         try:
@@ -205,7 +223,8 @@ class TrainingRun:
         self.resumed_at = self._saved_at = found.step
         told = "finished: its result is shown" if self.finished else f"goes on at step {self.step} of {self.steps}"
         print(f"Found a run with these settings in {self.folder.name}: {told}. To start again: fresh=True.")
-        if not self.finished and (changed := states.machine_differences(found.made_with)):
+        made_with = found.made_with | {"processes": record.get("processes", 1)}
+        if not self.finished and (changed := states.machine_differences(made_with, self._team.count)):
             print(f"Saved on another machine ({'; '.join(changed)}): not bit for bit as without the cut.")
 
     def _not_finite(self, what: str) -> CourseError:
@@ -223,6 +242,13 @@ class TrainingRun:
         if self._order_of != epoch:
             self._order, self._order_of = self._permutation(self.seed, epoch, self.examples), epoch
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+
+def _open(folder: Path, fresh: bool) -> Generation | None:
+    if fresh:
+        _set_aside(folder)
+    require_writable(folder)
+    return newest_generation(folder)
 
 
 def _set_aside(folder: Path) -> None:

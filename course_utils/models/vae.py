@@ -159,9 +159,14 @@ def vae_step(
     x: Tensor,
     beta: float = 1.0,
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
+    noise: Tensor | None = None,
 ) -> dict[str, float]:
-    """One optimisation step on images (B, 3, H, W); returns ``nll`` and ``kl`` (means, in nats an image) and sigma."""
-    parts = losses(vae, x, torch.randn(len(x), vae.latent_dim).to(x.device), autocast)
+    """One optimisation step on images (B, 3, H, W); returns ``nll`` and ``kl`` (means, in nats an image) and sigma.
+
+    ``noise`` (B, D), from N(0, I), replaces the draw.
+    """
+    noise = torch.randn(len(x), vae.latent_dim) if noise is None else noise
+    parts = losses(vae, x, noise.to(x.device), autocast)
     kl = parts.kl_per_dim.sum(dim=1)
     loss = negative_elbo(parts.nll, kl, beta)
     optimizer.zero_grad()

@@ -94,10 +94,11 @@ def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
     return nats / dims / math.log(2) + math.log2(127.5)
 
 
-def dequantise(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def dequantise(images: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None) -> Tensor:
     """Bytes spread evenly over their grey level, in [-1, 1]: uint8 (...) -> float32 (...).
 
-    Byte v becomes a number between v - 1/2 and v + 1/2, on the scale where 0 is -1 and 255 is 1.
+    Byte v becomes a number between v - 1/2 and v + 1/2, on the scale where 0 is -1 and 255 is 1. ``noise`` replaces the
+    draw: numbers in [0, 1) of the same shape.
     """
-    noise = torch.rand(images.shape, generator=generator).to(images.device)
-    return (images.float() + noise - 0.5) / 127.5 - 1.0
+    noise = torch.rand(images.shape, generator=generator) if noise is None else noise
+    return (images.float() + noise.to(images.device) - 0.5) / 127.5 - 1.0

@@ -319,6 +319,7 @@ ELSEWHERE = {
     "dcgan-no-weights": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
     "features-weights": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
     "masked-lm-checkpoint": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
+    "scale-process-lost": "test_scale.py::test_a_killed_process_ends_all_and_the_restarted_run_is_bit_equal",
     "images-not-cifar10": "test_assets.py::test_damage_in_the_cache_is_found_and_mended",
 }
 """Errors whose fix another test executes."""
@@ -329,6 +330,8 @@ NOT_EXECUTED = {
     "texts-too-short": "the fix is to find more text",
     "pretrained-weights": "the fix fetches 80 MiB from the package index",
     "inception-not-installed": "the fix installs a package",
+    "scale-no-accelerate": "the fix installs a package",
+    "scale-processes-differ": "the fix is to start the same command on every machine",
     "inception-no-weights": "the fix is to have a network",
     "diagnose-unequal-series": "the fix is to write a loop differently",
     "measure-no-run": "for authors: the fix is a training of hours",
