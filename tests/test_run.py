@@ -252,6 +252,19 @@ def test_changed_constraints_are_installed_into_the_same_environment(ready):
     assert ready.torch_version() == "1.1"
 
 
+def test_newest_releases_are_taken_only_where_they_are_asked_for(ready, index):
+    pinned = ready.torch_version()
+    code, output = ready.run("build", COURSE_CONSTRAINTS="none")
+    assert code == 0 and "Making .venv" not in output and ready.torch_version() == "9.0"
+    requests = len(index.seen)
+    code, output = ready.run("build", COURSE_CONSTRAINTS="none")
+    assert code == 0 and "Preparing" not in output and len(index.seen) == requests
+    code, output = ready.run("build")  # and back to what was tested
+    assert code == 0 and "Preparing" in output and ready.torch_version() == pinned
+    code, output = ready.run("build", COURSE_CONSTRAINTS="newest")
+    assert code == 1 and "Fix: COURSE_CONSTRAINTS=none, or unset it." in output and "Traceback" not in output
+
+
 @on_posix
 def test_interrupted_then_killed_installation_is_repeated(ready, index):
     ready.write("constraints.txt", "torch==1.0\n")

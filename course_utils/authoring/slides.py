@@ -1,0 +1,181 @@
+"""Slides from a lesson's notebook: ``python3 run.py slides NN``.
+
+The notebook stays as it is; what belongs on which slide follows from its structure. A heading ``##`` begins a slide,
+``###`` one below it, and what does not fit goes on below. ``build/slides/NN_name.html`` is one file with everything in
+it (reveal.js, MathJax, pictures), so it opens without a network.
+"""
+
+import argparse
+import re
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course_utils import assets
+from course_utils.authoring import notebook as nb
+from course_utils.authoring.source import find_source
+from course_utils.errors import CourseError
+from course_utils.paths import atomic_write
+
+ROOM = 29.0
+"""Lines of text on a slide; longer ones can be scrolled."""
+
+_FILES = {
+    "reveal_css": ("reveal", "sphinx_revealjs/_static/revealjs/dist/reveal.css"),
+    "theme_css": ("reveal", "sphinx_revealjs/_static/revealjs/dist/theme/white.css"),
+    "reveal_js": ("reveal", "sphinx_revealjs/_static/revealjs/dist/reveal.js"),
+    "mathjax_js": ("mathjax", "sphinx-mathjax-offline/static/mathjax/tex-svg-full.js"),
+}
+_OUTPUT = "output-only"
+_PAGE = (Path(__file__).parent / "slides.html.j2").read_text(encoding="utf-8")
+_WHOLE = re.compile(r"<details>.*?</details>|\$\$.*?\$\$|^```.*?^```", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a notebook that stays together: a cell, its height in lines, and the level of its heading (0: none)."""
+
+    cell: NotebookNode
+    height: float
+    level: int = 0
+
+
+def make(root: Path, lesson: str, folder: Path) -> Path:
+    """Write a lesson's slides.
+
+    Args:
+        root: the repository.
+        lesson: the lesson's number or name, for example ``"02"``.
+        folder: where to write.
+
+    Returns:
+        The file written.
+
+    Raises:
+        CourseError: no such lesson, or reveal.js and MathJax are neither there nor to be had.
+    """
+    from nbconvert.exporters import SlidesExporter
+    from nbconvert.preprocessors import TagRemovePreprocessor
+
+    path = root / "notebooks" / f"{find_source(root, lesson).stem}.ipynb"
+    notebook = nb.read_notebook(path)
+    if notebook is None:
+        raise CourseError(
+            "slides-no-notebook",
+            f"There is no {path.name}.",
+            "Slides are made from the notebooks that the build writes.",
+            "python3 run.py build",
+        )
+    exporter = SlidesExporter(raw_template=_PAGE, embed_images=True)
+    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={_OUTPUT}, enabled=True), enabled=True)
+    resources = {"metadata": {"name": path.stem, "path": str(path.parent)}, "course": _libraries()}
+    html, _ = exporter.from_notebook_node(on_slides(notebook), resources)
+    return atomic_write(folder / f"{path.stem}.html", html.encode())
+
+
+def on_slides(notebook: NotebookNode) -> NotebookNode:
+    """A copy of a notebook, cut into pieces that fit, each with the ``slideshow`` metadata that nbconvert reads."""
+    result = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    filled = ROOM  # of the slide so far; the first piece finds no room and begins one
+    for piece in (piece for cell in notebook.cells for piece in pieces(cell)):
+        if piece.level in (1, 2):
+            kind, filled = "slide", 0.0
+        elif piece.level or filled + piece.height > ROOM:
+            kind, filled = "subslide", 0.0
+        else:
+            kind = "-"
+        filled += piece.height
+        piece.cell.metadata["slideshow"] = {"slide_type": kind}
+        result.cells.append(piece.cell)
+    return result
+
+
+def pieces(cell: NotebookNode) -> list[Piece]:
+    """A cell as pieces: Markdown by headings and paragraphs, code as it is and its outputs one by one."""
+    if cell.cell_type == "markdown":
+        return [_markdown(text) for text in _paragraphs(cell.source)]
+    code = nbformat.v4.new_code_cell(cell.source, execution_count=cell.execution_count)
+    found = [Piece(code, 1.5 + 1.05 * (cell.source.count("\n") + 1))] if cell.source.strip() else []
+    for output in cell.outputs:
+        shown = nbformat.v4.new_code_cell("", outputs=[output], execution_count=cell.execution_count)
+        shown.metadata["tags"] = [_OUTPUT]
+        found.append(Piece(shown, _height(output)))
+    return found
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Markdown cut at blank lines, but not within formulas, fences and folded text; a heading keeps its first one."""
+    kept: list[str] = []
+
+    def put_away(found: re.Match[str]) -> str:
+        kept.append(found[0])
+        return f"\0{len(kept) - 1}\0"
+
+    parts = re.split(r"\n\s*\n", _WHOLE.sub(put_away, text.strip()))
+    parts = [re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], part) for part in parts]
+    merged: list[str] = []
+    for part in parts:
+        if merged and re.fullmatch(r"#+ [^\n]*", merged[-1]) and not part.startswith("#"):
+            merged[-1] += "\n\n" + part
+        else:
+            merged.append(part)
+    return merged
+
+
+def _markdown(text: str) -> Piece:
+    found = re.match(r"(#+) ", text)
+    level = len(found[1]) if found else 0
+    seen = re.sub(r"<details>(<summary>.*?</summary>).*?</details>", r"\1\n", text, flags=re.DOTALL)
+    lines = [line for line in seen.split("\n") if line.strip() and not line.startswith("| ---")]
+    rows = sum(line.startswith("|") for line in lines)
+    words = sum(len(line) for line in lines if not line.startswith("|")) / 105
+    breaks = sum(line.startswith(("- ", "<summary>")) for line in lines)
+    high = 1.5 * len(re.findall(r"\$\$", text)) / 2 + 12.0 * len(re.findall(r"!\[", text))
+    height = 0.7 + words + 0.6 * breaks + 1.7 * rows + high + (1.5 if level else 0)
+    return Piece(nbformat.v4.new_markdown_cell(text), height, level)
+
+
+def _height(output: NotebookNode) -> float:
+    data = output.get("data", {})
+    if "image/png" in data:
+        size = output.get("metadata", {}).get("image/png", {})
+        return 1 + size.get("height", 360) / 26
+    if "text/html" in data:
+        return 12.0
+    text = output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ()))
+    return 0.6 + sum(1 + len(line) // 120 for line in text.rstrip("\n").split("\n"))
+
+
+def _libraries() -> dict[str, str]:
+    """The text of reveal.js and MathJax; fetched once, as the wheels that hold them."""
+    texts = {}
+    for name, (asset, member) in _FILES.items():
+        with zipfile.ZipFile(assets.fetch(asset)) as wheel:
+            texts[name] = wheel.read(member).decode("utf-8")
+    texts["theme_css"] = re.sub(r"@import [^;]*;", "", texts["theme_css"])  # its font files; the system's font will do
+    return texts
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python3 run.py slides", description=__doc__.splitlines()[0])
+    parser.add_argument("lessons", nargs="+", metavar="NN", help="numbers of lessons")
+    parser.add_argument("--to", type=Path, help="folder to write to (build/slides)")
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[2], help="the repository")
+    options = parser.parse_args(argv)
+    try:
+        for lesson in options.lessons:
+            print(make(options.root, lesson, options.to or options.root / "build" / "slides"), flush=True)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
