@@ -6,7 +6,9 @@ it (reveal.js, MathJax, pictures), so it opens without a network.
 """
 
 import argparse
+import base64
 import re
+import struct
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -22,8 +24,10 @@ from course_utils.authoring.source import find_source
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
 
-ROOM = 29.0
-"""Lines of text on a slide; longer ones can be scrolled."""
+ROOM = 24.0
+"""Lines of text on a slide of 760 pixels; what is longer can be scrolled."""
+
+_LINE, _LETTERS, _CODE = 31, 98, 0.8  # pixels of a line, letters in one, height of a line of code in such lines
 
 _FILES = {
     "reveal_css": ("reveal", "sphinx_revealjs/_static/revealjs/dist/reveal.css"),
@@ -100,7 +104,7 @@ def pieces(cell: NotebookNode) -> list[Piece]:
     if cell.cell_type == "markdown":
         return [_markdown(text) for text in _paragraphs(cell.source)]
     code = nbformat.v4.new_code_cell(cell.source, execution_count=cell.execution_count)
-    found = [Piece(code, 1.5 + 1.05 * (cell.source.count("\n") + 1))] if cell.source.strip() else []
+    found = [Piece(code, 0.5 + _code(cell.source))] if cell.source.strip() else []
     for output in cell.outputs:
         shown = nbformat.v4.new_code_cell("", outputs=[output], execution_count=cell.execution_count)
         shown.metadata["tags"] = [_OUTPUT]
@@ -130,25 +134,33 @@ def _paragraphs(text: str) -> list[str]:
 def _markdown(text: str) -> Piece:
     found = re.match(r"(#+) ", text)
     level = len(found[1]) if found else 0
-    seen = re.sub(r"<details>(<summary>.*?</summary>).*?</details>", r"\1\n", text, flags=re.DOTALL)
-    lines = [line for line in seen.split("\n") if line.strip() and not line.startswith("| ---")]
-    rows = sum(line.startswith("|") for line in lines)
-    words = sum(len(line) for line in lines if not line.startswith("|")) / 105
-    breaks = sum(line.startswith(("- ", "<summary>")) for line in lines)
-    high = 1.5 * len(re.findall(r"\$\$", text)) / 2 + 12.0 * len(re.findall(r"!\[", text))
-    height = 0.7 + words + 0.6 * breaks + 1.7 * rows + high + (1.5 if level else 0)
+    seen = re.sub(r"<details>(<summary>.*?</summary>).*?</details>", r"\1", text, flags=re.DOTALL)
+    height = (2.0 if level else 0.4) + 2.5 * (seen.count("$$") // 2) + 12.0 * seen.count("![")
+    for line in re.sub(r"\$\$.*?\$\$|!\[.*?\]\(.*?\)", "", seen, flags=re.DOTALL).split("\n"):
+        row = line.startswith("|")
+        height += 1.1 * row or (len(line) / _LETTERS if not line.startswith(("- ", "<summary>")) else 1.3 * _rows(line))
     return Piece(nbformat.v4.new_markdown_cell(text), height, level)
 
 
 def _height(output: NotebookNode) -> float:
+    """Height of one output in lines."""
     data = output.get("data", {})
     if "image/png" in data:
-        size = output.get("metadata", {}).get("image/png", {})
-        return 1 + size.get("height", 360) / 26
+        width, height = struct.unpack(">II", base64.b64decode(data["image/png"][:64])[16:24])
+        return 0.5 + min(height * min(1, 1250 / width), 560) / _LINE
     if "text/html" in data:
-        return 12.0
-    text = output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ()))
-    return 0.6 + sum(1 + len(line) // 120 for line in text.rstrip("\n").split("\n"))
+        page = data["text/html"]
+        letters = len(re.sub(r"<(style|script).*?</\1>|<[^>]+>", "", page, flags=re.DOTALL))
+        return 2.0 + 1.1 * page.count("<tr") + letters / _LETTERS + 12.0 * len(re.findall("<(?:img|svg|iframe)", page))
+    return 0.4 + _code(output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ())))
+
+
+def _code(text: str) -> float:
+    return _CODE * sum(_rows(line, 108) for line in text.rstrip("\n").split("\n"))
+
+
+def _rows(line: str, letters: int = _LETTERS) -> int:
+    return 1 + max(0, len(line) - 1) // letters
 
 
 def _libraries() -> dict[str, str]:
