@@ -106,6 +106,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
     page = root / "README.md"
     if page.is_file():
         wanted[page] = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results").encode()
+    page = root / "TEACHING.md"
+    if page.is_file():
+        wanted[page] = readme.fill_numbers(page.read_text(encoding="utf-8"), root / "data" / "results").encode()
     return wanted
 
 
@@ -113,7 +116,7 @@ def _tell(root: Path, report: Report, check: bool) -> int:
     for path in report.changed:
         name = path.relative_to(root).as_posix()
         edit = f"Edit notebooks/source/{path.stem}.py and run: python3 run.py build"
-        edit = "Its table of lessons is made by: python3 run.py build" if path.suffix == ".md" else edit
+        edit = "Its measured numbers are filled by: python3 run.py build" if path.suffix == ".md" else edit
         print(f"{name} does not match its source. {edit}" if check else f"wrote {name}")
     for path in report.orphans:
         name = path.relative_to(root).as_posix()

@@ -27,7 +27,7 @@ from course_utils.paths import atomic_write
 ROOM = 24.0
 """Lines of text on a slide of 760 pixels; what is longer can be scrolled."""
 
-_LINE, _LETTERS, _CODE = 31, 98, 0.8  # pixels of a line, letters in one, height of a line of code in such lines
+_LINE, _LETTERS, _CODE = 31, 92, 0.82  # pixels of a line, letters in one, height of a line of code in such lines
 
 _FILES = {
     "reveal_css": ("reveal", "sphinx_revealjs/_static/revealjs/dist/reveal.css"),
@@ -138,7 +138,7 @@ def _markdown(text: str) -> Piece:
     height = (2.0 if level else 0.4) + 2.5 * (seen.count("$$") // 2) + 12.0 * seen.count("![")
     for line in re.sub(r"\$\$.*?\$\$|!\[.*?\]\(.*?\)", "", seen, flags=re.DOTALL).split("\n"):
         row = line.startswith("|")
-        height += 1.1 * row or (len(line) / _LETTERS if not line.startswith(("- ", "<summary>")) else 1.3 * _rows(line))
+        height += 1.3 * row or (len(line) / _LETTERS if not line.startswith(("- ", "<summary>")) else 1.3 * _rows(line))
     return Piece(nbformat.v4.new_markdown_cell(text), height, level)
 
 
@@ -148,10 +148,12 @@ def _height(output: NotebookNode) -> float:
     if "image/png" in data:
         width, height = struct.unpack(">II", base64.b64decode(data["image/png"][:64])[16:24])
         return 0.5 + min(height * min(1, 1250 / width), 560) / _LINE
+    if "text/markdown" in data:
+        return _markdown(data["text/markdown"]).height
     if "text/html" in data:
         page = data["text/html"]
         letters = len(re.sub(r"<(style|script).*?</\1>|<[^>]+>", "", page, flags=re.DOTALL))
-        return 2.0 + 1.1 * page.count("<tr") + letters / _LETTERS + 12.0 * len(re.findall("<(?:img|svg|iframe)", page))
+        return 2.0 + 1.3 * page.count("<tr") + letters / _LETTERS + 12.0 * len(re.findall("<(?:img|svg|iframe)", page))
     return 0.4 + _code(output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ())))
 
 
