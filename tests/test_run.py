@@ -265,6 +265,15 @@ def test_newest_releases_are_taken_only_where_they_are_asked_for(ready, index):
     assert code == 1 and "Fix: COURSE_CONSTRAINTS=none, or unset it." in output and "Traceback" not in output
 
 
+def test_a_class_without_a_network_installs_from_a_folder_of_wheels(project):
+    wheels = project.folder / "wheels"
+    wheels.mkdir()
+    (wheels / "torch-1.0-py3-none-any.whl").write_bytes(WHEELS["torch-1.0"])
+    nowhere = dict(PIP_NO_INDEX="1", PIP_FIND_LINKS="wheels", PIP_INDEX_URL="http://127.0.0.1:9/simple", ASSETS_EXIT="1")
+    code, output = project.run("build", **nowhere)
+    assert code == 0 and project.torch_version() == "1.0" and "They could not be fetched" in output
+
+
 @on_posix
 def test_interrupted_then_killed_installation_is_repeated(ready, index):
     ready.write("constraints.txt", "torch==1.0\n")
