@@ -43,7 +43,7 @@ version = "1"
 [tool.ruff.lint]
 select = ["F"]
 """
-BACKEND = '''
+BACKEND = """
 import os, zipfile
 META = "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1\\nRequires-Dist: torch\\n"
 META += "Provides-Extra: lab\\nProvides-Extra: test\\n"
@@ -55,7 +55,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
         wheel.writestr("tiny-1.dist-info/RECORD", "")
     return "tiny-1-py3-none-any.whl"
 build_wheel = build_editable
-'''
+"""
 NOTEBOOK = {
     "cells": [{"cell_type": "code", "id": "a", "source": "assert 1 + 1 == 2", "metadata": {}, "outputs": [],
                "execution_count": None}],
@@ -269,8 +269,8 @@ def test_a_class_without_a_network_installs_from_a_folder_of_wheels(project):
     wheels = project.folder / "wheels"
     wheels.mkdir()
     (wheels / "torch-1.0-py3-none-any.whl").write_bytes(WHEELS["torch-1.0"])
-    nowhere = dict(PIP_NO_INDEX="1", PIP_FIND_LINKS="wheels", PIP_INDEX_URL="http://127.0.0.1:9/simple", ASSETS_EXIT="1")
-    code, output = project.run("build", **nowhere)
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "wheels", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    code, output = project.run("build", ASSETS_EXIT="1", **nowhere)
     assert code == 0 and project.torch_version() == "1.0" and "They could not be fetched" in output
 
 

@@ -94,6 +94,7 @@ def on_slides(notebook: NotebookNode) -> NotebookNode:
         else:
             kind = "-"
         filled += piece.height
+        piece.cell["id"] = f"piece-{len(result.cells)}"  # the same page each time
         piece.cell.metadata["slideshow"] = {"slide_type": kind}
         result.cells.append(piece.cell)
     return result

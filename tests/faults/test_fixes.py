@@ -339,7 +339,7 @@ NOT_EXECUTED = {
     "authoring-unreadable-notebook": "for authors: tests/test_authoring.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
     "authoring-no-number": "for authors: the fix is to edit a page",
-    "slides-no-notebook": "for teachers: the fix is a command that writes the notebook, tests/test_slides.py runs the rest",
+    "slides-no-notebook": "for teachers: the fix writes the notebooks",
 }
 
 
