@@ -16,7 +16,7 @@ from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import find_sources
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSONS = find_sources(ROOT)
+LESSONS = [path for path in find_sources(ROOT) if "BEGIN SOLUTION" in path.read_text(encoding="utf-8")]
 
 
 def kinds(notebook, **wanted):

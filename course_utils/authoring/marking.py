@@ -41,7 +41,7 @@ except checks.CheckFailed as failed:
 
 
 def write_course(root: Path, folder: Path) -> list[Path]:
-    """Write nbgrader's sources of all lessons below ``folder``, and its configuration where there is none.
+    """Write nbgrader's sources of all lessons with exercises below ``folder``, and its configuration where there is none.
 
     Args:
         root: the repository.
@@ -57,6 +57,8 @@ def write_course(root: Path, folder: Path) -> list[Path]:
     for path in find_sources(root):
         target = folder / "source" / path.stem
         notebook = for_nbgrader(path, root)
+        if not any("points" in cell.metadata.get("nbgrader", {}) for cell in notebook.cells):
+            continue
         written.append(atomic_write(target / f"{path.stem}.ipynb", nb.to_bytes(notebook)))
         for picture in sorted(_pictures(notebook)):
             atomic_write(target / picture, (root / "notebooks" / picture).read_bytes())
@@ -77,8 +79,9 @@ def for_nbgrader(path: Path, root: Path) -> NotebookNode:
     points = _points(learner)
     for text, cell in zip(learner.cells, solved.cells, strict=True):
         notebook.cells += [text] if cell.cell_type == "markdown" else _split(cell, points)
-    set_up = next(cell for cell in nb.code_cells(notebook) if re.search(r"import .*\bchecks\b", cell.source))
-    set_up.metadata["nbgrader"] = _metadata("set_up", locked=True)  # without it nothing could be marked
+    set_ups = [cell for cell in nb.code_cells(notebook) if re.search(r"import .*\bchecks\b", cell.source)]
+    for cell in set_ups[:1]:
+        cell.metadata["nbgrader"] = _metadata("set_up", locked=True)  # without it nothing could be marked
     return notebook
 
 
