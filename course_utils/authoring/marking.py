@@ -41,7 +41,7 @@ except checks.CheckFailed as failed:
 
 
 def write_course(root: Path, folder: Path) -> list[Path]:
-    """Write nbgrader's sources of all lessons with exercises below ``folder``, and its configuration where there is none.
+    """Write nbgrader's sources of all lessons with exercises, and its configuration where there is none.
 
     Args:
         root: the repository.
