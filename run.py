@@ -1,4 +1,4 @@
-"""The course's commands: ``python3 run.py lab | test | build | bench``.
+"""The course's commands: ``python3 run.py lab | test | build | slides | bench``.
 
 The first start makes ``.venv`` beside this file and installs the course into it; later starts find it ready.
 Standard library only. The syntax stays that of Python 3.6, so that an older Python can say that it is too old.
@@ -29,9 +29,11 @@ USAGE = """usage: python3 run.py COMMAND [ARGUMENTS]
   lab    open the course in JupyterLab; arguments go to it: --no-browser --port 9999
   test   run everything that CI runs; with arguments only pytest: tests/test_images.py -k grey
   build  write the notebooks from notebooks/source; --check only compares
+  slides make slides of lessons in build/slides: slides 01 02
   bench  time the course's training beside textbook loops (10 minutes): dcgan vae --sweep --quality
 The first start makes .venv and installs the course into it.
-COURSE_TORCH=cpu, default or the address of a package index chooses PyTorch's build."""
+COURSE_TORCH=cpu, default or the address of a package index chooses PyTorch's build.
+COURSE_CONSTRAINTS=none takes the newest releases of all packages instead of the tested ones."""
 OTHER_PYTHON = """install Python 3.12 from https://www.python.org/downloads/ and start run.py with it,
 or use conda: conda env create -f environment.yml"""
 
@@ -111,6 +113,14 @@ def forced_index() -> "str | None":
     return index
 
 
+def newest() -> bool:
+    """Whether COURSE_CONSTRAINTS asks for the newest releases instead of those of constraints.txt."""
+    asked = os.environ.get("COURSE_CONSTRAINTS", "")
+    if asked not in ("", "none"):
+        raise Problem(f"COURSE_CONSTRAINTS={asked} is not known.", "COURSE_CONSTRAINTS=none, or unset it.")
+    return asked == "none"
+
+
 def choose_index() -> str:
     """The extra package index for PyTorch; on Linux without an NVIDIA driver it is the one of the small CPU build."""
     index = forced_index()
@@ -182,7 +192,8 @@ def install(fresh: bool, index: str) -> None:
     extra = ["--extra-index-url", index] if index else []
     piped["env"] = dict(environment(), TMPDIR=str(temporary), TEMP=str(temporary), TMP=str(temporary))
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    code, errors = call([*pip, *extra, "--constraint", "constraints.txt", "--editable", ".[lab,test]"], **piped)
+    chosen = ["--upgrade", "--upgrade-strategy", "eager"] if newest() else ["--constraint", "constraints.txt"]
+    code, errors = call([*pip, *extra, *chosen, "--editable", ".[lab,test]"], **piped)
     if code:
         raise explain(errors)
     shutil.rmtree(str(temporary), ignore_errors=True)
@@ -235,7 +246,8 @@ def prepare() -> None:
         raise Problem("This Python cannot make environments: its venv module is missing or not complete.",
                       f"on Debian or Ubuntu: sudo apt install python3.{sys.version_info[1]}-venv\nelse {OTHER_PYTHON}"
                       ) from None
-    packages = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + (ROOT / "constraints.txt").read_bytes())
+    pins = b"newest" if newest() else (ROOT / "constraints.txt").read_bytes()
+    packages = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + pins)
     wanted = {"python": "{}.{}".format(*sys.version_info), "folder": str(ROOT), "packages": packages.hexdigest()}
     with alone():
         try:
@@ -244,7 +256,7 @@ def prepare() -> None:
             stamp = {}
         why = why_not_ready(stamp, wanted)
         if why or stamp["packages"] != wanted["packages"]:
-            print(f"Preparing {VENV}: {why or 'pyproject.toml or constraints.txt changed'}.")
+            print(f"Preparing {VENV}: {why or 'pyproject.toml, COURSE_CONSTRAINTS or constraints.txt changed'}.")
             wanted["torch"] = choose_index() if why else stamp["torch"]
             install(bool(why), wanted["torch"])
             fetch_texts()
@@ -295,12 +307,17 @@ def bench(arguments: list) -> int:
     return call([str(PYTHON), str(ROOT / "tests" / "benchmarks" / "bench.py"), *arguments])[0]
 
 
+def slides(arguments: list) -> int:
+    """Make slides of lessons."""
+    return call([str(PYTHON), "-m", "course_utils.authoring.slides", *arguments])[0]
+
+
 def main(arguments: list) -> int:
     """Run the command that the arguments name."""
     check_python()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace", line_buffering=True)
-    commands = {"lab": lab, "test": test, "build": build, "bench": bench}
+    commands = {"lab": lab, "test": test, "build": build, "slides": slides, "bench": bench}
     if not arguments or arguments[0] not in commands:
         print(USAGE)
         return 0 if not arguments or arguments[0] in ("-h", "--help") else 2

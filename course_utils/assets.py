@@ -12,7 +12,7 @@ from pathlib import Path
 from course_utils import mirrors
 from course_utils.asset_files import Asset, fault, in_place
 from course_utils.errors import CourseError
-from course_utils.paths import cache_dir, data_dir
+from course_utils.paths import cache_dir, cache_places, data_dir
 
 
 def manifest() -> dict[str, Asset]:
@@ -35,7 +35,7 @@ def fetch(name: str) -> Path:
         name: a name of ``data/manifest.toml``, for example ``"cifar10"``.
 
     Returns:
-        A file of the pinned size and digest, in ``cache_dir()``.
+        A file of the pinned size and digest, in one of ``cache_places()``.
 
     Raises:
         CourseError: unknown name, not enough disk, no address reached, or none gave the right file.
@@ -52,17 +52,18 @@ def fetch(name: str) -> Path:
 def cached(name: str) -> Path | None:
     """The path of an asset that is in the cache and right, else None. Nothing is downloaded.
 
-    A damaged file is moved to the folder ``quarantine`` beside it, and a printed line says so.
+    A damaged file is moved to the folder ``quarantine`` beside it, and a printed line says so; in a read-only cache it
+    stays, and counts as missing.
 
     Raises:
         CourseError: unknown name.
     """
     asset = _lookup(name)
-    path = cache_dir() / asset.file
-    found = in_place(asset, path) if path.is_file() else ""
+    own, *shared = (place / asset.file for place in cache_places())
+    found = in_place(asset, own) if own.is_file() else ""
     if found:
         print(f"{asset.file} in the cache is damaged: {found}.", flush=True)
-    return path if found is None else None
+    return own if found is None else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
 
 
 def verify(name: str, path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course_utils import assets, image_folders, image_readers, runtime, standin
 from course_utils.errors import CourseError
-from course_utils.paths import cache_dir
+from course_utils.paths import cache_places
 
 SPLITS = ("train", "test")
 SIZES = (32, 64)
@@ -144,8 +144,7 @@ def _default_source(tier: str) -> str | Path:
 
 def _cifar10_path() -> Path | None:
     """CIFAR-10 on this machine, the archive only where its digest is right."""
-    for name in _LAYOUTS:
-        path = cache_dir() / name
+    for path in (place / name for place in cache_places() for name in _LAYOUTS):
         if path.is_dir() or (path.is_file() and assets.cached("cifar10") is not None):
             return path
     return None

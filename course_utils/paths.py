@@ -36,6 +36,15 @@ def cache_dir() -> Path:
     return _writable_folder("COURSE_CACHE", "cache")
 
 
+def cache_places() -> tuple[Path, ...]:
+    """Where fetched files may lie: ``cache_dir()``; then the folder that was asked for, where it can only be read.
+
+    So a class shares one read-only folder (``COURSE_CACHE``), and what is missing there goes to each learner's own.
+    """
+    own, asked = cache_dir(), _asked_for("COURSE_CACHE", "cache")
+    return (own,) if asked == own else (own, asked)
+
+
 def runs_dir() -> Path:
     """Folder of training runs and progress; ``COURSE_RUNS`` moves it. Created when missing.
 
@@ -89,8 +98,7 @@ def fsync_folder(folder: Path) -> None:
 
 def _writable_folder(variable: str, name: str) -> Path:
     """The folder that ``variable`` names, or ``data/<name>``; where it cannot be written to, a temporary one."""
-    wanted = os.environ.get(variable)
-    folder = Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
+    folder = _asked_for(variable, name)
     if _can_write(folder):
         return folder
     # Each user has an own one: on a shared machine another user's folder could not be written to either.
@@ -105,6 +113,11 @@ def _writable_folder(variable: str, name: str) -> Path:
         )
     say_once(f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder).")
     return fallback
+
+
+def _asked_for(variable: str, name: str) -> Path:
+    wanted = os.environ.get(variable)
+    return Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
 
 
 def _can_write(folder: Path) -> bool:

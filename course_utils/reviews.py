@@ -14,7 +14,7 @@ from torch import Tensor
 
 from course_utils import assets, review_readers, review_standin, runtime
 from course_utils.errors import CourseError
-from course_utils.paths import cache_dir, say_once
+from course_utils.paths import cache_places, say_once
 from course_utils.review_readers import SPLITS, Raw
 
 CLASSES = ("negative", "positive")
@@ -160,8 +160,8 @@ _IMDB_HINT = (
 
 def _imdb_path() -> Path | None:
     """IMDB in the cache folder, the archive only where its digest is right."""
-    folder = cache_dir() / _FOLDER
-    return folder if folder.is_dir() else assets.cached("imdb")
+    folders = (place / _FOLDER for place in cache_places())
+    return next((folder for folder in folders if folder.is_dir()), None) or assets.cached("imdb")
 
 
 def _name(path: Path) -> str:

@@ -1,13 +1,18 @@
 """Where things are kept, and files that are never half written."""
 
+import dataclasses
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from course_utils import paths
+from course_utils import assets, paths, reviews
+from course_utils.asset_files import Asset
 from course_utils.errors import CourseError
 
 
@@ -116,3 +121,56 @@ def test_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch):
         pytest.skip("needs /proc to tell a folder's handle from a file's")
     monkeypatch.setattr("os.fsync", fsync)
     assert paths.atomic_write(tmp_path / "a", b"x").read_bytes() == b"x"
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A function that makes a folder read-only; for root, whom no mode holds back, by a mount."""
+    mounted = []
+
+    def protect(folder):
+        folder.chmod(0o555)
+        if paths._can_write(folder):
+            copy = tmp_path / "read only"
+            shutil.copytree(folder, copy / "cache")
+            bind = subprocess.run(["mount", "--bind", copy, copy], capture_output=True).returncode
+            if bind or subprocess.run(["mount", "-o", "remount,bind,ro", copy], capture_output=True).returncode:
+                pytest.skip("this user can write everywhere and mount nothing")
+            mounted.append(copy)
+            folder = copy / "cache"
+        assert not paths._can_write(folder)
+        return folder
+
+    yield protect
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes and mounts of POSIX")
+def test_a_class_shares_one_read_only_cache(tmp_path, monkeypatch, read_only, capsys):
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    content = b"what everybody needs"
+    thing = Asset("thing", "thing.bin", (), len(content), hashlib.sha256(content).hexdigest(), "", "")
+    other = dataclasses.replace(thing, name="other", file="other.bin")
+    monkeypatch.setattr(assets, "manifest", lambda: {"thing": thing, "other": other})
+    shared.mkdir()
+    (shared / "thing.bin").write_bytes(content)
+    (shared / "other.bin").write_bytes(b"not what everybody needs")
+    (shared / "aclImdb").mkdir()
+    shared = read_only(shared)
+    monkeypatch.setenv("COURSE_CACHE", str(shared))
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    own.mkdir()
+    assert assets.fetch("thing") == shared / "thing.bin"  # without a network: it has no address
+    assert assets.cached("other") is None and (shared / "other.bin").is_file()  # damaged: not used, not moved
+    assert reviews._imdb_path() == shared / "aclImdb"
+    folder = paths.cache_dir()
+    assert folder.is_relative_to(own) and paths.cache_places() == (folder, shared)
+    (folder / "other.bin").write_bytes(content)  # what is missing there goes to the learner's own
+    assert assets.fetch("other") == folder / "other.bin"
+    assert capsys.readouterr().out.count("cannot be written to") == 1
+
+
+def test_a_cache_that_can_be_written_to_is_the_only_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    assert paths.cache_places() == (tmp_path,)

@@ -43,7 +43,7 @@ version = "1"
 [tool.ruff.lint]
 select = ["F"]
 """
-BACKEND = '''
+BACKEND = """
 import os, zipfile
 META = "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1\\nRequires-Dist: torch\\n"
 META += "Provides-Extra: lab\\nProvides-Extra: test\\n"
@@ -55,7 +55,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
         wheel.writestr("tiny-1.dist-info/RECORD", "")
     return "tiny-1-py3-none-any.whl"
 build_wheel = build_editable
-'''
+"""
 NOTEBOOK = {
     "cells": [{"cell_type": "code", "id": "a", "source": "assert 1 + 1 == 2", "metadata": {}, "outputs": [],
                "execution_count": None}],
@@ -250,6 +250,28 @@ def test_changed_constraints_are_installed_into_the_same_environment(ready):
     code, output = ready.run("build")
     assert code == 0 and "constraints.txt changed" in output and "Making .venv" not in output
     assert ready.torch_version() == "1.1"
+
+
+def test_newest_releases_are_taken_only_where_they_are_asked_for(ready, index):
+    pinned = ready.torch_version()
+    code, output = ready.run("build", COURSE_CONSTRAINTS="none")
+    assert code == 0 and "Making .venv" not in output and ready.torch_version() == "9.0"
+    requests = len(index.seen)
+    code, output = ready.run("build", COURSE_CONSTRAINTS="none")
+    assert code == 0 and "Preparing" not in output and len(index.seen) == requests
+    code, output = ready.run("build")  # and back to what was tested
+    assert code == 0 and "Preparing" in output and ready.torch_version() == pinned
+    code, output = ready.run("build", COURSE_CONSTRAINTS="newest")
+    assert code == 1 and "Fix: COURSE_CONSTRAINTS=none, or unset it." in output and "Traceback" not in output
+
+
+def test_a_class_without_a_network_installs_from_a_folder_of_wheels(project):
+    wheels = project.folder / "wheels"
+    wheels.mkdir()
+    (wheels / "torch-1.0-py3-none-any.whl").write_bytes(WHEELS["torch-1.0"])
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "wheels", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    code, output = project.run("build", ASSETS_EXIT="1", **nowhere)
+    assert code == 0 and project.torch_version() == "1.0" and "They could not be fetched" in output
 
 
 @on_posix

@@ -4,6 +4,7 @@
 the same) and ``notebooks/solutions/NN_name.ipynb`` (solved, without outputs). ``--check`` writes nothing and fails
 when a notebook is not what its source says. ``--execute NN`` runs a learner's notebook and keeps what it shows;
 ``--measure NN`` runs it and records only time and memory, for the tiers whose outputs are not kept.
+``--nbgrader FOLDER`` also writes a course folder for nbgrader.
 """
 
 import argparse
@@ -12,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils.authoring import marking, readme
 from course_utils.authoring import notebook as nb
-from course_utils.authoring import readme
 from course_utils.authoring.source import BadSource, Problem, find_sources
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
@@ -54,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(execute(root, lesson, keep=lesson in options.execute), flush=True)
             report = build(root)  # the table of the tiers has changed
+        if options.nbgrader:
+            for path in marking.write_course(root, options.nbgrader):
+                print(f"wrote {path}")
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
@@ -65,10 +69,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a notebook differs")
     parser.add_argument("--execute", nargs="+", default=[], metavar="NN", help="run these lessons, keep their outputs")
     parser.add_argument("--measure", nargs="+", default=[], metavar="NN", help="run them, record time and memory only")
+    parser.add_argument("--nbgrader", type=Path, metavar="FOLDER", help="write a course folder for nbgrader")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[2], help="the repository")
     options = parser.parse_args(argv)
-    if options.check and (options.execute or options.measure):
-        parser.error("--check writes nothing, so it goes with neither --execute nor --measure")
+    if options.check and (options.execute or options.measure or options.nbgrader):
+        parser.error("--check writes nothing, so it goes with none of --execute, --measure and --nbgrader")
     return options
 
 
@@ -101,6 +106,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
     page = root / "README.md"
     if page.is_file():
         wanted[page] = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results").encode()
+    page = root / "TEACHING.md"
+    if page.is_file():
+        wanted[page] = readme.fill_numbers(page.read_text(encoding="utf-8"), root / "data" / "results").encode()
     return wanted
 
 
@@ -108,7 +116,7 @@ def _tell(root: Path, report: Report, check: bool) -> int:
     for path in report.changed:
         name = path.relative_to(root).as_posix()
         edit = f"Edit notebooks/source/{path.stem}.py and run: python3 run.py build"
-        edit = "Its table of lessons is made by: python3 run.py build" if path.suffix == ".md" else edit
+        edit = "Its measured numbers are filled by: python3 run.py build" if path.suffix == ".md" else edit
         print(f"{name} does not match its source. {edit}" if check else f"wrote {name}")
     for path in report.orphans:
         name = path.relative_to(root).as_posix()

@@ -22,7 +22,7 @@ from course_utils.authoring import notebook as nb
 from course_utils.authoring import results
 from course_utils.authoring.provenance import commit, processor
 from course_utils.authoring.scrub import scrub_outputs
-from course_utils.authoring.source import find_sources
+from course_utils.authoring.source import find_source
 from course_utils.errors import CourseError
 
 _PROBE = "from course_utils.authoring.probe import report as _report; print(_report(globals()))"
@@ -53,7 +53,7 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
     Raises:
         CourseError: no such lesson, a cell failed, or an output must not be published; the old notebook stays then.
     """
-    source = _find(root, lesson)
+    source = find_source(root, lesson)
     learner, _ = nb.assemble(source, root)
     with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
         facts = _run(learner, root, Path(runs))
@@ -71,19 +71,6 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
         learner.metadata.course["outputs"] = {k: facts[k] for k in ("tier", "code_sha256", "data", "python", "torch")}
         paths.atomic_write(root / "notebooks" / f"{source.stem}.ipynb", nb.to_bytes(learner))
     return f"{source.stem}: tier {facts['tier']}, {facts['seconds']} s, {facts['peak_mib']} MiB, on {facts['machine']}"
-
-
-def _find(root: Path, lesson: str) -> Path:
-    found = [path for path in find_sources(root) if lesson in (path.stem, path.stem[:2])]
-    if len(found) != 1:
-        known = ", ".join(path.stem for path in find_sources(root)) or "none"
-        raise CourseError(
-            "authoring-unknown-lesson",
-            f"There is no lesson {lesson!r}.",
-            f"Lessons are named by their number or their name; known: {known}.",
-            "python -m course_utils.authoring.build --execute 02",
-        )
-    return found[0]
 
 
 def _run(notebook: NotebookNode, root: Path, runs: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The README's table of lessons, filled from the sources and from what was measured."""
+"""The README's table of lessons and the numbers of TEACHING.md, filled from what was measured."""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ from course_utils.authoring import results
 from course_utils.errors import CourseError
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
+_NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
+_MEMORY = re.compile(r"(<!-- memory[^>]*-->\n)(.*?)(<!-- end of memory -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
 _MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes")
 
@@ -29,6 +31,40 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
     machines = sorted({entry["machine"] for lesson in measured.values() for entry in lesson.values()})
     note = f"\nTime, peak memory and download of one run on: {'; '.join(machines)}.\n" if machines else ""
     return _TABLE.sub(lambda match: match[1] + "\n".join(rows) + "\n" + note + match[3], text)
+
+
+def fill_numbers(text: str, folder: Path) -> str:
+    """A page with its memory table and each number before ``<!-- FILE.json:dotted.key:FORMAT -->`` up to date.
+
+    Args:
+        text: the page.
+        folder: where the results are (``data/results``).
+
+    Raises:
+        CourseError: a comment names what is not there.
+    """
+    try:
+        text = _NUMBER.sub(lambda found: results.number(folder, *found.groups()[1:]) + found[1], text)
+    except (LookupError, ValueError, OSError) as error:
+        raise CourseError(
+            "authoring-no-number",
+            f"A number of a page cannot be filled: {str(error).strip(chr(34) + chr(39))}",
+            "It stands before a comment that names a file of data/results, a key and a format.",
+            "Mend the comment, then run: python3 run.py build",
+        ) from None
+    return _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
+
+
+def _memory(path: Path) -> str:
+    """Markdown table of each lesson's peak memory in MiB."""
+    measured = results.load(path) if path.is_file() else {}
+    lessons = [name for name, tiers in sorted(measured.items()) if tiers]
+    rows = ["| a kernel's peak, MiB | " + " | ".join(f"lesson {int(name[:2])}" for name in lessons) + " |"]
+    rows.append("| --- " * (len(lessons) + 1) + "|")
+    for tier in ("smoke", "laptop"):
+        peaks = (measured[name].get(tier, {}).get("peak_mib") for name in lessons)
+        rows.append(f"| `{tier}` | " + " | ".join(f"{peak:,}" if peak else "" for peak in peaks) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:

@@ -42,6 +42,25 @@ def fill(cell: Cell, lesson: str, folder: Path) -> tuple[str, list[Problem]]:
     return "\n".join(lines), problems
 
 
+def number(folder: Path, file: str, key: str, spec: str) -> str:
+    """A measured value as text.
+
+    Args:
+        folder: where the results are (``data/results``).
+        file: a results file, for example ``"dcgan_laptop.json"``.
+        key: where in it, with dots.
+        spec: Python's format, may be empty.
+
+    Raises:
+        LookupError, ValueError, OSError: there is no such value, or it does not go into this format.
+    """
+    value = _look_up(load(folder / file), key, file)
+    try:
+        return format(value, spec)
+    except ValueError as error:
+        raise ValueError(f"{file}:{key}: {value!r} does not go into the format {spec!r} ({error}).") from None
+
+
 def tier_table(lesson: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``)."""
     rows = ["| tier | time | peak memory | download | measured on |", "| --- | --- | --- | --- | --- |"]
@@ -82,11 +101,7 @@ def _value(field: re.Match[str], lesson: str, folder: Path) -> str:
     key, _, spec = key_and_format.partition(":")
     if name != "result" or not re.fullmatch(r"[\w-]+\.json", file) or not key:
         raise ValueError(f"Unknown placeholder {field[0]}.")
-    value = _look_up(load(folder / file), key, file)
-    try:
-        return format(value, spec)
-    except ValueError as error:
-        raise ValueError(f"{field[0]}: {value!r} does not go into the format {spec!r} ({error}).") from None
+    return number(folder, file, key, spec)
 
 
 def _look_up(value: Any, key: str, file: str) -> int | float | str:

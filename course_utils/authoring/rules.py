@@ -8,7 +8,7 @@ from pathlib import Path
 from course_utils.authoring.source import Cell, Problem, Source
 
 _ABSOLUTE = re.compile(r"^(/[\w.-]+/[\w.-]|/(home|Users|tmp|content|mnt|root)\b|[A-Za-z]:[\\/]\w|~[\\/]|\\\\\w)")
-_IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\](?:\((?P<target>[^)\s]*)[^)]*\))?")
+IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\](?:\((?P<target>[^)\s]*)[^)]*\))?")
 _HTML_IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _LINK = re.compile(r"(\]\(|\bsrc=[\"'])(?![a-z][\w+.-]*:|[#/]|\d\d_\w+\.ipynb)(?=[^)\"'\s])")
@@ -90,7 +90,7 @@ def _headings(source: Source) -> Iterator[Problem]:
 
 def _pictures(cell: Cell, root: Path) -> Iterator[Problem]:
     text = prose(cell.text)
-    for found in _IMAGE.finditer(text):
+    for found in IMAGE.finditer(text):
         yield from _picture(_line(cell, text, found.start()), found["alt"], found["target"], root)
     for found in _HTML_IMAGE.finditer(text):
         alt, target = (_attribute(found[0], name) for name in ("alt", "src"))

@@ -75,6 +75,24 @@ def find_sources(root: Path) -> list[Path]:
     return sorted((root / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
 
 
+def find_source(root: Path, lesson: str) -> Path:
+    """The source of a lesson by its number or its name.
+
+    Raises:
+        CourseError: there is no such lesson.
+    """
+    found = [path for path in find_sources(root) if lesson in (path.stem, path.stem[:2])]
+    if len(found) != 1:
+        known = ", ".join(path.stem for path in find_sources(root)) or "none"
+        raise CourseError(
+            "authoring-unknown-lesson",
+            f"There is no lesson {lesson!r}.",
+            f"Lessons are named by their number or their name; known: {known}.",
+            "python -m course_utils.authoring.build --execute 02",
+        )
+    return found[0]
+
+
 def read_source(path: Path, root: Path) -> tuple[Source | None, list[Problem]]:
     """Read one source.
 

@@ -2,7 +2,8 @@
 
 ``name = checks.dcgan.exercise_2_1(name)`` has three outcomes: *not attempted* (the lesson goes on with the
 reference), *wrong* (`CheckFailed` says what was expected, what came, and which misconception it looks like) and
-*correct* (the lesson goes on with the learner's own function). With ``COURSE_STRICT=1`` "not attempted" fails too.
+*correct* (the lesson goes on with the learner's own function). With ``COURSE_STRICT=1``, and when nbgrader marks,
+"not attempted" fails too.
 """
 
 import functools
@@ -37,10 +38,12 @@ def __getattr__(lesson: str) -> ModuleType:
 
 
 class CheckFailed(AssertionError):
-    """An answer is wrong. The message holds what was expected, what came, and a hint."""
+    """An answer is wrong. The message holds what was expected, what came, and a hint; ``reference`` is a right one."""
 
-    def __init__(self, expected: str, got: str, hint: str, number: str = "") -> None:
-        self.expected, self.got, self.hint, self.number = expected, got, hint, number
+    def __init__(
+        self, expected: str, got: str, hint: str, number: str = "", reference: Callable[..., Any] | None = None
+    ) -> None:
+        self.expected, self.got, self.hint, self.number, self.reference = expected, got, hint, number, reference
         super().__init__(expected, got, hint)
 
     def __str__(self) -> str:
@@ -70,11 +73,11 @@ def exercise(number: str, reference: Answer) -> Callable[[Callable[[Answer], Non
             except _NotAttempted:
                 return _open(number, reference)
             except CheckFailed as failure:
-                raise CheckFailed(failure.expected, failure.got, failure.hint, number) from None
+                raise CheckFailed(failure.expected, failure.got, failure.hint, number, reference) from None
             except Exception as error:  # what came back broke the comparison itself
                 got = f"something that stops the check with {type(error).__name__}: {_shorten(str(error))}"
                 hint = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
-                raise CheckFailed("an answer that can be compared", got, hint, number) from error
+                raise CheckFailed("an answer that can be compared", got, hint, number, reference) from error
             print(f"Exercise {number}: correct.")
             return answer
 
@@ -212,8 +215,9 @@ class _NotAttempted(Exception):
 
 
 def _open(number: str, reference: Answer) -> Answer:
-    if os.environ.get("COURSE_STRICT") == "1":
-        raise CheckFailed("a solution", "the stub", "COURSE_STRICT=1 asks for every exercise to be solved.", number)
+    if os.environ.get("COURSE_STRICT") == "1" or os.environ.get("NBGRADER_EXECUTION"):
+        hint = "COURSE_STRICT=1, or nbgrader, asks for every exercise to be solved."
+        raise CheckFailed("a solution", "the stub", hint, number, reference)
     print(f"Exercise {number}: not attempted yet; the lesson goes on with the reference.")
     return reference
 

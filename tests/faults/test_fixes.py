@@ -341,6 +341,8 @@ NOT_EXECUTED = {
     "authoring-cell-failed": "for authors: the fix is to mend a cell",
     "authoring-unreadable-notebook": "for authors: tests/test_authoring.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
+    "authoring-no-number": "for authors: the fix is to edit a page",
+    "slides-no-notebook": "for teachers: the fix writes the notebooks",
 }
 
 
