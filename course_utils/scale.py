@@ -64,7 +64,7 @@ def team() -> "Alone":
 
 
 def restarted() -> bool:
-    """Whether ``torchrun`` has started these processes again, after one was lost: they then go on, whatever was asked."""
+    """Whether ``torchrun`` has started these processes again after one was lost: they go on, whatever was asked."""
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
@@ -223,7 +223,7 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return context.team.mean(gradient), None
+        return _Mean.apply(gradient, context.team), None  # by itself, so that gradients of gradients are right, too
 
 
 class _BatchNorm(nn.BatchNorm2d):

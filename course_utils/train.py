@@ -21,15 +21,22 @@ import torch
 from course_utils import memory, runtime, scale
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet, load_images
-from course_utils.models import dcgan, vae
+from course_utils.models import dcgan, gan_steady, vae
 from course_utils.training import TrainingRun, last_means
 
+_GAN = {"d_lr": 4e-4, "gamma": 0.1}
 _BERT = {"keep": "ends", "batch_size": 16, "learning_rate": 1e-4}
 SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "dcgan": {
-        "smoke": {"steps": 30, "images": 512, "batch_size": 32, "latent_dim": 100, "width": 16},
-        "laptop": {"steps": 1_200, "images": 50_000, "batch_size": 128, "latent_dim": 100, "width": 64},
-        "gpu": {"steps": 40_000, "images": 50_000, "batch_size": 128, "latent_dim": 100, "width": 64},
+        "smoke": {"steps": 30, "images": 512, "batch_size": 32, "latent_dim": 100, "width": 16, "average": 0.9, **_GAN},
+        "laptop": {
+            **{"steps": 2_400, "images": 50_000, "batch_size": 64, "latent_dim": 100, "width": 64},
+            **{"average": 0.998, **_GAN},
+        },
+        "gpu": {
+            **{"steps": 80_000, "images": 50_000, "batch_size": 64, "latent_dim": 100, "width": 64},
+            **{"average": 0.999, **_GAN},
+        },
     },
     "vae": {
         "smoke": {"steps": 60, "images": 512, "batch_size": 32, "latent_dim": 64, "width": 8},
@@ -65,11 +72,13 @@ def train_dcgan(
         run: the machine's settings.
         images: training images of 32 or 64 pixels.
         folder: where checkpoints live.
-        settings: ``steps``, ``batch_size``, ``latent_dim`` and ``width``.
+        settings: ``steps``, ``batch_size``, ``latent_dim``, ``width``; ``d_lr``, the discriminator's learning rate;
+            ``gamma``, the weight of the penalty on its slope; ``average``, the decay of the generator's average.
         fresh: start again.
 
     Returns:
-        The run, and its last mean losses and probabilities (over the last 100 steps).
+        The run, whose state has the ``generator`` and its average ``averaged``; the last mean losses and probabilities
+        (over the last 100 steps).
     """
     size, channels_last = images.images.shape[-1], torch.channels_last
     generator = dcgan.make_generator(settings["latent_dim"], settings["width"], 3, size)
@@ -83,14 +92,16 @@ def train_dcgan(
         return [d(g(noise)), d(torch.empty(n, 3, size, size, device="meta"))]
 
     memory.require_batch(min(settings["batch_size"], len(images)), forward, run.device)
-    adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
-    g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
+    averaged = gan_steady.make_average(generator, settings["average"])
+    adam = {"betas": (0.5, 0.999), "fused": True}
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, **adam)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=settings["d_lr"], **adam)
     training = TrainingRun(
         folder,
         state={
             "generator": generator,
             "discriminator": discriminator,
+            "averaged": averaged,
             "g_optimizer": g_optimizer,
             "d_optimizer": d_optimizer,
         },
@@ -98,7 +109,7 @@ def train_dcgan(
             "lesson": "dcgan",
             "data": images.name,
             "size": size,
-            **{k: settings[k] for k in ("latent_dim", "width")},
+            **{k: settings[k] for k in ("latent_dim", "width", "gamma", "average")},
         },
         steps=settings["steps"],
         examples=len(images),
@@ -111,7 +122,11 @@ def train_dcgan(
     for index in training.batches():
         real = dcgan.to_tanh_range(pixels[index.to(run.device)]).contiguous(memory_format=channels_last)
         noise = training.draw(torch.randn, settings["latent_dim"], 1, 1).to(run.device)
-        training.log(**dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast))
+        losses = dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast)
+        if training.step % gan_steady.PENALTY_EVERY == 0:
+            gan_steady.penalty_step(discriminator, d_optimizer, real, settings["gamma"])
+        averaged.update_parameters(generator)
+        training.log(**losses)
     return training, last_means(training.history)
 
 

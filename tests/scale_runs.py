@@ -23,7 +23,7 @@ CASES = {"one step": (1, 11), "one example": (1, 1), "three epochs": (9, 11)}
 WHOLE = {"lesson": "vae", "tier": "smoke", "data": None, "seed": 0, "steps": 40, "fresh": False}
 """What the command line gets in the tests that interrupt it."""
 SMALL = {
-    "dcgan": {"latent_dim": 8, "width": 4},
+    "dcgan": {"latent_dim": 8, "width": 4, "d_lr": 4e-4, "gamma": 0.1, "average": 0.9},
     "vae": {"latent_dim": 8, "width": 4},
     "gpt": {"vocab": 300, "dim": 16, "layers": 2, "heads": 2, "context": 16},
     "bert": {"max_tokens": 24, "learning_rate": 1e-3, "keep": "head"},

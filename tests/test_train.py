@@ -211,5 +211,5 @@ def settings_of_the_lesson():
 def test_settings_agree_with_the_lesson(tier):
     lesson, program = settings_of_the_lesson()[tier], dict(train.SETTINGS["dcgan"][tier])
     assert program.pop("images") == lesson["n_images"]
-    assert set(program) == {"steps", "batch_size", "latent_dim", "width"}
+    assert set(program) == {"steps", "batch_size", "latent_dim", "width", "d_lr", "gamma", "average"}
     assert program == {name: lesson[name] for name in program}

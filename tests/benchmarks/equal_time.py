@@ -25,7 +25,7 @@ from course_utils.train import SETTINGS
 SEEDS = (0, 1, 2)
 MINUTES = (0.5, 1, 2, 3, 4, 5, 6, 7, 8)
 N = 1_000
-SIDES = {"textbook": ("generator",), "course": ("average", "generator")}
+SIDES = {"textbook": ("generator",), "course": ("averaged", "generator")}
 """The networks of each side that are scored; the first is what that side shows."""
 
 
@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(seed: int, options: argparse.Namespace) -> None:
-    settings = {"data": options.data, "seed": seed, "average": SETTINGS["dcgan"]["laptop"]["average"]}
-    sides = {name: Side("dcgan", name, settings) for name in SIDES}
+    own = {"textbook": LAPTOP["dcgan"], "course": SETTINGS["dcgan"]["laptop"] | {"steps": 1_000_000}}
+    sides = {name: Side("dcgan", name, {**own[name], "data": options.data, "seed": seed}) for name in SIDES}
     clock: dict[str, float] = dict.fromkeys(sides, 0.0)
     rows: list[dict[str, Any]] = []
     made_with = provenance()
@@ -83,14 +83,14 @@ def _write(options: argparse.Namespace) -> None:
         curves.append(point)
         print(point, flush=True)
     last = curves[-1]
-    pairs = zip(last["course_average"]["seeds"], last["textbook_generator"]["seeds"], strict=True)
+    pairs = zip(last["course_averaged"]["seeds"], last["textbook_generator"]["seeds"], strict=True)
     result = {
         "data": train.name,
         "n": N,
         "draws": len(reference.blocks),
         "features": reference.network.description,
         "floor": reference.floor["FD"].value,
-        "settings": {**LAPTOP["dcgan"], "average": SETTINGS["dcgan"]["laptop"]["average"]},
+        "settings": {"textbook": LAPTOP["dcgan"], "course": SETTINGS["dcgan"]["laptop"]},
         "curves": curves,
         "ratio": over_seeds([course / textbook for course, textbook in pairs]),
     }

@@ -1,0 +1,58 @@
+"""What steadies a GAN (lesson 02): a penalty on the discriminator's slope, an average of the generator's weights."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+PENALTY_EVERY = 16
+"""Steps between two penalties. Source: arXiv 1912.04958, section 3.1 ("lazy regularization")."""
+
+
+def slope(
+    discriminator: nn.Module, real: Tensor, autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Tensor:
+    """How steep the discriminator is at photographs: mean squared length of the logit's gradient, a scalar.
+
+    Args:
+        discriminator: images (B, C, H, W) -> logits (B,).
+        real: photographs (B, C, H, W) in [-1, 1].
+        autocast: context of the network's pass.
+
+    Source: Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 (R1, without its factor).
+    """
+    real = real.detach().requires_grad_(True)
+    with autocast():
+        logits = discriminator(real)
+    # Of the mean and times B, not of the sum: the same, and also right where other processes hold parts of the batch.
+    (gradient,) = torch.autograd.grad(logits.float().mean(), real, create_graph=True)  # (B, C, H, W)
+    return (len(real) * gradient).square().flatten(1).sum(dim=1).mean()
+
+
+def penalty_step(discriminator: nn.Module, d_optimizer: torch.optim.Optimizer, real: Tensor, gamma: float) -> float:
+    """One step of the discriminator against its own slope; call it every `PENALTY_EVERY` steps. Returns the slope.
+
+    Args:
+        discriminator: images (B, C, H, W) -> logits (B,).
+        d_optimizer: holds its parameters.
+        real: photographs (B, C, H, W) in [-1, 1].
+        gamma: weight of the penalty, as if it were taken in every step.
+    """
+    steepness = slope(discriminator, real)
+    d_optimizer.zero_grad()
+    (gamma / 2 * PENALTY_EVERY * steepness).backward()
+    d_optimizer.step()
+    return steepness.item()
+
+
+def make_average(generator: nn.Module, decay: float) -> AveragedModel:
+    """A copy whose numbers are an exponential moving average: after each step call ``update_parameters(generator)``.
+
+    Each update moves every weight, and every statistic of BatchNorm, the share ``1 - decay`` of the way.
+
+    Source: Yazıcı et al. 2019, arXiv 1806.04498, section 2.
+    """
+    average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return average.requires_grad_(False)
