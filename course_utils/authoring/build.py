@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils.authoring import catalogue, readme
 from course_utils.authoring import notebook as nb
-from course_utils.authoring import readme
 from course_utils.authoring.source import BadSource, Problem, find_sources
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
@@ -73,7 +73,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _notebooks(root: Path) -> dict[Path, bytes]:
-    """The content that each notebook, and the README with its table of lessons, should have."""
+    """The content that each notebook, the README with its table of lessons, and the catalogue should have."""
     sources = find_sources(root)
     if not sources and not (root / "notebooks" / "source").is_dir():
         raise CourseError(
@@ -101,6 +101,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
     page = root / "README.md"
     if page.is_file():
         wanted[page] = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results").encode()
+    page = root / "data" / "catalogue.json"
+    if page.is_file():
+        wanted[page] = catalogue.make(sources, root / "data" / "checkpoints")
     return wanted
 
 
@@ -108,7 +111,7 @@ def _tell(root: Path, report: Report, check: bool) -> int:
     for path in report.changed:
         name = path.relative_to(root).as_posix()
         edit = f"Edit notebooks/source/{path.stem}.py and run: python3 run.py build"
-        edit = "Its table of lessons is made by: python3 run.py build" if path.suffix == ".md" else edit
+        edit = "It is filled from the sources by: python3 run.py build" if path.suffix != ".ipynb" else edit
         print(f"{name} does not match its source. {edit}" if check else f"wrote {name}")
     for path in report.orphans:
         name = path.relative_to(root).as_posix()

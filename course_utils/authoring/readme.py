@@ -31,7 +31,12 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
     return _TABLE.sub(lambda match: match[1] + "\n".join(rows) + "\n" + note + match[3], text)
 
 
-def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
+def card(path: Path) -> tuple[int, str, int]:
+    """Number, title and minutes of a lesson, as its source's first cells state them.
+
+    Raises:
+        CourseError: the source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
+    """
     source = path.read_text(encoding="utf-8")
     title, minutes = _TITLE.search(source), _MINUTES.search(source)
     if not title or not minutes:
@@ -41,8 +46,13 @@ def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
             "The README's table of lessons is made from them.",
             "Add both to the first cells of the source.",
         )
+    return int(title[1]), title[2], int(minutes[1])
+
+
+def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
+    number, title, minutes = card(path)
     tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in results.TIERS)
-    return f"| {title[1]} | [{title[2]}](notebooks/{path.stem}.ipynb) | {minutes[1]} min | {tiers} |"
+    return f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {minutes} min | {tiers} |"
 
 
 def _tier(lesson: str, tier: str, entry: dict[str, float] | None) -> str:
