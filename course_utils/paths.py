@@ -89,14 +89,13 @@ def fsync_folder(folder: Path) -> None:
 
 def _writable_folder(variable: str, name: str) -> Path:
     """The folder that ``variable`` names, or ``data/<name>``; where it cannot be written to, a temporary one."""
-    wanted = os.environ.get(variable)
-    folder = Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
-    if _can_write(folder):
+    folder = wanted_folder(variable, name)
+    if can_write(folder):
         return folder
     # Each user has an own one: on a shared machine another user's folder could not be written to either.
     user = getattr(os, "getuid", lambda: "course")()
     fallback = Path(tempfile.gettempdir()) / f"generative-ai-course-{user}" / name
-    if not _can_write(fallback):
+    if not can_write(fallback):
         raise CourseError(
             "paths-not-writable",
             f"Neither {folder} nor {fallback} can be written to.",
@@ -107,7 +106,14 @@ def _writable_folder(variable: str, name: str) -> Path:
     return fallback
 
 
-def _can_write(folder: Path) -> bool:
+def wanted_folder(variable: str, name: str) -> Path:
+    """The folder that ``variable`` names, or ``data/<name>``, whether or not it can be used."""
+    wanted = os.environ.get(variable)
+    return Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
+
+
+def can_write(folder: Path) -> bool:
+    """Whether a file can be made in a folder, which is created when missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

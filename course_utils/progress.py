@@ -2,8 +2,8 @@
 
 The file is a journal: one line of JSON for each outcome that says something new. Lines are only ever added, each with
 a single write, so that several notebooks can write at the same time, a program killed in the middle spoils at most its
-own line, and two files are merged by taking the lines of both. It holds numbers of exercises, outcomes, times, tiers and
-a digest of the hint that was shown; nothing that the learner wrote.
+own line, and two files are merged by taking the lines of both. It holds numbers of exercises, outcomes, times, tiers
+and a digest of the hint that was shown; nothing that the learner wrote.
 
 ``python3 run.py progress`` shows it; ``--reset``, ``--export FILE`` and ``--import FILE`` do what they say.
 """

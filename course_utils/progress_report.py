@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from course_utils import catalogue, progress, tables
 from course_utils.catalogue import Exercise, Lesson
@@ -119,7 +118,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _do(options: argparse.Namespace) -> str:
     if options.reset:
         old = progress.reset()
-        return f"Begun anew. To go back: python3 run.py progress --import {_quoted(old)}" if old else "Nothing to reset."
+        return f'Begun anew. To go back: python3 run.py progress --import "{old}"' if old else "Nothing to reset."
     if options.export:
         return f"Written to {progress.export_to(options.export)}. There: python3 run.py progress --import FILE"
     added = f"{progress.import_from(options.source)} new records.\n\n" if options.source else ""
@@ -185,10 +184,6 @@ def _total(found: Sequence[Standing]) -> str:
 
 def _link(lesson: Lesson) -> str:
     return f'<a href="{html.escape(lesson.notebook)}">{lesson.number}. {html.escape(lesson.title)}</a>'
-
-
-def _quoted(file: Path) -> str:
-    return f'"{file}"'
 
 
 if __name__ == "__main__":

@@ -24,4 +24,4 @@ def page(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> st
         f'<tr><th scope="row" {left}>{first}</th>' + "".join(f"<td {left}>{cell}</td>" for cell in rest) + "</tr>"
         for first, *rest in rows
     )
-    return f'<table><caption {left}>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return f"<table><caption {left}>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

@@ -11,7 +11,8 @@ from course_utils.authoring.readme import card
 from course_utils.errors import CourseError
 
 _EXERCISE = re.compile(
-    r"^# #{2,4} Exercise (?P<number>\d+\.\d+): (?P<title>.+)\n#\n# \*(?P<level>Easy|Medium|Hard), (?P<minutes>\d+) minutes",
+    r"^# #{2,4} Exercise (?P<number>\d+\.\d+): (?P<title>.+)\n#\n"
+    r"# \*(?P<level>Easy|Medium|Hard), (?P<minutes>\d+) minutes",
     re.MULTILINE,
 )
 _USES = {
@@ -52,7 +53,10 @@ def _lesson(path: Path) -> dict[str, object]:
             "A learner's progress is counted by these cards, in this order.",
             "Write `### Exercise N.M: title`, an empty line, then `*Easy, 5 minutes.*`, above each check.",
         )
-    rows = [e | {"level": e["level"].lower(), "minutes": int(e["minutes"]), "parts": checked[e["number"]]} for e in exercises]
+    rows = [
+        e | {"level": e["level"].lower(), "minutes": int(e["minutes"]), "parts": checked[e["number"]]}
+        for e in exercises
+    ]
     uses = [name for name, call in _USES.items() if re.search(call, text)]
     return {
         "number": number, "name": path.stem, "title": title, "minutes": minutes, "uses": uses, "exercises": rows

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from course_utils.authoring import results
 from course_utils.errors import CourseError
+from course_utils.measured import download_mib, duration
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
@@ -56,7 +57,7 @@ def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
 
 
 def _tier(lesson: str, tier: str, entry: dict[str, float] | None) -> str:
-    size = results.download_mib(lesson, tier)
+    size = download_mib(lesson, tier)
     download = f"{size:,.0f} MiB download" if size else "no download"
-    time = f"{results.duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB" if entry else "not measured yet"
+    time = f"{duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB" if entry else "not measured yet"
     return f"{time}, {download}"
