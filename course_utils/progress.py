@@ -119,7 +119,8 @@ def read(file: Path | None = None) -> list[Record]:
     Raises:
         OSError: it cannot be read.
     """
-    return sorted({found for line in _lines(file or path()) if (found := _parse(line))}, key=lambda one: one.when)
+    found = (_parse(line) for line in _lines(file or path()))
+    return sorted(dict.fromkeys(one for one in found if one), key=lambda one: one.when)
 
 
 def reset() -> Path | None:
