@@ -25,6 +25,10 @@ NEED = {"smoke": 0.2e9, "laptop": 1e9, "gpu": 5e9}
 """Bytes of a lesson's checkpoints: lesson 4's network with its optimiser's two moments, three generations at a time."""
 HUB = "https://huggingface.co"
 ANSWER = 1.5  # seconds within which an address has to answer
+_MISSED = {
+    "encoder": ("The pre-trained encoder", "Lesson 4 fine-tunes a small network instead that has never read anything."),
+    "sentences": ("The set of film critics' sentences", "Lessons 4 and 5 take made-up sentences instead."),
+}
 _TIERS = ("smoke", "laptop", "gpu")
 
 
@@ -180,8 +184,9 @@ def fetched_data() -> Iterator[Finding]:
                 "data-damaged", f"{asset.file} was damaged and is put aside.", asset.instead, again, stops=False
             )
         elif asset.setup:
-            what = f"{asset.file} is not here ({asset.bytes / 2**20:,.0f} MiB)."
-            yield Finding("data-missing", what, asset.instead, again, stops=False)
+            called, without = _MISSED.get(name, (asset.file, asset.instead))
+            what = f"{called} is not on this machine ({asset.bytes / 2**20:,.0f} MiB)."
+            yield Finding("data-missing", what, without, again, stops=False)
 
 
 def network() -> Iterator[Finding]:

@@ -110,7 +110,7 @@ outlook.show_lessons(run)
 #
 # | your function | what the check does | how the lesson goes on |
 # | --- | --- | --- |
-# | is as it was | says "not attempted yet" | with the course's own function |
+# | is as it was | says "not attempted yet" | with the course's own function, the *reference* |
 # | is wrong | says what it expected, what came, and what may be behind it; the notebook stops there | when you have mended it, or put the `raise` line back |
 # | is right | says "correct" | with *your* function |
 #
