@@ -65,9 +65,13 @@ class Record:
 def path() -> Path:
     """The file, in ``runs_dir()``: beside the training runs, out of git's sight; ``COURSE_RUNS`` moves both.
 
+    Where runs have a second place that outlives the machine (``COURSE_RUNS_COPY``, a Drive on Colab), it lies there.
+
     Raises:
         CourseError: no folder can be written to.
     """
+    if lasting := os.environ.get("COURSE_RUNS_COPY"):
+        return Path(lasting) / FILE
     return _folder(os.environ.get("COURSE_RUNS")) / FILE
 
 
@@ -200,6 +204,7 @@ def _append(file: Path, records: Iterable[Record]) -> None:
     # The first line feed ends a line that a killed program left unfinished.
     content = b"\n" + b"".join(map(_line, records))
     end = time.monotonic() + _PATIENCE
+    file.parent.mkdir(parents=True, exist_ok=True)
     with locks.turn(file.with_suffix(".lock"), lambda: 0 if time.monotonic() < end else None, lambda: None):
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         try:

@@ -15,7 +15,7 @@ from course_utils.catalogue import Exercise, Lesson
 from course_utils.errors import CourseError
 from course_utils.progress import Record, record
 
-RECORDING_OFF = ("CI", "PYTEST_VERSION", "NBGRADER_EXECUTION", "COURSE_STRICT", "COURSE_PROGRESS")
+RECORDING_OFF = ("CI", "PYTEST_VERSION", "NBGRADER_EXECUTION", "COURSE_STRICT", "COURSE_PROGRESS", "COURSE_RUNS_COPY")
 LESSONS = (
     Lesson(1, "01_one", "One", 10, (), tuple(Exercise(f"1.{n}", f"thing {n}", "easy", 3) for n in (1, 2, 3, 4, 5, 6))),
     Lesson(2, "02_two", "Two & <b>", 20, (), (Exercise("2.2", "b", "hard", 9), Exercise("2.1", "a", "easy", 3, 2))),
@@ -230,6 +230,13 @@ def test_export_import_and_reset(tmp_path, monkeypatch):
     old = progress.reset()
     assert progress.read() == [] and progress.reset() is None
     assert progress.import_from(old) == 3
+
+
+def test_it_lies_in_the_place_that_outlives_the_machine_where_there_is_one(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_RUNS_COPY", str(tmp_path / "drive" / "runs"))
+    record("1.1", "a", "correct")
+    assert (tmp_path / "drive" / "runs" / "progress.jsonl").is_file() and not file.exists()
+    assert outcomes() == [("1.1", "correct")]
 
 
 def test_a_file_without_records_is_refused(tmp_path):
