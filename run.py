@@ -1,4 +1,4 @@
-"""The course's commands: ``python3 run.py lab | test | build | slides | bench``.
+"""The course's commands: ``python3 run.py lab | progress | test | build | slides | bench``.
 
 The first start makes ``.venv`` beside this file and installs the course into it; later starts find it ready.
 Standard library only. The syntax stays that of Python 3.6, so that an older Python can say that it is too old.
@@ -27,6 +27,7 @@ STAMP = VENV / "course-ready.json"  # written last: without it the installation 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 USAGE = """usage: python3 run.py COMMAND [ARGUMENTS]
   lab    open the course in JupyterLab; arguments go to it: --no-browser --port 9999
+  progress  show what is solved, open and next; --export FILE, --import FILE (another machine's), --reset
   test   run everything that CI runs; with arguments only pytest: tests/test_images.py -k grey
   build  write the notebooks from notebooks/source; --check only compares
   slides make slides of lessons in build/slides: slides 01 02
@@ -74,7 +75,7 @@ def environment() -> dict:
 
 def call(command: list, **options: object) -> "tuple[int, str]":
     """Run a command in the course's folder. Returns its exit code and, where it is piped, its stderr."""
-    process = subprocess.Popen(command, cwd=str(ROOT), **dict({"env": environment()}, **options))
+    process = subprocess.Popen(command, **dict({"env": environment(), "cwd": str(ROOT)}, **options))
     errors = []
     try:
         for line in process.stderr or ():
@@ -264,12 +265,18 @@ def prepare() -> None:
             print("Ready.")
 
 
-def lab(arguments: list) -> int:
-    """Open JupyterLab on the first lesson, on this machine only and with its token."""
+def start_page() -> str:
+    """Where JupyterLab opens: the first lesson, until a check has recorded progress; then where it was left."""
+    runs = Path(os.path.expanduser(os.environ.get("COURSE_RUNS") or str(ROOT / "data" / "runs")))
     lessons = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    first = "/lab/tree/notebooks" + ("/" + quote(lessons[0].name) if lessons else "")
+    begun = (runs / "progress.jsonl").exists() or not lessons
+    return "/lab" if begun else "/lab/tree/notebooks/" + quote(lessons[0].name)
+
+
+def lab(arguments: list) -> int:
+    """Open JupyterLab on the course, on this machine only and with its token."""
     command = [str(PYTHON), "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}",
-               f"--LabApp.default_url={first}", *arguments]
+               f"--LabApp.default_url={start_page()}", *arguments]
     if os.name == "nt":
         return call(command)[0]
     os.chdir(str(ROOT))
@@ -312,12 +319,17 @@ def slides(arguments: list) -> int:
     return call([str(PYTHON), "-m", "course_utils.authoring.slides", *arguments])[0]
 
 
+def progress(arguments: list) -> int:
+    """Show a learner's progress, move it, or begin anew; files are named from the folder where the user is."""
+    return call([str(PYTHON), "-P", "-m", "course_utils.progress_report", *arguments], cwd=os.getcwd())[0]
+
+
 def main(arguments: list) -> int:
     """Run the command that the arguments name."""
     check_python()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace", line_buffering=True)
-    commands = {"lab": lab, "test": test, "build": build, "slides": slides, "bench": bench}
+    commands = {"lab": lab, "progress": progress, "test": test, "build": build, "slides": slides, "bench": bench}
     if not arguments or arguments[0] not in commands:
         print(USAGE)
         return 0 if not arguments or arguments[0] in ("-h", "--help") else 2

@@ -1,15 +1,13 @@
 """Whether a batch fits into memory, asked before anything large is allocated."""
 
 import copy
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_utils import scale
+from course_utils import memory_free, scale
 from course_utils.errors import CourseError
 
 SHARE = 0.8  # of the free memory that a batch may take; the rest is for everything else
@@ -74,28 +72,4 @@ def free_bytes(device: torch.device) -> int | None:
     """Memory that is free on the device, or None where this system does not tell."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    found = [_available(), _left_in_container()]
-    return min((number for number in found if number is not None), default=None)
-
-
-def _available() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:  # a Mac tells only how much there is in all
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _left_in_container() -> int | None:
-    """What a container's own limit leaves (control groups, version 2); None without one."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit, used = ((folder / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
-    except OSError:
-        return None
-    return None if limit == "max" else max(0, int(limit) - int(used))
+    return memory_free.on_machine()

@@ -41,7 +41,7 @@ def cache_places() -> tuple[Path, ...]:
 
     So a class shares one read-only folder (``COURSE_CACHE``), and what is missing there goes to each learner's own.
     """
-    own, asked = cache_dir(), _asked_for("COURSE_CACHE", "cache")
+    own, asked = cache_dir(), wanted_folder("COURSE_CACHE", "cache")
     return (own,) if asked == own else (own, asked)
 
 
@@ -98,13 +98,13 @@ def fsync_folder(folder: Path) -> None:
 
 def _writable_folder(variable: str, name: str) -> Path:
     """The folder that ``variable`` names, or ``data/<name>``; where it cannot be written to, a temporary one."""
-    folder = _asked_for(variable, name)
-    if _can_write(folder):
+    folder = wanted_folder(variable, name)
+    if can_write(folder):
         return folder
     # Each user has an own one: on a shared machine another user's folder could not be written to either.
     user = getattr(os, "getuid", lambda: "course")()
     fallback = Path(tempfile.gettempdir()) / f"generative-ai-course-{user}" / name
-    if not _can_write(fallback):
+    if not can_write(fallback):
         raise CourseError(
             "paths-not-writable",
             f"Neither {folder} nor {fallback} can be written to.",
@@ -115,12 +115,14 @@ def _writable_folder(variable: str, name: str) -> Path:
     return fallback
 
 
-def _asked_for(variable: str, name: str) -> Path:
+def wanted_folder(variable: str, name: str) -> Path:
+    """The folder that ``variable`` names, or ``data/<name>``, whether or not it can be used."""
     wanted = os.environ.get(variable)
     return Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
 
 
-def _can_write(folder: Path) -> bool:
+def can_write(folder: Path) -> bool:
+    """Whether a file can be made in a folder, which is created when missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -16,6 +16,8 @@ SECTIONS = (r"set-?up", r"go(es|ing)? wrong", r"quiz|questions", r"recap")
 EXERCISES = (3, 5)
 CLINICS = {7: (14, 24)}
 """Lessons that are collections of cases, each with its own check: fewest and most exercises, by the lesson's number."""
+OPENINGS = {0: {"words": (900, 2000), "cells": (25, 40), "exercises": (1, 1)}}
+"""The lesson before the lessons, read in ten minutes: its own size, by its number. All other rules hold for it too."""
 FIGURES = re.compile(r"\b(plt|plots)\.(subplots|figure)$|\bplt\.(plot|imshow|hist|scatter|bar)$")
 
 
@@ -28,6 +30,11 @@ def lesson(request: pytest.FixtureRequest) -> Source:
 
 def cells(lesson: Source, kind: str) -> list[Cell]:
     return [cell for cell in lesson.cells if cell.kind == kind]
+
+
+def size(lesson: Source, what: str, usual: tuple[int, int]) -> tuple[int, int]:
+    """Fewest and most of something that a lesson may have."""
+    return OPENINGS.get(int(Path(lesson.name).stem[:2]), {}).get(what, usual)
 
 
 def filled_lines(cell: Cell) -> int:
@@ -62,10 +69,12 @@ def test_code_cells_are_short(lesson: Source) -> None:
 def test_there_is_enough_text_and_not_too_much(lesson: Source) -> None:
     text = sum(words(cell.text) for cell in cells(lesson, "markdown"))
     code = sum(len(cell.text.split()) for cell in cells(lesson, "code"))
-    assert 1500 <= text <= 4000, f"{text} words of prose"
+    fewest, most = size(lesson, "words", (1500, 4000))
+    assert fewest <= text <= most, f"{text} words of prose"
     assert text >= code, f"{text} words of prose, {code} of code"
     count = len(lesson.cells)
-    assert 40 <= count <= 90, f"{count} cells"
+    fewest, most = size(lesson, "cells", (40, 90))
+    assert fewest <= count <= most, f"{count} cells"
 
 
 def test_it_opens_with_its_number_and_card(lesson: Source) -> None:
@@ -109,7 +118,7 @@ def test_every_figure_has_alt_text(lesson: Source) -> None:
 def test_exercises_have_a_card_and_hints(lesson: Source) -> None:
     regions, problems = solutions.find_regions(lesson)
     numbers = {region.exercise: region for region in regions}
-    fewest, most = CLINICS.get(int(Path(lesson.name).stem[:2]), EXERCISES)
+    fewest, most = CLINICS.get(int(Path(lesson.name).stem[:2]), size(lesson, "exercises", EXERCISES))
     assert not problems and fewest <= len(numbers) <= most, f"exercises: {sorted(numbers)}"
     for number, region in numbers.items():
         cards = [c.text for c in cells(lesson, "markdown") if c.line < region.begin and f"Exercise {number}" in c.text]

@@ -373,6 +373,53 @@ def test_lab_serves_the_course_on_this_machine_only_and_with_a_token(borrowed):
     assert not listens("127.0.0.1", port)
 
 
+def test_lab_opens_the_first_lesson_until_there_is_progress(tmp_path, monkeypatch):
+    run = load_run()
+    monkeypatch.delenv("COURSE_RUNS", raising=False)
+    run.ROOT = tmp_path
+    assert run.start_page() == "/lab"  # without lessons
+    (tmp_path / "notebooks").mkdir()
+    for name in ("01_second.ipynb", "00_first é.ipynb", "scratch.ipynb"):
+        (tmp_path / "notebooks" / name).touch()
+    first = "/lab/tree/notebooks/00_first%20%C3%A9.ipynb"
+    assert run.start_page() == first
+    for runs in (tmp_path / "data" / "runs", tmp_path / "elsewhere"):
+        runs.mkdir(parents=True)
+        (runs / "progress.jsonl").touch()
+        assert run.start_page() == "/lab"
+        monkeypatch.setenv("COURSE_RUNS", str(runs / "not yet"))
+        assert run.start_page() == first
+        monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "elsewhere"))
+
+
+def test_run_and_the_package_mean_the_same_file():
+    from course_utils import progress
+
+    assert f'"{progress.FILE}"' in (ROOT / "run.py").read_text(encoding="utf-8")
+
+
+def test_progress_is_shown_and_moved_from_the_folder_where_the_user_is(ready, tmp_path):
+    for name in ("progress", "progress_report", "catalogue", "tables", "paths", "errors", "locks"):
+        shutil.copy(ROOT / "course_utils" / f"{name}.py", ready.folder / "course_utils")
+    (ready.folder / "data").mkdir(exist_ok=True)
+    for name in ("catalogue.json", "manifest.toml"):
+        shutil.copy(ROOT / "data" / name, ready.folder / "data")
+    (tmp_path / "course_utils").mkdir()  # another thing of that name where the user is
+    (tmp_path / "course_utils" / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    line = {"exercise": "0.1", "part": "a", "outcome": "correct", "when": "2026-01-01T00:00:00.000Z"}
+    line |= {"tier": "", "hint": ""}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(line))
+    code, output = ready.run("progress", "--import", "mine.jsonl", cwd=tmp_path)
+    assert code == 0 and "1 new records" in output and re.search(r"0\. Start here +1 of 1", output)
+    assert "Kept in data/runs/progress.jsonl" in output and (ready.folder / "data/runs/progress.jsonl").is_file()
+    code, output = ready.run("progress", "--export", "copy.jsonl", cwd=tmp_path)
+    assert code == 0 and json.loads((tmp_path / "copy.jsonl").read_text()) == line
+    code, output = ready.run("progress", "--reset", cwd=tmp_path)
+    assert code == 0 and "To go back" in output
+    code, output = ready.run("progress", "--import", "nothing", cwd=tmp_path)
+    assert code == 1 and "There is no file nothing" in output and "Traceback" not in output
+
+
 def test_usage():
     for arguments, code in (([], 0), (["--help"], 0), (["nonsense"], 2)):
         done = subprocess.run([sys.executable, ROOT / "run.py", *arguments], capture_output=True, text=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.authoring import marking, readme
+from course_utils.authoring import catalogue, marking, readme
 from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import BadSource, Problem, find_sources
 from course_utils.errors import CourseError
@@ -78,7 +78,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _notebooks(root: Path) -> dict[Path, bytes]:
-    """The content that each notebook, and the README with its table of lessons, should have."""
+    """The content that each notebook, the README with its table of lessons, and the catalogue should have."""
     sources = find_sources(root)
     if not sources and not (root / "notebooks" / "source").is_dir():
         raise CourseError(
@@ -109,6 +109,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
     page = root / "TEACHING.md"
     if page.is_file():
         wanted[page] = readme.fill_numbers(page.read_text(encoding="utf-8"), root / "data" / "results").encode()
+    page = root / "data" / "catalogue.json"
+    if page.is_file():
+        wanted[page] = catalogue.make(sources, root / "data" / "checkpoints")
     return wanted
 
 
@@ -116,7 +119,7 @@ def _tell(root: Path, report: Report, check: bool) -> int:
     for path in report.changed:
         name = path.relative_to(root).as_posix()
         edit = f"Edit notebooks/source/{path.stem}.py and run: python3 run.py build"
-        edit = "Its measured numbers are filled by: python3 run.py build" if path.suffix == ".md" else edit
+        edit = "It is filled from the sources by: python3 run.py build" if path.suffix != ".ipynb" else edit
         print(f"{name} does not match its source. {edit}" if check else f"wrote {name}")
     for path in report.orphans:
         name = path.relative_to(root).as_posix()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from course_utils.authoring import results
 from course_utils.errors import CourseError
+from course_utils.measured import download_mib, duration
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
@@ -67,7 +68,12 @@ def _memory(path: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
+def card(path: Path) -> tuple[int, str, int]:
+    """Number, title and minutes of a lesson, as its source's first cells state them.
+
+    Raises:
+        CourseError: the source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
+    """
     source = path.read_text(encoding="utf-8")
     title, minutes = _TITLE.search(source), _MINUTES.search(source)
     if not title or not minutes:
@@ -77,12 +83,17 @@ def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
             "The README's table of lessons is made from them.",
             "Add both to the first cells of the source.",
         )
+    return int(title[1]), title[2], int(minutes[1])
+
+
+def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
+    number, title, minutes = card(path)
     tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in results.TIERS)
-    return f"| {title[1]} | [{title[2]}](notebooks/{path.stem}.ipynb) | {minutes[1]} min | {tiers} |"
+    return f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {minutes} min | {tiers} |"
 
 
 def _tier(lesson: str, tier: str, entry: dict[str, float] | None) -> str:
-    size = results.download_mib(lesson, tier)
+    size = download_mib(lesson, tier)
     download = f"{size:,.0f} MiB download" if size else "no download"
-    time = f"{results.duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB" if entry else "not measured yet"
+    time = f"{duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB" if entry else "not measured yet"
     return f"{time}, {download}"

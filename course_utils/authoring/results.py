@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from course_utils.assets import manifest
 from course_utils.authoring.source import Cell, Problem
+from course_utils.measured import download_mib, duration
 
 TIERS = ("smoke", "laptop", "gpu")
 _FIELD = re.compile(r"\{\{\s*([a-z_]+)(?::([^{}]*))?\s*\}\}")
@@ -65,16 +65,6 @@ def tier_table(lesson: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``)."""
     rows = ["| tier | time | peak memory | download | measured on |", "| --- | --- | --- | --- | --- |"]
     return "\n".join(rows + [_tier_row(lesson, tier, measured.get(tier)) for tier in TIERS])
-
-
-def download_mib(lesson: str, tier: str) -> float:
-    """MiB that a lesson fetches at a tier on first use, by ``data/manifest.toml``; only tier ``gpu`` fetches."""
-    return sum(asset.bytes for asset in manifest().values() if lesson in asset.lessons and tier == "gpu") / 2**20
-
-
-def duration(seconds: float) -> str:
-    """A time in words: seconds up to 100 s, minutes beyond."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def load(path: Path) -> Any:

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from course_utils import progress, runtime
 from course_utils.checks._surroundings import fingerprint, settings, untouched_surroundings
+from course_utils.errors import CourseError
 
 Answer = Callable[..., Any]
 """What a learner wrote."""
@@ -71,15 +73,21 @@ def exercise(number: str, reference: Answer) -> Callable[[Callable[[Answer], Non
                 with untouched_surroundings():
                     inspect(answer)
             except _NotAttempted:
+                note("open")
                 return _open(number, reference)
             except CheckFailed as failure:
+                note("wrong", failure.hint)
                 raise CheckFailed(failure.expected, failure.got, failure.hint, number, reference) from None
             except Exception as error:  # what came back broke the comparison itself
+                note("wrong", _BROKEN)
                 got = f"something that stops the check with {type(error).__name__}: {_shorten(str(error))}"
-                hint = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
-                raise CheckFailed("an answer that can be compared", got, hint, number, reference) from error
+                raise CheckFailed("an answer that can be compared", got, _BROKEN, number, reference) from error
+            note("correct")
             print(f"Exercise {number}: correct.")
             return answer
+
+        def note(outcome: str, hint: str = "") -> None:
+            progress.record(number, inspect.__name__.lstrip("_"), outcome, _tier(), hint)
 
         return check
 
@@ -207,7 +215,15 @@ def describe(value: Any) -> str:
 
 
 _TENSORS = (torch.Tensor, torch.nn.Parameter)  # exact types: a subclass may redefine what equality means
+_BROKEN = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
 _NOT_FINITE = "Infinity or NaN comes from 0/0, the log of 0, inf - inf or arccos outside [-1, 1]: which one is here?"
+
+
+def _tier() -> str:
+    try:
+        return runtime.tier()
+    except CourseError:  # an unknown name: lesson code says so, a check need not
+        return ""
 
 
 class _NotAttempted(Exception):

@@ -1,0 +1,58 @@
+"""The check of lesson 00's only exercise, and a way to see what a check says without being recorded."""
+
+import torch
+from torch import Tensor
+
+from course_utils import progress
+from course_utils.checks import Answer, CheckFailed, Wrong, call, exercise, expect_close, expect_tensor
+
+
+def _unit_range_by_line(images: Tensor) -> Tensor:
+    """The straight line from (-1, 0) to (1, 1)."""
+    return torch.lerp(torch.zeros_like(images), torch.ones_like(images), 0.5 + 0.5 * images)
+
+
+def _stretched(x: Tensor) -> Tensor:
+    return (x - x.min()) / (x.max() - x.min())
+
+
+_WRONG: list[Wrong] = [
+    (lambda x: x, "Nothing moved: -1 is still -1, and a screen has nothing darker than 0."),
+    (lambda x: x / 2, "The width is right (1), the place is not: these values lie in [-0.5, 0.5]."),
+    (lambda x: x + 1, "The lower end is right (0), the width is not: these values lie in [0, 2]."),
+    (
+        lambda x: x / 2 + 1,
+        "The width is right (1), the place is not: these values lie in [0.5, 1.5]. What comes first?",
+    ),
+    (lambda x: (1 - x) / 2, "Black and white are exchanged: -1 must become 0, and 1 must stay 1."),
+    (lambda x: x.abs(), "The negative half is folded over: -1 and 1, black and white, both become 1."),
+    (lambda x: x.clamp(0, 1), "The dark half is cut off: everything below 0 becomes the same black."),
+    (
+        _stretched,
+        "The darkest value here became 0 and the brightest 1: the same number then means another grey elsewhere.",
+    ),
+    (torch.sigmoid, "A curve, not a line: the sigmoid of 1 is 0.73, so nothing is ever white."),
+    (lambda x: (x + 1) * 127.5, "This is the range of bytes, [0, 255]; asked for is [0, 1]."),
+]
+
+
+@exercise("0.1", _unit_range_by_line)
+def exercise_0_1(fn: Answer) -> None:
+    """Check ``to_unit_range(images)``: float (...) in [-1, 1] -> float (...) in [0, 1]."""
+    for images in (
+        torch.tensor([[-0.8, -0.2], [0.0, 0.6]]),  # neither -1 nor 1, so that a stretched range differs
+        torch.tensor([-1.0, 1.0]),
+        torch.rand(2, 3, 4, 4) * 2 - 1,
+    ):
+        what, got = f"to_unit_range of numbers of shape {tuple(images.shape)}", call(fn, images)
+        expect_tensor(got, images.shape, what, torch.float32, hint="Each number becomes one number: nothing is summed.")
+        expect_close(got, _unit_range_by_line(images), what, inputs=[images], wrong=_WRONG)
+
+
+def try_out(answer: Answer) -> None:
+    """Print what the check of exercise 0.1 says about an answer; nothing stops, and nothing is recorded."""
+    with progress.paused():
+        try:
+            exercise_0_1(answer)
+        except CheckFailed as failure:
+            print(failure)
