@@ -27,6 +27,7 @@ from course_utils.checkpoints import Generation, newest_generation, require_writ
 from course_utils.errors import CourseError
 from course_utils.interrupts import Interrupt
 from course_utils.paths import runs_dir
+from course_utils.run_copies import RunCopies
 from course_utils.state import State
 
 
@@ -98,9 +99,12 @@ class TrainingRun:
         self.resumed_at: int | None = None
         self._saved_at, self._rng = 0, None
         self._permutation, self._order, self._order_of = order, torch.empty(0), -1
+        self._copies = RunCopies(self.folder)
         if fresh:
             _set_aside(self.folder)
+            self._copies.clear()
         require_writable(self.folder)
+        self._copies.bring_back()
         found = newest_generation(self.folder)
         if found is not None:
             self._resume(found)
@@ -165,6 +169,9 @@ class TrainingRun:
             CourseError: the disk is full or the folder cannot be written to, or a weight is NaN or infinite; older
                 checkpoints are intact.
         """
+        self._copies.add(self._save())
+
+    def _save(self) -> Path:
         if bad := states.not_finite(self.state):
             raise self._not_finite(f"{bad[0]} has become NaN or infinite")
         rng = states.pack_rng()
@@ -178,12 +185,13 @@ class TrainingRun:
             "data_sha256": self.data_sha256,
             **rng[1],
         }
-        save_generation(self.folder, self.step, tensors | rng[0], record)
+        path = save_generation(self.folder, self.step, tensors | rng[0], record)
         self._saved_at = self.step
+        return path
 
     def _try_to_save(self) -> None:
         try:
-            self.save()
+            self._copies.add_when_due(self._save())
         except CourseError as error:
             if error.code == "training-not-finite":
                 raise

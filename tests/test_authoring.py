@@ -167,7 +167,8 @@ REFUSED = {
     "!pip": "# %%\n# !pip install x§",
     "%pip": "# %%\n# %pip install x§",
     "bare !pip": "# %%\n!pip install x§",
-    "%pip outside Colab": '# %% tags=["colab"]\n# %pip install x§',
+    "%pip for Colab": '# %%\nimport sys\nif "google.colab" in sys.modules:\n    # %pip install -q x§\n    pass',
+    "a tag of the build": '# %% tags=["colab"]§\nx = 1',
     "comment read as command": "# %%\n# ls of the parts§\nx = 1",
     "import *": "# %%\nfrom math import *§",
     "os.chdir": '# %%\nimport os\nos.chdir("x")§',
@@ -236,7 +237,6 @@ ALLOWED = {
     "one warning": '# %%\nimport warnings\nwarnings.filterwarnings("ignore", message="known")',
     "marker-like prose": "# %% [markdown]\n# In the end, solution and proof meet.",
     "string with cells": '# %%\nx = """\n# %% not a cell\n"""',
-    "Colab": '# %% tags=["colab"]\nimport sys\nif "google.colab" in sys.modules:\n    # %pip install -q x\n    pass',
     "magic": "# %%\n# %matplotlib inline\nx = 1",
     "check in the next cell": STUB.replace(
         "\n\n\ndoubled =", "\n\n# %% [markdown]\n# Now check it.\n\n# %%\ndoubled ="

@@ -337,6 +337,7 @@ NOT_EXECUTED = {
     "authoring-unknown-lesson": "for authors: the fix executes a notebook for minutes",
     "authoring-cell-failed": "for authors: the fix is to mend a cell",
     "authoring-unreadable-notebook": "for authors: tests/test_authoring.py holds the build to it",
+    "authoring-repository": "for authors: tests/test_colab.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
 }
 
