@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from course_utils.authoring import accessible
 from course_utils.authoring.source import Cell, Problem, Source
 
 _ABSOLUTE = re.compile(r"^(/[\w.-]+/[\w.-]|/(home|Users|tmp|content|mnt|root)\b|[A-Za-z]:[\\/]\w|~[\\/]|\\\\\w)")
@@ -15,11 +16,15 @@ _LINK = re.compile(r"(\]\(|\bsrc=[\"'])(?![a-z][\w+.-]*:|[#/]|\d\d_\w+\.ipynb)(?
 
 
 def find_problems(source: Source, root: Path) -> list[Problem]:
-    """Everything in a source that the course does not allow: in its code, its headings, its pictures."""
+    """Everything in a source that the course does not allow: in its code, its headings, its pictures, its tables."""
     problems = [p for node in ast.walk(source.tree) for p in _code(node)]
+    problems += [Problem(*found) for node in ast.walk(source.tree) for found in accessible.in_code(node)]
     problems += [p for cell in source.cells if cell.kind == "code" for p in _commands(cell)]
     problems += _headings(source)
-    return problems + [p for cell in source.cells if cell.kind == "markdown" for p in _pictures(cell, root)]
+    for cell in [cell for cell in source.cells if cell.kind == "markdown"]:
+        problems += [Problem(cell.lines[n][0], what, fix) for n, what, fix in accessible.in_markdown(prose(cell.text))]
+        problems += _pictures(cell, root)
+    return problems
 
 
 def prose(text: str, inline: bool = True) -> str:
