@@ -134,9 +134,16 @@ _BUTTONS = {
 }
 
 
-def film_html(film: Animation) -> str:
-    """An animation as HTML with buttons that need no network: matplotlib takes their icons from a web host."""
+def film_html(film: Animation, alt: str = "An animation; the sentence below says what it shows.") -> str:
+    """An animation as HTML with buttons that need no network: matplotlib takes their icons from a web host.
+
+    Args:
+        film: the animation.
+        alt: what is to be seen; matplotlib leaves the picture without a description and the slider without a name.
+    """
     html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
+    html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
+    html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')
     for icon, sign in _BUTTONS.items():
         html_text = html_text.replace(f'<i class="fa fa-{icon}"></i>', sign)
     return html_text
