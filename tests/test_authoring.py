@@ -261,7 +261,7 @@ ALLOWED = {
     "drawing with a title": "# %% [markdown]\n# <svg><title>A dot</title></svg> <svg aria-hidden='true'/>",
     "table with headers": "# %% [markdown]\n# | a | b |\n# | - | :-: |\n# | 1 | |",
     "table of HTML with headers": "# %% [markdown]\n# <table><tr><th scope='col'>a</th></tr></table>",
-    "link with words": "# %% [markdown]\n# [paper 3](x.html), [![A dot](figures/dot.svg)](09_tiny.ipynb), `[here](x)`",
+    "link with words": "# %% [markdown]\n# [paper 3](x.html), [![A dot](figures/dot.svg)](09_tiny.ipynb), [`f`](x.html), `[here](x)`",
     "figures with sentences": '# %%\nplots.show(figure, alt=f"{x} dots")\nplots.show(figure, text)',
     "picture with alt text in a string": "# %%\nx = '<img alt=\"A dot\">'",
     "division in text": '# %%\nx = "a/b and nats/pixel", "/", "https://example.org/x"',

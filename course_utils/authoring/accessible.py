@@ -25,7 +25,7 @@ def in_markdown(text: str) -> Iterator[Finding]:
     """
     for found in _LINK.finditer(text):
         words = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", found["text"])
-        if re.sub(r"[^\w ]", "", words).strip().lower() in _VAGUE:
+        if "`" not in words and re.sub(r"[^\w ]", "", words).strip().lower() in _VAGUE:
             fix = "where the link goes, in words that also make sense alone: `[lesson 2](...)`."
             yield _line(text, found.start()), f"A link that says {words!r}.", fix
     yield from _pipe_tables(text)

@@ -28,7 +28,7 @@ def find_problems(source: Source, root: Path) -> list[Problem]:
 
 
 def prose(text: str, inline: bool = True) -> str:
-    """Markdown with its code blanked out (fences, and with ``inline`` also `code`); every line stays."""
+    """Markdown with its code blanked out (fences, and with ``inline`` what `is quoted`); every line stays."""
     lines, fence = [], ""
     for line in text.split("\n"):
         found = _FENCE.match(line)
@@ -36,7 +36,7 @@ def prose(text: str, inline: bool = True) -> str:
         if found and (not fence or fence == found[1]):
             fence = "" if fence else found[1]
     blanked = "\n".join(lines)
-    return re.sub(r"`[^`\n]*`", lambda code: " " * len(code[0]), blanked) if inline else blanked
+    return re.sub(r"`([^`\n]*)`", lambda code: f"`{' ' * len(code[1])}`", blanked) if inline else blanked
 
 
 def links_one_folder_down(text: str) -> str:
