@@ -52,7 +52,7 @@ def test_every_notebook_has_the_same_cell_and_no_other_installs() -> None:
             assert sum("%pip" in cell.source for cell in notebook.cells) == 1, path.stem
             assert cell_of(notebook).source not in [cell.source for cell in nb.code_cells(notebook)]
     assert len(cells) == 1
-    assert len(cells.pop().splitlines()) <= 20
+    assert len(cells.pop().splitlines()) <= 12
 
 
 @pytest.mark.parametrize("release", [RELEASE, bootstrap.Release("a-course", "1.2.3", "")], ids=["address", "none"])

@@ -25,19 +25,13 @@ _CODE = """import sys
 if "google.colab" in sys.modules:
     course = "{address}"{hint}
     use_drive = False  # True: training goes on after a disconnect, from copies on your Google Drive
-
     from importlib.metadata import distributions
-
     if "{version}" not in [found.version for found in distributions(name="{name}")]:
 {demand}        %pip install -q --no-deps "{{course}}"
     from course_utils import colab
-
     colab.start(use_drive)"""
-_HINT = "  # what pip installs: the course's address, or the name of its wheel, uploaded beforehand"
-_DEMAND = """        assert course, (
-            "This copy of the course has no address. Upload its wheel (README.md, Google Colab) with the folder "
-            "symbol on the left, write its name after `course =`, and run this cell again."
-        )
+_HINT = "  # what pip installs: the course's address, or the name of its wheel"
+_DEMAND = """        assert course, "Upload the course's wheel (README.md, Google Colab) and name it behind `course =`."
 """
 
 
