@@ -498,7 +498,7 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     assert page in build(root, check=True).changed
     build(root)
     text = page.read_text()
-    assert text.startswith("Before\n<!-- lessons: x -->\n| |") and text.endswith("<!-- end of lessons -->\nafter\n")
+    assert text.startswith("Before\n<!-- lessons: x -->\n| no. |") and text.endswith("<!-- end of lessons -->\nafter\n")
     assert "(notebooks/09_tiny.ipynb) | 12 min | 31 s, 1.5 GiB, no download | not measured yet" in text
     assert "on: 2 cores." in text and "old" not in text
     assert build(root, check=True).changed == ()
