@@ -4,6 +4,7 @@
 gets the final name.
 """
 
+import os
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from course_utils import mirrors
 from course_utils.asset_files import Asset, fault, in_place
 from course_utils.errors import CourseError
-from course_utils.paths import cache_dir, cache_places, data_dir
+from course_utils.paths import cache_dir, cache_places, data_dir, say_once
 
 
 def manifest() -> dict[str, Asset]:
@@ -64,6 +65,24 @@ def cached(name: str) -> Path | None:
     if found:
         print(f"{asset.file} in the cache is damaged: {found}.", flush=True)
     return own if found is None else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
+
+
+def at_hand(name: str) -> Path | None:
+    """The path of an asset that belongs to the environment, else None.
+
+    Usually set-up has fetched it, and nothing is downloaded here. On Colab there is no set-up (``COURSE_FETCH_SETUP``
+    is set), so that it is fetched when it is first asked for; without a network a printed line says so, once.
+
+    Raises:
+        CourseError: unknown name.
+    """
+    path = cached(name)
+    if path is None and os.environ.get("COURSE_FETCH_SETUP") == "1" and _lookup(name).setup:
+        try:
+            path = fetch(name)
+        except CourseError as error:
+            say_once(str(error))
+    return path
 
 
 def verify(name: str, path: Path) -> None:

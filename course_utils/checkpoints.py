@@ -71,7 +71,7 @@ def save_generation(folder: Path, step: int, tensors: Mapping[str, Tensor], reco
     except _DAMAGE as error:
         shutil.rmtree(target, ignore_errors=True)
         raise _not_kept(folder, error) from error
-    _prune(folder, target)
+    prune(folder, target)
     return target
 
 
@@ -96,7 +96,7 @@ def newest_generation(folder: Path) -> Generation | None:
         CourseError: it is intact, but was written by another version of the course (``checkpoint-other-schema``).
     """
     skipped: list[str] = []
-    for path in _generations(folder):
+    for path in generations(folder):
         try:
             tensors, record, manifest = _read(path)
         except _OtherSchema as error:
@@ -122,7 +122,7 @@ def weights_digest(modules: Mapping[str, torch.nn.Module]) -> str:
     return digest.hexdigest()
 
 
-def _generations(folder: Path) -> list[Path]:
+def generations(folder: Path) -> list[Path]:
     """Folders of generations, the newest first."""
     found = [(match, path) for path in folder.glob("step-*") if (match := _NAME.fullmatch(path.name))]
     found.sort(key=lambda pair: (int(pair[0][1]), int(pair[0][2] or 0)), reverse=True)
@@ -133,7 +133,7 @@ def _free_name(folder: Path, step: int) -> Path:
     """Where to write this step. What is there and intact is never overwritten: the new one may not get finished."""
     for number in itertools.count():
         path = folder / (f"step-{step:09d}-{number}" if number else f"step-{step:09d}")
-        if not _is_intact(path):
+        if not is_intact(path):
             shutil.rmtree(path, ignore_errors=True)
             return path
     raise AssertionError("unreachable")
@@ -150,16 +150,17 @@ def _write(target: Path, step: int, parts: Mapping[str, bytes], need: int) -> No
     atomic_write(target / "manifest.json", _manifest(step, parts))
 
 
-def _prune(folder: Path, newest: Path) -> None:
-    """Keep ``newest`` and the intact ones next to it; remove older ones and what is damaged."""
-    others = [path for path in _generations(folder) if path != newest]
-    intact = [path for path in others if _is_intact(path)]
+def prune(folder: Path, newest: Path) -> None:
+    """Keep the generation ``newest`` and the intact ones next to it; remove older ones and what is damaged."""
+    others = [path for path in generations(folder) if path != newest]
+    intact = [path for path in others if is_intact(path)]
     for path in others:
         if path not in intact[: KEEP - 1]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_intact(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
+    """Whether a generation is all there, as its manifest says."""
     try:
         _read(path)
     except _OtherSchema:

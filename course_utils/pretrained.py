@@ -89,7 +89,7 @@ def load_encoder(source: str | None = None, *, tier: str, texts: Sequence[str], 
     Raises:
         CourseError: an unknown source, or weights that are missing or not the pinned ones.
     """
-    chosen = source or ("base" if tier == "gpu" else "small" if assets.cached("encoder") else "standin")
+    chosen = source or ("base" if tier == "gpu" else "small" if assets.at_hand("encoder") else "standin")
     makers = {"base": _base, "small": _small, "standin": lambda: _standin(texts)}
     if chosen not in makers:
         raise CourseError(

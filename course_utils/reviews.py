@@ -124,7 +124,7 @@ def load_reviews(
 
 
 def on_this_machine() -> str | None:
-    """The best source for `load_reviews` that is here already; nothing is fetched.
+    """The best source for `load_reviews` that is here already, or belongs to the environment (`assets.at_hand`).
 
     What ``COURSE_REVIEWS`` names, else ``"imdb"``, else ``"sentences"``, else None.
     """
@@ -132,7 +132,7 @@ def on_this_machine() -> str | None:
         return named
     if _imdb_path():
         return "imdb"
-    return "sentences" if assets.cached("sentences") else None
+    return "sentences" if assets.at_hand("sentences") else None
 
 
 def _default_source(tier: str) -> str:
@@ -140,7 +140,7 @@ def _default_source(tier: str) -> str:
         return "imdb"
     if tier == "gpu":
         return "hub" if review_readers.hub_is_there() else "imdb"
-    if assets.cached("sentences"):
+    if assets.at_hand("sentences"):
         why = "as always at tier smoke." if tier == "smoke" else _IMDB_HINT
         say_once(f"Reviews: {SENTENCES} (Pang and Lee 2004), {why}")
         return "sentences"

@@ -28,6 +28,7 @@ from course_utils.checkpoints import Generation, newest_generation, require_writ
 from course_utils.errors import CourseError
 from course_utils.interrupts import Interrupt
 from course_utils.paths import runs_dir
+from course_utils.run_copies import RunCopies
 from course_utils.state import State
 
 
@@ -99,10 +100,11 @@ class TrainingRun:
         self.resumed_at: int | None = None
         self._saved_at, self._rng = 0, None
         self._permutation, self._order, self._order_of = order, torch.empty(0), -1
+        self._copies = RunCopies(self.folder)
         self._team = scale.team()
         settings = {**self.config, **self._settings, "steps": steps, "data": data_sha256}
         self._team.join(states.networks(state).values(), settings)
-        found = self._team.first(lambda: _open(self.folder, fresh))
+        found = self._team.first(lambda: _open(self.folder, fresh, self._copies))
         if found is not None:
             self._resume(found)
 
@@ -179,12 +181,15 @@ class TrainingRun:
             CourseError: the disk is full or the folder cannot be written to, or a weight is NaN or infinite; older
                 checkpoints are intact.
         """
+        self._save(self._copies.add)
+
+    def _save(self, copy: Callable[[Path], None]) -> None:
         if bad := states.not_finite(self.state):
             raise self._not_finite(f"{bad[0]} has become NaN or infinite")
-        self._team.first(self._write)
+        self._team.first(lambda: copy(self._write()))
         self._saved_at = self.step
 
-    def _write(self) -> None:
+    def _write(self) -> Path:
         rng = states.pack_rng()
         tensors, optimizers = states.pack(self.state)
         record = {
@@ -197,11 +202,13 @@ class TrainingRun:
             "processes": self._team.count,
             **rng[1],
         }
-        save_generation(self.folder, self.step, tensors | rng[0], record)
+        path = save_generation(self.folder, self.step, tensors | rng[0], record)
+        self._saved_at = self.step
+        return path
 
     def _try_to_save(self) -> None:
         try:
-            self.save()
+            self._save(self._copies.add_when_due)
         except CourseError as error:
             if error.code == "training-not-finite":
                 raise
@@ -244,10 +251,12 @@ class TrainingRun:
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
-def _open(folder: Path, fresh: bool) -> Generation | None:
+def _open(folder: Path, fresh: bool, copies: RunCopies) -> Generation | None:
     if fresh:
         _set_aside(folder)
+        copies.clear()
     require_writable(folder)
+    copies.bring_back()
     return newest_generation(folder)
 
 

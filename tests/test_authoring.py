@@ -167,7 +167,8 @@ REFUSED = {
     "!pip": "# %%\n# !pip install x§",
     "%pip": "# %%\n# %pip install x§",
     "bare !pip": "# %%\n!pip install x§",
-    "%pip outside Colab": '# %% tags=["colab"]\n# %pip install x§',
+    "%pip for Colab": '# %%\nimport sys\nif "google.colab" in sys.modules:\n    # %pip install -q x§\n    pass',
+    "a tag of the build": '# %% tags=["colab"]§\nx = 1',
     "comment read as command": "# %%\n# ls of the parts§\nx = 1",
     "import *": "# %%\nfrom math import *§",
     "os.chdir": '# %%\nimport os\nos.chdir("x")§',
@@ -187,6 +188,23 @@ REFUSED = {
     "missing picture": "# %% [markdown]\n# ![dot](figures/dott.svg)§",
     "picture by reference": "# %% [markdown]\n# ![dot][1]§",
     "picture outside": "# %% [markdown]\n# ![dot](../../dot.svg)§",
+    "no alt text but spaces": "# %% [markdown]\n# ![ ](figures/dot.svg)§",
+    "a drawing without alt text": '# %% [markdown]\n# <svg viewBox="0 0 1 1">§<path d="M0 0"/></svg>',
+    "a drawing with an empty title": "# %% [markdown]\n# A dot.\n# <svg><title> </title></svg>§",
+    "figure without alt text": "# %%\nplots.show(figure)§",
+    "figure with an empty alt text": '# %%\nplots.show(figure, alt=" ")§',
+    "figure with no alt text": "# %%\nplots.show(figure, None)§",
+    "live figure without alt text": "# %%\nlive = plots.LiveFigure(draw, seconds=1)§",
+    "figure of pyplot": "# %%\nplt.show()§",
+    "picture in a string": "# %%\nx = '<img src=\"dot.png\">'§",
+    "drawing in a string": "# %%\ny = 1\nx = f'<svg>{y}</svg>'§",
+    "table without a name": "# %% [markdown]\n# Measured:\n#\n# | | loss |§\n# | --- | --- |\n# | a | 1 |",
+    "table of HTML without headers": "# %% [markdown]\n# <table>§<tr><td>1</td></tr></table>",
+    "header without scope": "# %% [markdown]\n# <table>§<tr><th>a</th></tr></table>",
+    "table in a string": "# %%\nx = '<table><tr><td>1</td></tr></table>'§",
+    "link that says nothing": "# %% [markdown]\n# Read it [here](https://example.org/paper).§",
+    "link without words": "# %% [markdown]\n# [](09_tiny.ipynb)§",
+    "heading of HTML": "# %% [markdown]\n# <h4>Deep</h4>§",
     "skipped heading": "# %% [markdown]\n# ### Deep§",
     "unknown placeholder": "# %% [markdown]\n# {{card:minutes}}§",
     "missing results": "# %% [markdown]\n# {{result:none.json:a}}§",
@@ -236,11 +254,17 @@ ALLOWED = {
     "one warning": '# %%\nimport warnings\nwarnings.filterwarnings("ignore", message="known")',
     "marker-like prose": "# %% [markdown]\n# In the end, solution and proof meet.",
     "string with cells": '# %%\nx = """\n# %% not a cell\n"""',
-    "Colab": '# %% tags=["colab"]\nimport sys\nif "google.colab" in sys.modules:\n    # %pip install -q x\n    pass',
     "magic": "# %%\n# %matplotlib inline\nx = 1",
     "check in the next cell": STUB.replace(
         "\n\n\ndoubled =", "\n\n# %% [markdown]\n# Now check it.\n\n# %%\ndoubled ="
     ),
+    "drawing with a title": "# %% [markdown]\n# <svg><title>A dot</title></svg> <svg aria-hidden='true'/>",
+    "table with headers": "# %% [markdown]\n# | a | b |\n# | - | :-: |\n# | 1 | |",
+    "table of HTML with headers": "# %% [markdown]\n# <table><tr><th scope='col'>a</th></tr></table>",
+    "link with words": "# %% [markdown]\n# [paper 3](x.html), [![A dot](figures/dot.svg)](09_tiny.ipynb), `[here](x)`",
+    "link with code": "# %% [markdown]\n# [`f`](x.html)",
+    "figures with sentences": '# %%\nplots.show(figure, alt=f"{x} dots")\nplots.show(figure, text)',
+    "picture with alt text in a string": "# %%\nx = '<img alt=\"A dot\">'",
     "division in text": '# %%\nx = "a/b and nats/pixel", "/", "https://example.org/x"',
 }
 
@@ -474,7 +498,7 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     assert page in build(root, check=True).changed
     build(root)
     text = page.read_text()
-    assert text.startswith("Before\n<!-- lessons: x -->\n| |") and text.endswith("<!-- end of lessons -->\nafter\n")
+    assert text.startswith("Before\n<!-- lessons: x -->\n| no. |") and text.endswith("<!-- end of lessons -->\nafter\n")
     assert "(notebooks/09_tiny.ipynb) | 12 min | 31 s, 1.5 GiB, no download | not measured yet" in text
     assert "on: 2 cores." in text and "old" not in text
     assert build(root, check=True).changed == ()

@@ -200,4 +200,7 @@ def test_a_film_needs_no_network():
     text = plots.film_html(film)
     assert "<link" not in text and "https://" not in text.split("<script")[0] and 'class="fa ' not in text
     assert text.count("<button") == 9 and "▸|" in text
+    assert re.findall("<img[^>]*>", text)[0].startswith('<img alt="An animation; ')
+    assert [tag for tag in re.findall("<input[^>]*range[^>]*>", text) if 'aria-label="frame"' not in tag] == []
+    assert 'alt="&lt;b&gt;"' in plots.film_html(film, alt="<b>")
     plots.plt.close(figure)

@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from course_utils import paths
 from course_utils.authoring import notebook as nb
 from course_utils.authoring import results
+from course_utils.authoring.bootstrap import is_bootstrap
 from course_utils.authoring.provenance import commit, processor
 from course_utils.authoring.scrub import scrub_outputs
 from course_utils.authoring.source import find_source
@@ -88,7 +89,8 @@ def _run(notebook: NotebookNode, root: Path, runs: Path) -> dict[str, Any]:
     with client.setup_kernel(env=environment | {"COURSE_RUNS": str(runs)}, cwd=str(root / "notebooks")):
         started = time.perf_counter()
         for index, cell in enumerate(notebook.cells):
-            _run_cell(client, cell, index)
+            if not is_bootstrap(cell):  # without a count, so that a kept notebook looks the same however it was made
+                _run_cell(client, cell, index)
         seconds = round(time.perf_counter() - started, 1)
         notebook.cells.append(nbformat.v4.new_code_cell(_PROBE))
         client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)

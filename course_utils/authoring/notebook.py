@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring import results, rules, solutions
+from course_utils.authoring import bootstrap, results, rules, solutions
 from course_utils.authoring.source import BadSource, Cell, Problem, Source, notebook_cells, read_source
 from course_utils.errors import CourseError
 
@@ -22,10 +22,11 @@ _METADATA: Mapping[str, Any] = {
 
 
 def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
-    """The learner's and the solved notebook of a source, both without outputs.
+    """The learner's and the solved notebook of a source, both without outputs, with the cell that Colab needs.
 
     Raises:
         BadSource: with all that has to be mended in this source.
+        CourseError: pyproject.toml holds no usable address of the repository.
     """
     source, problems = read_source(path, root)
     name = path.relative_to(root).as_posix()
@@ -41,6 +42,10 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     leaks = [c for c in learner.cells if solutions.LOOKS_LIKE_MARKER.search(c.source)]
     if leaks:
         raise BadSource({name: [Problem(1, f"A solution marker is left in cell {leaks[0].id}.", "whole regions.")]})
+    release = bootstrap.read_release(root)
+    if release is not None:
+        bootstrap.add(learner, release, f"notebooks/{path.stem}.ipynb")
+        bootstrap.add(solved, release)
     return learner, solved
 
 
@@ -72,8 +77,8 @@ def code_digest(notebook: NotebookNode) -> str:
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """The notebook's code cells, in order."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    """The lesson's code cells, in order; the cell for Colab is none of them, since it changes no output."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and not bootstrap.is_bootstrap(cell)]
 
 
 def read_notebook(path: Path) -> NotebookNode | None:

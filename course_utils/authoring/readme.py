@@ -27,7 +27,7 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
         CourseError: a source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
     """
     measured = results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
-    head = "| | lesson | to read and solve | " + " | ".join(f"`{tier}`" for tier in results.TIERS) + " |"
+    head = "| no. | lesson | to read and solve | " + " | ".join(f"`{tier}`" for tier in results.TIERS) + " |"
     rows = [head, "| --- " * 6 + "|", *(_row(path, measured.get(path.stem, {})) for path in sources)]
     machines = sorted({entry["machine"] for lesson in measured.values() for entry in lesson.values()})
     note = f"\nTime, peak memory and download of one run on: {'; '.join(machines)}.\n" if machines else ""

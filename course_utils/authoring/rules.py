@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from course_utils.authoring import accessible
 from course_utils.authoring.source import Cell, Problem, Source
 
 _ABSOLUTE = re.compile(r"^(/[\w.-]+/[\w.-]|/(home|Users|tmp|content|mnt|root)\b|[A-Za-z]:[\\/]\w|~[\\/]|\\\\\w)")
@@ -15,15 +16,19 @@ _LINK = re.compile(r"(\]\(|\bsrc=[\"'])(?![a-z][\w+.-]*:|[#/]|\d\d_\w+\.ipynb)(?
 
 
 def find_problems(source: Source, root: Path) -> list[Problem]:
-    """Everything in a source that the course does not allow: in its code, its headings, its pictures."""
+    """Everything in a source that the course does not allow: in its code, its headings, its pictures, its tables."""
     problems = [p for node in ast.walk(source.tree) for p in _code(node)]
+    problems += [Problem(*found) for node in ast.walk(source.tree) for found in accessible.in_code(node)]
     problems += [p for cell in source.cells if cell.kind == "code" for p in _commands(cell)]
     problems += _headings(source)
-    return problems + [p for cell in source.cells if cell.kind == "markdown" for p in _pictures(cell, root)]
+    for cell in [cell for cell in source.cells if cell.kind == "markdown"]:
+        problems += [Problem(cell.lines[n][0], what, fix) for n, what, fix in accessible.in_markdown(prose(cell.text))]
+        problems += _pictures(cell, root)
+    return problems
 
 
 def prose(text: str, inline: bool = True) -> str:
-    """Markdown with its code blanked out (fences, and with ``inline`` also `code`); every line stays."""
+    """Markdown with its code blanked out (fences, and with ``inline`` what `is quoted`); every line stays."""
     lines, fence = [], ""
     for line in text.split("\n"):
         found = _FENCE.match(line)
@@ -31,7 +36,7 @@ def prose(text: str, inline: bool = True) -> str:
         if found and (not fence or fence == found[1]):
             fence = "" if fence else found[1]
     blanked = "\n".join(lines)
-    return re.sub(r"`[^`\n]*`", lambda code: " " * len(code[0]), blanked) if inline else blanked
+    return re.sub(r"`([^`\n]*)`", lambda code: f"`{' ' * len(code[1])}`", blanked) if inline else blanked
 
 
 def links_one_folder_down(text: str) -> str:
@@ -66,9 +71,7 @@ def _code(node: ast.AST) -> Iterator[Problem]:
 def _commands(cell: Cell) -> Iterator[Problem]:
     for line, text in cell.lines:
         if re.match(r"\s*(#\s*)?(!\s*\w|%%?(pip|conda|mamba|uv|bash|sh|cmd|system|sx|cd)\b)", text):
-            if "colab" in cell.tags and "google.colab" in cell.text and re.match(r"\s*#\s*%pip\b", text):
-                continue
-            fix = "nothing: run.py installs. (Only a cell tagged `colab` that asks for google.colab may use %pip.)"
+            fix = "nothing: run.py installs, and on Colab the cell that the build puts in."
             yield Problem(line, f"A command in a lesson: `{text.strip()}`.", fix)
         if re.match(r"\s*#+\s*NBVAL_\w+\s*$", text):
             yield Problem(line, "A comment that steers nbval.", '`# %% tags=["nbval-check-output"]`.')

@@ -12,7 +12,7 @@ import jupytext
 
 from course_utils.errors import CourseError
 
-KNOWN_TAGS = ("nbval-check-output", "raises-exception", "colab")
+KNOWN_TAGS = ("nbval-check-output", "raises-exception")
 _CELL = re.compile(r"#\s*%%(%*)(\s|$)")
 
 

@@ -669,7 +669,7 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 # %% [markdown]
 # Here are the course's own measurements on {{result:vae_cifar10.json:data}}: same features, same n = {{result:vae_cifar10.json:n:,d}}, same {{result:vae_cifar10.json:draws}} draws.
 #
-# | | FD (95 % interval) | KD |
+# | model | FD (95 % interval) | KD |
 # | --- | --- | --- |
 # | VAE, this lesson's `laptop` run, three seeds | {{result:vae_laptop.json:learned.FD.value:.2f}} ({{result:vae_laptop.json:learned.FD.low:.2f}} to {{result:vae_laptop.json:learned.FD.high:.2f}}) | {{result:vae_laptop.json:learned.KD.value:.3f}} |
 # | VAE, {{result:vae_cifar10.json:epochs}} epochs | {{result:vae_cifar10.json:score.FD.value:.2f}} ({{result:vae_cifar10.json:score.FD.low:.2f}} to {{result:vae_cifar10.json:score.FD.high:.2f}}) | {{result:vae_cifar10.json:score.KD.value:.3f}} |

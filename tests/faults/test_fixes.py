@@ -342,6 +342,7 @@ NOT_EXECUTED = {
     "authoring-unreadable-notebook": "for authors: tests/test_authoring.py holds the build to it",
     "progress-no-records": "the fix is run on another machine (tests/test_progress.py exports and imports)",
     "authoring-exercise-cards": "for authors: the fix is to edit a cell",
+    "authoring-repository": "for authors: tests/test_colab.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
     "authoring-no-number": "for authors: the fix is to edit a page",
     "slides-no-notebook": "for teachers: the fix writes the notebooks",
