@@ -123,7 +123,7 @@ def train_dcgan(
         real = dcgan.to_tanh_range(pixels[index.to(run.device)]).contiguous(memory_format=channels_last)
         noise = training.draw(torch.randn, settings["latent_dim"], 1, 1).to(run.device)
         losses = dcgan.dcgan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast)
-        if training.step % gan_steady.PENALTY_EVERY == 0:
+        if settings["gamma"] and training.step % gan_steady.PENALTY_EVERY == 0:
             gan_steady.penalty_step(discriminator, d_optimizer, real, settings["gamma"])
         averaged.update_parameters(generator)
         training.log(**losses)

@@ -15,7 +15,7 @@ from torch import nn
 
 from course_utils import runtime
 from course_utils.authoring.lessons import load_definitions
-from course_utils.models import dcgan
+from course_utils.models import dcgan, gan_steady
 
 SOURCE = Path(__file__).parents[1] / "notebooks" / "source" / "02_dcgan_cifar10.py"
 
@@ -45,6 +45,18 @@ def test_the_step_of_the_lesson_is_the_step_of_the_package(lesson, batch):
     for a, b in zip(ours, theirs, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
         assert all(p.requires_grad for p in a.parameters())
+
+
+def test_the_penalty_of_the_lesson_is_that_of_the_package(lesson):
+    torch.manual_seed(0)
+    ours = dcgan.make_discriminator(8).apply(dcgan.init_dcgan_weights)
+    theirs, real = copy.deepcopy(ours), torch.rand(6, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(lesson.slope(ours, real), gan_steady.slope(theirs, real))
+    lesson.gamma = 0.3
+    lesson.penalty_step(ours, torch.optim.SGD(ours.parameters(), 0.1), real)
+    gan_steady.penalty_step(theirs, torch.optim.SGD(theirs.parameters(), 0.1), real, 0.3)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_networks_of_the_lesson_are_those_of_the_package(lesson):

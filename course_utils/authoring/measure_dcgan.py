@@ -65,9 +65,11 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
     for seed in SEEDS:
         run = runtime.setup(seed)
         training, last = train_dcgan(run, train, folder / f"seed-{seed}", settings)
-        score = numbers(reference.score(_sampler(training.state["generator"])))
-        result["seeds"].append({"seed": seed, "seconds": round(training.seconds, 1), **score, "last": last})
-    result["laptop"] = {name: over_seeds([row[name]["value"] for row in result["seeds"]]) for name in ("FD", "KD")}
+        scores = {name: numbers(reference.score(_sampler(training.state[name]))) for name in ("averaged", "generator")}
+        result["seeds"].append({"seed": seed, "seconds": round(training.seconds, 1), **scores, "last": last})
+    for key, network in (("laptop", "averaged"), ("last_step", "generator")):
+        values = {name: [row[network][name]["value"] for row in result["seeds"]] for name in ("FD", "KD")}
+        result[key] = {name: over_seeds(found) for name, found in values.items()}
     print(write_result("dcgan_laptop.json", {**result, **provenance()}))
 
 
@@ -76,7 +78,8 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
     if found is None:
         raise CourseError("measure-no-run", f"{folder} holds no checkpoint.", "Nothing can be shipped.", "Train first.")
     config = found.record["config"]
-    weights = {k.removeprefix("generator."): v for k, v in found.tensors.items() if k.startswith("generator.")}
+    prefix = "averaged.module."
+    weights = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
     half = {name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in weights.items()}
     epochs = found.step * config["batch_size"] / config["examples"]
     facts = {
@@ -118,7 +121,8 @@ def _picture(generator: nn.Module) -> None:
 
 def _sampler(generator: nn.Module) -> Callable[[int], Tensor]:
     """New images from fixed noise: the scores of one generator do not depend on what was drawn before."""
-    noise, latent_dim = torch.Generator().manual_seed(99), generator[0].in_channels
+    first = next(module for module in generator.modules() if isinstance(module, nn.ConvTranspose2d))
+    noise, latent_dim = torch.Generator().manual_seed(99), first.in_channels
     return lambda count: dcgan.sample(generator, torch.randn(count, latent_dim, 1, 1, generator=noise))
 
 

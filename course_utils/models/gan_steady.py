@@ -52,7 +52,7 @@ def make_average(generator: nn.Module, decay: float) -> AveragedModel:
 
     Each update moves every weight, and every statistic of BatchNorm, the share ``1 - decay`` of the way.
 
-    Source: Yazıcı et al. 2019, arXiv 1806.04498, section 2.
+    Source: Yazıcı et al. 2019, arXiv 1806.04498 (EMA).
     """
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     return average.requires_grad_(False)

@@ -417,7 +417,7 @@ assert generator_gets_gradients(detach=False)
 #
 # $$\bar w \leftarrow d\,\bar w + (1-d)\,w ,$$
 #
-# with $d$ close to 1 ([Yazıcı et al. 2019](https://arxiv.org/abs/1806.04498), section 2). It never takes part in the game; it is what we show and score.
+# with $d$ close to 1 ([Yazıcı et al. 2019](https://arxiv.org/abs/1806.04498)). It never takes part in the game; it is what we show and score.
 # PyTorch has it ready. With $d = 0.9$ and a weight that goes 0, 1, 1 the average goes 0, 0.1, 0.19:
 
 # %%
@@ -456,7 +456,7 @@ assert torch.isclose(slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 
 # ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
 #
 # **Two rates.** The generator's gradient is worth following when the discriminator is close to the best answer to it (lesson 1's $D^*$), so
-# the discriminator gets twice the learning rate ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), section 2).
+# the discriminator gets twice the learning rate ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule for GANs").
 
 # %%
 def penalty_step(discriminator, d_optimizer, real):
@@ -515,7 +515,7 @@ for index in training.batches():  # (B,) the examples of this step
     real = to_tanh_range(pixels[index]).contiguous(memory_format=torch.channels_last)
     noise = torch.randn(len(index), latent_dim, 1, 1).to(run.device)
     losses = train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise)
-    if training.step % 16 == 0:
+    if gamma and training.step % 16 == 0:
         penalty_step(discriminator, d_optimizer, real)
     averaged.update_parameters(generator)
     training.log(**losses)
@@ -565,7 +565,7 @@ for finding in diagnose(training.history):
 # ## Where longer training leads
 #
 # A few minutes on a processor see the data a handful of times. The course ships the generator of a longer run of
-# the same network (width 64), so that you can see where it leads.
+# the same network (width 64, trained with the plain step alone, in batches of 128), so that you can see where it leads.
 
 # %%
 shipped, facts = dcgan.load_shipped_generator(run.device)
@@ -637,10 +637,11 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 # %% [markdown]
 # **How to read it.** An untrained generator makes a plain grey. The second row draws each pixel on its own, from that pixel's mean and
 # spread over the training set. Both are nonsense, and the two distances do not even agree on which is worse. Your generator has to be well
-# below both: on CIFAR-10 (JPEG copy), at tier `laptop`, three seeds reach FD {{result:dcgan_laptop.json:laptop.FD.value:.2f}} (95 % interval over
+# below both: on CIFAR-10 (JPEG copy), at tier `laptop`, the averages of three seeds reach FD {{result:dcgan_laptop.json:laptop.FD.value:.2f}} (95 % interval over
 # seeds {{result:dcgan_laptop.json:laptop.FD.low:.2f}} to {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) against {{result:dcgan_laptop.json:untrained.FD.value:.1f}}
-# and {{result:dcgan_laptop.json:pixels.FD.value:.1f}}, and the shipped generator reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. (That interval is one of the mean. A single run can lie outside,
-# because the score of a GAN jumps from step to step as the two players chase each other.) A run whose interval
+# and {{result:dcgan_laptop.json:pixels.FD.value:.1f}}, and the shipped generator reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. Their generators of the last step reach
+# {{result:dcgan_laptop.json:last_step.FD.value:.2f}} ({{result:dcgan_laptop.json:last_step.FD.low:.2f}} to {{result:dcgan_laptop.json:last_step.FD.high:.2f}}): that score jumps from step to step as the two players chase
+# each other. (The intervals are ones of the mean; a single run can lie outside.) A run whose interval
 # touches the first row's has failed, however calm its losses. The last row is the floor: even the shipped generator is far from it. A KD interval may reach
 # below 0, because an unbiased estimate of 0 falls on both sides of it.
 #
@@ -875,6 +876,36 @@ for name, *speeds in zip(rungs, *rounds):
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
+# SPEEDTEXT
+#
+# ### What the time buys
+#
+# Speed alone is no better picture. So both ways of training were given the same eight minutes on the same two cores: the textbook's loop (batches of 128, one rate, no
+# penalty, no average) and this lesson's, in turns of ten seconds, three seeds each. What counts is the distance that they reach.
+
+# %%
+import json
+
+from course_utils.paths import results_dir
+
+recorded = json.loads((results_dir() / "dcgan_equal_time.json").read_text(encoding="utf-8"))
+points = [p for p in recorded["curves"] if p["minutes"] >= 1]
+ways = {"textbook's loop": "textbook_generator", "this lesson, last step": "course_generator", "this lesson, averaged": "course_averaged"}
+figure, (ax,) = plots.subplots(width=8, height=3.4)
+minutes = [p["minutes"] for p in points]
+plots.curves(ax, minutes, {name: [p[key]["value"] for p in points] for name, key in ways.items()}, "minutes of training", "FD")
+for line, key in zip(ax.lines[:3], ways.values()):
+    seeds = [p[key]["seeds"] for p in points]
+    ax.fill_between(minutes, [min(s) for s in seeds], [max(s) for s in seeds], color=line.get_color(), alpha=0.15)
+ax.axhline(recorded["floor"], color="black", linewidth=0.8)
+ax.set_title(f"equal time, three seeds [{recorded['data']}]")
+ax.set_ylim(0)
+plots.show(figure, alt="ALTTEXT")
+
+# %% [markdown]
+# EQUALTEXT
+
+# %% [markdown]
 # ## When it goes wrong: images left in [0, 1]
 #
 # `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing crashes. Two short trainings of small
@@ -994,7 +1025,7 @@ plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1
 # a photograph, a GAN does not have: lesson 3 builds a model that does.
 #
 # **Sources.** Radford, Metz, Chintala 2015, [arXiv 1511.06434](https://arxiv.org/abs/1511.06434), sections 3, 4 and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661),
-# algorithm 1 and section 3 · Heusel et al. 2017, [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 · Bińkowski et al. 2018, [arXiv 1801.01401](https://arxiv.org/abs/1801.01401), section 4 ·
+# algorithm 1 and section 3 · Heusel et al. 2017, [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 and the section on two time scales · Mescheder, Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), eq. 9 · Yazıcı et al. 2019, [arXiv 1806.04498](https://arxiv.org/abs/1806.04498) · Karras et al. 2020, [arXiv 1912.04958](https://arxiv.org/abs/1912.04958), section 3.1 · Bińkowski et al. 2018, [arXiv 1801.01401](https://arxiv.org/abs/1801.01401), section 4 ·
 # Shoemake 1985, *Animating rotation with quaternion curves*, SIGGRAPH, section 3.3 · White 2016, [arXiv 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016, [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
 # Krizhevsky 2009, *Learning multiple layers of features from tiny images*, section 3.
 #
