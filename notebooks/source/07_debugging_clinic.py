@@ -640,7 +640,7 @@ make_classifier = checks.clinic.exercise_7_15(make_classifier)
 #
 # ### Exercise 7.16: whatever came last
 #
-# *Medium, 6 minutes.* IMDB's folders come one after the other: all positive, then all negative. A bag-of-words classifier trained for one epoch in that order got {{result:clinic_imdb.json:sorted.value:.1%}} of the test reviews right (three seeds), with a last training loss of
+# *Medium, 6 minutes.* IMDB's folders come one after the other, so whoever reads them in turn gets one label first and then the other; here all positive reviews, then all negative ones. A bag-of-words classifier trained for one epoch in that order got {{result:clinic_imdb.json:sorted.value:.1%}} of the test reviews right (three seeds), with a last training loss of
 # {{result:clinic_imdb.json:sorted_last_loss:.3f}}; shuffled, {{result:clinic_imdb.json:shuffled.value:.1%}} ({{result:clinic_imdb.json:shuffled.low:.1%}} to {{result:clinic_imdb.json:shuffled.high:.1%}}). Of {{result:clinic_imdb.json:batches:,d}} batches {{result:clinic_imdb.json:mixed_batches}} held both labels.
 #
 # <details><summary>What happens?</summary>In the second half everything is negative. The model learns the cheapest thing that is true there, “negative”, and forgets the rest.</details>
