@@ -147,6 +147,17 @@ def test_sigma_is_learned_or_fixed():
             vae.VAE(4, 2, bad)
 
 
+def test_noise_that_is_given_replaces_the_draws():
+    ends = []
+    for given in (False, True):
+        torch.manual_seed(0)
+        network = vae.VAE(4, 2)
+        level, noise = (torch.rand(8, 3, 32, 32), torch.randn(8, 4)) if given else (None, None)
+        x = vae.dequantise(images(8), noise=level)
+        ends.append((x, vae.vae_step(network, vae.make_optimizer(network), x, noise=noise)))
+    assert torch.equal(ends[0][0], ends[1][0]) and ends[0][1] == ends[1][1]
+
+
 def test_free_bits_charge_nothing_below_the_limit():
     per_dim = torch.tensor([[0.1, 2.0], [0.3, 4.0]], requires_grad=True)
     cost = vae.free_bits_kl(per_dim, 0.5)
