@@ -19,50 +19,48 @@ from torch import Tensor
 
 from course_utils import plots
 
+_LABEL = "110px"
 _FAST = 1
 """PNG compression of what lives for a moment: at matplotlib's own 6, packing takes longer than drawing."""
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number to set: type it, step it with the arrow keys, or drag it.
+class Control:
+    """Something to set.
 
     Attributes:
-        row: what to show.
-        box: has the value; the slider beside it follows, in the browser.
+        row: what to show, with its label.
+        box: has the value.
     """
 
     row: ipywidgets.Widget
     box: ipywidgets.Widget
 
 
-def number(name: str, low: float, high: float, step: float, value: float) -> Number:
-    """A labelled box for a number and a slider that moves with it; whole numbers where ``step`` is one."""
+def number(name: str, low: float, high: float, step: float, value: float) -> Control:
+    """A number to type, to step with the arrow keys or to drag; a whole one where ``step`` is one.
+
+    The box has the value and the name; the slider moves with it, in the browser.
+    """
     whole = isinstance(step, int)
     text = ipywidgets.BoundedIntText if whole else ipywidgets.BoundedFloatText
     slide = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     limits = {"min": low, "max": high, "step": step, "value": value}
-    box = text(description=name, style={"description_width": "100px"}, layout={"width": "180px"}, **limits)
+    box = text(description=name, style={"description_width": _LABEL}, layout={"width": "190px"}, **limits)
     slider = slide(readout=False, layout={"width": "190px"}, **limits)
     ipywidgets.jslink((slider, "value"), (box, "value"))
-    return Number(ipywidgets.HBox([box, slider]), box)
+    return Control(ipywidgets.HBox([box, slider]), box)
 
 
-def choice(name: str, options: Sequence[tuple[str, object]], value: object, width: str = "auto") -> ipywidgets.Widget:
-    """One button for each option; Tab goes from one to the next, Space chooses.
-
-    Args:
-        name: what is chosen.
-        options: (words on the button, value).
-        value: chosen at first.
-        width: of a button, for CSS.
-    """
-    style = {"description_width": "100px", "button_width": width}
-    return ipywidgets.ToggleButtons(options=list(options), value=value, description=name, style=style)
+def choice(name: str, options: Sequence[tuple[str, object]], value: object) -> Control:
+    """One button for each option, (words on it, value); Tab goes from one to the next, Space chooses."""
+    layout = {"width": _LABEL, "display": "flex", "justify_content": "flex-end"}
+    box = ipywidgets.ToggleButtons(options=list(options), value=value, style={"button_width": "auto"})
+    return Control(ipywidgets.HBox([ipywidgets.Label(name, layout=layout), box]), box)
 
 
 class Picture:
-    """A picture and the sentence under it, which is its alt text as well.
+    """A picture and the sentence under it, for those who do not see it: ipywidgets has no alt text for pictures.
 
     Args:
         width: on the page, in pixels.
@@ -82,8 +80,6 @@ class Picture:
     def show(self, png: bytes, sentence: str) -> None:
         """Show a picture with its sentence, which may hold any sign."""
         self.image.value, self.sentence.value = png, html.escape(sentence, quote=False)
-        if self.image.has_trait("tooltip"):  # ipywidgets 8: becomes the picture's name
-            self.image.tooltip = sentence
 
 
 class Sketch:

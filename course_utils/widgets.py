@@ -37,14 +37,14 @@ def latent_walk(decode: Decode, latents: Tensor, paths: Mapping[str, Path]) -> i
     picture = controls.Picture(256, 256)
 
     def draw(*_: object) -> None:
-        point = walk_point(decode, latents, start.box.value, end.box.value, t.box.value, paths[path.value])
-        sentence = f"{path.value} from sample {start.box.value} to sample {end.box.value}, t = {t.box.value:.2f}"
+        point = walk_point(decode, latents, start.box.value, end.box.value, t.box.value, paths[path.box.value])
+        sentence = f"{path.box.value} from sample {start.box.value} to sample {end.box.value}, t = {t.box.value:.2f}"
         picture.show(controls.enlarged(point, 8), sentence)
 
-    for control in (start.box, end.box, path, t.box):
-        control.observe(draw, names="value")
+    for control in (start, end, path, t):
+        control.box.observe(draw, names="value")
     draw()
-    return ipywidgets.HBox([ipywidgets.VBox([start.row, end.row, path, t.row]), picture.box])
+    return ipywidgets.HBox([ipywidgets.VBox([start.row, end.row, path.row, t.row]), picture.box])
 
 
 def latent_walk_static(

@@ -142,7 +142,7 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
 
     def start(*_: object) -> None:
         random.manual_seed(0)
-        read([0, *tokenizer.encode(prompt.value).ids])
+        read([0, *tokenizer.encode(prompt.box.value).ids])
 
     def draw(count: int) -> None:
         ids = list(state["ids"])
@@ -153,13 +153,13 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
 
     for control in (temperature, top_k, top_p):
         control.box.observe(redraw, names="value")
-    prompt.observe(start, names="value")
+    prompt.box.observe(start, names="value")
     again.on_click(start)
     one.on_click(lambda _: draw(1))
     ten.on_click(lambda _: draw(10))
     start()
     left = ipywidgets.VBox([temperature.row, top_k.row, top_p.row, ipywidgets.HBox([one, ten, again])])
-    return ipywidgets.VBox([prompt, ipywidgets.HBox([left, picture.box]), text])
+    return ipywidgets.VBox([prompt.row, ipywidgets.HBox([left, picture.box]), text])
 
 
 def sketch() -> controls.Sketch:

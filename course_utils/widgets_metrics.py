@@ -52,24 +52,24 @@ def bias_slider(bias: Bias) -> ipywidgets.Widget:
     names = [(LABELS.get(row, row), row) for row in bias.rows]
     row = controls.choice("images", names, "gan")
     score = controls.choice("score", [("FD", "FD"), ("KD", "KD")], "FD")
-    style = {"description_width": "100px"}
+    style = {"description_width": "110px"}
     n = ipywidgets.SelectionSlider(options=list(bias.counts), value=bias.counts[0], description="n", style=style)
     fewer, more = ipywidgets.Button(description="fewer images"), ipywidgets.Button(description="more images")
     picture, paper = controls.Picture(620), sketch()
 
     def redraw(*_: object) -> None:
-        chosen = row.value, score.value, n.value
+        chosen = row.box.value, score.box.value, n.value
         picture.show(picture_of(bias, *chosen, paper), describe_bias(bias, *chosen))
 
     def step(by: int) -> None:
         n.index = min(max(n.index + by, 0), len(bias.counts) - 1)
 
-    for control in (row, score, n):
+    for control in (row.box, score.box, n):
         control.observe(redraw, names="value")
     fewer.on_click(lambda _: step(-1))
     more.on_click(lambda _: step(1))
     redraw()
-    return ipywidgets.VBox([row, score, ipywidgets.HBox([n, fewer, more]), picture.box])
+    return ipywidgets.VBox([row.row, score.row, ipywidgets.HBox([n, fewer, more]), picture.box])
 
 
 def bias_static(axes: list[Axes], bias: Bias, row: str, score: str) -> None:

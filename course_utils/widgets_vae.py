@@ -57,8 +57,8 @@ def latent_plane(networks: Mapping[int, vae.VAE], images: ImageSet) -> ipywidget
     picture, original = controls.Picture(224, 224), controls.Picture(112, 112)
 
     def draw(*_: object) -> None:
-        point = plane_point(networks[beta.value], z1.box.value, z2.box.value)
-        sentence = f"β = {beta.value:,} at z = ({z1.box.value:.1f}, {z2.box.value:.1f})"
+        point = plane_point(networks[beta.box.value], z1.box.value, z2.box.value)
+        sentence = f"β = {beta.box.value:,} at z = ({z1.box.value:.1f}, {z2.box.value:.1f})"
         picture.show(controls.enlarged(point, 7), sentence)
 
     def look(*_: object) -> Tensor:
@@ -67,15 +67,15 @@ def latent_plane(networks: Mapping[int, vae.VAE], images: ImageSet) -> ipywidget
         return chosen
 
     def encode(*_: object) -> None:
-        code = vae.encode_means(networks[beta.value], look())[0][0].clamp(-REACH, REACH)
+        code = vae.encode_means(networks[beta.box.value], look())[0][0].clamp(-REACH, REACH)
         z1.box.value, z2.box.value = (round(v, 1) for v in code.tolist())
 
-    for control in (beta, z1.box, z2.box):
-        control.observe(draw, names="value")
+    for control in (beta, z1, z2):
+        control.box.observe(draw, names="value")
     start.box.observe(encode, names="value")
     look()
     draw()
-    left = ipywidgets.VBox([beta, z1.row, z2.row, start.row])
+    left = ipywidgets.VBox([beta.row, z1.row, z2.row, start.row])
     return ipywidgets.HBox([left, picture.box, original.box])
 
 

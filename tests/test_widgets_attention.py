@@ -31,7 +31,7 @@ def controls(widget):
     *numbers, buttons = left.children
     temperature, top_k, top_p = (row.children[0] for row in numbers)
     return {
-        "prompt": prompt, "temperature": temperature, "top_k": top_k, "top_p": top_p,
+        "prompt": prompt.children[1], "temperature": temperature, "top_k": top_k, "top_p": top_p,
         "one": buttons.children[0], "ten": buttons.children[1], "again": buttons.children[2],
         "picture": right.children[0], "sentence": right.children[1], "text": text,
     }  # fmt: skip

@@ -27,7 +27,7 @@ def blind():
 
 def controls(widget):
     row, score, middle, below = widget.children
-    n, *buttons = middle.children
+    row, score, (n, *buttons) = row.children[1], score.children[1], middle.children
     return row, score, n, *below.children, buttons
 
 

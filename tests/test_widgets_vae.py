@@ -31,7 +31,7 @@ def controls(widget):
     left, picture, original = widget.children
     beta, *numbers = left.children
     z1, z2, start = (row.children[0] for row in numbers)
-    return beta, z1, z2, start, original.children[0], picture.children[0]
+    return beta.children[1], z1, z2, start, original.children[0], picture.children[0]
 
 
 def shown(picture, scale):

@@ -58,7 +58,7 @@ def widgets_of(page: Any) -> list[Any]:
 
 
 def tab_order(page: Any, widget: Any) -> list[str]:
-    """Enter the widget with Tab from the cell above it; the names of its controls in the order in which Tab visits them.
+    """Enter the widget with Tab from its cell; the names of its controls in the order in which Tab visits them.
 
     The focus is left on the first control.
     """
