@@ -11,6 +11,7 @@ import io
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -40,9 +41,14 @@ _SHARP = 1.5
 """Pixels drawn for each pixel shown, so that pictures stay sharp on fine screens."""
 
 
+def style() -> AbstractContextManager[None]:
+    """The course's settings of matplotlib, for a ``with``."""
+    return plt.rc_context(_STYLE)
+
+
 def subplots(rows: int = 1, columns: int = 1, width: float = 8.0, height: float = 3.0) -> tuple[Figure, np.ndarray]:
     """A figure in the course's style; width and height in inches. Returns it with a flat array of its Axes."""
-    with plt.rc_context(_STYLE):
+    with style():
         figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
     return figure, axes.ravel()
 
@@ -62,14 +68,6 @@ def show(figure: Figure, alt: str) -> None:
     display(data, metadata=metadata, raw=True)
     display(_caption(alt), raw=True)
     plt.close(figure)
-
-
-def png(figure: Figure, dpi: int) -> bytes:
-    """A figure as a PNG file, for widgets; the figure is closed."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    plt.close(figure)
-    return buffer.getvalue()
 
 
 def image_grid(ax: Axes, images: Tensor, columns: int, title: str = "", gap: int = 2) -> Axes:

@@ -2,16 +2,14 @@
 a kernel; callbacks are plain functions. Only the part of ipywidgets that versions 7.7 and 8.1 share is used.
 """
 
-import io
 from collections.abc import Callable, Mapping
 
 import ipywidgets
 import numpy as np
 from matplotlib.axes import Axes
-from PIL import Image
 from torch import Tensor, cat
 
-from course_utils import plots
+from course_utils import controls, plots
 
 Path = Callable[[Tensor, Tensor, float], Tensor]
 """Two latent vectors (1, D) and t in [0, 1] -> the latent vector (1, D) between them."""
@@ -32,21 +30,21 @@ def latent_walk(decode: Decode, latents: Tensor, paths: Mapping[str, Path]) -> i
         latents: (N, D), the ends to choose from.
         paths: name -> path, such as slerp and lerp.
     """
-    numbers = [(f"sample {i}", i) for i in range(len(latents))]
-    style = {"description_width": "60px"}
-    start = ipywidgets.Dropdown(options=numbers, value=0, description="from", style=style)
-    end = ipywidgets.Dropdown(options=numbers, value=1, description="to", style=style)
-    path = ipywidgets.RadioButtons(options=list(paths), description="path", style=style)
-    t = ipywidgets.FloatSlider(min=0, max=1, step=0.05, value=0.5, description="t", style=style)
-    picture = ipywidgets.Image(format="png", width=256, height=256)
+    last = len(latents) - 1
+    start, end = controls.number("from sample", 0, last, 1, 0), controls.number("to sample", 0, last, 1, min(1, last))
+    path = controls.choice("path", [(name, name) for name in paths], next(iter(paths)))
+    t = controls.number("t", 0.0, 1.0, 0.05, 0.5)
+    picture = controls.Picture(256, 256)
 
     def draw(*_: object) -> None:
-        picture.value = _png(walk_point(decode, latents, start.value, end.value, t.value, paths[path.value]), 8)
+        point = walk_point(decode, latents, start.box.value, end.box.value, t.box.value, paths[path.box.value])
+        sentence = f"{path.box.value} from sample {start.box.value} to sample {end.box.value}, t = {t.box.value:.2f}"
+        picture.show(controls.enlarged(point, 8), sentence)
 
     for control in (start, end, path, t):
-        control.observe(draw, names="value")
+        control.box.observe(draw, names="value")
     draw()
-    return ipywidgets.HBox([ipywidgets.VBox([start, end, path, t]), picture])
+    return ipywidgets.HBox([ipywidgets.VBox([start.row, end.row, path.row, t.row]), picture.box])
 
 
 def latent_walk_static(
@@ -55,10 +53,3 @@ def latent_walk_static(
     """The same walk as one strip of ``stops`` images, for readers without a kernel."""
     images = cat([walk_point(decode, latents, start, end, float(t), path) for t in np.linspace(0, 1, stops)])
     return plots.image_grid(ax, images, columns=stops, title=title)
-
-
-def _png(images: Tensor, scale: int) -> bytes:
-    pixels = Image.fromarray(plots.tile(images, columns=len(images)))
-    buffer = io.BytesIO()
-    pixels.resize((pixels.width * scale, pixels.height * scale), Image.Resampling.NEAREST).save(buffer, "PNG")
-    return buffer.getvalue()

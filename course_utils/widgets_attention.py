@@ -14,15 +14,13 @@ from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course_utils import plots
+from course_utils import controls, plots
 from course_utils.models.attention import GPT, causal_mask, scaled_dot_product, split_heads
 
 Filter = Callable[[Tensor, float, int | None, float | None], Tensor]
 """Exercise 5.5: logits (V,), temperature, top_k, top_p -> logits (V,)."""
 
 BARS = 15
-TOP_K = (("off", 0), *((str(k), k) for k in (1, 2, 5, 10, 20, 40, 100)))
-TOP_P = (("off", 0), *((f"{p:g}", p) for p in (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)))
 
 
 @dataclass(frozen=True)
@@ -118,25 +116,23 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
         prompts: beginnings to choose from.
         keep: exercise 5.5.
     """
-    style = {"description_width": "90px"}
-    prompt = ipywidgets.Dropdown(options=list(prompts), value=prompts[0], description="beginning", style=style)
-    temperature = ipywidgets.FloatSlider(
-        min=0.1, max=2.0, step=0.1, value=1.0, description="temperature", continuous_update=False, style=style
-    )
-    top_k = ipywidgets.SelectionSlider(options=TOP_K, value=0, description="top-k", style=style)
-    top_p = ipywidgets.SelectionSlider(options=TOP_P, value=0, description="top-p", style=style)
+    prompt = controls.choice("beginning", [(text, text) for text in prompts], prompts[0])
+    temperature = controls.number("temperature", 0.1, 2.0, 0.1, 1.0)
+    top_k = controls.number("top-k (0: off)", 0, 100, 1, 0)
+    top_p = controls.number("top-p (1: off)", 0.05, 1.0, 0.05, 1.0)
     one, ten = ipywidgets.Button(description="draw a token"), ipywidgets.Button(description="draw ten")
     again = ipywidgets.Button(description="start again")
-    picture, text = ipywidgets.Image(format="png", width=520), ipywidgets.HTML()
-    sentence, random = ipywidgets.Label(), torch.Generator().manual_seed(0)
+    picture, text, paper = controls.Picture(520), ipywidgets.HTML(), sketch()
+    random = torch.Generator().manual_seed(0)
     state: dict[str, object] = {}
 
     def knobs() -> tuple[float, int | None, float | None]:
-        return temperature.value, top_k.value or None, top_p.value or None
+        top = top_p.box.value
+        return temperature.box.value, top_k.box.value or None, top if top < 1 else None
 
     def redraw(*_: object) -> None:
         found = choices(state["logits"], tokenizer, keep, *knobs())
-        picture.value, sentence.value = picture_of(found), describe(found)
+        picture.show(picture_of(found, paper), describe(found))
 
     def read(ids: list[int]) -> None:
         state.update(ids=ids, logits=next_logits(model, ids))
@@ -146,7 +142,7 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
 
     def start(*_: object) -> None:
         random.manual_seed(0)
-        read([0, *tokenizer.encode(prompt.value).ids])
+        read([0, *tokenizer.encode(prompt.box.value).ids])
 
     def draw(count: int) -> None:
         ids = list(state["ids"])
@@ -156,21 +152,24 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
         read(ids)
 
     for control in (temperature, top_k, top_p):
-        control.observe(redraw, names="value")
-    prompt.observe(start, names="value")
+        control.box.observe(redraw, names="value")
+    prompt.box.observe(start, names="value")
     again.on_click(start)
     one.on_click(lambda _: draw(1))
     ten.on_click(lambda _: draw(10))
     start()
-    controls = ipywidgets.VBox([prompt, temperature, top_k, top_p, ipywidgets.HBox([one, ten, again])])
-    return ipywidgets.VBox([ipywidgets.HBox([controls, ipywidgets.VBox([picture, sentence])]), text])
+    left = ipywidgets.VBox([temperature.row, top_k.row, top_p.row, ipywidgets.HBox([one, ten, again])])
+    return ipywidgets.VBox([prompt.row, ipywidgets.HBox([left, picture.box]), text])
 
 
-def picture_of(found: Choices) -> bytes:
+def sketch() -> controls.Sketch:
+    """Axes to draw choices on, again and again; room at the left for words of sixteen letters."""
+    return controls.Sketch(5.2, 3.6, (0.22, 0.13, 0.75, 0.75), dpi=100)
+
+
+def picture_of(found: Choices, paper: controls.Sketch) -> bytes:
     """The drawing as a PNG file."""
-    figure, (ax,) = plots.subplots(width=5.2, height=3.6)
-    draw_choices(ax, found).legend(loc="lower right", fontsize=8, frameon=False)
-    return plots.png(figure, dpi=100)
+    return paper.png(lambda ax: draw_choices(ax, found).legend(loc="lower right", fontsize=8, frameon=False))
 
 
 @torch.no_grad()

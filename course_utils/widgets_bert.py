@@ -5,16 +5,18 @@ Only what ipywidgets 7.7 and 8.1 share is used. What the reader types is escaped
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ipywidgets
 from matplotlib.axes import Axes
 
-from course_utils import plots, text_views
+from course_utils import controls, plots, text_views
 from course_utils.attribution import Margin, occlusion
 
 LONGEST = 60
 """Words of the text that are scored: leaving out each one of more would take too long for a live answer."""
+PAUSE = 0.4
+"""Seconds without a key before the words are weighed: one pass of the network for each would hold up the typing."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,18 @@ def judge(margin: Margin, text: str) -> Verdict:
         margin: texts -> positive logit minus negative logit, (N,).
         text: a review.
     """
-    shown = " ".join(text.split()[:LONGEST])
-    words, effects = occlusion(margin, shown)
-    positive = margin([shown]).sigmoid().item() if shown else 0.5
+    quick = glance(margin, text)
+    words, effects = occlusion(margin, quick.text)
     order = effects.argsort().tolist()
     raises = tuple(words[i] for i in reversed(order[-3:]) if effects[i] > 0.05)
     lowers = tuple(words[i] for i in order[:3] if effects[i] < -0.05)
-    return Verdict(shown, positive, raises, lowers)
+    return replace(quick, raises=raises, lowers=lowers)
+
+
+def glance(margin: Margin, text: str) -> Verdict:
+    """The score alone, which takes one pass of the network instead of one for each word."""
+    shown = " ".join(text.split()[:LONGEST])
+    return Verdict(shown, margin([shown]).sigmoid().item() if shown else 0.5, (), ())
 
 
 def verdict_html(verdict: Verdict) -> str:
@@ -64,7 +71,7 @@ def verdict_html(verdict: Verdict) -> str:
 
 
 def review_meter(margin: Margin, start: str) -> ipywidgets.Widget:
-    """A text field; under it the classifier's answer, new as you type.
+    """A text field; under it the classifier's answer, new as you type, and after a pause the words that move it.
 
     Args:
         margin: texts -> positive logit minus negative logit, (N,).
@@ -74,11 +81,17 @@ def review_meter(margin: Margin, start: str) -> ipywidgets.Widget:
     field = ipywidgets.Textarea(value=start, description="review", layout=layout, placeholder="Write a review.")
     answer = ipywidgets.HTML()
 
-    def redraw(*_: object) -> None:
+    def explain() -> None:
         answer.value = verdict_html(judge(margin, field.value))
 
+    ask = controls.after_pause(PAUSE, explain)
+
+    def redraw(*_: object) -> None:
+        answer.value = verdict_html(glance(margin, field.value))
+        ask()
+
     field.observe(redraw, names="value")
-    redraw()
+    explain()
     return ipywidgets.VBox([field, answer])
 
 

@@ -11,10 +11,9 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_utils import plots
+from course_utils import controls, plots
 from course_utils.errors import CourseError
 from course_utils.proportions import wilson_interval
-from course_utils.widgets import _png
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def blind_test(test: BlindTest) -> ipywidgets.Widget:
     def show() -> None:
         number = len(answers)
         if number < len(test.real):
-            picture.value = _png(test.images[number : number + 1], 6)
+            picture.value = controls.enlarged(test.images[number : number + 1], 6)
             status.value = f"Picture {number + 1} of {len(test.real)}"
         else:
             real.disabled = made.disabled = True

@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_utils import plots
+from course_utils import controls, plots
 
 Density = Callable[[Tensor], Tensor]
 """Positions (N,) -> densities (N,)."""
@@ -78,30 +78,32 @@ def game_static(axes: list[Axes], p_data: Density, optimal: Optimal, divergence:
 
 
 def game(p_data: Density, optimal: Optimal, divergence: Divergence) -> ipywidgets.Widget:
-    """Two sliders for the generator's mean and standard deviation; under them the figure, and the sentence about it.
+    """Numbers to set for the generator's mean and standard deviation; under them the figure, and the sentence about it.
 
     Args:
         p_data: density of the data.
         optimal: exercise 1.1.
         divergence: exercise 1.3.
     """
-    shared = {"continuous_update": False, "style": {"description_width": "60px"}}
-    mean = ipywidgets.FloatSlider(min=-5, max=5, step=0.25, value=2.0, description="mean", **shared)
-    std = ipywidgets.FloatSlider(min=0.25, max=3, step=0.05, value=0.8, description="std", **shared)
-    picture, sentence = ipywidgets.Image(format="png", width=620), ipywidgets.Label()
+    mean = controls.number("mean of p_g", -5.0, 5.0, 0.25, 2.0)
+    std = controls.number("std of p_g", 0.25, 3.0, 0.05, 0.8)
+    picture, paper = controls.Picture(620), sketch()
 
     def redraw(*_: object) -> None:
-        moment = game_at(p_data, optimal, divergence, mean.value, std.value)
-        picture.value, sentence.value = picture_of(moment), describe_game(moment)
+        moment = game_at(p_data, optimal, divergence, mean.box.value, std.box.value)
+        picture.show(picture_of(moment, paper), describe_game(moment))
 
-    for slider in (mean, std):
-        slider.observe(redraw, names="value")
+    for control in (mean, std):
+        control.box.observe(redraw, names="value")
     redraw()
-    return ipywidgets.VBox([mean, std, picture, sentence])
+    return ipywidgets.VBox([mean.row, std.row, picture.box])
 
 
-def picture_of(moment: Moment) -> bytes:
+def sketch() -> controls.Sketch:
+    """Axes to draw a moment on, again and again."""
+    return controls.Sketch(6.5, 2.8, (0.07, 0.18, 0.91, 0.71), dpi=120)
+
+
+def picture_of(moment: Moment, paper: controls.Sketch) -> bytes:
     """The drawing as a PNG file."""
-    figure, (ax,) = plots.subplots(width=6.5, height=2.8)
-    draw_game(ax, moment).legend(loc="upper left", fontsize=8)
-    return plots.png(figure, dpi=120)
+    return paper.png(lambda ax: draw_game(ax, moment).legend(loc="upper left", fontsize=8))

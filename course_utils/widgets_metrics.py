@@ -1,10 +1,9 @@
 """Lesson 06's interactive figure: slide the number of images, watch a score's bias and interval; its static twin."""
 
-
 import ipywidgets
 from matplotlib.axes import Axes
 
-from course_utils import plots
+from course_utils import controls, plots
 from course_utils.score_figures import Bias
 
 LABELS = {"real": "real against real", "gan": "GAN against real", "vae": "VAE against real"}
@@ -50,22 +49,27 @@ def describe_bias(bias: Bias, row: str, score: str, n: int) -> str:
 
 def bias_slider(bias: Bias) -> ipywidgets.Widget:
     """Choose what is scored and by which score, and slide n; the figure and the sentence follow."""
-    style = {"description_width": "60px"}
     names = [(LABELS.get(row, row), row) for row in bias.rows]
-    row = ipywidgets.Dropdown(options=names, value="gan", description="images", style=style)
-    score = ipywidgets.RadioButtons(options=["FD", "KD"], description="score", style=style)
+    row = controls.choice("images", names, "gan")
+    score = controls.choice("score", [("FD", "FD"), ("KD", "KD")], "FD")
+    style = {"description_width": "110px"}
     n = ipywidgets.SelectionSlider(options=list(bias.counts), value=bias.counts[0], description="n", style=style)
-    picture = ipywidgets.Image(format="png", width=620)
-    sentence = ipywidgets.HTML()
+    fewer, more = ipywidgets.Button(description="fewer images"), ipywidgets.Button(description="more images")
+    picture, paper = controls.Picture(620), sketch()
 
     def redraw(*_: object) -> None:
-        picture.value = picture_of(bias, row.value, score.value, n.value)
-        sentence.value = describe_bias(bias, row.value, score.value, n.value)
+        chosen = row.box.value, score.box.value, n.value
+        picture.show(picture_of(bias, *chosen, paper), describe_bias(bias, *chosen))
 
-    for control in (row, score, n):
+    def step(by: int) -> None:
+        n.index = min(max(n.index + by, 0), len(bias.counts) - 1)
+
+    for control in (row.box, score.box, n):
         control.observe(redraw, names="value")
+    fewer.on_click(lambda _: step(-1))
+    more.on_click(lambda _: step(1))
     redraw()
-    return ipywidgets.VBox([ipywidgets.HBox([row, score]), n, picture, sentence])
+    return ipywidgets.VBox([row.row, score.row, ipywidgets.HBox([n, fewer, more]), picture.box])
 
 
 def bias_static(axes: list[Axes], bias: Bias, row: str, score: str) -> None:
@@ -76,10 +80,11 @@ def bias_static(axes: list[Axes], bias: Bias, row: str, score: str) -> None:
     axes[0].legend(frameon=False, fontsize=8)
 
 
-def picture_of(bias: Bias, row: str, score: str, n: int) -> bytes:
+def sketch() -> controls.Sketch:
+    """Axes to draw a score on, again and again."""
+    return controls.Sketch(6.5, 2.8, (0.13, 0.19, 0.84, 0.7))
+
+
+def picture_of(bias: Bias, row: str, score: str, n: int, paper: controls.Sketch) -> bytes:
     """The drawing as a PNG file."""
-    figure, (ax,) = plots.subplots(width=6.5, height=2.8)
-    figure.set_layout_engine("none")  # fitting the margins takes longer than the drawing
-    ax.set_position((0.13, 0.19, 0.84, 0.7))
-    draw_bias(ax, bias, row, score, n).legend(frameon=False, fontsize=8)
-    return plots.png(figure, dpi=96)
+    return paper.png(lambda ax: draw_bias(ax, bias, row, score, n).legend(frameon=False, fontsize=8))

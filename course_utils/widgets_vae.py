@@ -10,11 +10,10 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_utils import plots
+from course_utils import controls, plots
 from course_utils.errors import CourseError
 from course_utils.images import ImageSet
 from course_utils.models import vae
-from course_utils.widgets import _png
 
 LIMIT = 6.0
 """Codes are drawn from -6 to 6, so that those outside the prior's bulk are seen as well."""
@@ -51,32 +50,33 @@ def latent_plane(networks: Mapping[int, vae.VAE], images: ImageSet) -> ipywidget
         networks: beta -> a VAE with two latent dimensions.
         images: pictures to start from; choosing one moves the sliders to its code, cut to the plane.
     """
-    style, numbers = {"description_width": "90px"}, list(networks)
-    beta = ipywidgets.SelectionSlider(
-        options=numbers, value=numbers[len(numbers) // 2], description="beta", style=style
-    )
-    start = ipywidgets.IntSlider(min=0, max=len(images) - 1, value=0, description="code of no.", style=style)
-    z1 = ipywidgets.FloatSlider(min=-REACH, max=REACH, step=0.1, value=0.0, description="z1", style=style)
-    z2 = ipywidgets.FloatSlider(min=-REACH, max=REACH, step=0.1, value=0.0, description="z2", style=style)
-    picture = ipywidgets.Image(format="png", width=224, height=224)
-    original = ipywidgets.Image(format="png", width=112, height=112)
+    betas = list(networks)
+    beta = controls.choice("trained with", [(f"β = {b:,}", b) for b in betas], betas[len(betas) // 2])
+    z1, z2 = controls.number("z1", -REACH, REACH, 0.1, 0.0), controls.number("z2", -REACH, REACH, 0.1, 0.0)
+    start = controls.number("code of no.", 0, len(images) - 1, 1, 0)
+    picture, original = controls.Picture(224, 224), controls.Picture(112, 112)
 
     def draw(*_: object) -> None:
-        picture.value = _png(plane_point(networks[beta.value], z1.value, z2.value), 7)
+        point = plane_point(networks[beta.box.value], z1.box.value, z2.box.value)
+        sentence = f"β = {beta.box.value:,} at z = ({z1.box.value:.1f}, {z2.box.value:.1f})"
+        picture.show(controls.enlarged(point, 7), sentence)
+
+    def look(*_: object) -> Tensor:
+        chosen = images.images[start.box.value : start.box.value + 1]
+        original.show(controls.enlarged(chosen, 4), f"picture no. {start.box.value}")
+        return chosen
 
     def encode(*_: object) -> None:
-        chosen = images.images[start.value : start.value + 1]
-        original.value = _png(chosen, 4)
-        code = vae.encode_means(networks[beta.value], chosen)[0][0].clamp(-REACH, REACH)
-        z1.value, z2.value = (round(v, 1) for v in code.tolist())
+        code = vae.encode_means(networks[beta.box.value], look())[0][0].clamp(-REACH, REACH)
+        z1.box.value, z2.box.value = (round(v, 1) for v in code.tolist())
 
     for control in (beta, z1, z2):
-        control.observe(draw, names="value")
-    start.observe(encode, names="value")
-    original.value = _png(images.images[:1], 4)
+        control.box.observe(draw, names="value")
+    start.box.observe(encode, names="value")
+    look()
     draw()
-    left = ipywidgets.VBox([beta, z1, z2, start, ipywidgets.HBox([ipywidgets.Label("its picture"), original])])
-    return ipywidgets.HBox([left, picture])
+    left = ipywidgets.VBox([beta.row, z1.row, z2.row, start.row])
+    return ipywidgets.HBox([left, picture.box, original.box])
 
 
 def plane_static(ax: Axes, network: vae.VAE, title: str, stops: int = 9) -> Axes:

@@ -1,8 +1,5 @@
 """The review meter: what the widget shows is what its static twin draws; whatever a reader types is escaped."""
 
-import inspect
-
-import ipywidgets
 import pytest
 import torch
 
@@ -88,9 +85,3 @@ def test_reliability_draws_every_group_with_its_count():
     text_views.reliability(ax, [(0.6, 0.5, 0.4, 0.6, 20), (0.99, 1.0, 0.9, 1.0, 7)], "made up")
     assert [t.get_text() for t in ax.texts] == ["20", "7"]
     plots.show(figure, alt="a test")
-
-
-def test_only_the_shared_part_of_ipywidgets_is_used():
-    used = {word.split("(")[0] for word in inspect.getsource(widgets_bert).split("ipywidgets.")[1:]}
-    used = {name.split("\n")[0].strip(":") for name in used} & set(dir(ipywidgets))
-    assert used <= {"Widget", "Textarea", "HTML", "VBox", "Layout"}

@@ -71,10 +71,13 @@ def test_dragging_a_slider_redraws(lesson):
         return lesson.js_divergence(p, q, dx)
 
     widget = widgets_gan.game(lesson.p_data, lesson.optimal_discriminator, divergence)
-    mean, std = widget.children[:2]
-    assert not mean.continuous_update and not std.continuous_update
-    picture, sentence = bytes(widget.children[2].value), widget.children[3].value
+    (mean, _), (std, _), shown = (child.children for child in widget.children)
+    picture, sentence = bytes(shown[0].value), shown[1].value
     assert picture.startswith(b"\x89PNG") and len(asked) == 1
     mean.value = -3.0
-    assert len(asked) == 2 and bytes(widget.children[2].value) != picture and widget.children[3].value != sentence
+    assert len(asked) == 2 and bytes(shown[0].value) != picture and shown[1].value != sentence
+    std.value = 1.5
+    now = moment(lesson, lesson.p_data, -3.0, 1.5)
+    assert shown[1].value == widgets_gan.describe_game(now)
+    assert bytes(shown[0].value) == widgets_gan.picture_of(now, widgets_gan.sketch())
     assert asked[-1].argmax() == (torch.linspace(*widgets_gan.GRID) + 3.0).abs().argmin()
