@@ -47,16 +47,10 @@ def test_the_step_of_the_lesson_is_the_step_of_the_package(lesson, batch):
         assert all(p.requires_grad for p in a.parameters())
 
 
-def test_the_penalty_of_the_lesson_is_that_of_the_package(lesson):
+def test_the_slope_of_the_lesson_is_that_of_the_package(lesson):
     torch.manual_seed(0)
-    ours = dcgan.make_discriminator(8).apply(dcgan.init_dcgan_weights)
-    theirs, real = copy.deepcopy(ours), torch.rand(6, 3, 32, 32) * 2 - 1
-    torch.testing.assert_close(lesson.slope(ours, real), gan_steady.slope(theirs, real))
-    lesson.gamma = 0.3
-    lesson.penalty_step(ours, torch.optim.SGD(ours.parameters(), 0.1), real)
-    gan_steady.penalty_step(theirs, torch.optim.SGD(theirs.parameters(), 0.1), real, 0.3)
-    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
+    judge, real = dcgan.make_discriminator(8).apply(dcgan.init_dcgan_weights), torch.rand(6, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(lesson.slope(judge, real), gan_steady.slope(judge, real))
 
 
 def test_networks_of_the_lesson_are_those_of_the_package(lesson):

@@ -88,8 +88,7 @@ plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.
 # A generator's last layer is Tanh, so its pictures lie in [−1, 1]. The photographs arrive as bytes from 0 to 255. Both
 # must share one range, because whatever separates them for no good reason is the first thing a discriminator learns; the
 # end of this lesson shows what happens then.
-
-# %% [markdown]
+#
 # ### Exercise 2.2: bytes to the range of Tanh
 #
 # *Easy, 3 minutes.* (The exercises of this lesson come in the order in which it needs them; 2.1 is next.)
@@ -143,8 +142,7 @@ print(stamped.int().tolist())
 #
 # So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts
 # $p$ numbers off **each** end (in a normal convolution padding adds them; here everything is the other way round).
-
-# %% [markdown]
+#
 # ### Exercise 2.1: the size of the output
 #
 # *Easy, 5 minutes.* Turn that sentence into a function. You will use it to plan the generator.
@@ -200,8 +198,7 @@ for k in (3, 4):
 #
 # We keep these rules and change three sizes: 32×32 pixels instead of 64×64, kernel 4 instead of 5, and noise from N(0, 1) instead of a
 # uniform distribution.
-
-# %% [markdown]
+#
 # ### Exercise 2.4: the generator
 #
 # *Medium, 15 minutes.* Build it. Noise of shape `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`,
@@ -457,15 +454,7 @@ assert torch.isclose(slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 
 #
 # **Two rates.** The generator's gradient is worth following when the discriminator is close to the best answer to it (lesson 1's $D^*$), so
 # the discriminator gets twice the learning rate ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule for GANs").
-
-# %%
-def penalty_step(discriminator, d_optimizer, real):
-    """One step of the discriminator against its own slope."""
-    d_optimizer.zero_grad()
-    (gamma / 2 * 16 * slope(discriminator, real)).backward()
-    d_optimizer.step()
-
-# %% [markdown]
+#
 # ## Training
 #
 # Adam with $\beta_1 = 0.5$: section 4 of the paper reports oscillation and instability with the usual 0.9.
@@ -494,7 +483,6 @@ training = TrainingRun(
     examples=len(train), batch_size=batch_size, seed=0, fresh=fresh,
 )
 
-# %%
 def draw_progress():
     """Losses, probabilities and the present pictures, side by side."""
     figure, axes = plots.subplots(1, 3, width=11, height=3.2)
@@ -516,7 +504,7 @@ for index in training.batches():  # (B,) the examples of this step
     noise = torch.randn(len(index), latent_dim, 1, 1).to(run.device)
     losses = train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise)
     if gamma and training.step % 16 == 0:
-        penalty_step(discriminator, d_optimizer, real)
+        gan_steady.penalty_step(discriminator, d_optimizer, real, gamma)  # a step on 16 times R1
     averaged.update_parameters(generator)
     training.log(**losses)
     live.update()
@@ -570,8 +558,7 @@ for finding in diagnose(training.history):
 # %%
 shipped, facts = dcgan.load_shipped_generator(run.device)
 print(f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, seed {facts['seed']})")
-shipped_noise = torch.randn(64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2))
-shipped_noise = shipped_noise.to(run.device)
+shipped_noise = torch.randn(64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2)).to(run.device)
 figure, axes = plots.subplots(1, 2, width=11, height=3.4)
 yours, longer = dcgan.sample(averaged, fixed_noise[:40]), dcgan.sample(shipped, shipped_noise[:40])
 plots.image_grid(axes[0], yours, 10, train.title(f"yours, {training.step} steps"))
@@ -621,7 +608,6 @@ def sampler(network, dims):
 
 untrained = dcgan.make_generator(latent_dim, width, 3, size).apply(init_dcgan_weights).to(run.device)
 
-# %%
 candidates = {
     "untrained generator": sampler(untrained, latent_dim),
     "each pixel drawn on its own": metrics.mean_image_plus_noise(train),
@@ -680,7 +666,6 @@ test_distance, _ = nearest(test.images[:64], train.images)
 print("median distance to the nearest training image (pixels in [0, 1], Euclidean):")
 print(f"generated {sample_distance.median():.2f}, test images {test_distance.median():.2f}")
 
-# %%
 figure, axes = plots.subplots(2, 1, width=8, height=1.7)
 plots.image_grid(axes[0], samples[:12], 12, train.title("generated"))
 plots.image_grid(axes[1], train.images[sample_index[:12]], 12, train.title("nearest training image to each"))
@@ -749,8 +734,6 @@ def decode(z):
     return dcgan.sample(shipped, z[:, :, None, None].to(run.device))
 
 
-
-# %%
 latents = shipped_noise.flatten(1).cpu()  # (64, 100)
 start, end = 3, 4  # which two of them
 figure, axes = plots.subplots(2, 1, width=8, height=2.0)
@@ -794,7 +777,6 @@ measured = [blueness(decode(fresh_z + a * direction)).mean().item() for a in amo
 print("mean blueness:", ", ".join(f"{a:+.1f}: {m:+.1f}" for a, m in zip(amounts, measured)))
 assert measured == sorted(measured)
 
-# %%
 figure, axes = plots.subplots(5, 1, width=8, height=3.6)
 for ax, a in zip(axes, amounts):
     plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
@@ -807,7 +789,12 @@ plots.show(figure, alt="Twelve generated pictures in five rows, from least blue 
 # Most tutorials train this network in a loop that reads one picture at a time from a `DataLoader`. Ours computes the same and sees more
 # images a second, by three steps. How much does each give on your machine?
 #
-# *All images as one tensor.* Tutorials keep pictures as PIL images and convert each one anew in every epoch. The numbers that come out are the same:
+# *All images as one tensor.* Tutorials keep pictures as PIL images and convert each one anew in every epoch. The numbers that come out are the same, as the first cell
+# asserts. *Channels last.* A convolution adds up over the channels of a pixel, so it reads fastest when those stand side by side in memory. *bf16.*
+# `autocast` gives matrix products and convolutions numbers of 16 bits, where the machine multiplies those faster; weights, losses and the
+# optimiser stay in 32 bits.
+#
+# A machine's speed drifts. So these rungs take turns, a second each, several rounds long, and what counts is the ratio within a round. Each rung keeps what the one before it gained.
 
 # %%
 from torchvision import transforms
@@ -826,11 +813,6 @@ def all_at_once(index):
 
 
 assert torch.allclose(one_by_one(torch.arange(8)), all_at_once(torch.arange(8)), atol=1e-6)
-
-# %% [markdown]
-# *Channels last.* A convolution adds up over the channels of a pixel, so it reads fastest when those stand side by side in memory. *bf16.*
-# `autocast` gives matrix products and convolutions numbers of 16 bits, where the machine multiplies those faster; weights, losses and the
-# optimiser stay in 32 bits. Each rung below keeps what the one before it gained.
 
 # %%
 import time
@@ -854,9 +836,6 @@ def make_rung(read, memory_format, autocast):
 
     images_per_second(0)  # the first step prepares the machine's kernels
     return images_per_second
-
-# %% [markdown]
-# A machine's speed drifts. So the rungs take turns, a second each, several rounds long, and what counts is the ratio within a round.
 
 # %%
 from tqdm.auto import tqdm
@@ -904,8 +883,7 @@ plots.show(figure, alt="ALTTEXT")
 
 # %% [markdown]
 # EQUALTEXT
-
-# %% [markdown]
+#
 # ## When it goes wrong: images left in [0, 1]
 #
 # `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing crashes. Two short trainings of small
@@ -973,7 +951,6 @@ readings = {
 }
 display(Markdown(metrics.table({name: reference.score(reading) for name, reading in readings.items()})))
 
-# %%
 figure, axes = plots.subplots(3, 1, width=8, height=2.7)
 for ax, (name, reading) in zip(axes, readings.items()):
     torch.manual_seed(0)
