@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
+from course_utils.waiting import progress
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Blue, vermilion, green, purple, orange, sky blue, black."""
@@ -133,6 +135,8 @@ _BUTTONS = {
 
 def film_html(film: Animation) -> str:
     """An animation as HTML with buttons that need no network: matplotlib takes their icons from a web host."""
+    frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
+    film.save = partial(film.save, progress_callback=lambda *_: next(frames, None))  # to_jshtml saves each picture
     html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
     for icon, sign in _BUTTONS.items():
         html_text = html_text.replace(f'<i class="fa fa-{icon}"></i>', sign)
