@@ -104,8 +104,8 @@ class Sketch:
         with plots.style():
             self.ax.clear()
             draw(self.ax)
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=self._dpi, pil_kwargs={"compress_level": _FAST})
+            buffer = io.BytesIO()
+            self.figure.savefig(buffer, format="png", dpi=self._dpi, pil_kwargs={"compress_level": _FAST})
         return buffer.getvalue()
 
 

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
+from course_utils.waiting import progress
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#95143B", "#3F95FF", "#000000")
 """Blue, vermilion, green, purple, crimson, bright blue, black."""
@@ -139,6 +141,8 @@ def film_html(film: Animation, alt: str = "An animation; the sentence below says
         film: the animation.
         alt: what is to be seen; matplotlib leaves the picture without a description and the slider without a name.
     """
+    frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
+    film.save = partial(film.save, progress_callback=lambda *_: next(frames, None))  # to_jshtml saves each picture
     html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
     html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
     html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')

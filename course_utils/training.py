@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +29,7 @@ from course_utils.interrupts import Interrupt
 from course_utils.paths import runs_dir
 from course_utils.run_copies import RunCopies
 from course_utils.state import State
+from course_utils.waiting import stream
 
 
 def run_folder(name: str, config: Mapping[str, Any], state: State) -> Path:
@@ -132,7 +132,7 @@ class TrainingRun:
             states.unpack_rng(*self._rng)
             self._rng = None
         start, tried_at = time.monotonic() - self.seconds, self.step
-        bar = tqdm(total=self.steps, initial=self.step, desc="training", unit="step", file=_stream(), mininterval=0.5)
+        bar = tqdm(total=self.steps, initial=self.step, desc="training", unit="step", file=stream(), mininterval=0.5)
         stopped = False
         with bar, Interrupt(*self._team.interrupts) as interrupt:
             while self.step < self.steps and not (stopped := self._team.any(interrupt.asked)):
@@ -279,9 +279,3 @@ def _other_settings(folder: Path, differences: list[str]) -> CourseError:
         "Going on with it would mix two experiments.",
         "Use another folder (--run-dir), restore the settings, or start again with fresh=True (--fresh).",
     )
-
-
-def _stream() -> Any:
-    """A notebook shows stderr in red, so the bar goes to stdout there; a program keeps stdout for its result."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return sys.stdout if hasattr(shell, "kernel") else sys.stderr

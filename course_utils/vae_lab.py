@@ -12,6 +12,7 @@ from course_utils import standin
 from course_utils.images import ImageSet
 from course_utils.models import vae
 from course_utils.training import permutation
+from course_utils.waiting import progress
 
 HEART = standin.CLASSES.index("heart")
 
@@ -61,7 +62,7 @@ def train_recipe(
     network.to(memory_format=torch.channels_last)
     optimizer = vae.make_optimizer(network, lr)
     per_epoch, dims = len(images) // batch_size, images[0].numel()
-    for step in range(steps):
+    for step in progress(range(steps), "training"):
         epoch, batch = divmod(step, per_epoch)
         index = permutation(seed, epoch, len(images))[batch * batch_size : (batch + 1) * batch_size]
         x = vae.dequantise(images[index]).contiguous(memory_format=torch.channels_last)

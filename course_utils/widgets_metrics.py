@@ -69,7 +69,7 @@ def bias_slider(bias: Bias) -> ipywidgets.Widget:
     fewer.on_click(lambda _: step(-1))
     more.on_click(lambda _: step(1))
     redraw()
-    return ipywidgets.VBox([row.row, score.row, ipywidgets.HBox([n, fewer, more]), picture.box])
+    return ipywidgets.VBox([row.row, score.row, ipywidgets.HBox([n, more, fewer]), picture.box])
 
 
 def bias_static(axes: list[Axes], bias: Bias, row: str, score: str) -> None:

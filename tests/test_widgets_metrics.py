@@ -32,7 +32,7 @@ def controls(widget):
 
 
 def test_the_slider_shows_what_was_measured(bias):
-    row, score, n, picture, sentence, (fewer, more) = controls(widgets_metrics.bias_slider(bias))
+    row, score, n, picture, sentence, (more, fewer) = controls(widgets_metrics.bias_slider(bias))
     paper = widgets_metrics.sketch()
     for chosen in (("gan", "FD", 100), ("real", "KD", 5_000), ("vae", "FD", 1_000)):
         row.value, score.value, n.value = chosen

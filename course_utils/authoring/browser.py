@@ -146,6 +146,14 @@ class Page:
         self.page.wait_for_timeout(500)
         return nbformat.read(path, as_version=4)
 
+    def close(self) -> None:
+        """End the notebook's kernel and close the page."""
+        self.page.evaluate("""async () => { const at = document.querySelector('#jupyter-config-data');
+          const told = JSON.parse(at.textContent), headers = {Authorization: 'token ' + told.token};
+          for (const {id} of await (await fetch(told.baseUrl + 'api/sessions', {headers})).json())
+            await fetch(told.baseUrl + 'api/sessions/' + id, {headers, method: 'DELETE'}); }""")
+        self.page.close()
+
     def _dialog(self, dialog: Any) -> None:
         self.troubles.append(f"dialog: {dialog.message[:300]}")
         dialog.dismiss()

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
     source = find_source(root, lesson)
     learner, _ = nb.assemble(source, root)
     with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
-        facts = _run(learner, root, Path(runs))
+        facts = run(learner, root, Path(runs))
         left = scrub_outputs(learner, _folders(root, Path(runs)))
     if left and keep:
         raise CourseError(
@@ -74,8 +75,17 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
     return f"{source.stem}: tier {facts['tier']}, {facts['seconds']} s, {facts['peak_mib']} MiB, on {facts['machine']}"
 
 
-def _run(notebook: NotebookNode, root: Path, runs: Path) -> dict[str, Any]:
-    """Execute all cells in place; returns what the kernel tells about itself, with ``seconds``."""
+def run(
+    notebook: NotebookNode, root: Path, runs: Path, told: Callable[[NotebookNode, float], None] = lambda *_: None
+) -> dict[str, Any]:
+    """Execute all cells in place; returns what the kernel tells about itself, with ``seconds``.
+
+    Args:
+        notebook: an assembled lesson.
+        root: the repository.
+        runs: an empty folder for its training runs.
+        told: called after each cell with the cell and the seconds since the first one began.
+    """
     client = NotebookClient(
         notebook,
         kernel_manager_class=_ThisPython,
@@ -91,11 +101,12 @@ def _run(notebook: NotebookNode, root: Path, runs: Path) -> dict[str, Any]:
         for index, cell in enumerate(notebook.cells):
             if not is_bootstrap(cell):  # without a count, so that a kept notebook looks the same however it was made
                 _run_cell(client, cell, index)
+                told(cell, time.perf_counter() - started)
         seconds = round(time.perf_counter() - started, 1)
         notebook.cells.append(nbformat.v4.new_code_cell(_PROBE))
         client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)
-    told = json.loads("".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1])
-    return told | {"seconds": seconds, "machine": _machine(told["device"])}
+    facts = json.loads("".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1])
+    return facts | {"seconds": seconds, "machine": _machine(facts["device"])}
 
 
 def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> None:

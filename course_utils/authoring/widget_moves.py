@@ -3,12 +3,14 @@
 A page of JupyterLab (`course_utils.authoring.browser`) is driven; the clock is the page's own.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 CONTROLS = 'input:not([type="hidden"]), textarea, button, select, [role="slider"]'
 """What can have the focus in a widget, apart from the numbers beside its sliders."""
+_PATIENCE = 5.0  # seconds; a key at the end of a slider has no answer
 
 _WATCH = """root => {
   const w = window.__watch = {key: null, told: null};
@@ -27,6 +29,8 @@ _WATCH = """root => {
 }"""
 _STATE = """root => [...root.querySelectorAll('img')].map(e => e.src).join() + '|' +
   [...root.querySelectorAll('.widget-html-content')].map(e => e.innerText).join('|')"""
+_KIND = """() => { const e = document.activeElement;
+  return [e.type || e.getAttribute('role'), e.classList.contains('mod-active')]; }"""
 _NAME = """e => (e.labels && e.labels.length ? e.labels[0].innerText : e.getAttribute('aria-label') || e.innerText ||
   (e.closest('.jupyter-widgets, .widget-slider')?.querySelector('.widget-label')?.innerText ?? '') ||
   'slider').trim()"""
@@ -39,11 +43,14 @@ class Move:
     Attributes:
         control: what a person calls it.
         key: the key.
-        milliseconds: from the event to the answer; None where none came within five seconds.
+        answered: whether the widget showed something new.
+        milliseconds: from the key's event until the new picture (or text, in a widget without one) was there; None
+            where none came.
     """
 
     control: str
     key: str
+    answered: bool
     milliseconds: float | None
 
 
@@ -89,13 +96,18 @@ def focused(page: Any) -> str:
 
 
 def moves(page: Any, widget: Any, times: int = 1) -> Iterator[Move]:
-    """Visit every control with Tab, press the keys that move it ``times`` times, and time each answer."""
+    """Visit every control with Tab, press the keys that move it ``times`` times, and time each answer.
+
+    A button that is chosen already has nothing to change and is passed over.
+    """
     widget.evaluate(_WATCH)
+    name = ""
     for _ in range(len(tab_order(page, widget))):
-        name, kind = focused(page), page.evaluate("() => document.activeElement.type || document.activeElement.role")
-        for round_ in range(times):
+        kind, chosen = page.evaluate(_KIND)
+        name = f"{name}, slider" if kind == "slider" and focused(page) == "slider" else focused(page)
+        for round_ in range(0 if chosen else times):
             for key in _keys(kind, round_):
-                yield Move(name, key, _press(page, widget, key))
+                yield Move(name, key, *_press(page, widget, key))
         page.keyboard.press("Tab")
 
 
@@ -108,17 +120,15 @@ def _keys(kind: str | None, round_: int) -> tuple[str, ...]:
     return ("Space",) if kind in ("button", "submit") else ()
 
 
-def _press(page: Any, widget: Any, key: str) -> float | None:
-    """Press a key when all is quiet; milliseconds until the answer is to be seen."""
-    before = _quiet(page, widget)
+def _press(page: Any, widget: Any, key: str) -> tuple[bool, float | None]:
+    """Press a key when all is quiet; whether something changed, and the milliseconds until it was to be seen."""
+    before, told = _quiet(page, widget), None
     page.keyboard.press(key)
-    for _ in range(500):
-        if (told := page.evaluate("() => window.__watch.told && window.__watch.told - window.__watch.key")) is not None:
-            return told
-        if page.evaluate("() => document.activeElement.disabled"):
-            break
+    end = time.monotonic() + _PATIENCE
+    while told is None and time.monotonic() < end:
         page.wait_for_timeout(10)
-    return None if widget.evaluate(_STATE) == before else float("nan")
+        told = page.evaluate("() => window.__watch.told && window.__watch.told - window.__watch.key")
+    return _quiet(page, widget) != before, told
 
 
 def _quiet(page: Any, widget: Any) -> str:

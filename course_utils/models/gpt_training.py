@@ -14,6 +14,7 @@ from course_utils.models.attention import GPT, next_token_loss
 from course_utils.models.bert import parameter_groups
 from course_utils.texts import Corpus
 from course_utils.training import TrainingRun, last_means
+from course_utils.waiting import progress
 
 SIZES = ("vocab", "dim", "layers", "heads", "context")
 TOKENIZER_TEXTS = 2_000
@@ -130,7 +131,7 @@ def fine_tune(
     optimizer, random, losses = make_optimizer(model, peak), torch.Generator().manual_seed(seed), []
     device = next(model.parameters()).device
     model.train()
-    for step in range(steps):
+    for step in progress(range(steps), "training"):
         ids = windows[torch.randint(len(windows), (batch_size,), generator=random)].to(device)
         losses.append(gpt_step(model, optimizer, ids, learning_rate(step, steps, peak), autocast)["loss"])
     return losses

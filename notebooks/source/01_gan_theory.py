@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from IPython.display import HTML, display
 from torch import nn
 
-from course_utils import checks, plots, runtime, widgets_gan
+from course_utils import checks, plots, runtime, waiting, widgets_gan
 from course_utils.diagnose import diagnose
 from course_utils.models.stacked import stacked_mlp
 
@@ -209,7 +209,7 @@ def train_discriminator(copies, steps):
     discriminator = stacked_mlp([1, 64, 64, 1], copies, activation=leaky)
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)  # small steps at the end: less noise
-    for _ in range(steps):
+    for _ in waiting.progress(range(steps), "training D"):
         real = draw_data(copies, 512, 1)
         fake = 0.5 + 1.3 * torch.randn(copies, 512, 1)
         d_loss = -value_function(discriminator(real), discriminator(fake))
@@ -493,7 +493,7 @@ def take_picture():
 
 axis = torch.linspace(-3, 6, 200)
 pictures, losses = {0: take_picture()}, []
-for step in range(1, g_steps + 1):
+for step in waiting.progress(range(1, g_steps + 1), "both players"):
     real, noise = 3.0 + 0.5 * torch.randn(copies, batch, 1), torch.randn(copies, batch, 1)
     losses.append(gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise))
     if step % (g_steps // 20) == 0:
@@ -564,7 +564,7 @@ def race(saturating, copies, steps, make_optimizer):
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
     g_optimizer = make_optimizer(generator.parameters())
     means = []
-    for step in range(200 + steps):
+    for step in waiting.progress(range(200 + steps), "race"):
         real, fake = 3.0 + 0.5 * torch.randn(copies, 128, 1), generator(torch.randn(copies, 128, 1))
         d_loss = -value_function(discriminator(real), discriminator(fake.detach()))
         d_optimizer.zero_grad()
@@ -714,7 +714,7 @@ def play_ring(discriminator, d_lr, steps, copies):
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=d_lr, betas=(0.5, 0.999))
     rows = []
-    for step in range(1, steps + 1):
+    for step in waiting.progress(range(1, steps + 1), "ring"):
         gan_step(generator, discriminator, g_optimizer, d_optimizer, draw_ring(copies, 128), torch.randn(copies, 128, 2))
         if step % 20 == 0:
             rows.append(ring_trace(generator, discriminator, step, copies))
@@ -880,7 +880,7 @@ def train_critic(clip=None, penalty=0.0, steps=300):
     critic = stacked_mlp([1, 64, 64, 1], copies, seed=3, activation=leaky)
     optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.5, 0.9))
     distances = []
-    for _ in range(steps):
+    for _ in waiting.progress(range(steps), "critic"):
         distance = (critic(torch.full((copies, 1, 1), 4.0)) - critic(torch.zeros(copies, 1, 1))).flatten()  # (copies,)
         distances.append(distance.detach())
         between = (4 * torch.rand(copies, 64, 1)).requires_grad_()

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, metrics, plots, runtime, widgets
+from course_utils import checks, metrics, plots, runtime, waiting, widgets
 from course_utils.diagnose import diagnose
 from course_utils.images import load_images
 from course_utils.models import dcgan, gan_steady
@@ -897,7 +897,7 @@ def short_training(scale, count):
     players = dcgan.make_generator(32, narrow, 3, size), dcgan.make_discriminator(narrow, 3, size)
     optimizers = [torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), lr=2e-4, **adam) for p in players]
     rows = []
-    for step in range(count):
+    for step in waiting.progress(range(count), "training"):
         start = 64 * step % (len(train) - 63)
         noise = torch.randn(64, 32, 1, 1)
         row = train_step(*players, *optimizers, scale(train.images[start : start + 64]), noise)
