@@ -105,7 +105,8 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
         raise BadSource(problems)
     page = root / "README.md"
     if page.is_file():
-        wanted[page] = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results").encode()
+        text = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results")
+        wanted[page] = readme.fill_numbers(text, root / "data" / "results").encode()
     page = root / "TEACHING.md"
     if page.is_file():
         wanted[page] = readme.fill_numbers(page.read_text(encoding="utf-8"), root / "data" / "results").encode()
