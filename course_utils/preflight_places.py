@@ -19,7 +19,7 @@ from course_utils.finding import Finding
 VARIABLES = (
     "COURSE_TIER", "COURSE_CACHE", "COURSE_RUNS", "COURSE_RUNS_COPY", "COURSE_IMAGES", "COURSE_REVIEWS", "COURSE_BF16",
     "COURSE_STRICT", "COURSE_PROGRESS", "COURSE_TORCH", "COURSE_CONSTRAINTS", "COURSE_FETCH_SETUP", "COURSE_REAL_DATA",
-    "COURSE_REQUIRE_REAL_DATA",
+    "COURSE_REQUIRE_REAL_DATA", "COURSE_BROWSER",
 )  # fmt: skip
 """Every variable of the environment that the course reads (a test holds this list to the code)."""
 NEED = {"smoke": 0.2e9, "laptop": 1e9, "gpu": 5e9}

@@ -183,7 +183,8 @@ def test_a_refused_drive_stops_nothing(on_colab, monkeypatch, capsys) -> None:
     assert "ValueError: mount failed" in capsys.readouterr().out and "COURSE_RUNS_COPY" not in os.environ
 
 
-def test_what_belongs_to_the_environment_is_fetched_when_needed(on_colab, monkeypatch, capsys) -> None:
+def test_what_belongs_to_the_environment_is_fetched_when_needed(on_colab, monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))  # set-up has filled the usual one
     asked = []
 
     def no_network(asset: object, path: Path) -> None:

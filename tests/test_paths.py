@@ -130,7 +130,7 @@ def read_only(tmp_path):
 
     def protect(folder):
         folder.chmod(0o555)
-        if paths._can_write(folder):
+        if paths.can_write(folder):
             copy = tmp_path / "read only"
             shutil.copytree(folder, copy / "cache")
             bind = subprocess.run(["mount", "--bind", copy, copy], capture_output=True).returncode
@@ -138,7 +138,7 @@ def read_only(tmp_path):
                 pytest.skip("this user can write everywhere and mount nothing")
             mounted.append(copy)
             folder = copy / "cache"
-        assert not paths._can_write(folder)
+        assert not paths.can_write(folder)
         return folder
 
     yield protect

@@ -194,6 +194,8 @@ def test_an_unknown_tier_and_its_fix(value, meant, monkeypatch):
 def test_strict_and_misspelt_settings_and_their_fixes(monkeypatch):
     monkeypatch.setenv("COURSE_STRICT", "1")
     monkeypatch.setenv("COURSE_IMAGE", "here")
+    monkeypatch.setenv("COURSE_IMAGES", "")  # so that it is put back whatever the fix below leaves
+    monkeypatch.delenv("COURSE_IMAGES")
     monkeypatch.setenv("COURSE_NAME", "a course of someone else's")
     found = list(places.variables())
     assert [finding.code for finding in found] == ["strict", "variable-unknown"]

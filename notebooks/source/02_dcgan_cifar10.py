@@ -15,8 +15,8 @@
 #
 # In this lesson you build and train a network that turns 100 random numbers into a colour picture of
 # 32×32 pixels, and you measure how far its pictures are from photographs: a distance that starts at
-# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything, and after a few minutes on a processor is
-# {{result:dcgan_laptop.json:laptop.FD.value:.1f}} (mean of three seeds; real photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
+# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything, and after four minutes on two cores is
+# {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.1f}} (mean of three seeds; real photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
 #
 # **You will learn to**
 # compute what a transposed convolution does to the size of a feature map · build a DCGAN and initialise it ·
@@ -406,8 +406,7 @@ assert generator_gets_gradients(detach=False)
 # %% [markdown]
 # ## What steadies the game
 #
-# The paper of 2015 trains with this step alone. Three additions of later years cost little time and buy better pictures; each is one
-# number in the settings cell.
+# The paper of 2015 trains with this step alone. Three later additions cost little and buy better pictures; each is one number in the settings cell.
 #
 # **An average.** The players chase each other, so the generator of any single step is a snapshot of a chase. A copy whose weights
 # follow at a distance is calmer: after each step every weight moves a small share of the way,
@@ -458,7 +457,7 @@ assert torch.isclose(slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 
 # ## Training
 #
 # Adam with $\beta_1 = 0.5$: section 4 of the paper reports oscillation and instability with the usual 0.9.
-# A likely reason is that momentum keeps pushing after the opponent has turned the gradient round. (`fused` computes the same in
+# A likely reason: momentum keeps pushing after the opponent has turned. (`fused` computes the same in
 # fewer passes over memory.)
 
 # %%
@@ -623,11 +622,9 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 # %% [markdown]
 # **How to read it.** An untrained generator makes a plain grey. The second row draws each pixel on its own, from that pixel's mean and
 # spread over the training set. Both are nonsense, and the two distances do not even agree on which is worse. Your generator has to be well
-# below both: on CIFAR-10 (JPEG copy), at tier `laptop`, the averages of three seeds reach FD {{result:dcgan_laptop.json:laptop.FD.value:.2f}} (95 % interval over
-# seeds {{result:dcgan_laptop.json:laptop.FD.low:.2f}} to {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) against {{result:dcgan_laptop.json:untrained.FD.value:.1f}}
-# and {{result:dcgan_laptop.json:pixels.FD.value:.1f}}, and the shipped generator reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. Their generators of the last step reach
-# {{result:dcgan_laptop.json:last_step.FD.value:.2f}} ({{result:dcgan_laptop.json:last_step.FD.low:.2f}} to {{result:dcgan_laptop.json:last_step.FD.high:.2f}}): that score jumps from step to step as the two players chase
-# each other. (The intervals are ones of the mean; a single run can lie outside.) A run whose interval
+# below both, that is below {{result:dcgan_laptop.json:untrained.FD.value:.1f}} and {{result:dcgan_laptop.json:pixels.FD.value:.1f}}: on CIFAR-10 (JPEG copy), three minutes of this training on two cores reach FD {{result:dcgan_equal_time.json:curves.3.course_averaged.value:.2f}} averaged
+# (three seeds, 95 % interval of their mean {{result:dcgan_equal_time.json:curves.3.course_averaged.low:.2f}} to {{result:dcgan_equal_time.json:curves.3.course_averaged.high:.2f}}), and the shipped generator reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. A score of the last step
+# jumps from step to step as the two players chase each other, so a single run can lie far outside. A run whose interval
 # touches the first row's has failed, however calm its losses. The last row is the floor: even the shipped generator is far from it. A KD interval may reach
 # below 0, because an unbiased estimate of 0 falls on both sides of it.
 #
@@ -786,8 +783,7 @@ plots.show(figure, alt="Twelve generated pictures in five rows, from least blue 
 # %% [markdown]
 # ## From the textbook's loop to this one
 #
-# Most tutorials train this network in a loop that reads one picture at a time from a `DataLoader`. Ours computes the same and sees more
-# images a second, by three steps. How much does each give on your machine?
+# Most tutorials read one picture at a time from a `DataLoader`. Ours computes the same and sees more images a second, by three steps.
 #
 # *All images as one tensor.* Tutorials keep pictures as PIL images and convert each one anew in every epoch. The numbers that come out are the same, as the first cell
 # asserts. *Channels last.* A convolution adds up over the channels of a pixel, so it reads fastest when those stand side by side in memory. *bf16.*
@@ -887,7 +883,7 @@ plots.show(figure, alt="FD by minutes of training, with bands from the best to t
 # **How to read it.** After eight minutes the lesson's averages stand at FD {{result:dcgan_equal_time.json:curves.8.course_averaged.value:.2f}}, the textbook's generators at {{result:dcgan_equal_time.json:curves.8.textbook_generator.value:.2f}};
 # seed by seed the ratio is {{result:dcgan_equal_time.json:ratio.value:.2f}} (95 % interval {{result:dcgan_equal_time.json:ratio.low:.2f}} to {{result:dcgan_equal_time.json:ratio.high:.2f}}). Speed is only a part of it. After four minutes the lesson's way had seen about as many
 # images as the textbook's after eight, and stood at {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.2f}}: the rest is steadiness. The bands show the other gain. Where you stop
-# a textbook run decides what you get; the averages hardly jump. (Which of the three additions gives how much was not taken apart here.)
+# a textbook run decides what you get; the averages hardly jump. (Which addition gives how much was not taken apart.)
 #
 # ## When it goes wrong: images left in [0, 1]
 #
@@ -967,7 +963,7 @@ plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1
 # did learn to avoid negative numbers, and the game went on. What breaks is everything around it that relies on the range: the pictures of the
 # middle row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this early, that score gives an alarm,
 # which is why the mistake lives long. The cure is the one line of exercise 2.2, and a check of the range wherever data enter a program.
-# (One seed each, and far from the end of training.)
+# (One seed each, early in training.)
 #
 # ## Questions
 #
@@ -992,10 +988,6 @@ plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1
 # **4. Your program prints FD 31 on 2,000 images; suppose a paper reports FID 34. Is yours better?** (a) yes (b) no, it is worse (c) the numbers cannot be compared (d) only if both used the same seed
 #
 # <details><summary>Answer</summary>(c): other features, another number of images, perhaps another set of real images. (a) and (b) compare different units. (d) the seed is the least of the differences.</details>
-#
-# **5. Why were pictures drawn in evaluation mode?** (a) it is faster (b) BatchNorm would otherwise mix the pictures of a batch, and change its running averages (c) Dropout must be off (d) otherwise gradients would be kept
-#
-# <details><summary>Answer</summary>(b), as the cell on batch mates showed. (a) both modes cost about the same. (c) is true of other networks; this one has no Dropout. (d) is what <code>torch.no_grad</code> is for; evaluation mode does not touch gradients.</details>
 #
 # ## Recap
 #
