@@ -45,6 +45,7 @@ def joined(device: torch.device) -> Iterator[bool]:
             "It connects the processes that torchrun starts; a single process does without it.",
             'Install it with: pip install "accelerate>=1.0"',
         ) from error
+    _meet("gloo" if device.type == "cpu" else "nccl")
     processes = PartialState(cpu=device.type == "cpu")
     with contextlib.ExitStack() as stack:
         if processes.is_main_process:
@@ -55,6 +56,13 @@ def joined(device: torch.device) -> Iterator[bool]:
             stack.enter_context(contextlib.redirect_stderr(nowhere))
         yield processes.is_main_process
     processes.destroy_process_group()
+
+
+def _meet(backend: str) -> None:
+    """Connect the processes of this start; where they meet, the addresses of an earlier start may still be noted."""
+    store, rank, count = next(torch.distributed.rendezvous("env://"))
+    store = torch.distributed.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
 
 
 def team() -> "Alone":
