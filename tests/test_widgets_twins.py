@@ -1,4 +1,4 @@
-"""Readers without a kernel: on GitHub and on paper stands each widget's static twin with its caption, and no empty box."""
+"""Readers without a kernel: on GitHub and on paper stands each widget's static twin with its caption, no empty box."""
 
 import html
 import re
