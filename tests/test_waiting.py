@@ -57,8 +57,8 @@ def test_the_stopwatch_keeps_long_cells_and_the_first_figure():
     watch(nbformat.v4.new_code_cell("\ntrain()", id="c", outputs=[bar, picture]), 9.0)
     assert watch.first_figure == 3.0
     assert watch.waits == [
-        {"cell": "a", "starts_with": "import torch", "seconds": 2.5, "bar": False},
-        {"cell": "c", "starts_with": "train()", "seconds": 6.0, "bar": True},
+        {"cell": "a", "starts_with": "import torch", "seconds": 2.5, "bar": False, "imports": True},
+        {"cell": "c", "starts_with": "train()", "seconds": 6.0, "bar": True, "imports": False},
     ]
 
 

@@ -2,7 +2,7 @@
 
 Every lesson is run from its first cell to its last at the environment's tier; ``data/results/waiting.json`` gets, for
 each tier, the seconds to the first figure, every cell that took more than two seconds and whether it showed a progress
-bar with an estimate, and the seconds that an import of the package takes. Needs a quiet machine.
+bar with an estimate or is one of imports, and the seconds that an import of the package takes. Needs a quiet machine.
 """
 
 import argparse
@@ -52,7 +52,12 @@ class Stopwatch:
         if took > LONG:
             first_line = next((line for line in cell.source.splitlines() if line.strip()), "")
             wait = {"cell": cell.id, "starts_with": first_line[:100], "seconds": round(took, 1)}
-            self.waits.append(wait | {"bar": has_estimate(cell)})
+            self.waits.append(wait | {"bar": has_estimate(cell), "imports": imports(cell)})
+
+
+def imports(cell: NotebookNode) -> bool:
+    """Whether a cell opens with an import: what a library loads when it is first needed has no estimate."""
+    return bool(re.match(r"\s*(import|from)\s", cell.source))
 
 
 def has_picture(cell: NotebookNode) -> bool:
@@ -98,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in (n for n in names if not options.lessons or n[:2] in options.lessons):
         tier, found = measure(name)
         record.setdefault("tiers", {}).setdefault(tier, {})[name] = found
-        bare = [wait for wait in found["over_2_s"] if not wait["bar"]]
+        bare = [wait for wait in found["over_2_s"] if not wait["bar"] and not wait["imports"]]
         untold += len(bare)
         print(f"{name} ({tier}): first figure after {found['first_figure_s']} s", flush=True)
         for wait in bare:

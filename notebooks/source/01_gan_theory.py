@@ -334,7 +334,7 @@ plots.show(figure, alt="Three generators: far away D* is a step; on one bump D* 
 # On the left D is almost always right and V is almost 0. In the middle the generator fools D near 2, where both densities are large, and D
 # answers less than ½ because *all* of the generator's mass is there. On the right D still knows more than a coin: one bump is not two.
 #
-# With a running kernel, move the generator yourself: drag its mean and its standard deviation. Can you get below the right figure's JSD?
+# With a running kernel, move the generator yourself: drag its mean and its standard deviation, or press Tab and then the arrow keys. Can you get below the right figure's JSD?
 
 # %%
 widgets_gan.game(p_data, optimal_discriminator, js_divergence)

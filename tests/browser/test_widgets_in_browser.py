@@ -4,7 +4,6 @@ Needs the extra ``browser`` and a Chromium, Chrome or Edge; without them all of 
 Times are not asserted here: `course_utils.authoring.measure_widgets` records them.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,10 @@ def program():
 def lab(program, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab") / "a course"  # with a space, as on a learner's disk
     browser.copy_lessons(ROOT, folder)
-    os.environ.setdefault("COURSE_TIER", "smoke")
-    with browser.jupyter_lab(folder) as address:
-        yield folder, address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_TIER", "smoke")
+        with browser.jupyter_lab(folder) as address:
+            yield folder, address
 
 
 @pytest.mark.parametrize("lesson", lessons_with_widgets(ROOT))
