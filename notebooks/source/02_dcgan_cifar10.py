@@ -880,7 +880,7 @@ ax.set_ylim(0)
 plots.show(figure, alt="FD by minutes of training, with bands from the best to the worst of three seeds: the textbook's loop stays highest and jumps, the lesson's last step is lower, its average lowest. A thin line at the bottom is the floor.")
 
 # %% [markdown]
-# **How to read it.** After eight minutes the lesson's averages stand at FD {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.0:.2f}}, {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.1:.2f}} and {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.2:.2f}}, the textbook's generators of the same seeds
+# **How to read it.** After eight minutes the lesson's averages stand at FD {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.0:.2f}}, {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.1:.2f}} and {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.2:.2f}}, the textbook's
 # at {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.0:.2f}}, {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.1:.2f}} and {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.2:.2f}}: on average {{result:dcgan_equal_time.json:ratio.value:.2f}} times the distance (95 % interval {{result:dcgan_equal_time.json:ratio.low:.2f}} to {{result:dcgan_equal_time.json:ratio.high:.2f}}, wide with three seeds). Much of it is
 # speed. After four minutes the lesson's way had seen about as many images as the textbook's after eight, and stood at {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.2f}}: where two of the textbook runs end. The third was stopped at
 # a bad moment, and that is the other gain: the averages hardly jump. (Which addition gives how much was not taken apart.)
