@@ -877,7 +877,7 @@ for line, key in zip(ax.lines[:3], ways.values()):
 ax.axhline(recorded["floor"], color="black", linewidth=0.8)
 ax.set_title(f"equal time, three seeds [{recorded['data']}]")
 ax.set_ylim(0)
-plots.show(figure, alt="FD by minutes of training, with bands from the best to the worst of three seeds: the textbook's loop stays highest and jumps, the lesson's last step is lower, its average lowest. A thin line at the bottom is the floor.")
+plots.show(figure, alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 8 to 2; the lesson's last step from 3 to 1; its average begins highest, because it remembers the start, and ends lowest. A thin line at the bottom is the floor.")
 
 # %% [markdown]
 # **How to read it.** After eight minutes the lesson's averages stand at FD {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.0:.2f}}, {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.1:.2f}} and {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.2:.2f}}, the textbook's
@@ -959,7 +959,7 @@ for ax, (name, reading) in zip(axes, readings.items()):
 plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.")
 
 # %% [markdown]
-# Compare the first and the last row of the table: read in its own range, the training in [0, 1] comes out about as good as the other. The generator
+# Compare the first and the last row of the table: read in its own range, the training in [0, 1] comes out no worse than the other. The generator
 # did learn to avoid negative numbers, and the game went on. What breaks is everything around it that relies on the range: the pictures of the
 # middle row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this early, that score gives an alarm,
 # which is why the mistake lives long. The cure is the one line of exercise 2.2, and a check of the range wherever data enter a program.
