@@ -38,7 +38,7 @@ def caption(cell):
 def test_every_lesson_shows_its_widgets():
     shown = set().union(*(calls(cell) for lesson in lessons_with_widgets(ROOT) for cell in read(lesson).cells))
     assert shown >= set(TWINS)
-    assert lessons_with_widgets(ROOT)[:5] == [name for name in lessons_with_widgets(ROOT) if name[:2] < "06"]
+    assert {"00", "01", "02", "03", "04", "05"} <= {name[:2] for name in lessons_with_widgets(ROOT)}
 
 
 @pytest.mark.parametrize("lesson", lessons_with_widgets(ROOT))
@@ -54,4 +54,4 @@ def test_a_page_without_a_kernel_shows_the_twin_and_its_caption(lesson):
         assert pictures and all(picture.strip()[:60] in page for picture in pictures)
         assert html.unescape(caption(twin)) in html.unescape(page)
     assert "widget-view+json" not in page and "jupyter-widgets-view" not in page
-    assert "VBox(" not in page and "HBox(" not in page
+    assert not re.search(r"<pre>[^<]*[HV]Box\(", page)  # what a widget without a kernel would print
