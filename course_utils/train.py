@@ -72,8 +72,9 @@ def train_dcgan(
         run: the machine's settings.
         images: training images of 32 or 64 pixels.
         folder: where checkpoints live.
-        settings: ``steps``, ``batch_size``, ``latent_dim``, ``width``; ``d_lr``, the discriminator's learning rate;
-            ``gamma``, the weight of the penalty on its slope; ``average``, the decay of the generator's average.
+        settings: ``steps``, ``batch_size``, ``latent_dim``, ``width``; and, where the lesson departs from its default,
+            ``d_lr``, the discriminator's learning rate, ``gamma``, the weight of the penalty on its slope, and
+            ``average``, the decay of the generator's average.
         fresh: start again.
 
     Returns:
@@ -81,6 +82,7 @@ def train_dcgan(
         (over the last 100 steps).
     """
     size, channels_last = images.images.shape[-1], torch.channels_last
+    settings = {"average": 0.99, **_GAN, **settings}
     generator = dcgan.make_generator(settings["latent_dim"], settings["width"], 3, size)
     discriminator = dcgan.make_discriminator(settings["width"], 3, size)
     for network in (generator, discriminator):
