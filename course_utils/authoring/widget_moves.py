@@ -116,13 +116,15 @@ def _keys(kind: str | None, round_: int) -> tuple[str, ...]:
     if kind in ("number", "slider"):
         return "ArrowUp", "ArrowDown"
     if kind == "textarea":
-        return "abcdefghij"[round_ % 10], "Backspace"
+        return "Delete", "abcdefghij"[round_ % 10]  # of all its text: one letter more may change no rounded number
     return ("Space",) if kind in ("button", "submit") else ()
 
 
 def _press(page: Any, widget: Any, key: str) -> tuple[bool, float | None]:
     """Press a key when all is quiet; whether something changed, and the milliseconds until it was to be seen."""
     before, told = _quiet(page, widget), None
+    if key == "Delete":
+        page.keyboard.press("Control+a")
     page.keyboard.press(key)
     end = time.monotonic() + _PATIENCE
     while told is None and time.monotonic() < end:
