@@ -31,6 +31,10 @@ RIGHT = [lambda x: (x + 1) / 2, lambda x: 0.5 * x + 0.5, by_numpy, on_a_copy]
 WRONG = [
     (lambda x: x.clone(), "Nothing moved"),
     (lambda x: x / 2, "[-0.5, 0.5]"),
+    (lambda x: x + 1 / 2, "divides before it adds"),
+    (lambda x: 0.5 * x - 0.5, "the wrong way"),
+    (lambda x: x + x - 1, "the way back"),
+    (lambda x: torch.round(0.5 * x + 0.5), "rounded"),
     (lambda x: 1 + x, "[0, 2]"),
     (lambda x: x / 2 + 1, "[0.5, 1.5]"),
     (lambda x: 0.5 - x / 2, "exchanged"),

@@ -19,6 +19,10 @@ def _stretched(x: Tensor) -> Tensor:
 _WRONG: list[Wrong] = [
     (lambda x: x, "Nothing moved: -1 is still -1, and a screen has nothing darker than 0."),
     (lambda x: x / 2, "The width is right (1), the place is not: these values lie in [-0.5, 0.5]."),
+    (lambda x: x + 1 / 2, "Python divides before it adds: this is x + (1/2). Which two things belong in parentheses?"),
+    (lambda x: (x - 1) / 2, "Moved the wrong way: -1 became -1, and it must become 0. Which number turns -1 into 0?"),
+    (lambda x: 2 * x - 1, "This is the way back, from [0, 1] to [-1, 1]: here -1 became -3, and it must become 0."),
+    (lambda x: ((x + 1) / 2).round(), "The line is right, and then it was rounded: every grey became black or white."),
     (lambda x: x + 1, "The lower end is right (0), the width is not: these values lie in [0, 2]."),
     (
         lambda x: x / 2 + 1,
