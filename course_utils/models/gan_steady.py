@@ -1,8 +1,5 @@
 """What steadies a GAN (lesson 02): a penalty on the discriminator's slope, an average of the generator's weights."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -11,23 +8,18 @@ PENALTY_EVERY = 16
 """Steps between two penalties. Source: arXiv 1912.04958, section 3.1 ("lazy regularization")."""
 
 
-def slope(
-    discriminator: nn.Module, real: Tensor, autocast: Callable[[], AbstractContextManager[None]] = nullcontext
-) -> Tensor:
+def slope(discriminator: nn.Module, real: Tensor) -> Tensor:
     """How steep the discriminator is at photographs: mean squared length of the logit's gradient, a scalar.
 
     Args:
         discriminator: images (B, C, H, W) -> logits (B,).
         real: photographs (B, C, H, W) in [-1, 1].
-        autocast: context of the network's pass.
 
     Source: Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 (R1, without its factor).
     """
     real = real.detach().requires_grad_(True)
-    with autocast():
-        logits = discriminator(real)
     # Of the mean and times B, not of the sum: the same, and also right where other processes hold parts of the batch.
-    (gradient,) = torch.autograd.grad(logits.float().mean(), real, create_graph=True)  # (B, C, H, W)
+    (gradient,) = torch.autograd.grad(discriminator(real).mean(), real, create_graph=True)  # (B, C, H, W)
     return (len(real) * gradient).square().flatten(1).sum(dim=1).mean()
 
 
