@@ -5,8 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from course_utils.authoring.solutions import find_regions, learner_text
-from course_utils.authoring.source import BadSource, find_sources, read_source
-from course_utils.errors import CourseError
+from course_utils.authoring.source import BadSource, find_source, read_source
 
 
 def load_definitions(name: str, solved: bool = True, root: Path | None = None) -> ModuleType:
@@ -24,16 +23,8 @@ def load_definitions(name: str, solved: bool = True, root: Path | None = None) -
         CourseError: there is no such lesson, or its source is not sound (`BadSource`).
     """
     root = root or Path(__file__).parents[2]
-    path = root / "notebooks" / "source" / f"{name}.py"
-    if not path.is_file():
-        known = ", ".join(source.stem for source in find_sources(root)) or "none"
-        raise CourseError(
-            "authoring-unknown-lesson",
-            f"There is no lesson {name!r}.",
-            f"Known: {known}.",
-            'load_definitions("02_dcgan_cifar10")',
-        )
-    module = ModuleType(f"lesson_{name}")
+    path = find_source(root, name, 'load_definitions("02_dcgan_cifar10")')
+    module = ModuleType(f"lesson_{path.stem}")
     module.__file__ = str(path)
     exec(compile(_definitions(path, root, solved), str(path), "exec", dont_inherit=True), module.__dict__)
     return module

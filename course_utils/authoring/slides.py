@@ -66,7 +66,7 @@ def make(root: Path, lesson: str, folder: Path) -> Path:
     from nbconvert.exporters import SlidesExporter
     from nbconvert.preprocessors import TagRemovePreprocessor
 
-    path = root / "notebooks" / f"{find_source(root, lesson).stem}.ipynb"
+    path = root / "notebooks" / f"{find_source(root, lesson, 'python3 run.py slides 02').stem}.ipynb"
     notebook = nb.read_notebook(path)
     if notebook is None:
         raise CourseError(

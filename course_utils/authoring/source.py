@@ -75,8 +75,13 @@ def find_sources(root: Path) -> list[Path]:
     return sorted((root / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
 
 
-def find_source(root: Path, lesson: str) -> Path:
+def find_source(root: Path, lesson: str, example: str = "python -m course_utils.authoring.build --execute 02") -> Path:
     """The source of a lesson by its number or its name.
+
+    Args:
+        root: the repository.
+        lesson: for example ``"02"`` or ``"02_dcgan_cifar10"``.
+        example: how whoever asks names a lesson rightly, for the error.
 
     Raises:
         CourseError: there is no such lesson.
@@ -88,7 +93,7 @@ def find_source(root: Path, lesson: str) -> Path:
             "authoring-unknown-lesson",
             f"There is no lesson {lesson!r}.",
             f"Lessons are named by their number or their name; known: {known}.",
-            "python -m course_utils.authoring.build --execute 02",
+            example,
         )
     return found[0]
 
