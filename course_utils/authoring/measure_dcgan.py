@@ -58,14 +58,15 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
         "features": reference.network.description,
         "settings": settings,
         "floor": numbers(reference.floor),
-        "untrained": numbers(reference.score(_sampler(untrained))),
+        "untrained": numbers(reference.score(fixed_sampler(untrained))),
         "pixels": numbers(reference.score(mean_image_plus_noise(train))),
         "seeds": [],
     }
     for seed in SEEDS:
         run = runtime.setup(seed)
         training, last = train_dcgan(run, train, folder / f"seed-{seed}", settings)
-        scores = {name: numbers(reference.score(_sampler(training.state[name]))) for name in ("averaged", "generator")}
+        networks = {name: training.state[name] for name in ("averaged", "generator")}
+        scores = {name: numbers(reference.score(fixed_sampler(network))) for name, network in networks.items()}
         result["seeds"].append({"seed": seed, "seconds": round(training.seconds, 1), **scores, "last": last})
     for key, network in (("laptop", "averaged"), ("last_step", "generator")):
         values = {name: [row[network][name]["value"] for row in result["seeds"]] for name in ("FD", "KD")}
@@ -102,7 +103,7 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "features": reference.network.description,
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
-        "score": numbers(reference.score(_sampler(generator))),
+        "score": numbers(reference.score(fixed_sampler(generator))),
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
@@ -119,7 +120,7 @@ def _picture(generator: nn.Module) -> None:
     print(atomic_write(PICTURE, buffer.getvalue()))
 
 
-def _sampler(generator: nn.Module) -> Callable[[int], Tensor]:
+def fixed_sampler(generator: nn.Module) -> Callable[[int], Tensor]:
     """New images from fixed noise: the scores of one generator do not depend on what was drawn before."""
     first = next(module for module in generator.modules() if isinstance(module, nn.ConvTranspose2d))
     noise, latent_dim = torch.Generator().manual_seed(99), first.in_channels

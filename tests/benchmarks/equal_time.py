@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from quality import generator_fd
 from sides import LAPTOP, Side
-from torch import nn
 
 from course_utils.authoring.measured import over_seeds, write_result
 from course_utils.authoring.provenance import provenance
 from course_utils.images import load_images
 from course_utils.metrics import RealReference
-from course_utils.models import dcgan
 from course_utils.train import SETTINGS
 
 SEEDS = (0, 1, 2)
@@ -101,19 +100,7 @@ def _write(options: argparse.Namespace) -> None:
 
 
 def _fd(reference: RealReference, path: Path) -> float:
-    """Fréchet distance of a snapshot, from the same noise for all."""
-    generator = dcgan.make_generator(LAPTOP["dcgan"]["latent_dim"], LAPTOP["dcgan"]["width"]).eval()
-    generator.load_state_dict(_tensors(path, generator))
-    noise, latent_dim = torch.Generator().manual_seed(99), generator[0].in_channels
-    score = reference.score(lambda n: dcgan.sample(generator, torch.randn(n, latent_dim, 1, 1, generator=noise)))
-    return score["FD"].value
-
-
-def _tensors(path: Path, like: nn.Module) -> dict[str, torch.Tensor]:
-    """A snapshot's tensors under the names of the lesson's generator; only the prefixes differ."""
-    saved = torch.load(path, weights_only=True)
-    saved = {name: value for name, value in saved.items() if name != "n_averaged"}
-    return dict(zip(like.state_dict(), saved.values(), strict=True))
+    return generator_fd(reference, torch.load(path, weights_only=True))
 
 
 def _record(folder: Path, seed: int) -> Path:

@@ -14,6 +14,7 @@ from sides import LAPTOP, Side
 from torch import Tensor, nn
 
 from course_utils import texts
+from course_utils.authoring.measure_dcgan import fixed_sampler
 from course_utils.authoring.measured import over_seeds
 from course_utils.images import load_images
 from course_utils.metrics import RealReference
@@ -60,12 +61,16 @@ def compare(lesson: str, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fd(tensors: dict[str, Tensor], side: str, settings: dict[str, Any]) -> float:
+def generator_fd(reference: RealReference, tensors: dict[str, Tensor]) -> float:
+    """FD of a generator's snapshot, of either side or averaged: its tensors have the lesson's order, not its names."""
     generator = dcgan.make_generator(LAPTOP["dcgan"]["latent_dim"], LAPTOP["dcgan"]["width"])
-    generator.load_state_dict(dict(zip(generator.state_dict(), tensors.values(), strict=True)))
-    noise, latent_dim = torch.Generator().manual_seed(99), generator[0].in_channels
-    sample = lambda n: dcgan.sample(generator, torch.randn(n, latent_dim, 1, 1, generator=noise))  # noqa: E731
-    return _reference(settings["data"]).score(sample)["FD"].value
+    values = [value for name, value in tensors.items() if name != "n_averaged"]
+    generator.load_state_dict(dict(zip(generator.state_dict(), values, strict=True)))
+    return reference.score(fixed_sampler(generator))["FD"].value
+
+
+def _fd(tensors: dict[str, Tensor], side: str, settings: dict[str, Any]) -> float:
+    return generator_fd(_reference(settings["data"]), tensors)
 
 
 @cache
