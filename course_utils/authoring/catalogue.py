@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from course_utils.authoring.readme import card
 from course_utils.errors import CourseError
@@ -41,22 +42,31 @@ def make(sources: Sequence[Path], checkpoints: Path) -> bytes:
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _lesson(path: Path) -> dict[str, object]:
+def exercises(path: Path) -> list[dict[str, Any]]:
+    """A source's exercises as they come: ``number``, ``title``, ``level``, ``minutes`` and ``parts``, its functions.
+
+    Raises:
+        CourseError: their headings do not match their checks.
+    """
     text = path.read_text(encoding="utf-8")
-    number, title, minutes = card(path)
-    exercises = [found.groupdict() for found in _EXERCISE.finditer(text)]
+    cards = [found.groupdict() for found in _EXERCISE.finditer(text)]
     checked = Counter(".".join(found) for found in _CHECK.findall(text))
-    if [exercise["number"] for exercise in exercises] != list(checked):
+    if [one["number"] for one in cards] != list(checked):
         raise CourseError(
             "authoring-exercise-cards",
-            f"{path.name} checks the exercises {list(checked)}, and its cards are {[e['number'] for e in exercises]}.",
+            f"{path.name} checks the exercises {list(checked)}, and its cards are {[one['number'] for one in cards]}.",
             "A learner's progress is counted by these cards, in this order.",
             "Write `### Exercise N.M: title`, an empty line, then `*Easy, 5 minutes.*`, above each check.",
         )
-    rows = [
-        e | {"level": e["level"].lower(), "minutes": int(e["minutes"]), "parts": checked[e["number"]]}
-        for e in exercises
+    return [
+        one | {"level": one["level"].lower(), "minutes": int(one["minutes"]), "parts": checked[one["number"]]}
+        for one in cards
     ]
+
+
+def _lesson(path: Path) -> dict[str, object]:
+    text, rows = path.read_text(encoding="utf-8"), exercises(path)
+    number, title, minutes = card(path)
     uses = [name for name, call in _USES.items() if re.search(call, text)]
     return {
         "number": number, "name": path.stem, "title": title, "minutes": minutes, "uses": uses, "exercises": rows

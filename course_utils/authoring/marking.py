@@ -13,6 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_utils.authoring import notebook as nb
+from course_utils.authoring.catalogue import exercises
 from course_utils.authoring.rules import IMAGE
 from course_utils.authoring.solutions import BEGIN
 from course_utils.authoring.source import find_sources
@@ -31,7 +32,6 @@ c.CourseDirectory.course_id = "generative-ai"
 c.ExecutePreprocessor.timeout = 300  # seconds for one cell; nbgrader's own 30 are short on a busy machine
 '''
 _CHECK = re.compile(r"^(?P<name>\w+) = checks\.\w+\.exercise_(?P<number>\d+_\d+)\((?P=name)\)$", re.MULTILINE)
-_CARD = re.compile(r"^#+ Exercise (\d+)\.(\d+)\b[^\n]*\n+\*(Easy|Medium|Hard)\b", re.MULTILINE)
 _MARKED = """# Points: {points}. A wrong answer costs none further down: the reference goes on in its place.
 try:
     {check}
@@ -76,7 +76,7 @@ def for_nbgrader(path: Path, root: Path) -> NotebookNode:
     learner, solved = nb.assemble(path, root)
     notebook = solved.copy()
     notebook.cells = []
-    points = _points(learner)
+    points = _points(path)
     for text, cell in zip(learner.cells, solved.cells, strict=True):
         notebook.cells += [text] if cell.cell_type == "markdown" else _split(cell, points)
     set_ups = [cell for cell in nb.code_cells(notebook) if re.search(r"import .*\bchecks\b", cell.source)]
@@ -108,13 +108,11 @@ def _split(cell: NotebookNode, points: dict[str, int]) -> Iterator[NotebookNode]
         yield nbformat.v4.new_code_cell(after, id=f"{cell.id}-rest")
 
 
-def _points(notebook: NotebookNode) -> dict[str, int]:
+def _points(path: Path) -> dict[str, int]:
     """Points of each exercise, by the difficulty on its card; two functions of one exercise share them."""
-    code = "\n".join(cell.source for cell in nb.code_cells(notebook))
-    parts = [found["number"] for found in _CHECK.finditer(code)]
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    cards = {f"{found[1]}_{found[2]}": POINTS[found[3].lower()] for found in _CARD.finditer(text)}
-    return {number: max(1, cards[number] // parts.count(number)) for number in parts}
+    return {
+        one["number"].replace(".", "_"): max(1, POINTS[one["level"]] // one["parts"]) for one in exercises(path)
+    }
 
 
 def _metadata(identity: str, grade: bool = False, solution: bool = False, locked: bool = False) -> dict[str, object]:
