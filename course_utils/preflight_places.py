@@ -103,7 +103,7 @@ def disk() -> Iterator[Finding]:
 
 def progress_file() -> Iterator[Finding]:
     """A progress file that cannot be read or added to, or progress that is switched off."""
-    file = paths.wanted_folder("COURSE_RUNS", "runs") / progress.FILE
+    file = progress.path()
     try:
         lines = [line for line in file.read_bytes().split(b"\n") if line.strip()] if os.path.lexists(file) else []
         if file.exists():

@@ -18,6 +18,7 @@ from typing import Any
 from course_utils.authoring import browser, widget_moves
 from course_utils.authoring.measured import earlier, write_result
 from course_utils.authoring.provenance import provenance
+from course_utils.authoring.source import find_sources
 
 _ROOT = Path(__file__).parents[2]
 _BESIDE = ("jupyterlab", "ipywidgets", "ipykernel", "matplotlib", "playwright")
@@ -25,8 +26,7 @@ _BESIDE = ("jupyterlab", "ipywidgets", "ipykernel", "matplotlib", "playwright")
 
 def lessons_with_widgets(root: Path) -> list[str]:
     """The lessons whose sources show a widget of `course_utils`."""
-    sources = sorted((root / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
-    return [path.stem for path in sources if "\nwidgets" in path.read_text(encoding="utf-8")]
+    return [path.stem for path in find_sources(root) if "\nwidgets" in path.read_text(encoding="utf-8")]
 
 
 def summary(moves: Sequence[widget_moves.Move]) -> dict[str, Any]:
