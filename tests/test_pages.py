@@ -1,5 +1,6 @@
-"""The pages for teachers and authors: links lead somewhere, commands exist, numbers are the measured ones."""
+"""The repository's pages: links lead somewhere, commands exist, numbers are measured, all is readable unseen."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -7,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.authoring import readme, solutions
+from course_utils.authoring import accessible, readme, solutions
+from course_utils.authoring.rules import prose
 from course_utils.authoring.source import find_sources, read_source
 from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", "TEACHING.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *(ROOT / "data").glob("*.md")])
 
 
 def read(page):
@@ -35,6 +37,16 @@ def test_commands_and_modules_exist(page):
     for path in re.findall(r"`((?:course_utils|tests|data|notebooks|\.github)/[\w./]+\.(?:py|json|yml))`", read(page)):
         pattern = re.search(r"NN|name|lesson\.py|lesson_", path)  # CONTRIBUTING.md speaks of files to come
         assert pattern or (ROOT / path).is_file(), path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_read_without_seeing_it(page):
+    text = prose(read(page))
+    assert list(accessible.in_markdown(text)) == []
+    levels = [len(found[1]) for found in re.finditer(r"^(#{1,6}) \S", text, re.MULTILINE)]
+    assert levels[0] == 1 and all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
+    for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", text):
+        assert alt.strip() and ((ROOT / page).parent / target).is_file(), target
 
 
 def test_the_teachers_page_names_exercises_that_exist_and_the_lessons_minutes():

@@ -4,8 +4,6 @@ It needs a Chromium and the packages of the extra ``browser``: ``pip install -e 
 browser, ``playwright install chromium``. Without them these tests are skipped; the build's own checks always run.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,14 @@ from typing import Any
 import nbformat
 import pytest
 
+from course_utils.authoring.browser import launch
+
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install -e ".[browser]" for axe-core')
 playwright = pytest.importorskip("playwright.sync_api")
 nbconvert = pytest.importorskip("nbconvert")
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 # Jupyter's, not ours: pale prompts and syntax colours (so pages are made without the code), links in text that only
 # their colour tells apart, and the boxes of Markdown's task lists, whose text stands beside them but is no label.
 THEIRS = {"exclude": [[".jp-InputPrompt"], [".jp-OutputPrompt"], [".task-list-item-checkbox"]]}
@@ -30,12 +28,10 @@ OPTIONS = {"rules": {"link-in-text-block": {"enabled": False}}}
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        path = driver.chromium.executable_path
-        if not os.path.exists(path):
-            path = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if path is None:
-            pytest.skip("no Chromium on this machine: playwright install chromium")
-        started = driver.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            started = launch(driver)
+        except LookupError as error:
+            pytest.skip(str(error))
         yield started
         started.close()
 
