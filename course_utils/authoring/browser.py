@@ -23,7 +23,7 @@ from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import find_sources
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_BUSY = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="busy"]'
+_STATUS = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="{}"]'
 _FLAGS = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 
@@ -55,7 +55,7 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, own / "log.txt")
-            yield f"http://127.0.0.1:{port}/lab/tree/notebooks/{{}}.ipynb?token={token}"
+            yield f"http://127.0.0.1:{port}/lab/tree/notebooks/{{}}.ipynb?token={token}&reset"  # only this one open
         finally:
             server.terminate()  # the server ends its kernels
             try:
@@ -115,7 +115,8 @@ class Page:
         self.page.on("pageerror", lambda error: self.troubles.append(f"script: {str(error)[:300]}"))
         self.page.goto(address)
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
-        self.page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+        self.page.wait_for_selector(_STATUS.format("idle"))
+        self.page.get_by_text("(ipykernel) | Idle").wait_for()  # earlier the kernel is not connected, and drops cells
 
     def run_all(self, minutes: float = 15) -> None:
         """Run > Run All Cells, and wait until the kernel has been idle for three seconds.
@@ -126,12 +127,12 @@ class Page:
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         idle_since, end = None, time.monotonic() + 60 * minutes
-        self.page.wait_for_selector(_BUSY, state="attached")
+        self.page.wait_for_selector(_STATUS.format("busy"), state="attached")
         while idle_since is None or time.monotonic() - idle_since < 3:
             if time.monotonic() > end:
                 raise TimeoutError(f"still busy after {minutes} minutes")
             self.page.wait_for_timeout(250)
-            busy = self.page.locator(_BUSY).count() > 0
+            busy = self.page.locator(_STATUS.format("busy")).count() > 0
             idle_since = None if busy else idle_since or time.monotonic()
         self.troubles += [f"dialog: {text}" for text in self.page.locator(".jp-Dialog-content").all_inner_texts()]
 

@@ -70,24 +70,32 @@ def tab_order(page: Any, widget: Any) -> list[str]:
     The focus is left on the first control.
     """
     enter(page, widget)
-    names, inside = [], True
-    while inside and len(names) < 100:
+    names = []
+    while _inside(widget) and len(names) < 100:
         names.append(focused(page))
         page.keyboard.press("Tab")
-        inside = widget.evaluate("root => root.contains(document.activeElement)")
     enter(page, widget)
     return names
 
 
 def enter(page: Any, widget: Any) -> None:
-    """Select the widget's cell and press Tab until a control of the widget has the focus."""
+    """Select the widget's cell and press Tab until the first control of the widget has the focus."""
+    for _ in range(100):
+        if not _inside(widget):
+            break
+        page.keyboard.press("Tab")  # a click beside a control that has the focus does not take it away
     widget.evaluate("root => root.closest('.jp-Cell').scrollIntoView()")
     widget.locator("xpath=ancestor::*[contains(@class,'jp-CodeCell')]").locator(".jp-InputPrompt").click()
     for _ in range(60):
         page.keyboard.press("Tab")
-        if widget.evaluate("root => root.contains(document.activeElement)"):
+        if _inside(widget):
             return
     raise AssertionError("Tab does not lead into the widget")
+
+
+def _inside(widget: Any) -> bool:
+    """Whether a control of the widget has the focus."""
+    return widget.evaluate("root => root.contains(document.activeElement)")
 
 
 def focused(page: Any) -> str:

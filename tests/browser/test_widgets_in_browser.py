@@ -47,8 +47,10 @@ def test_every_control_answers_to_the_keyboard(lesson, program, lab):
     widgets = widget_moves.widgets_of(page.page)
     assert widgets
     for widget in widgets:
-        assert all(widget_moves.tab_order(page.page, widget)), "a control without a name"
+        order = widget_moves.tab_order(page.page, widget)
+        assert all(order), "a control without a name"
         moves = list(widget_moves.moves(page.page, widget))
+        assert len({m.control for m in moves if m.control.endswith(", slider")}) == order.count("slider")
         mute = {m.control for m in moves} - {m.control for m in moves if m.answered}
         assert moves and not mute, f"no answer from {mute}"
         assert summary(moves)["all"]["n"] > 0
