@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course_utils import controls, plots
-from course_utils.models.attention import GPT, causal_mask, scaled_dot_product, split_heads
+from course_utils.models.attention import GPT, causal_mask, generate, scaled_dot_product, split_heads
 
 Filter = Callable[[Tensor, float, int | None, float | None], Tensor]
 """Exercise 5.5: logits (V,), temperature, top_k, top_p -> logits (V,)."""
@@ -145,11 +145,10 @@ def sampling(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], keep: Fil
         read([0, *tokenizer.encode(prompt.box.value).ids])
 
     def draw(count: int) -> None:
-        ids = list(state["ids"])
-        for _ in range(count):
-            logits = keep(next_logits(model, ids), *knobs())
-            ids.append(int(torch.multinomial(logits.softmax(0), 1, generator=random)))
-        read(ids)
+        def choose(logits: Tensor) -> int:
+            return int(torch.multinomial(keep(logits.cpu(), *knobs()).softmax(0), 1, generator=random))
+
+        read(generate(model, state["ids"], count, choose))
 
     for control in (temperature, top_k, top_p):
         control.box.observe(redraw, names="value")

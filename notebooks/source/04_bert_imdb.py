@@ -39,7 +39,7 @@ import math
 import torch
 from torch import nn
 
-from course_utils import attribution, checks, plots, runtime, text_batches, text_views, widgets_bert
+from course_utils import attribution, checks, plots, runtime, text_batches, text_views, waiting, widgets_bert
 from course_utils.baseline import bag_of_words
 from course_utils.copies import without_copies
 from course_utils.models import bert, masked_lm
@@ -299,7 +299,7 @@ two_layers = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, in
 beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **two_layers)).to(run.device)
 optimizer = torch.optim.AdamW(beginner.parameters(), lr=1e-3)
 losses = {"masked": [], "next": []}
-for _ in range(task_steps):
+for _ in waiting.progress(range(task_steps), "both tasks"):
     chosen = torch.randint(len(train), (32,), generator=random).tolist()
     ids, mask, segments, swapped = pair_batch([beginnings[i] for i in chosen])
     shown, labels = mask_tokens(ids, torch.isin(ids, special_ids), tokenizer.mask_token_id, len(tokenizer), random)
@@ -650,7 +650,7 @@ def fine_tune_in_order(order, n_steps):
     fresh_model = copy.deepcopy(before)
     optimizer = bert.make_optimizer(fresh_model, peak_rate)  # AdamW with two groups, as above
     history = []
-    for step, index in enumerate(order.split(batch_size)[:n_steps]):
+    for step, index in enumerate(waiting.progress(order.split(batch_size)[:n_steps], "fine-tuning")):
         ids, mask = pad_batch([sequences["train"][i][:64] for i in index.tolist()], pad)
         batch = [t.to(run.device) for t in (ids, mask, train.labels[index])]
         history.append(train_step(fresh_model, optimizer, *batch, warmup_linear(step + 1, n_steps // 10, n_steps))["loss"])
@@ -813,7 +813,7 @@ def rank_agreement(ids):
 
 
 short = [s if len(s) <= 40 else [*s[:39], s[-1]] for s in sequences["test"] if len(s) >= 8][: run.pick(4, 40, 100)]
-agreement = torch.tensor([rank_agreement(s) for s in short])
+agreement = torch.tensor([rank_agreement(s) for s in waiting.progress(short, "texts")])
 half = 1.96 * agreement.std().item() / len(agreement) ** 0.5
 print(test.title(f"{encoder.title('rank correlation')} over {len(short)} texts: {agreement.mean():.2f} ± {half:.2f} (95 %)"))
 

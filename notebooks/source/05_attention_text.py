@@ -39,7 +39,7 @@ import transformers
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, language, plots, runtime, texts, widgets_attention
+from course_utils import checks, language, plots, runtime, texts, waiting, widgets_attention
 from course_utils.models import gpt_shipped, gpt_training
 from course_utils.training import TrainingRun, run_folder
 
@@ -595,7 +595,7 @@ plots.show(figure, alt="Four heads' maps of weights on the sentence: below the d
 def generate(model, ids, count, choose):
     """ids and ``count`` tokens more; ``choose`` takes the logits (V,) of the next token and returns its id."""
     ids = list(ids)
-    for _ in range(count):
+    for _ in waiting.progress(range(count), "writing"):
         seen = torch.tensor([ids[-model.context :]], device=run.device)  # what does not fit is forgotten
         ids.append(int(choose(model(seen)[0, -1].float().cpu())))
     return ids
@@ -689,7 +689,7 @@ assert generate(writer, start, 20, sampler(seed=1)) == generate(writer, start, 2
 def beam_search(model, ids, count, beams):
     """The most probable continuation that ``beams`` beginnings lead to; returns (ids, its log probability in nats)."""
     kept = [(list(ids), 0.0)]
-    for _ in range(count):
+    for _ in waiting.progress(range(count), "searching"):
         seen = torch.tensor([text for text, _ in kept], device=run.device)[:, -model.context :]
         log_p = model(seen)[:, -1].float().log_softmax(-1).cpu()  # (beams, V)
         total = log_p + torch.tensor([so_far for _, so_far in kept])[:, None]
@@ -727,7 +727,7 @@ print("\nbeam search:", words_of.decode(ways["5 beams"]))
 def generate_cached(model, ids, count, choose):
     """Like ``generate`` within one context, with keys and values of earlier tokens kept."""
     ids, cache, new = list(ids), [{} for _ in model.blocks], list(ids)
-    for _ in range(count):
+    for _ in waiting.progress(range(count), "writing"):
         logits = model(torch.tensor([new], device=run.device), cache)[0, -1]  # only the new tokens go in
         new = [int(choose(logits.float().cpu()))]
         ids += new
@@ -767,7 +767,7 @@ def copied_share(written, training_text, length=50, step=25):
 
 
 training_text = "\n".join(corpus.train)
-yours = [tokenizer.decode(generate_cached(model, [0], context - 1, sampler(0.8, seed=seed))) for seed in range(run.pick(2, 10, 50))]
+yours = [tokenizer.decode(generate_cached(model, [0], context - 1, sampler(0.8, seed=seed))) for seed in waiting.progress(range(run.pick(2, 10, 50)), "texts")]
 print(f"your GPT: {copied_share(yours, training_text):.1%} of pieces are in the training text")
 print(f"held-out text: {copied_share(judged[:50], training_text):.1%} (the base rate)")
 print(f"training text: {copied_share([corpus.train[0][:2000]], training_text):.0%} (so the search works)")
@@ -780,7 +780,7 @@ parrot = GPT(**model.sizes).to(run.device)
 parrot.load_state_dict(model.state_dict())
 four_ids = texts.windows([ids[:200] for ids in train_ids[:4]], context)
 losses = gpt_training.fine_tune(parrot, four_ids, run.pick(5, 150, 150), batch_size=4, peak=2e-3, autocast=run.autocast)
-recited = [tokenizer.decode(generate_cached(parrot.eval(), [0], context - 1, sampler(0.8, seed=seed))) for seed in range(4)]
+recited = [tokenizer.decode(generate_cached(parrot.eval(), [0], context - 1, sampler(0.8, seed=seed))) for seed in waiting.progress(range(4), "texts")]
 copied = copied_share(recited, training_text)
 print(f"loss {losses[0]:.2f} -> {losses[-1]:.2f} nats a token; {copied:.0%} of pieces are in the training text")
 assert copied > 0.5 or run.tier == "smoke"  # a few smoke steps teach nothing by heart

@@ -37,7 +37,7 @@ import math
 import torch
 from IPython.display import HTML, Markdown, display
 
-from course_utils import checks, metrics, plots, runtime, score_figures, spoiled, standin
+from course_utils import checks, metrics, plots, runtime, score_figures, spoiled, standin, waiting
 from course_utils import vae_lab, widgets_blind, widgets_metrics
 from course_utils.errors import CourseError
 from course_utils.images import load_images
@@ -457,7 +457,7 @@ bootstrap_interval = checks.metrics.exercise_6_5(bootstrap_interval)
 random = torch.Generator().manual_seed(1)
 median, true_median = lambda rows: rows.median().item(), math.log(2)  # of the exponential distribution
 worlds = torch.empty(100, 60).exponential_(generator=random)
-intervals = [bootstrap_interval(world, median, repeats, random) for world in worlds]
+intervals = [bootstrap_interval(world, median, repeats, random) for world in waiting.progress(worlds, "worlds")]
 hits = sum(low <= true_median <= high for low, high in intervals)
 low, high = metrics.wilson_interval(hits, 100)
 print(f"{hits} of 100 intervals hold the true median ({low:.0%} to {high:.0%})")
@@ -497,7 +497,7 @@ except CourseError as error:
 
 # %%
 reference = metrics.RealReference.from_images(real, test, n=n, draws=draws, network=judge, names=tuple(metrics.NAMES))
-scores = {name: reference.score(candidate) for name, candidate in candidates.items()}
+scores = {name: reference.score(candidate) for name, candidate in waiting.progress(candidates.items(), "candidates")}
 print(scores["blur of 1 pixel"]["FD"])
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
@@ -539,7 +539,7 @@ pixels = PixelFeatures(real.images[: run.pick(200, 1000, 1000)], real.name)
 judges = {"trained CNN": judge, "untrained CNN": UntrainedFeatures(0), "pixels": pixels}
 sets = {name: c(n) if callable(c) else c[:n] for name, c in candidates.items()}
 orders = {}
-for name, other_judge in judges.items():
+for name, other_judge in waiting.progress(judges.items(), "judges"):
     goal = moments(metrics.extract_features(test.images[:n], other_judge))
     found = {key: moments(metrics.extract_features(images, other_judge)) for key, images in sets.items()}
     orders[name] = sorted(found, key=lambda key: frechet_distance(*found[key], *goal))
