@@ -43,12 +43,10 @@ _WRONG: list[Wrong] = [
 @exercise("0.1", _unit_range_by_line)
 def exercise_0_1(fn: Answer) -> None:
     """Check ``to_unit_range(images)``: float (...) in [-1, 1] -> float (...) in [0, 1]."""
-    for images in (
-        torch.tensor([[-0.8, -0.2], [0.0, 0.6]]),  # neither -1 nor 1, so that a stretched range differs
-        torch.tensor([-1.0, 1.0]),
-        torch.rand(2, 3, 4, 4) * 2 - 1,
-    ):
-        what, got = f"to_unit_range of numbers of shape {tuple(images.shape)}", call(fn, images)
+    small = [[-0.8, -0.2], [0.0, 0.6]], [-1.0, 1.0]  # the first has neither -1 nor 1: a stretched range differs
+    cases = [(str(values), torch.tensor(values)) for values in small]
+    for name, images in (*cases, ("random numbers of shape (2, 3, 4, 4)", torch.rand(2, 3, 4, 4) * 2 - 1)):
+        what, got = f"to_unit_range of {name}", call(fn, images)
         expect_tensor(got, images.shape, what, torch.float32, hint="Each number becomes one number: nothing is summed.")
         expect_close(got, _unit_range_by_line(images), what, inputs=[images], wrong=_WRONG)
 
