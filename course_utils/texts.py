@@ -14,6 +14,7 @@ from torch import Tensor
 
 from course_utils import reviews, runtime
 from course_utils.errors import CourseError
+from course_utils.waiting import progress
 
 HELD_OUT = 2_000
 """At most so many held-out documents are loaded."""
@@ -99,7 +100,8 @@ def as_text_only(tokenizer: Tokenizer) -> Tokenizer:
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The documents as token ids; each begins with `END` (id 0), from which its first token is predicted."""
-    return [[0, *found.ids] for found in tokenizer.encode_batch(list(texts))]
+    parts = [texts[start : start + 500] for start in range(0, len(texts), 500)]  # so that a bar has steps
+    return [[0, *found.ids] for part in progress(parts, "tokens") for found in tokenizer.encode_batch(list(part))]
 
 
 def windows(documents: Iterable[Sequence[int]], length: int) -> Tensor:

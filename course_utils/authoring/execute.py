@@ -39,7 +39,11 @@ class _ThisPython(AsyncKernelManager):
         return KernelSpec(**get_kernel_dict())
 
 
-def execute(root: Path, lesson: str, keep: bool = True) -> str:
+Told = Callable[[NotebookNode, float], None]
+"""Called after each cell with the cell and the seconds since the first one began."""
+
+
+def execute(root: Path, lesson: str, keep: bool = True, told: Told = lambda *_: None) -> str:
     """Run a lesson's learner notebook at the environment's tier, with an empty folder for its runs.
 
     Time and peak memory go to ``data/results/lessons.json``; with ``keep`` the outputs go to the notebook.
@@ -48,6 +52,7 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
         root: the repository.
         lesson: the lesson's number or name, for example ``"02"``.
         keep: write the outputs; otherwise only the measurement is kept.
+        told: called after each cell.
 
     Returns:
         One line about the run.
@@ -58,7 +63,7 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
     source = find_source(root, lesson)
     learner, _ = nb.assemble(source, root)
     with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
-        facts = run(learner, root, Path(runs))
+        facts = run(learner, root, Path(runs), told)
         left = scrub_outputs(learner, _folders(root, Path(runs)))
     if left and keep:
         raise CourseError(
@@ -75,16 +80,14 @@ def execute(root: Path, lesson: str, keep: bool = True) -> str:
     return f"{source.stem}: tier {facts['tier']}, {facts['seconds']} s, {facts['peak_mib']} MiB, on {facts['machine']}"
 
 
-def run(
-    notebook: NotebookNode, root: Path, runs: Path, told: Callable[[NotebookNode, float], None] = lambda *_: None
-) -> dict[str, Any]:
+def run(notebook: NotebookNode, root: Path, runs: Path, told: Told = lambda *_: None) -> dict[str, Any]:
     """Execute all cells in place; returns what the kernel tells about itself, with ``seconds``.
 
     Args:
         notebook: an assembled lesson.
         root: the repository.
         runs: an empty folder for its training runs.
-        told: called after each cell with the cell and the seconds since the first one began.
+        told: called after each cell.
     """
     client = NotebookClient(
         notebook,

@@ -1,26 +1,26 @@
 """Measure what a learner waits for: ``python -m course_utils.authoring.measure_waiting [--lessons 01 02]``.
 
-Every lesson is run from its first cell to its last at the environment's tier; ``data/results/waiting.json`` gets, for
-each tier, the seconds to the first figure, every cell that took more than two seconds and whether it showed a progress
-bar with an estimate or is one of imports, and the seconds that an import of the package takes. Needs a quiet machine.
+Every lesson is run from its first cell to its last at the environment's tier, as ``build --measure`` does;
+``data/results/waiting.json`` gets, for each tier, the seconds to the first figure, every cell that took more than two
+seconds and whether it showed a progress bar with an estimate or is one of imports, and the seconds that an import of
+the package takes. Needs a quiet machine.
 """
 
 import argparse
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
-from course_utils.authoring import notebook as nb
-from course_utils.authoring.execute import run
+from course_utils import runtime
+from course_utils.authoring.execute import execute
 from course_utils.authoring.measured import earlier, write_result
 from course_utils.authoring.provenance import provenance
-from course_utils.authoring.source import find_source, find_sources
+from course_utils.authoring.source import find_sources
 
 LONG = 2.0
 """Seconds; whoever waits longer is told how long it will take."""
@@ -37,16 +37,17 @@ class Stopwatch:
     Attributes:
         first_figure: seconds from the first cell to the end of the first one with a picture, None without one.
         waits: cells that took more than `LONG`.
+        seconds: until the end of the last cell that ran.
     """
 
     def __init__(self) -> None:
         self.first_figure: float | None = None
         self.waits: list[dict[str, Any]] = []
-        self._before = 0.0
+        self.seconds = 0.0
 
     def __call__(self, cell: NotebookNode, seconds: float) -> None:
         """Take note of a cell that has just run, ``seconds`` after the first cell began."""
-        took, self._before = seconds - self._before, seconds
+        took, self.seconds = seconds - self.seconds, seconds
         if self.first_figure is None and has_picture(cell):
             self.first_figure = round(seconds, 1)
         if took > LONG:
@@ -82,26 +83,25 @@ def import_seconds(module: str, times: int = 5) -> float:
     return round(sorted(taken)[times // 2], 3)
 
 
-def measure(lesson: str) -> tuple[str, dict[str, Any]]:
-    """Run a lesson; returns its tier and what was waited for."""
-    learner, _ = nb.assemble(find_source(_ROOT, lesson), _ROOT)
+def measure(lesson: str, keep: bool) -> dict[str, Any]:
+    """Run a lesson; returns what was waited for. Its time, memory and, with ``keep``, outputs are kept as well."""
     watch = Stopwatch()
-    with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
-        facts = run(learner, _ROOT, Path(runs), watch)
-    record = {"first_figure_s": watch.first_figure, "seconds": facts["seconds"], "over_2_s": watch.waits}
-    return facts["tier"], record
+    print(execute(_ROOT, lesson, keep, watch), flush=True)
+    return {"first_figure_s": watch.first_figure, "seconds": round(watch.seconds, 1), "over_2_s": watch.waits}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, which is 1 when somebody waits without knowing how long."""
     parser = argparse.ArgumentParser(prog="python -m course_utils.authoring.measure_waiting")
     parser.add_argument("--lessons", nargs="+", metavar="NN", help="only these; the others' entries are kept")
+    parser.add_argument("--keep", action="store_true", help="also keep their outputs, as build --execute does")
     options = parser.parse_args(argv)
+    tier = runtime.tier()
     record = earlier("waiting.json") | {"imports_s": {module: import_seconds(module) for module in _LIGHT}}
     names = [path.stem for path in find_sources(_ROOT)]
     untold = 0
     for name in (n for n in names if not options.lessons or n[:2] in options.lessons):
-        tier, found = measure(name)
+        found = measure(name, options.keep)
         record.setdefault("tiers", {}).setdefault(tier, {})[name] = found
         bare = [wait for wait in found["over_2_s"] if not wait["bar"] and not wait["imports"]]
         untold += len(bare)

@@ -616,7 +616,7 @@ candidates = {
 same_data = train.name.startswith("CIFAR-10") and size == 32  # what the shipped generator learned from
 if same_data:
     candidates["shipped generator"] = sampler(shipped, int(facts["latent_dim"]))
-scores = {name: reference.score(candidate) for name, candidate in candidates.items()}
+scores = {name: reference.score(candidate) for name, candidate in waiting.progress(candidates.items(), "candidates")}
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
@@ -950,7 +950,7 @@ readings = {
     "trained in [0, 1], read as [−1, 1]": small_sampler(wrong_generator, lambda x: x),
     "trained in [0, 1], read as [0, 1]": small_sampler(wrong_generator, lambda x: 2 * x.clamp(0, 1) - 1),
 }
-display(Markdown(metrics.table({name: reference.score(reading) for name, reading in readings.items()})))
+display(Markdown(metrics.table({name: reference.score(reading) for name, reading in waiting.progress(readings.items(), "readings")})))
 
 figure, axes = plots.subplots(3, 1, width=8, height=2.7)
 for ax, (name, reading) in zip(axes, readings.items()):

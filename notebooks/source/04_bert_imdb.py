@@ -189,6 +189,12 @@ whole = torch.tensor([len(s) for s in encoder.encode(train.texts, 100_000)])
 lengths = whole.clamp(max=max_tokens)
 print(f"median {whole.median()} tokens; {(whole > max_tokens).float().mean():.0%} of the reviews are cut, "
       f"and {1 - lengths.sum() / whole.sum():.0%} of all tokens thrown away")
+figure, (ax,) = plots.subplots(width=7, height=2.4)
+ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=plots.COLOURS[0])
+ax.axvline(max_tokens, color="black", linestyle=":", label="limit")
+ax.set(xlabel="tokens (the last bar: 1,000 or more)", ylabel="reviews", title=train.title("lengths"))
+ax.legend(frameon=False)
+plots.show(figure, alt="How many reviews have how many tokens, with the limit dotted: right of it, texts are cut.")
 
 # %% [markdown]
 # ### Exercise 4.1: a batch of texts of different length
@@ -673,7 +679,7 @@ ax.legend(frameon=False)
 plots.show(figure, alt="Training loss by step in two orders, chance dotted. Given enough steps, the sorted one falls to nearly 0, jumps where the label changes and falls again; the shuffled one falls slowly.")
 
 # %%
-for name, (_, broken) in lab.items():
+for name, (_, broken) in waiting.progress(lab.items(), "both"):
     said = bert.predict(broken, [s[:64] for s in sequences["validation"]], pad, run.autocast).argmax(1)
     print(f"{name:>16}: says positive {said.float().mean():.0%}, right {accuracy(said == validation.labels)}")
 for name, order in orders.items():

@@ -763,7 +763,7 @@ print(f"{length} tokens: {length / slow:.0f} tokens/s without, {length / fast:.0
 def copied_share(written, training_text, length=50, step=25):
     """Share of pieces of ``length`` characters that stand verbatim in the training text."""
     pieces = [text[i : i + length] for text in written for i in range(0, len(text) - length + 1, step)]
-    return sum(piece in training_text for piece in pieces) / len(pieces)
+    return sum(piece in training_text for piece in waiting.progress(pieces, "searching")) / len(pieces)
 
 
 training_text = "\n".join(corpus.train)
