@@ -35,6 +35,8 @@ WRONG = [
     (lambda x: 0.5 * x - 0.5, "the wrong way"),
     (lambda x: x + x - 1, "the way back"),
     (lambda x: torch.round(0.5 * x + 0.5), "rounded"),
+    (lambda x: torch.div(x + 1, 2, rounding_mode="floor"), "drops what stands behind the point"),
+    (lambda x: (1 + x) / (1 + x.amax()), "own largest value"),
     (lambda x: 1 + x, "[0, 2]"),
     (lambda x: x / 2 + 1, "[0.5, 1.5]"),
     (lambda x: 0.5 - x / 2, "exchanged"),

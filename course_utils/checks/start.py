@@ -23,6 +23,11 @@ _WRONG: list[Wrong] = [
     (lambda x: (x - 1) / 2, "Moved the wrong way: -1 became -1, and it must become 0. Which number turns -1 into 0?"),
     (lambda x: 2 * x - 1, "This is the way back, from [0, 1] to [-1, 1]: here -1 became -3, and it must become 0."),
     (lambda x: ((x + 1) / 2).round(), "The line is right, and then it was rounded: every grey became black or white."),
+    (lambda x: (x + 1) // 2, "// divides and drops what stands behind the point: every grey became black."),
+    (
+        lambda x: (x + 1) / (x.max() + 1),
+        "Divided by these images' own largest value: the range to map is [-1, 1], whichever of it they use.",
+    ),
     (lambda x: x + 1, "The lower end is right (0), the width is not: these values lie in [0, 2]."),
     (
         lambda x: x / 2 + 1,
