@@ -23,7 +23,7 @@ from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import find_sources
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_STATUS = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="{}"]'
+_BUSY = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="busy"]'
 _FLAGS = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 
@@ -115,7 +115,6 @@ class Page:
         self.page.on("pageerror", lambda error: self.troubles.append(f"script: {str(error)[:300]}"))
         self.page.goto(address)
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
-        self.page.wait_for_selector(_STATUS.format("idle"))
         self.page.get_by_text("(ipykernel) | Idle").wait_for()  # earlier the kernel is not connected, and drops cells
 
     def run_all(self, minutes: float = 15) -> None:
@@ -127,12 +126,12 @@ class Page:
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         idle_since, end = None, time.monotonic() + 60 * minutes
-        self.page.wait_for_selector(_STATUS.format("busy"), state="attached")
+        self.page.wait_for_selector(_BUSY, state="attached")
         while idle_since is None or time.monotonic() - idle_since < 3:
             if time.monotonic() > end:
                 raise TimeoutError(f"still busy after {minutes} minutes")
             self.page.wait_for_timeout(250)
-            busy = self.page.locator(_STATUS.format("busy")).count() > 0
+            busy = self.page.locator(_BUSY).count() > 0
             idle_since = None if busy else idle_since or time.monotonic()
         self.troubles += [f"dialog: {text}" for text in self.page.locator(".jp-Dialog-content").all_inner_texts()]
 
