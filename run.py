@@ -286,7 +286,7 @@ def lab(arguments: list) -> int:
 def test(arguments: list) -> int:
     """Run everything that CI runs, every stage even when one failed; with arguments, pytest with them."""
     stages = {
-        "style": ["ruff", "check", "course_utils", "tests", "notebooks/source", "run.py"],
+        "style": ["ruff", "check", "course_utils", "measuring", "tests", "notebooks/source", "run.py"],
         "drift": ["course_utils.authoring.build", "--check"],
         "tests": ["pytest", *arguments],
         "notebooks": ["pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env",
@@ -311,7 +311,7 @@ def build(arguments: list) -> int:
 
 def bench(arguments: list) -> int:
     """Time the course's training beside textbook loops, in turn on this machine."""
-    return call([str(PYTHON), str(ROOT / "tests" / "benchmarks" / "bench.py"), *arguments])[0]
+    return call([str(PYTHON), "-m", "measuring.benchmarks.bench", *arguments])[0]
 
 
 def slides(arguments: list) -> int:
@@ -321,7 +321,7 @@ def slides(arguments: list) -> int:
 
 def progress(arguments: list) -> int:
     """Show a learner's progress, move it, or begin anew; files are named from the folder where the user is."""
-    return call([str(PYTHON), "-P", "-m", "course_utils.progress_report", *arguments], cwd=os.getcwd())[0]
+    return call([str(PYTHON), "-P", "-m", "course_utils.learner.progress_report", *arguments], cwd=os.getcwd())[0]
 
 
 def main(arguments: list) -> int:

@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_utils import mirrors
-from course_utils.asset_files import Asset, fault, in_place
 from course_utils.errors import CourseError
+from course_utils.fetching import mirrors
+from course_utils.fetching.pinned_file import Asset, fault, in_place
 from course_utils.paths import cache_dir, cache_places, data_dir, say_once
 
 
@@ -22,7 +22,10 @@ def manifest() -> dict[str, Asset]:
         entries = tomllib.load(file)
     lists = ("urls", "lessons")
     return {
-        name: Asset(name=name, **{key: tuple(value) if key in lists else value for key, value in entry.items()})
+        name: Asset(
+            name=name,
+            **{key: tuple(value) if key in lists else value for key, value in entry.items()},
+        )
         for name, entry in entries.items()
     }
 
@@ -64,7 +67,11 @@ def cached(name: str) -> Path | None:
     found = in_place(asset, own) if own.is_file() else ""
     if found:
         print(f"{asset.file} in the cache is damaged: {found}.", flush=True)
-    return own if found is None else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
+    return (
+        own
+        if found is None
+        else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
+    )
 
 
 def at_hand(name: str) -> Path | None:
@@ -125,9 +132,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     known = manifest()
     if not arguments or set(arguments) - {*known, "--setup"}:
-        print(f"usage: python -m course_utils.assets --setup | NAME ...\n  names: {', '.join(known)}")
+        print(
+            f"usage: python -m course_utils.assets --setup | NAME ...\n  names: {', '.join(known)}"
+        )
         return 2
-    wanted = [name for name, asset in known.items() if name in arguments or ("--setup" in arguments and asset.setup)]
+    wanted = [
+        name
+        for name, asset in known.items()
+        if name in arguments or ("--setup" in arguments and asset.setup)
+    ]
     failed = 0
     for name in wanted:
         try:

@@ -44,7 +44,9 @@ def _keep_on_drive() -> str:
 
         drive.mount(str(mount))
         place.mkdir(parents=True, exist_ok=True)
-    except Exception as error:  # Colab raises its own kinds: leave refused, a time-out, a full Drive
+    except (
+        Exception
+    ) as error:  # Colab raises its own kinds: leave refused, a time-out, a full Drive
         os.environ.pop("COURSE_RUNS_COPY", None)
         return f"Google Drive cannot be used ({type(error).__name__}: {error}). {_HERE_ONLY}"
     os.environ["COURSE_RUNS_COPY"] = str(place)

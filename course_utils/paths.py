@@ -90,7 +90,10 @@ def fsync_folder(folder: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # mounted cloud drives and network folders cannot do it
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOTSUP,
+        ):  # mounted cloud drives and network folders cannot do it
             raise
     finally:
         os.close(handle)
@@ -111,7 +114,9 @@ def _writable_folder(variable: str, name: str) -> Path:
             f"The course keeps its {name} there; perhaps the disk is full or the folder belongs to someone else.",
             f'Choose a folder of your own: import os; os.environ["{variable}"] = "my-{name}"',
         )
-    say_once(f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder).")
+    say_once(
+        f"{folder} cannot be written to; using {fallback} (set {variable} to choose another folder)."
+    )
     return fallback
 
 

@@ -113,7 +113,11 @@ def default_device() -> torch.device:
 
 def device_name(device: torch.device) -> str:
     """What the device is called, for reports: the GPU's name, or the processor's family."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"CPU ({platform.machine()})"
+    )
 
 
 def fast_dtype(device: torch.device) -> torch.dtype | None:
@@ -129,7 +133,10 @@ def _autocast(device: torch.device) -> tuple[torch.dtype | None, str]:
             return torch.bfloat16, "GPU has bf16 matrix units"
         return None, "GPU without bf16 matrix units"
     # Without these instructions bf16 on a CPU is emulated and slower than float32.
-    for name, instructions in (("_is_amx_tile_supported", "AMX"), ("_is_avx512_bf16_supported", "AVX512-BF16")):
+    for name, instructions in (
+        ("_is_amx_tile_supported", "AMX"),
+        ("_is_avx512_bf16_supported", "AVX512-BF16"),
+    ):
         if getattr(torch.cpu, name, lambda: False)():  # PyTorch has no public question for this
             return torch.bfloat16, instructions
     return None, "no bf16 matrix instructions"

@@ -56,7 +56,17 @@ def make_wheel(folder: Path) -> Path:
         isolation = ["--no-build-isolation"]
     except ImportError:
         isolation = []
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *isolation, "--wheel-dir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        *isolation,
+        "--wheel-dir",
+        str(folder),
+    ]
     subprocess.run([*command, str(ROOT)], check=True)
     (wheel,) = folder.glob("generative_ai_course-*.whl")
     return wheel
@@ -80,15 +90,25 @@ class Runtime:
 
     def environment(self) -> dict[str, str]:
         """The caller's environment without what belongs to the course or to another Python; without an index."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("COURSE_", "PYTHON", "PIP_", "MPL"))}
+        env = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("COURSE_", "PYTHON", "PIP_", "MPL"))
+        }
         quiet = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "HF_HUB_OFFLINE": "1"}
         return env | quiet | {"COURSE_TIER": "smoke"}
 
     def pip_freeze(self) -> list[str]:
         """What pip lists, the course excepted."""
         command = [str(self.python), "-m", "pip", "list", "--format=freeze"]
-        told = subprocess.run(command, env=self.environment(), check=True, capture_output=True, text=True)
-        return [line for line in told.stdout.splitlines() if not line.startswith("generative-ai-course==")]
+        told = subprocess.run(
+            command, env=self.environment(), check=True, capture_output=True, text=True
+        )
+        return [
+            line
+            for line in told.stdout.splitlines()
+            if not line.startswith("generative-ai-course==")
+        ]
 
     def run(self, notebook: nbformat.NotebookNode, **environment: str) -> nbformat.NotebookNode:
         """Execute all cells in the bare folder, as Colab's *Run all* does."""
@@ -98,7 +118,9 @@ class Runtime:
         class Manager(AsyncKernelManager):
             kernel_spec = spec
 
-        client = NotebookClient(notebook, kernel_manager_class=Manager, timeout=300, store_widget_state=False)
+        client = NotebookClient(
+            notebook, kernel_manager_class=Manager, timeout=300, store_widget_state=False
+        )
         with client.setup_kernel(env=self.environment() | environment, cwd=str(self.content)):
             for number, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, number)
@@ -112,5 +134,8 @@ def inventory(folder: Path) -> dict[str, tuple[int, int]]:
         folders[:] = [name for name in folders if name != "__pycache__"]
         for name in files:
             status = os.stat(os.path.join(place, name))
-            found[os.path.relpath(os.path.join(place, name), folder)] = (status.st_size, status.st_mtime_ns)
+            found[os.path.relpath(os.path.join(place, name), folder)] = (
+                status.st_size,
+                status.st_mtime_ns,
+            )
     return found

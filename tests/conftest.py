@@ -67,5 +67,7 @@ def _fetched(name: str) -> Path:
 
     path = assets.cached(name)
     if path is None:
-        no_real_data(f"{assets.manifest()[name].file} is not in the cache: python -m course_utils.assets --setup")
+        no_real_data(
+            f"{assets.manifest()[name].file} is not in the cache: python -m course_utils.assets --setup"
+        )
     return path

@@ -40,12 +40,23 @@ _RESULTS, _FIGURES = pytest.StashKey[dict](), pytest.StashKey[dict]()
 
 def pytest_addoption(parser):
     group = parser.getgroup("faults", "the suite of injected faults")
-    group.addoption("--full-faults", action="store_true", help="every kill and every notebook, not a part of them")
-    group.addoption("--faults-record", type=Path, metavar="FILE", help="write what was injected and found to FILE")
+    group.addoption(
+        "--full-faults",
+        action="store_true",
+        help="every kill and every notebook, not a part of them",
+    )
+    group.addoption(
+        "--faults-record",
+        type=Path,
+        metavar="FILE",
+        help="write what was injected and found to FILE",
+    )
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "fault(row): injects the fault of this row of the suite's table")
+    config.addinivalue_line(
+        "markers", "fault(row): injects the fault of this row of the suite's table"
+    )
     config.stash[_RESULTS] = {row: defaultdict(list) for row in ROWS}
     config.stash[_FIGURES] = {}
     config.pluginmanager.register(_Recorder(config), "fault-recorder")
@@ -58,10 +69,14 @@ class _Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
         report = yield
-        if report.when == "call" or report.outcome != "passed":  # a set-up that failed or was skipped counts too
+        if (
+            report.when == "call" or report.outcome != "passed"
+        ):  # a set-up that failed or was skipped counts too
             for mark in item.iter_markers("fault"):
                 reason = report.longrepr[2] if report.outcome == "skipped" else ""
-                self.config.stash[_RESULTS][mark.args[0]][report.outcome].append((item.nodeid, reason))
+                self.config.stash[_RESULTS][mark.args[0]][report.outcome].append(
+                    (item.nodeid, reason)
+                )
         return report
 
     def pytest_sessionfinish(self):
@@ -70,29 +85,50 @@ class _Recorder:
             seconds = round(time.monotonic() - self.start, 1)
             record = summary(self.config.stash[_RESULTS], self.config.stash[_FIGURES])
             record |= {"seconds": seconds, "full": self.config.getoption("--full-faults")}
-            path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(
+                json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
 
 def summary(results, figures):
     """The record: each row's outcome and numbers of tests, and the figures. A skip is not a pass."""
     rows = {}
     for row, fault in ROWS.items():
-        counts = {outcome: len(results[row][outcome]) for outcome in ("passed", "failed", "skipped")}
+        counts = {
+            outcome: len(results[row][outcome]) for outcome in ("passed", "failed", "skipped")
+        }
         injected = counts["passed"] + counts["failed"]
-        outcome = "failed" if counts["failed"] else "skipped" if counts["skipped"] or not injected else "passed"
+        outcome = (
+            "failed"
+            if counts["failed"]
+            else "skipped"
+            if counts["skipped"] or not injected
+            else "passed"
+        )
         skips = sorted({reason.removeprefix("Skipped: ") for _, reason in results[row]["skipped"]})
-        rows[row] = {"fault": fault, "outcome": outcome, **counts, **({"why_skipped": skips} if skips else {})}
+        rows[row] = {
+            "fault": fault,
+            "outcome": outcome,
+            **counts,
+            **({"why_skipped": skips} if skips else {}),
+        }
     outcomes = [entry["outcome"] for entry in rows.values()]
     figures = dict(sorted(figures.items()))
     for name in ("kills", "lost"):  # over all lessons
-        values = [value for key, value in figures.items() if key.startswith(f"C1.{name}_") and isinstance(value, int)]
+        values = [
+            value
+            for key, value in figures.items()
+            if key.startswith(f"C1.{name}_") and isinstance(value, int)
+        ]
         figures[f"C1.{name}"] = sum(values)
     return {
         "faults": {
             "declared": len(ROWS),
             "injected": sum(entry["passed"] + entry["failed"] > 0 for entry in rows.values()),
             **{outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")},
-            "tests": sum(entry["passed"] + entry["failed"] + entry["skipped"] for entry in rows.values()),
+            "tests": sum(
+                entry["passed"] + entry["failed"] + entry["skipped"] for entry in rows.values()
+            ),
         },
         "figures": figures,
         "rows": rows,

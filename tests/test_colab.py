@@ -55,7 +55,9 @@ def test_every_notebook_has_the_same_cell_and_no_other_installs() -> None:
     assert len(cells.pop().splitlines()) <= 12
 
 
-@pytest.mark.parametrize("release", [RELEASE, bootstrap.Release("a-course", "1.2.3", "")], ids=["address", "none"])
+@pytest.mark.parametrize(
+    "release", [RELEASE, bootstrap.Release("a-course", "1.2.3", "")], ids=["address", "none"]
+)
 def test_elsewhere_it_does_nothing(release: bootstrap.Release) -> None:
     notebook = book("# 1. T", "x = 1")
     bootstrap.add(notebook, release)
@@ -67,14 +69,19 @@ def test_elsewhere_it_does_nothing(release: bootstrap.Release) -> None:
 
 @pytest.mark.parametrize(
     ("cells", "place"),
-    [(("# 1. T", "# card", "## Set-up", "x = 1", "y = 2"), 2), (("# 1. T", "x = 1", "## Later", "y = 2"), 1)],
+    [
+        (("# 1. T", "# card", "## Set-up", "x = 1", "y = 2"), 2),
+        (("# 1. T", "x = 1", "## Later", "y = 2"), 1),
+    ],
     ids=["above the first section", "below the title"],
 )
 def test_it_stands_above_all_code(cells: tuple[str, ...], place: int) -> None:
     notebook = book(*cells)
     bootstrap.add(notebook, RELEASE)
     assert [cell.id for cell in notebook.cells[place : place + 2]] == ["colab-text", "colab-code"]
-    assert [cell.source for cell in notebook.cells if not bootstrap.is_bootstrap(cell)] == list(cells)
+    assert [cell.source for cell in notebook.cells if not bootstrap.is_bootstrap(cell)] == list(
+        cells
+    )
     assert cell_of(notebook).source.count("git+https://github.com/someone/a-course@v1.2.3") == 1
 
 
@@ -96,22 +103,30 @@ def make_root(folder: Path, address: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("address", ["https://github.com/someone/a-course", "https://github.com/someone/a-course.git"])
+@pytest.mark.parametrize(
+    "address", ["https://github.com/someone/a-course", "https://github.com/someone/a-course.git"]
+)
 def test_a_badge_is_made_from_the_one_address(tmp_path: Path, address: str) -> None:
     release = bootstrap.read_release(make_root(tmp_path, address))
     assert release == RELEASE
     notebook = book("# 1. T\n\nText", "x = 1")
     bootstrap.add(notebook, release, "notebooks/01_t.ipynb")
-    target = "https://colab.research.google.com/github/someone/a-course/blob/v1.2.3/notebooks/01_t.ipynb"
+    target = (
+        "https://colab.research.google.com/github/someone/a-course/blob/v1.2.3/notebooks/01_t.ipynb"
+    )
     picture = f"[![{bootstrap.BADGE_ALT}]({bootstrap.BADGE})]"
     assert notebook.cells[0].source == f"# 1. T\n\n{picture}({target})\n\nText"
     assert (ROOT / "notebooks" / bootstrap.BADGE).is_file()
 
 
 @pytest.mark.parametrize("address", ["", "https://gitlab.com/someone/a-course"])
-def test_there_is_no_badge_without_an_address_that_colab_opens(tmp_path: Path, address: str) -> None:
+def test_there_is_no_badge_without_an_address_that_colab_opens(
+    tmp_path: Path, address: str
+) -> None:
     notebook = book("# 1. T\n\nText", "x = 1")
-    bootstrap.add(notebook, bootstrap.read_release(make_root(tmp_path, address)), "notebooks/01_t.ipynb")
+    bootstrap.add(
+        notebook, bootstrap.read_release(make_root(tmp_path, address)), "notebooks/01_t.ipynb"
+    )
     assert notebook.cells[0].source == "# 1. T\n\nText"
     assert f'course = "{address and f"git+{address}@v1.2.3"}"' in cell_of(notebook).source
 
@@ -180,10 +195,15 @@ def test_a_refused_drive_stops_nothing(on_colab, monkeypatch, capsys) -> None:
     colab.start(use_drive=True)
     monkeypatch.setattr(on_colab, "mount", refuse)
     colab.start(use_drive=True)
-    assert "ValueError: mount failed" in capsys.readouterr().out and "COURSE_RUNS_COPY" not in os.environ
+    assert (
+        "ValueError: mount failed" in capsys.readouterr().out
+        and "COURSE_RUNS_COPY" not in os.environ
+    )
 
 
-def test_what_belongs_to_the_environment_is_fetched_when_needed(on_colab, monkeypatch, capsys, tmp_path) -> None:
+def test_what_belongs_to_the_environment_is_fetched_when_needed(
+    on_colab, monkeypatch, capsys, tmp_path
+) -> None:
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))  # set-up has filled the usual one
     asked = []
 
@@ -191,7 +211,7 @@ def test_what_belongs_to_the_environment_is_fetched_when_needed(on_colab, monkey
         asked.append(path.name)
         raise CourseError("asset-not-fetched", "No network.", "why", "fix")
 
-    monkeypatch.setattr("course_utils.mirrors.fetch", no_network)
+    monkeypatch.setattr("course_utils.fetching.mirrors.fetch", no_network)
     paths.say_once.cache_clear()
     assert assets.at_hand("encoder") is None and asked == []  # elsewhere set-up has fetched it
     colab.start()
@@ -207,10 +227,14 @@ def test_what_belongs_to_the_environment_is_fetched_when_needed(on_colab, monkey
 def colab_image(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """What all runtimes share: the preinstalled packages, and the course's wheel in place of its address."""
     folder = tmp_path_factory.mktemp("colab")
-    return SimpleNamespace(folder=folder, packages=preinstall(folder / "dist-packages"), wheel=make_wheel(folder))
+    return SimpleNamespace(
+        folder=folder, packages=preinstall(folder / "dist-packages"), wheel=make_wheel(folder)
+    )
 
 
-def from_wheel(notebook: nbformat.NotebookNode, wheel: Path, use_drive: bool = False) -> nbformat.NotebookNode:
+def from_wheel(
+    notebook: nbformat.NotebookNode, wheel: Path, use_drive: bool = False
+) -> nbformat.NotebookNode:
     """The notebook as its reader would edit it: the cell's two settings, and nothing else."""
     cell = cell_of(notebook)
     cell.source, found = re.subn(r'course = ".*?"', f'course = "{wheel.as_posix()}"', cell.source)
@@ -288,7 +312,9 @@ def test_training_goes_on_after_a_disconnect(colab_image: SimpleNamespace) -> No
     def told(notebook: nbformat.NotebookNode) -> list[str]:
         return notebook.cells[-1].outputs[-1].text.splitlines()[-1].split()
 
-    first, second, other = (Runtime(colab_image.folder / n, colab_image.packages) for n in ("cut", "next", "whole"))
+    first, second, other = (
+        Runtime(colab_image.folder / n, colab_image.packages) for n in ("cut", "next", "whole")
+    )
     with pytest.raises(Exception, match=r"(?i)kernel died"):
         first.run(lesson(), CUT_HERE="1")
     (first.content / "drive").rename(second.content / "drive")  # all that outlives a runtime

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import assets, paths, reviews
-from course_utils.asset_files import Asset
+from course_utils import assets, paths
+from course_utils.datasets import reviews
 from course_utils.errors import CourseError
+from course_utils.fetching.pinned_file import Asset
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +27,16 @@ def test_importing_the_package_loads_nothing_heavy():
         "import sys, course_utils, course_utils.errors, course_utils.paths\n"
         "print(sorted({'torch', 'numpy', 'matplotlib', 'PIL', 'IPython'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.fault("D1")
-@pytest.mark.parametrize(("variable", "function"), [("COURSE_CACHE", paths.cache_dir), ("COURSE_RUNS", paths.runs_dir)])
+@pytest.mark.parametrize(
+    ("variable", "function"), [("COURSE_CACHE", paths.cache_dir), ("COURSE_RUNS", paths.runs_dir)]
+)
 def test_variable_moves_the_folder(variable, function, tmp_path, monkeypatch):
     wanted = tmp_path / "a folder with spaces and ü"
     monkeypatch.setenv(variable, str(wanted))
@@ -134,7 +139,12 @@ def read_only(tmp_path):
             copy = tmp_path / "read only"
             shutil.copytree(folder, copy / "cache")
             bind = subprocess.run(["mount", "--bind", copy, copy], capture_output=True).returncode
-            if bind or subprocess.run(["mount", "-o", "remount,bind,ro", copy], capture_output=True).returncode:
+            if (
+                bind
+                or subprocess.run(
+                    ["mount", "-o", "remount,bind,ro", copy], capture_output=True
+                ).returncode
+            ):
                 pytest.skip("this user can write everywhere and mount nothing")
             mounted.append(copy)
             folder = copy / "cache"
@@ -150,7 +160,9 @@ def read_only(tmp_path):
 def test_a_class_shares_one_read_only_cache(tmp_path, monkeypatch, read_only, capsys):
     shared, own = tmp_path / "shared", tmp_path / "own"
     content = b"what everybody needs"
-    thing = Asset("thing", "thing.bin", (), len(content), hashlib.sha256(content).hexdigest(), "", "")
+    thing = Asset(
+        "thing", "thing.bin", (), len(content), hashlib.sha256(content).hexdigest(), "", ""
+    )
     other = dataclasses.replace(thing, name="other", file="other.bin")
     monkeypatch.setattr(assets, "manifest", lambda: {"thing": thing, "other": other})
     shared.mkdir()
@@ -162,7 +174,9 @@ def test_a_class_shares_one_read_only_cache(tmp_path, monkeypatch, read_only, ca
     monkeypatch.setattr(tempfile, "tempdir", str(own))
     own.mkdir()
     assert assets.fetch("thing") == shared / "thing.bin"  # without a network: it has no address
-    assert assets.cached("other") is None and (shared / "other.bin").is_file()  # damaged: not used, not moved
+    assert (
+        assets.cached("other") is None and (shared / "other.bin").is_file()
+    )  # damaged: not used, not moved
     assert reviews._imdb_path() == shared / "aclImdb"
     folder = paths.cache_dir()
     assert folder.is_relative_to(own) and paths.cache_places() == (folder, shared)

@@ -79,8 +79,12 @@ def wheel(version, payload=0):
         file.writestr("torch/__init__.py", "")
         file.writestr("torch/payload", bytes(payload))
         info = f"torch-{version}.dist-info"
-        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
-        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+        )
+        file.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         file.writestr(f"{info}/RECORD", "")
     return buffer.getvalue()
 
@@ -98,7 +102,9 @@ class Index(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.seen.append(self.path)
-        name = urllib.request.unquote(self.path).rsplit("/", 1)[-1].removesuffix("-py3-none-any.whl")
+        name = (
+            urllib.request.unquote(self.path).rsplit("/", 1)[-1].removesuffix("-py3-none-any.whl")
+        )
         if self.path in ("/simple/torch/", "/cpu/torch/"):
             names = [name for name in WHEELS if ("+cpu" in name) == self.path.startswith("/cpu")]
             links = "".join(f'<a href="/files/{n.replace("+", "%2B")}-py3-none-any.whl">{n}-py3-none-any.whl</a>\n'
@@ -149,11 +155,21 @@ class Project:
         self.write("backend.py", BACKEND)
         self.write("constraints.txt", "torch==1.0\n")
         self.write("course_utils/__init__.py", "")
-        self.write("course_utils/assets.py", "import os, sys\nsys.exit(int(os.environ.get('ASSETS_EXIT', 0)))\n")
-        self.write("course_utils/authoring/build.py", "import sys\nprint('built', sys.argv[1:], sys.prefix)\n")
+        self.write(
+            "course_utils/assets.py",
+            "import os, sys\nsys.exit(int(os.environ.get('ASSETS_EXIT', 0)))\n",
+        )
+        self.write(
+            "course_utils/authoring/build.py",
+            "import sys\nprint('built', sys.argv[1:], sys.prefix)\n",
+        )
         self.write("tests/test_tiny.py", "def test_one():\n    pass\n")
         self.write("notebooks/01_first.ipynb", json.dumps(NOTEBOOK))
-        keep = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "COURSE_"))}
+        keep = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PIP_", "COURSE_"))
+        }
         self.env = dict(keep, PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL=f"{url}/simple", PIP_RETRIES="0",
                         PIP_CACHE_DIR=str(folder / "cache"), COURSE_TORCH="default", PYTHONUTF8="1")  # fmt: skip
 
@@ -175,7 +191,9 @@ class Project:
 
     def python(self, code):
         python = self.folder / ".venv" / ("bin/python" if POSIX else "Scripts/python.exe")
-        return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd="/").stdout.strip()
+        return subprocess.run(
+            [python, "-c", code], capture_output=True, text=True, check=True, cwd="/"
+        ).stdout.strip()
 
     def torch_version(self):
         return self.python("import importlib.metadata as m; print(m.version('torch'))")
@@ -236,7 +254,11 @@ def test_first_start_installs_and_second_start_does_nothing(shared, index):
     code, output = shared.first
     assert code == 0 and "Making .venv" in output and "Installing" in output
     assert f"built ['--check'] {shared.folder / '.venv'}" in output
-    assert shared.torch_version() == "1.0" and shared.stamped() and not (shared.folder / ".venv/tmp").exists()
+    assert (
+        shared.torch_version() == "1.0"
+        and shared.stamped()
+        and not (shared.folder / ".venv/tmp").exists()
+    )
     before, requests = site_packages_state(shared), len(index.seen)
     code, output = shared.run("build", PIP_INDEX_URL="http://127.0.0.1:9/")
     assert (code, output) == (0, f"built [] {shared.folder / '.venv'}\n")
@@ -262,14 +284,22 @@ def test_newest_releases_are_taken_only_where_they_are_asked_for(ready, index):
     code, output = ready.run("build")  # and back to what was tested
     assert code == 0 and "Preparing" in output and ready.torch_version() == pinned
     code, output = ready.run("build", COURSE_CONSTRAINTS="newest")
-    assert code == 1 and "Fix: COURSE_CONSTRAINTS=none, or unset it." in output and "Traceback" not in output
+    assert (
+        code == 1
+        and "Fix: COURSE_CONSTRAINTS=none, or unset it." in output
+        and "Traceback" not in output
+    )
 
 
 def test_a_class_without_a_network_installs_from_a_folder_of_wheels(project):
     wheels = project.folder / "wheels"
     wheels.mkdir()
     (wheels / "torch-1.0-py3-none-any.whl").write_bytes(WHEELS["torch-1.0"])
-    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "wheels", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    nowhere = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "wheels",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+    }
     code, output = project.run("build", ASSETS_EXIT="1", **nowhere)
     assert code == 0 and project.torch_version() == "1.0" and "They could not be fetched" in output
 
@@ -281,9 +311,15 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
     try:
         process = ready.start("build")
         assert index.stalled.wait(60)
-        os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: everyone in the terminal's group gets it
+        os.killpg(
+            process.pid, signal.SIGINT
+        )  # what Ctrl-C does: everyone in the terminal's group gets it
         output = process.communicate(timeout=30)[0]
-        assert process.returncode == 130 and "The same command again goes on" in output and "Traceback" not in output
+        assert (
+            process.returncode == 130
+            and "The same command again goes on" in output
+            and "Traceback" not in output
+        )
         assert not ready.stamped()
 
         index.stalled.clear()
@@ -306,11 +342,17 @@ def test_moved_folder_is_noticed_and_its_environment_remade(ready):
     ready.folder = there
     code, output = ready.run("build")
     assert code == 0 and "moved or copied" in output and f"built [] {there / '.venv'}" in output
-    assert Path(ready.python("import course_utils; print(*course_utils.__path__)")) == there / "course_utils"
+    assert (
+        Path(ready.python("import course_utils; print(*course_utils.__path__)"))
+        == there / "course_utils"
+    )
 
 
 def test_environment_of_another_python_or_without_one_is_not_ready(ready):
-    run, stamp = load_run(), json.loads((ready.folder / ".venv/course-ready.json").read_text(encoding="utf-8"))
+    run, stamp = (
+        load_run(),
+        json.loads((ready.folder / ".venv/course-ready.json").read_text(encoding="utf-8")),
+    )
     run.PYTHON = ready.folder / ".venv" / run.PYTHON.relative_to(run.VENV)
     run.VENV = ready.folder / ".venv"
     assert run.why_not_ready(stamp, stamp) == ""
@@ -338,7 +380,9 @@ def test_test_runs_every_stage_even_after_a_failure(borrowed):
     code, output = borrowed.run("test")
     assert code == 1 and re.findall(r"^(\w+) +(passed|FAILED) ", output, re.M) == [
         ("style", "FAILED"), ("drift", "passed"), ("tests", "FAILED"), ("notebooks", "passed")]  # fmt: skip
-    borrowed.write("tests/test_tiny.py", "def test_one():\n    pass\ndef test_two():\n    assert False\n")
+    borrowed.write(
+        "tests/test_tiny.py", "def test_one():\n    pass\ndef test_two():\n    assert False\n"
+    )
     code, output = borrowed.run("test", "tests/test_tiny.py", "-k", "one")
     assert code == 0 and "1 passed, 1 deselected" in output and "notebooks" not in output
 
@@ -357,7 +401,10 @@ def test_lab_serves_the_course_on_this_machine_only_and_with_a_token(borrowed):
         while not found:
             lines.append(process.stdout.readline())
             assert lines[-1], "".join(lines)
-            found = re.search(rf"http://127\.0\.0\.1:{port}/lab/tree/notebooks/01_first\.ipynb\?token=(\w+)", lines[-1])
+            found = re.search(
+                rf"http://127\.0\.0\.1:{port}/lab/tree/notebooks/01_first\.ipynb\?token=(\w+)",
+                lines[-1],
+            )
         url = f"http://127.0.0.1:{port}/api/contents/notebooks"
         while not listens("127.0.0.1", port):  # it names its address a moment before it listens
             assert process.poll() is None
@@ -393,7 +440,7 @@ def test_lab_opens_the_first_lesson_until_there_is_progress(tmp_path, monkeypatc
 
 
 def test_run_and_the_package_mean_the_same_file():
-    from course_utils import progress
+    from course_utils.learner import progress
 
     assert f'"{progress.FILE}"' in (ROOT / "run.py").read_text(encoding="utf-8")
 
@@ -406,12 +453,20 @@ def test_progress_is_shown_and_moved_from_the_folder_where_the_user_is(ready, tm
         shutil.copy(ROOT / "data" / name, ready.folder / "data")
     (tmp_path / "course_utils").mkdir()  # another thing of that name where the user is
     (tmp_path / "course_utils" / "__init__.py").write_text("raise SystemExit('the wrong one')")
-    line = {"exercise": "0.1", "part": "a", "outcome": "correct", "when": "2026-01-01T00:00:00.000Z"}
+    line = {
+        "exercise": "0.1",
+        "part": "a",
+        "outcome": "correct",
+        "when": "2026-01-01T00:00:00.000Z",
+    }
     line |= {"tier": "", "hint": ""}
     (tmp_path / "mine.jsonl").write_text(json.dumps(line))
     code, output = ready.run("progress", "--import", "mine.jsonl", cwd=tmp_path)
     assert code == 0 and "1 new records" in output and re.search(r"0\. Start here +1 of 1", output)
-    assert "Kept in data/runs/progress.jsonl" in output and (ready.folder / "data/runs/progress.jsonl").is_file()
+    assert (
+        "Kept in data/runs/progress.jsonl" in output
+        and (ready.folder / "data/runs/progress.jsonl").is_file()
+    )
     code, output = ready.run("progress", "--export", "copy.jsonl", cwd=tmp_path)
     assert code == 0 and json.loads((tmp_path / "copy.jsonl").read_text()) == line
     code, output = ready.run("progress", "--reset", cwd=tmp_path)
@@ -422,7 +477,9 @@ def test_progress_is_shown_and_moved_from_the_folder_where_the_user_is(ready, tm
 
 def test_usage():
     for arguments, code in (([], 0), (["--help"], 0), (["nonsense"], 2)):
-        done = subprocess.run([sys.executable, ROOT / "run.py", *arguments], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, ROOT / "run.py", *arguments], capture_output=True, text=True
+        )
         assert done.returncode == code and done.stdout.startswith("usage: python3 run.py")
 
 
@@ -436,16 +493,24 @@ def test_old_python_says_so():
 runpy.run_path({str(ROOT / "run.py")!r}, run_name="__main__")"""
     commands = [[sys.executable, "-c", pretend]]
     for name in (f"python3.{minor}" for minor in (6, 7, 8, 9, 10, 14, 15)):
-        if shutil.which(name) and subprocess.run([name, "-c", ""], capture_output=True).returncode == 0:
+        if (
+            shutil.which(name)
+            and subprocess.run([name, "-c", ""], capture_output=True).returncode == 0
+        ):
             commands.append([name, str(ROOT / "run.py"), "lab"])
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 1 and "Traceback" not in done.stderr
-        assert re.search(r"This is Python 3\.\d+\.\d+ .*the course needs 3\.11 to 3\.13\.\nFix: ", done.stderr)
+        assert re.search(
+            r"This is Python 3\.\d+\.\d+ .*the course needs 3\.11 to 3\.13\.\nFix: ", done.stderr
+        )
         suggested = re.search(r"Fix: (python3\.1[123]) .*run\.py'? lab", done.stderr)
         assert suggested or "python.org" in done.stderr
         if suggested:  # the fix can be pasted
-            assert subprocess.run([suggested[1], str(ROOT / "run.py")], capture_output=True).returncode == 0
+            assert (
+                subprocess.run([suggested[1], str(ROOT / "run.py")], capture_output=True).returncode
+                == 0
+            )
 
 
 def test_missing_venv_module_says_what_to_install(project, tmp_path):
@@ -456,11 +521,15 @@ def test_missing_venv_module_says_what_to_install(project, tmp_path):
 
 
 def test_too_small_disk_is_refused_before_anything_is_fetched(project, index):
-    sizes = "".join(f"# {build}: 1.0 GB to download, 900000.0 GB on disk\n" for build in ("CPU", "CUDA"))
+    sizes = "".join(
+        f"# {build}: 1.0 GB to download, 900000.0 GB on disk\n" for build in ("CPU", "CUDA")
+    )
     project.write("constraints.txt", sizes + "torch==1.0\n")
     requests = len(index.seen)
     code, output = project.run("lab")
-    assert code == 1 and re.search(r"has [\d.]+ GB free; the installation needs 90000\d\.0 GB\.\nFix: ", output)
+    assert code == 1 and re.search(
+        r"has [\d.]+ GB free; the installation needs 90000\d\.0 GB\.\nFix: ", output
+    )
     assert "Traceback" not in output and len(index.seen) == requests
 
 
@@ -530,7 +599,9 @@ def test_forced_torch_build_is_installed(shared, index):
 def requirements():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [Requirement(line) for line in [*project["dependencies"], *extras["lab"], *extras["test"]]]
+    return [
+        Requirement(line) for line in [*project["dependencies"], *extras["lab"], *extras["test"]]
+    ]
 
 
 def canonical(name):
@@ -551,13 +622,21 @@ def test_constraints_pin_every_requirement_and_nothing_of_one_platform(requireme
 def test_environment_yml_meets_every_requirement_so_that_pip_fetches_none(requirements):
     parsed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert parsed["channels"] == ["conda-forge", "nodefaults"]
-    conda = {re.split(r"[>=<]", line)[0]: line for line in parsed["dependencies"] if isinstance(line, str)}
-    assert [line for line in parsed["dependencies"] if not isinstance(line, str)] == [{"pip": ["-e ."]}]
+    conda = {
+        re.split(r"[>=<]", line)[0]: line
+        for line in parsed["dependencies"]
+        if isinstance(line, str)
+    }
+    assert [line for line in parsed["dependencies"] if not isinstance(line, str)] == [
+        {"pip": ["-e ."]}
+    ]
     names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
     for requirement in requirements:
         name = names.get(requirement.name, requirement.name)
         assert conda[name] == f"{name}{requirement.specifier}"
-    python = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "requires-python"
+    ]
     assert SpecifierSet(python).contains(conda["python"].removeprefix("python="))
     run = load_run()
     allowed = [(3, minor) for minor in range(6, 20) if SpecifierSet(python).contains(f"3.{minor}")]

@@ -12,7 +12,11 @@ from course_utils.errors import CourseError
 
 @pytest.fixture(autouse=True)
 def generators_as_before():
-    torch_state, python_state, numpy_state = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    torch_state, python_state, numpy_state = (
+        torch.get_rng_state(),
+        random.getstate(),
+        np.random.get_state(),
+    )
     yield
     torch.set_rng_state(torch_state)
     random.setstate(python_state)
@@ -85,7 +89,9 @@ def test_autocast_uses_the_dtype_it_reports(monkeypatch):
     with run.autocast():
         product = torch.ones(2, 2, device=run.device) @ torch.ones(2, 2, device=run.device)
     assert product.dtype == (run.autocast_dtype or torch.float32)
-    forced = runtime.Runtime("smoke", torch.device("cpu"), 0, 1, torch.bfloat16, "forced by this test")
+    forced = runtime.Runtime(
+        "smoke", torch.device("cpu"), 0, 1, torch.bfloat16, "forced by this test"
+    )
     with forced.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

@@ -10,11 +10,29 @@ from collections.abc import Iterator
 Finding = tuple[int, str, str]
 
 _SHOWN = ("plots.show", "plots.LiveFigure")
-_VAGUE = {"", "click here", "here", "link", "more", "page", "read more", "see", "source", "that", "this", "this link"}
+_VAGUE = {
+    "",
+    "click here",
+    "here",
+    "link",
+    "more",
+    "page",
+    "read more",
+    "see",
+    "source",
+    "that",
+    "this",
+    "this link",
+}
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(")
 _DIVIDER = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
-_DESCRIBED = re.compile(r"<title>\s*[^\s<]|<svg\b[^>]*\b(aria-label|aria-hidden)=[\"'][^\"']", re.IGNORECASE)
-_TAG = {name: re.compile(rf"<{name}\b.*?(</{name}>|\Z)", re.IGNORECASE | re.DOTALL) for name in ("table", "svg")}
+_DESCRIBED = re.compile(
+    r"<title>\s*[^\s<]|<svg\b[^>]*\b(aria-label|aria-hidden)=[\"'][^\"']", re.IGNORECASE
+)
+_TAG = {
+    name: re.compile(rf"<{name}\b.*?(</{name}>|\Z)", re.IGNORECASE | re.DOTALL)
+    for name in ("table", "svg")
+}
 
 
 def in_markdown(text: str) -> Iterator[Finding]:
@@ -31,7 +49,11 @@ def in_markdown(text: str) -> Iterator[Finding]:
     yield from _pipe_tables(text)
     yield from in_html(text)
     for found in re.finditer(r"<h[1-6]\b", text, re.IGNORECASE):
-        yield _line(text, found.start()), "A heading in HTML.", "`## ` and so on, so that the build sees its level."
+        yield (
+            _line(text, found.start()),
+            "A heading in HTML.",
+            "`## ` and so on, so that the build sees its level.",
+        )
 
 
 def in_html(text: str) -> Iterator[Finding]:
@@ -40,7 +62,11 @@ def in_html(text: str) -> Iterator[Finding]:
         heads = re.findall(r"<th\b[^>]*>", found[0], re.IGNORECASE)
         if not heads or not all(re.search(r"\bscope=", head, re.IGNORECASE) for head in heads):
             fix = '`<th scope="col">` for the name of a column, `scope="row"` for that of a row.'
-            yield _line(text, found.start()), "A table without headers that say what they belong to.", fix
+            yield (
+                _line(text, found.start()),
+                "A table without headers that say what they belong to.",
+                fix,
+            )
     for found in _TAG["svg"].finditer(text):
         if not _DESCRIBED.search(found[0]):
             fix = '`<svg role="img"><title>what is to be seen</title>`.'
@@ -64,13 +90,19 @@ def in_code(node: ast.AST) -> Iterator[Finding]:
             yield node.lineno, what, fix
         for found in re.finditer(r"<img\b[^>]*>", node.value, re.IGNORECASE):
             if not re.search(r"\balt\s*=\s*([\"'])\s*[^\s\"']", found[0], re.IGNORECASE):
-                yield node.lineno, "A picture without alt text.", '`<img alt="what is to be seen" ...>`.'
+                yield (
+                    node.lineno,
+                    "A picture without alt text.",
+                    '`<img alt="what is to be seen" ...>`.',
+                )
 
 
 def _has_alt(call: ast.Call) -> bool:
     """Whether a call of `plots.show` has a sentence; an empty one, or None, is none."""
     given = [keyword.value for keyword in call.keywords if keyword.arg == "alt"] + call.args[1:2]
-    return any(not isinstance(value, ast.Constant) or str(value.value or "").strip() for value in given)
+    return any(
+        not isinstance(value, ast.Constant) or str(value.value or "").strip() for value in given
+    )
 
 
 def _pipe_tables(text: str) -> Iterator[Finding]:
@@ -80,7 +112,11 @@ def _pipe_tables(text: str) -> Iterator[Finding]:
             continue
         names = lines[number].strip().strip("|").split("|")
         if not all(name.strip() for name in names):
-            yield number, "A table with a column that has no name.", "a name for every column in the first row."
+            yield (
+                number,
+                "A table with a column that has no name.",
+                "a name for every column in the first row.",
+            )
 
 
 def _line(text: str, position: int) -> int:

@@ -53,7 +53,9 @@ class Release:
         owner_and_name = self.repository.removeprefix("https://github.com/")
         if owner_and_name == self.repository:
             return None
-        return f"https://colab.research.google.com/github/{owner_and_name}/blob/v{self.version}/{path}"
+        return (
+            f"https://colab.research.google.com/github/{owner_and_name}/blob/v{self.version}/{path}"
+        )
 
 
 def read_release(root: Path) -> Release | None:
@@ -66,7 +68,13 @@ def read_release(root: Path) -> Release | None:
     if not path.is_file():
         return None
     settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    address = settings.get("tool", {}).get("course", {}).get("repository", "").removesuffix("/").removesuffix(".git")
+    address = (
+        settings.get("tool", {})
+        .get("course", {})
+        .get("repository", "")
+        .removesuffix("/")
+        .removesuffix(".git")
+    )
     if address and not re.fullmatch(r"(https://[\w.-]+(/[\w.-]+){2,}|file:///\S+)", address):
         raise CourseError(
             "authoring-repository",
@@ -88,7 +96,9 @@ def add(notebook: NotebookNode, release: Release, path: str | None = None) -> No
     address = release.in_colab(path) if path else None
     if address:
         title, _, rest = notebook.cells[0].source.partition("\n")
-        notebook.cells[0].source = f"{title}\n\n[![{BADGE_ALT}]({BADGE})]({address})\n{rest}".rstrip("\n")
+        notebook.cells[
+            0
+        ].source = f"{title}\n\n[![{BADGE_ALT}]({BADGE})]({address})\n{rest}".rstrip("\n")
     text = nbformat.v4.new_markdown_cell(_TEXT, id="colab-text", metadata={"tags": [TAG]})
     code = nbformat.v4.new_code_cell(_code(release), id="colab-code", metadata={"tags": [TAG]})
     place = _place(notebook)
@@ -103,11 +113,18 @@ def is_bootstrap(cell: NotebookNode) -> bool:
 def _code(release: Release) -> str:
     empty = not release.address
     parts = {"hint": _HINT if empty else "", "demand": _DEMAND if empty else ""}
-    return _CODE.format(address=release.address, version=release.version, name=release.name, **parts)
+    return _CODE.format(
+        address=release.address, version=release.version, name=release.name, **parts
+    )
 
 
 def _place(notebook: NotebookNode) -> int:
     """The heading above the first code cell, or that cell where only the title is above it."""
-    first = next((n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
-    headings = [n for n, cell in enumerate(notebook.cells[:first]) if n and cell.source.startswith("#")]
+    first = next(
+        (n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"),
+        len(notebook.cells),
+    )
+    headings = [
+        n for n, cell in enumerate(notebook.cells[:first]) if n and cell.source.startswith("#")
+    ]
     return headings[-1] if headings else first

@@ -36,11 +36,17 @@ def build(root: Path, check: bool = False) -> Report:
         CourseError: a notebook whose outputs should be kept cannot be read.
     """
     wanted = _notebooks(root)
-    changed = tuple(path for path, content in wanted.items() if not path.is_file() or path.read_bytes() != content)
+    changed = tuple(
+        path
+        for path, content in wanted.items()
+        if not path.is_file() or path.read_bytes() != content
+    )
     if not check:
         for path in changed:
             atomic_write(path, wanted[path])
-    there = sorted([*(root / "notebooks").glob("*.ipynb"), *(root / "notebooks" / "solutions").glob("*.ipynb")])
+    there = sorted(
+        [*(root / "notebooks").glob("*.ipynb"), *(root / "notebooks" / "solutions").glob("*.ipynb")]
+    )
     return Report(changed, tuple(path for path in there if path not in wanted))
 
 
@@ -51,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         report = build(root, options.check)
         for lesson in [*options.execute, *options.measure]:
-            from course_utils.authoring.execute import execute  # needs nbclient, which learners do not have
+            from course_utils.authoring.execute import (
+                execute,  # needs nbclient, which learners do not have
+            )
 
             print(execute(root, lesson, keep=lesson in options.execute), flush=True)
             report = build(root)  # the table of the tiers has changed
@@ -65,15 +73,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m course_utils.authoring.build", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a notebook differs")
-    parser.add_argument("--execute", nargs="+", default=[], metavar="NN", help="run these lessons, keep their outputs")
-    parser.add_argument("--measure", nargs="+", default=[], metavar="NN", help="run them, record time and memory only")
-    parser.add_argument("--nbgrader", type=Path, metavar="FOLDER", help="write a course folder for nbgrader")
-    parser.add_argument("--root", type=Path, default=Path(__file__).parents[2], help="the repository")
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.authoring.build", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail when a notebook differs"
+    )
+    parser.add_argument(
+        "--execute",
+        nargs="+",
+        default=[],
+        metavar="NN",
+        help="run these lessons, keep their outputs",
+    )
+    parser.add_argument(
+        "--measure",
+        nargs="+",
+        default=[],
+        metavar="NN",
+        help="run them, record time and memory only",
+    )
+    parser.add_argument(
+        "--nbgrader", type=Path, metavar="FOLDER", help="write a course folder for nbgrader"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(__file__).parents[2], help="the repository"
+    )
     options = parser.parse_args(argv)
     if options.check and (options.execute or options.measure or options.nbgrader):
-        parser.error("--check writes nothing, so it goes with none of --execute, --measure and --nbgrader")
+        parser.error(
+            "--check writes nothing, so it goes with none of --execute, --measure and --nbgrader"
+        )
     return options
 
 
@@ -109,7 +139,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
         wanted[page] = readme.fill_numbers(text, root / "data" / "results").encode()
     page = root / "TEACHING.md"
     if page.is_file():
-        wanted[page] = readme.fill_numbers(page.read_text(encoding="utf-8"), root / "data" / "results").encode()
+        wanted[page] = readme.fill_numbers(
+            page.read_text(encoding="utf-8"), root / "data" / "results"
+        ).encode()
     page = root / "data" / "catalogue.json"
     if page.is_file():
         wanted[page] = catalogue.make(sources, root / "data" / "checkpoints")
@@ -120,7 +152,11 @@ def _tell(root: Path, report: Report, check: bool) -> int:
     for path in report.changed:
         name = path.relative_to(root).as_posix()
         edit = f"Edit notebooks/source/{path.stem}.py and run: python3 run.py build"
-        edit = "It is filled from the sources by: python3 run.py build" if path.suffix != ".ipynb" else edit
+        edit = (
+            "It is filled from the sources by: python3 run.py build"
+            if path.suffix != ".ipynb"
+            else edit
+        )
         print(f"{name} does not match its source. {edit}" if check else f"wrote {name}")
     for path in report.orphans:
         name = path.relative_to(root).as_posix()

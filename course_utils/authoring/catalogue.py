@@ -59,7 +59,12 @@ def exercises(path: Path) -> list[dict[str, Any]]:
             "Write `### Exercise N.M: title`, an empty line, then `*Easy, 5 minutes.*`, above each check.",
         )
     return [
-        one | {"level": one["level"].lower(), "minutes": int(one["minutes"]), "parts": checked[one["number"]]}
+        one
+        | {
+            "level": one["level"].lower(),
+            "minutes": int(one["minutes"]),
+            "parts": checked[one["number"]],
+        }
         for one in cards
     ]
 

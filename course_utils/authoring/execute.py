@@ -19,13 +19,13 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from course_utils import paths
+from course_utils.authoring import fill_results
 from course_utils.authoring import notebook as nb
-from course_utils.authoring import results
 from course_utils.authoring.bootstrap import is_bootstrap
-from course_utils.authoring.provenance import commit, processor
 from course_utils.authoring.scrub import scrub_outputs
 from course_utils.authoring.source import find_source
 from course_utils.errors import CourseError
+from course_utils.provenance import commit, processor
 
 _PROBE = "from course_utils.authoring.probe import report as _report; print(_report(globals()))"
 
@@ -72,15 +72,23 @@ def execute(root: Path, lesson: str, keep: bool = True, told: Told = lambda *_: 
             "Notebooks with outputs are public; paths and secrets of one machine do not belong there.",
             "Print names instead of paths in these cells, or silence the warning's cause; then execute again.",
         )
-    facts |= {"code_sha256": nb.code_digest(learner), "commit": commit(), "date": str(datetime.date.today())}
+    facts |= {
+        "code_sha256": nb.code_digest(learner),
+        "commit": commit(),
+        "date": str(datetime.date.today()),
+    }
     _record(root / "data" / "results" / "lessons.json", source.stem, facts)
     if keep:
-        learner.metadata.course["outputs"] = {k: facts[k] for k in ("tier", "code_sha256", "data", "python", "torch")}
+        learner.metadata.course["outputs"] = {
+            k: facts[k] for k in ("tier", "code_sha256", "data", "python", "torch")
+        }
         paths.atomic_write(root / "notebooks" / f"{source.stem}.ipynb", nb.to_bytes(learner))
     return f"{source.stem}: tier {facts['tier']}, {facts['seconds']} s, {facts['peak_mib']} MiB, on {facts['machine']}"
 
 
-def run(notebook: NotebookNode, root: Path, runs: Path, told: Told = lambda *_: None) -> dict[str, Any]:
+def run(
+    notebook: NotebookNode, root: Path, runs: Path, told: Told = lambda *_: None
+) -> dict[str, Any]:
     """Execute all cells in place; returns what the kernel tells about itself, with ``seconds``.
 
     Args:
@@ -99,16 +107,22 @@ def run(notebook: NotebookNode, root: Path, runs: Path, told: Told = lambda *_: 
         resources={"metadata": {"path": str(root / "notebooks")}},
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("COURSE_STRICT", "MPLBACKEND")}
-    with client.setup_kernel(env=environment | {"COURSE_RUNS": str(runs)}, cwd=str(root / "notebooks")):
+    with client.setup_kernel(
+        env=environment | {"COURSE_RUNS": str(runs)}, cwd=str(root / "notebooks")
+    ):
         started = time.perf_counter()
         for index, cell in enumerate(notebook.cells):
-            if not is_bootstrap(cell):  # without a count, so that a kept notebook looks the same however it was made
+            if not is_bootstrap(
+                cell
+            ):  # without a count, so that a kept notebook looks the same however it was made
                 _run_cell(client, cell, index)
                 told(cell, time.perf_counter() - started)
         seconds = round(time.perf_counter() - started, 1)
         notebook.cells.append(nbformat.v4.new_code_cell(_PROBE))
         client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)
-    facts = json.loads("".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1])
+    facts = json.loads(
+        "".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1]
+    )
     return facts | {"seconds": seconds, "machine": _machine(facts["device"])}
 
 
@@ -116,7 +130,11 @@ def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> None:
     try:
         client.execute_cell(cell, index)
     except (CellExecutionError, DeadKernelError) as error:
-        reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else "the kernel died"
+        reason = (
+            f"{error.ename}: {error.evalue}"
+            if isinstance(error, CellExecutionError)
+            else "the kernel died"
+        )
         start = "\n    ".join(cell.source.splitlines()[:3])
         raise CourseError(
             "authoring-cell-failed",
@@ -139,9 +157,11 @@ def _folders(root: Path, runs: Path) -> dict[Path, str]:
 
 
 def _record(path: Path, lesson: str, facts: dict[str, Any]) -> None:
-    entries = results.load(path) if path.is_file() else {}
+    entries = fill_results.load(path) if path.is_file() else {}
     entries.setdefault(lesson, {})[facts["tier"]] = {k: v for k, v in facts.items() if k != "tier"}
-    paths.atomic_write(path, (json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    paths.atomic_write(
+        path, (json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    )
 
 
 def _machine(device: str) -> str:

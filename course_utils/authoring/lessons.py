@@ -26,7 +26,10 @@ def load_definitions(name: str, solved: bool = True, root: Path | None = None) -
     path = find_source(root, name, 'load_definitions("02_dcgan_cifar10")')
     module = ModuleType(f"lesson_{path.stem}")
     module.__file__ = str(path)
-    exec(compile(_definitions(path, root, solved), str(path), "exec", dont_inherit=True), module.__dict__)
+    exec(
+        compile(_definitions(path, root, solved), str(path), "exec", dont_inherit=True),
+        module.__dict__,
+    )
     return module
 
 
@@ -43,7 +46,13 @@ def _definitions(path: Path, root: Path, solved: bool) -> ast.Module:
 
 def _is_definition(node: ast.stmt) -> bool:
     match node:
-        case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+        case (
+            ast.Import()
+            | ast.ImportFrom()
+            | ast.FunctionDef()
+            | ast.AsyncFunctionDef()
+            | ast.ClassDef()
+        ):
             return True
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
             return name.isupper() and node.value is not None and _is_plain(node.value)
@@ -52,7 +61,18 @@ def _is_definition(node: ast.stmt) -> bool:
 
 def _is_plain(value: ast.expr) -> bool:
     """Numbers, texts, containers of them, arithmetic on them and on other upper-case names."""
-    containers = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+    containers = (
+        ast.Tuple,
+        ast.List,
+        ast.Set,
+        ast.Dict,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.operator,
+        ast.unaryop,
+    )
     allowed = (ast.Constant, ast.expr_context, *containers)
     nodes = ast.walk(value)
-    return all(isinstance(n, allowed) or (isinstance(n, ast.Name) and n.id.isupper()) for n in nodes)
+    return all(
+        isinstance(n, allowed) or (isinstance(n, ast.Name) and n.id.isupper()) for n in nodes
+    )

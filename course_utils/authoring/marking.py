@@ -31,7 +31,9 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "generative-ai"
 c.ExecutePreprocessor.timeout = 300  # seconds for one cell; nbgrader's own 30 are short on a busy machine
 '''
-_CHECK = re.compile(r"^(?P<name>\w+) = checks\.\w+\.exercise_(?P<number>\d+_\d+)\((?P=name)\)$", re.MULTILINE)
+_CHECK = re.compile(
+    r"^(?P<name>\w+) = checks\.\w+\.exercise_(?P<number>\d+_\d+)\((?P=name)\)$", re.MULTILINE
+)
 _MARKED = """# Points: {points}. A wrong answer costs none further down: the reference goes on in its place.
 try:
     {check}
@@ -79,9 +81,13 @@ def for_nbgrader(path: Path, root: Path) -> NotebookNode:
     points = _points(path)
     for text, cell in zip(learner.cells, solved.cells, strict=True):
         notebook.cells += [text] if cell.cell_type == "markdown" else _split(cell, points)
-    set_ups = [cell for cell in nb.code_cells(notebook) if re.search(r"import .*\bchecks\b", cell.source)]
+    set_ups = [
+        cell for cell in nb.code_cells(notebook) if re.search(r"import .*\bchecks\b", cell.source)
+    ]
     for cell in set_ups[:1]:
-        cell.metadata["nbgrader"] = _metadata("set_up", locked=True)  # without it nothing could be marked
+        cell.metadata["nbgrader"] = _metadata(
+            "set_up", locked=True
+        )  # without it nothing could be marked
     return notebook
 
 
@@ -102,7 +108,9 @@ def _split(cell: NotebookNode, points: dict[str, int]) -> Iterator[NotebookNode]
     check = nbformat.v4.new_code_cell(
         _MARKED.format(points=worth, check=found[0], name=found["name"]), id=f"{cell.id}-check"
     )
-    check.metadata["nbgrader"] = _metadata(f"{identity}_check", grade=True, locked=True) | {"points": worth}
+    check.metadata["nbgrader"] = _metadata(f"{identity}_check", grade=True, locked=True) | {
+        "points": worth
+    }
     yield check
     if after:
         yield nbformat.v4.new_code_cell(after, id=f"{cell.id}-rest")
@@ -111,11 +119,14 @@ def _split(cell: NotebookNode, points: dict[str, int]) -> Iterator[NotebookNode]
 def _points(path: Path) -> dict[str, int]:
     """Points of each exercise, by the difficulty on its card; two functions of one exercise share them."""
     return {
-        one["number"].replace(".", "_"): max(1, POINTS[one["level"]] // one["parts"]) for one in exercises(path)
+        one["number"].replace(".", "_"): max(1, POINTS[one["level"]] // one["parts"])
+        for one in exercises(path)
     }
 
 
-def _metadata(identity: str, grade: bool = False, solution: bool = False, locked: bool = False) -> dict[str, object]:
+def _metadata(
+    identity: str, grade: bool = False, solution: bool = False, locked: bool = False
+) -> dict[str, object]:
     """What nbgrader (schema 3) wants to know about a cell."""
     kind = {"grade": grade, "solution": solution, "locked": locked, "task": False}
     return kind | {"grade_id": identity, "schema_version": 3}

@@ -11,8 +11,15 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring import bootstrap, results, rules, solutions
-from course_utils.authoring.source import BadSource, Cell, Problem, Source, notebook_cells, read_source
+from course_utils.authoring import bootstrap, fill_results, rules, solutions
+from course_utils.authoring.source import (
+    BadSource,
+    Cell,
+    Problem,
+    Source,
+    notebook_cells,
+    read_source,
+)
 from course_utils.errors import CourseError
 
 _METADATA: Mapping[str, Any] = {
@@ -37,11 +44,21 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     problems += unfilled + rules.find_problems(source, root)
     if problems:
         raise BadSource({name: problems})
-    learner = _notebook(source, texts, notebook_cells(solutions.learner_text(source.text, regions)), solved=False)
+    learner = _notebook(
+        source, texts, notebook_cells(solutions.learner_text(source.text, regions)), solved=False
+    )
     solved = _notebook(source, texts, notebook_cells(source.text), solved=True)
     leaks = [c for c in learner.cells if solutions.LOOKS_LIKE_MARKER.search(c.source)]
     if leaks:
-        raise BadSource({name: [Problem(1, f"A solution marker is left in cell {leaks[0].id}.", "whole regions.")]})
+        raise BadSource(
+            {
+                name: [
+                    Problem(
+                        1, f"A solution marker is left in cell {leaks[0].id}.", "whole regions."
+                    )
+                ]
+            }
+        )
     release = bootstrap.read_release(root)
     if release is not None:
         bootstrap.add(learner, release, f"notebooks/{path.stem}.ipynb")
@@ -52,9 +69,13 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
 def keep_outputs(new: NotebookNode, old: NotebookNode) -> None:
     """Give ``new`` the outputs of those code cells of ``old`` whose code is the same, in the same order."""
     ours, theirs = code_cells(new), code_cells(old)
-    matcher = SequenceMatcher(None, [c.source for c in theirs], [c.source for c in ours], autojunk=False)
+    matcher = SequenceMatcher(
+        None, [c.source for c in theirs], [c.source for c in ours], autojunk=False
+    )
     for block in matcher.get_matching_blocks():
-        for before, now in zip(theirs[block.a :][: block.size], ours[block.b :][: block.size], strict=True):
+        for before, now in zip(
+            theirs[block.a :][: block.size], ours[block.b :][: block.size], strict=True
+        ):
             now.outputs = copy.deepcopy(before.outputs)
             now.execution_count = before.execution_count
     facts = old.metadata.get("course", {}).get("outputs")
@@ -68,17 +89,25 @@ def stale_outputs(notebook: NotebookNode) -> bool:
     facts = notebook.metadata.get("course", {}).get("outputs")
     if not facts:
         return any(cell.outputs or cell.execution_count for cell in cells)
-    return facts["code_sha256"] != code_digest(notebook) or any(not cell.execution_count for cell in cells)
+    return facts["code_sha256"] != code_digest(notebook) or any(
+        not cell.execution_count for cell in cells
+    )
 
 
 def code_digest(notebook: NotebookNode) -> str:
     """SHA-256 of the code of all cells, in order."""
-    return hashlib.sha256("\0".join(cell.source for cell in code_cells(notebook)).encode()).hexdigest()
+    return hashlib.sha256(
+        "\0".join(cell.source for cell in code_cells(notebook)).encode()
+    ).hexdigest()
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The lesson's code cells, in order; the cell for Colab is none of them, since it changes no output."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and not bootstrap.is_bootstrap(cell)]
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not bootstrap.is_bootstrap(cell)
+    ]
 
 
 def read_notebook(path: Path) -> NotebookNode | None:
@@ -91,7 +120,12 @@ def read_notebook(path: Path) -> NotebookNode | None:
         return None
     try:
         return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+    except (
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+        UnicodeDecodeError,
+        AttributeError,
+    ) as error:
         raise CourseError(
             "authoring-unreadable-notebook",
             f"{path.name} cannot be read as a notebook ({str(error)[:80]}).",
@@ -104,23 +138,35 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     """The notebook as JSON: sorted keys, one space, UTF-8, one newline at the end; the same on every platform."""
     nbformat.validate(notebook)
     text = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
-    return (json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    ).encode()
 
 
 def _markdown(cells: Sequence[Cell], lesson: str, folder: Path) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
-    filled = [results.fill(cell, lesson, folder) if cell.kind == "markdown" else ("", []) for cell in cells]
+    filled = [
+        fill_results.fill(cell, lesson, folder) if cell.kind == "markdown" else ("", [])
+        for cell in cells
+    ]
     return [text for text, _ in filled], [problem for _, problems in filled for problem in problems]
 
 
 def _notebook(
-    source: Source, texts: Sequence[str], cells: Sequence[tuple[str, str, tuple[str, ...]]], solved: bool
+    source: Source,
+    texts: Sequence[str],
+    cells: Sequence[tuple[str, str, tuple[str, ...]]],
+    solved: bool,
 ) -> NotebookNode:
     metadata = copy.deepcopy(dict(_METADATA)) | {"course": {"source": source.name}}
     notebook = nbformat.v4.new_notebook(metadata=nbformat.from_dict(metadata))
-    for identity, text, (kind, code, tags) in zip(_identities(source.cells), texts, cells, strict=True):
+    for identity, text, (kind, code, tags) in zip(
+        _identities(source.cells), texts, cells, strict=True
+    ):
         if kind == "markdown":
-            cell = nbformat.v4.new_markdown_cell(rules.links_one_folder_down(text) if solved else text, id=identity)
+            cell = nbformat.v4.new_markdown_cell(
+                rules.links_one_folder_down(text) if solved else text, id=identity
+            )
         else:
             cell = nbformat.v4.new_code_cell(code.strip("\n"), id=identity)
         # Without outputs there is nothing to compare: nbval would pass such a cell whatever it prints.

@@ -35,7 +35,9 @@ def report(namespace: Mapping[str, Any]) -> str:
 
 def data_names(namespace: Mapping[str, Any]) -> list[str]:
     """Names of the image sets among the variables (whatever has ``name`` and ``is_standin``)."""
-    return sorted({str(v.name) for v in namespace.values() if hasattr(v, "is_standin") and hasattr(v, "name")})
+    return sorted(
+        {str(v.name) for v in namespace.values() if hasattr(v, "is_standin") and hasattr(v, "name")}
+    )
 
 
 def peak_mib() -> float:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_utils.authoring import results
+from course_utils.authoring import fill_results
 from course_utils.errors import CourseError
-from course_utils.measured import download_mib, duration
+from course_utils.machine.lesson_costs import download_mib, duration
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
@@ -26,11 +26,27 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
     Raises:
         CourseError: a source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
     """
-    measured = results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
-    head = "| no. | lesson | to read and solve | " + " | ".join(f"`{tier}`" for tier in results.TIERS) + " |"
-    rows = [head, "| --- " * 6 + "|", *(_row(path, measured.get(path.stem, {})) for path in sources)]
-    machines = sorted({entry["machine"] for lesson in measured.values() for entry in lesson.values()})
-    note = f"\nTime, peak memory and download of one run on: {'; '.join(machines)}.\n" if machines else ""
+    measured = (
+        fill_results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
+    )
+    head = (
+        "| no. | lesson | to read and solve | "
+        + " | ".join(f"`{tier}`" for tier in fill_results.TIERS)
+        + " |"
+    )
+    rows = [
+        head,
+        "| --- " * 6 + "|",
+        *(_row(path, measured.get(path.stem, {})) for path in sources),
+    ]
+    machines = sorted(
+        {entry["machine"] for lesson in measured.values() for entry in lesson.values()}
+    )
+    note = (
+        f"\nTime, peak memory and download of one run on: {'; '.join(machines)}.\n"
+        if machines
+        else ""
+    )
     return _TABLE.sub(lambda match: match[1] + "\n".join(rows) + "\n" + note + match[3], text)
 
 
@@ -45,7 +61,9 @@ def fill_numbers(text: str, folder: Path) -> str:
         CourseError: a comment names what is not there.
     """
     try:
-        text = _NUMBER.sub(lambda found: results.number(folder, *found.groups()[1:]) + found[1], text)
+        text = _NUMBER.sub(
+            lambda found: fill_results.number(folder, *found.groups()[1:]) + found[1], text
+        )
     except (LookupError, ValueError, OSError) as error:
         raise CourseError(
             "authoring-no-number",
@@ -58,13 +76,19 @@ def fill_numbers(text: str, folder: Path) -> str:
 
 def _memory(path: Path) -> str:
     """Markdown table of each lesson's peak memory in MiB."""
-    measured = results.load(path) if path.is_file() else {}
+    measured = fill_results.load(path) if path.is_file() else {}
     lessons = [name for name, tiers in sorted(measured.items()) if tiers]
-    rows = ["| a kernel's peak, MiB | " + " | ".join(f"lesson {int(name[:2])}" for name in lessons) + " |"]
+    rows = [
+        "| a kernel's peak, MiB | "
+        + " | ".join(f"lesson {int(name[:2])}" for name in lessons)
+        + " |"
+    ]
     rows.append("| --- " * (len(lessons) + 1) + "|")
     for tier in ("smoke", "laptop"):
         peaks = (measured[name].get(tier, {}).get("peak_mib") for name in lessons)
-        rows.append(f"| `{tier}` | " + " | ".join(f"{peak:,}" if peak else "" for peak in peaks) + " |")
+        rows.append(
+            f"| `{tier}` | " + " | ".join(f"{peak:,}" if peak else "" for peak in peaks) + " |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -88,12 +112,16 @@ def card(path: Path) -> tuple[int, str, int]:
 
 def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
     number, title, minutes = card(path)
-    tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in results.TIERS)
+    tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in fill_results.TIERS)
     return f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {minutes} min | {tiers} |"
 
 
 def _tier(lesson: str, tier: str, entry: dict[str, float] | None) -> str:
     size = download_mib(lesson, tier)
     download = f"{size:,.0f} MiB download" if size else "no download"
-    time = f"{duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB" if entry else "not measured yet"
+    time = (
+        f"{duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB"
+        if entry
+        else "not measured yet"
+    )
     return f"{time}, {download}"

@@ -8,7 +8,9 @@ from pathlib import Path
 from course_utils.authoring import accessible
 from course_utils.authoring.source import Cell, Problem, Source
 
-_ABSOLUTE = re.compile(r"^(/[\w.-]+/[\w.-]|/(home|Users|tmp|content|mnt|root)\b|[A-Za-z]:[\\/]\w|~[\\/]|\\\\\w)")
+_ABSOLUTE = re.compile(
+    r"^(/[\w.-]+/[\w.-]|/(home|Users|tmp|content|mnt|root)\b|[A-Za-z]:[\\/]\w|~[\\/]|\\\\\w)"
+)
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\](?:\((?P<target>[^)\s]*)[^)]*\))?")
 _HTML_IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
@@ -18,11 +20,16 @@ _LINK = re.compile(r"(\]\(|\bsrc=[\"'])(?![a-z][\w+.-]*:|[#/]|\d\d_\w+\.ipynb)(?
 def find_problems(source: Source, root: Path) -> list[Problem]:
     """Everything in a source that the course does not allow: in its code, its headings, its pictures, its tables."""
     problems = [p for node in ast.walk(source.tree) for p in _code(node)]
-    problems += [Problem(*found) for node in ast.walk(source.tree) for found in accessible.in_code(node)]
+    problems += [
+        Problem(*found) for node in ast.walk(source.tree) for found in accessible.in_code(node)
+    ]
     problems += [p for cell in source.cells if cell.kind == "code" for p in _commands(cell)]
     problems += _headings(source)
     for cell in [cell for cell in source.cells if cell.kind == "markdown"]:
-        problems += [Problem(cell.lines[n][0], what, fix) for n, what, fix in accessible.in_markdown(prose(cell.text))]
+        problems += [
+            Problem(cell.lines[n][0], what, fix)
+            for n, what, fix in accessible.in_markdown(prose(cell.text))
+        ]
         problems += _pictures(cell, root)
     return problems
 
@@ -36,7 +43,11 @@ def prose(text: str, inline: bool = True) -> str:
         if found and (not fence or fence == found[1]):
             fence = "" if fence else found[1]
     blanked = "\n".join(lines)
-    return re.sub(r"`([^`\n]*)`", lambda code: f"`{' ' * len(code[1])}`", blanked) if inline else blanked
+    return (
+        re.sub(r"`([^`\n]*)`", lambda code: f"`{' ' * len(code[1])}`", blanked)
+        if inline
+        else blanked
+    )
 
 
 def links_one_folder_down(text: str) -> str:
@@ -49,18 +60,33 @@ def links_one_folder_down(text: str) -> str:
 def _code(node: ast.AST) -> Iterator[Problem]:
     match node:
         case ast.ImportFrom(names=[ast.alias(name="*")]):
-            yield Problem(node.lineno, "`import *` hides where names come from.", "the names that are used.")
+            yield Problem(
+                node.lineno, "`import *` hides where names come from.", "the names that are used."
+            )
         case ast.ImportFrom(module="os", names=names) if any(n.name == "chdir" for n in names):
-            yield Problem(node.lineno, "`chdir` moves the notebook away from its folder.", "full `Path` objects.")
+            yield Problem(
+                node.lineno,
+                "`chdir` moves the notebook away from its folder.",
+                "full `Path` objects.",
+            )
         case ast.ImportFrom(module="sys", names=names) if any(n.name == "path" for n in names):
-            yield Problem(node.lineno, "`sys.path` must not be needed.", "an import from `course_utils`.")
+            yield Problem(
+                node.lineno, "`sys.path` must not be needed.", "an import from `course_utils`."
+            )
         case ast.Attribute(value=ast.Name(id="os"), attr="chdir"):
-            yield Problem(node.lineno, "`os.chdir` moves the notebook away from its folder.", "full `Path` objects.")
+            yield Problem(
+                node.lineno,
+                "`os.chdir` moves the notebook away from its folder.",
+                "full `Path` objects.",
+            )
         case ast.Attribute(value=ast.Name(id="sys"), attr="path"):
-            yield Problem(node.lineno, "`sys.path` must not be needed.", "an import from `course_utils`.")
-        case ast.Call(func=func, args=[ast.Constant(value="ignore")], keywords=keywords) if re.search(
-            r"\b(filterwarnings|simplefilter)$", ast.unparse(func)
-        ) and not {k.arg for k in keywords} & {"category", "message", "module"}:
+            yield Problem(
+                node.lineno, "`sys.path` must not be needed.", "an import from `course_utils`."
+            )
+        case ast.Call(func=func, args=[ast.Constant(value="ignore")], keywords=keywords) if (
+            re.search(r"\b(filterwarnings|simplefilter)$", ast.unparse(func))
+            and not {k.arg for k in keywords} & {"category", "message", "module"}
+        ):
             fix = 'the one warning: `warnings.filterwarnings("ignore", message=..., category=...)`, with the reason.'
             yield Problem(node.lineno, "A filter that hides all warnings.", fix)
         case ast.Constant(value=str(text)) if _ABSOLUTE.match(text):
@@ -74,7 +100,9 @@ def _commands(cell: Cell) -> Iterator[Problem]:
             fix = "nothing: run.py installs, and on Colab the cell that the build puts in."
             yield Problem(line, f"A command in a lesson: `{text.strip()}`.", fix)
         if re.match(r"\s*#+\s*NBVAL_\w+\s*$", text):
-            yield Problem(line, "A comment that steers nbval.", '`# %% tags=["nbval-check-output"]`.')
+            yield Problem(
+                line, "A comment that steers nbval.", '`# %% tags=["nbval-check-output"]`.'
+            )
 
 
 def _headings(source: Source) -> Iterator[Problem]:
@@ -86,7 +114,9 @@ def _headings(source: Source) -> Iterator[Problem]:
             found = re.match(r"(#{1,6})\s+\S", text)
             if found and len(found[1]) > level + 1:
                 yield Problem(
-                    line, f"Heading of level {len(found[1])} under level {level}.", f"`{'#' * (level + 1)} `."
+                    line,
+                    f"Heading of level {len(found[1])} under level {level}.",
+                    f"`{'#' * (level + 1)} `.",
                 )
             level = len(found[1]) if found else level
 
@@ -102,15 +132,23 @@ def _pictures(cell: Cell, root: Path) -> Iterator[Problem]:
 
 def _picture(line: int, alt: str, target: str | None, root: Path) -> Iterator[Problem]:
     if not alt.strip():
-        yield Problem(line, "A picture without alt text.", "`![what is to be seen](figures/name.svg)`.")
+        yield Problem(
+            line, "A picture without alt text.", "`![what is to be seen](figures/name.svg)`."
+        )
     if not target:
-        yield Problem(line, "A picture without its file.", "`![what is to be seen](figures/name.svg)`.")
+        yield Problem(
+            line, "A picture without its file.", "`![what is to be seen](figures/name.svg)`."
+        )
     elif re.match(r"[a-z][\w+.-]+:|//", target, re.IGNORECASE):
-        yield Problem(line, f"A picture from elsewhere: {target[:60]}.", "a file below notebooks/figures.")
+        yield Problem(
+            line, f"A picture from elsewhere: {target[:60]}.", "a file below notebooks/figures."
+        )
     else:
         path = (root / "notebooks" / target).resolve()
         if not path.is_file() or not path.is_relative_to(root.resolve()):
-            yield Problem(line, f"There is no picture {target}.", "`figures/name.svg`, seen from notebooks.")
+            yield Problem(
+                line, f"There is no picture {target}.", "`figures/name.svg`, seen from notebooks."
+            )
 
 
 def _attribute(tag: str, name: str) -> str | None:

@@ -10,13 +10,17 @@ from typing import Any
 from nbformat import NotebookNode
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_ROOTS = "home|Users|root|tmp|var|mnt|media|opt|usr|etc|srv|private|content|kaggle|workspaces?|dev|proc"
+_ROOTS = (
+    "home|Users|root|tmp|var|mnt|media|opt|usr|etc|srv|private|content|kaggle|workspaces?|dev|proc"
+)
 _SECRETS = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_\w{30,}|\bgithub_pat_\w{20,}|\bsk-[\w-]{20,}|\bAKIA[0-9A-Z]{16}\b"
     r"|\bxox[abprs]-[\w-]{10,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.|PRIVATE KEY-----|://[^/\s:@]+:[^/\s@]+@|[?&]token=\w{8,}"
 )
 _BINARY = re.compile(r"(image|video|audio)/(?!svg)|application/pdf")
-_CELL_FILE = re.compile(r"[^\s\"'<>]*ipykernel_\d+[/\\]+\d+\.py")  # how warnings name the cell that they come from
+_CELL_FILE = re.compile(
+    r"[^\s\"'<>]*ipykernel_\d+[/\\]+\d+\.py"
+)  # how warnings name the cell that they come from
 _EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[^\"')]*")
 
 
@@ -31,14 +35,23 @@ def scrub_outputs(notebook: NotebookNode, folders: Mapping[Path, str]) -> list[s
         What still must not be published, in words (empty when all is well).
     """
     notebook.metadata.pop("widgets", None)
-    patterns = [(text, folders[folder]) for folder in _longest_first(folders) for text in _spellings(folder)]
+    patterns = [
+        (text, folders[folder]) for folder in _longest_first(folders) for text in _spellings(folder)
+    ]
     left = []
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        cell.outputs = [_map_text(o, lambda t: _replace(t, patterns)) for o in cell.outputs if not _is_view(o)]
+        cell.outputs = [
+            _map_text(o, lambda t: _replace(t, patterns)) for o in cell.outputs if not _is_view(o)
+        ]
         for output in cell.outputs:
-            _map_text(output, lambda text, name=cell.id: left.extend(f"cell {name}: {f}" for f in _unfit(text)) or text)
+            _map_text(
+                output,
+                lambda text, name=cell.id: (
+                    left.extend(f"cell {name}: {f}" for f in _unfit(text)) or text
+                ),
+            )
     return left
 
 
@@ -53,7 +66,9 @@ def _map_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [_map_text(item, change) for item in value]
     if isinstance(value, dict):
-        return type(value)({k: v if _BINARY.match(k) else _map_text(v, change) for k, v in value.items()})
+        return type(value)(
+            {k: v if _BINARY.match(k) else _map_text(v, change) for k, v in value.items()}
+        )
     return value
 
 
@@ -76,9 +91,14 @@ def _longest_first(folders: Mapping[Path, str]) -> list[Path]:
 
 
 def _unfit(text: str) -> list[str]:
-    here = {Path(p).resolve().parts[1] for p in (sys.prefix, sys.base_prefix, tempfile.gettempdir(), Path.cwd())}
+    here = {
+        Path(p).resolve().parts[1]
+        for p in (sys.prefix, sys.base_prefix, tempfile.gettempdir(), Path.cwd())
+    }
     roots = "|".join([_ROOTS, *map(re.escape, here)])
-    path = re.compile(rf"(?<![\w.:/~<)\]+=-])/(?:{roots})/[\w.@+-]+|\b[A-Za-z]:\\{{1,2}}(?:Users|\w+\\)")
+    path = re.compile(
+        rf"(?<![\w.:/~<)\]+=-])/(?:{roots})/[\w.@+-]+|\b[A-Za-z]:\\{{1,2}}(?:Users|\w+\\)"
+    )
     plain = _EMBEDDED.sub("", text)
     paths = [f"the path {found[0]}" for found in path.finditer(plain)]
     return paths + ["something that looks like a secret" for _ in _SECRETS.finditer(plain)]

@@ -27,7 +27,11 @@ from course_utils.paths import atomic_write
 ROOM = 24.0
 """Lines of text on a slide of 760 pixels; what is longer can be scrolled."""
 
-_LINE, _LETTERS, _CODE = 31, 92, 0.82  # pixels of a line, letters in one, height of a line of code in such lines
+_LINE, _LETTERS, _CODE = (
+    31,
+    92,
+    0.82,
+)  # pixels of a line, letters in one, height of a line of code in such lines
 
 _FILES = {
     "reveal_css": ("reveal", "sphinx_revealjs/_static/revealjs/dist/reveal.css"),
@@ -66,7 +70,9 @@ def make(root: Path, lesson: str, folder: Path) -> Path:
     from nbconvert.exporters import SlidesExporter
     from nbconvert.preprocessors import TagRemovePreprocessor
 
-    path = root / "notebooks" / f"{find_source(root, lesson, 'python3 run.py slides 02').stem}.ipynb"
+    path = (
+        root / "notebooks" / f"{find_source(root, lesson, 'python3 run.py slides 02').stem}.ipynb"
+    )
     notebook = nb.read_notebook(path)
     if notebook is None:
         raise CourseError(
@@ -76,7 +82,9 @@ def make(root: Path, lesson: str, folder: Path) -> Path:
             "python3 run.py build",
         )
     exporter = SlidesExporter(raw_template=_PAGE, embed_images=True)
-    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={_OUTPUT}, enabled=True), enabled=True)
+    exporter.register_preprocessor(
+        TagRemovePreprocessor(remove_input_tags={_OUTPUT}, enabled=True), enabled=True
+    )
     resources = {"metadata": {"name": path.stem, "path": str(path.parent)}, "course": _libraries()}
     html, _ = exporter.from_notebook_node(on_slides(notebook), resources)
     return atomic_write(folder / f"{path.stem}.html", html.encode())
@@ -107,7 +115,9 @@ def pieces(cell: NotebookNode) -> list[Piece]:
     code = nbformat.v4.new_code_cell(cell.source, execution_count=cell.execution_count)
     found = [Piece(code, 0.5 + _code(cell.source))] if cell.source.strip() else []
     for output in cell.outputs:
-        shown = nbformat.v4.new_code_cell("", outputs=[output], execution_count=cell.execution_count)
+        shown = nbformat.v4.new_code_cell(
+            "", outputs=[output], execution_count=cell.execution_count
+        )
         shown.metadata["tags"] = [_OUTPUT]
         found.append(Piece(shown, _height(output)))
     return found
@@ -139,7 +149,9 @@ def _markdown(text: str) -> Piece:
     height = (2.0 if level else 0.4) + 2.5 * (seen.count("$$") // 2) + 12.0 * seen.count("![")
     for line in re.sub(r"\$\$.*?\$\$|!\[.*?\]\(.*?\)", "", seen, flags=re.DOTALL).split("\n"):
         row = line.startswith("|")
-        height += 1.3 * row or (len(line) / _LETTERS if not line.startswith(("- ", "<summary>")) else 1.3 * _rows(line))
+        height += 1.3 * row or (
+            len(line) / _LETTERS if not line.startswith(("- ", "<summary>")) else 1.3 * _rows(line)
+        )
     return Piece(nbformat.v4.new_markdown_cell(text), height, level)
 
 
@@ -154,8 +166,15 @@ def _height(output: NotebookNode) -> float:
     if "text/html" in data:
         page = data["text/html"]
         letters = len(re.sub(r"<(style|script).*?</\1>|<[^>]+>", "", page, flags=re.DOTALL))
-        return 2.0 + 1.3 * page.count("<tr") + letters / _LETTERS + 12.0 * len(re.findall("<(?:img|svg|iframe)", page))
-    return 0.4 + _code(output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ())))
+        return (
+            2.0
+            + 1.3 * page.count("<tr")
+            + letters / _LETTERS
+            + 12.0 * len(re.findall("<(?:img|svg|iframe)", page))
+        )
+    return 0.4 + _code(
+        output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ()))
+    )
 
 
 def _code(text: str) -> float:
@@ -172,20 +191,29 @@ def _libraries() -> dict[str, str]:
     for name, (asset, member) in _FILES.items():
         with zipfile.ZipFile(assets.fetch(asset)) as wheel:
             texts[name] = wheel.read(member).decode("utf-8")
-    texts["theme_css"] = re.sub(r"@import [^;]*;", "", texts["theme_css"])  # its font files; the system's font will do
+    texts["theme_css"] = re.sub(
+        r"@import [^;]*;", "", texts["theme_css"]
+    )  # its font files; the system's font will do
     return texts
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python3 run.py slides", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python3 run.py slides", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("lessons", nargs="+", metavar="NN", help="numbers of lessons")
     parser.add_argument("--to", type=Path, help="folder to write to (build/slides)")
-    parser.add_argument("--root", type=Path, default=Path(__file__).parents[2], help="the repository")
+    parser.add_argument(
+        "--root", type=Path, default=Path(__file__).parents[2], help="the repository"
+    )
     options = parser.parse_args(argv)
     try:
         for lesson in options.lessons:
-            print(make(options.root, lesson, options.to or options.root / "build" / "slides"), flush=True)
+            print(
+                make(options.root, lesson, options.to or options.root / "build" / "slides"),
+                flush=True,
+            )
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1

@@ -61,13 +61,27 @@ def _markers(source: Source) -> tuple[list[tuple[int, str]], list[Problem]]:
             if not LOOKS_LIKE_MARKER.search(text):
                 continue
             if cell.kind != "code":
-                problems.append(Problem(line, "A solution marker in Markdown.", "it in words; markers belong in code."))
+                problems.append(
+                    Problem(
+                        line,
+                        "A solution marker in Markdown.",
+                        "it in words; markers belong in code.",
+                    )
+                )
             elif line not in source.comments:
                 problems.append(
-                    Problem(line, "A solution marker in a string or behind code.", "the marker on a line of its own.")
+                    Problem(
+                        line,
+                        "A solution marker in a string or behind code.",
+                        "the marker on a line of its own.",
+                    )
                 )
             elif text.strip() not in (BEGIN, END):
-                problems.append(Problem(line, f"Not a marker: `{text.strip()}`.", f"exactly `{BEGIN}` or `{END}`."))
+                problems.append(
+                    Problem(
+                        line, f"Not a marker: `{text.strip()}`.", f"exactly `{BEGIN}` or `{END}`."
+                    )
+                )
             else:
                 markers.append((line, text.rstrip()))
     return markers, problems
@@ -79,38 +93,70 @@ def _pairs(markers: Sequence[tuple[int, str]]) -> tuple[list[tuple[int, int]], l
         indent = text[: text.index("#")]
         if text.strip() == BEGIN:
             if opened:
-                problems.append(Problem(line, f"A solution begins inside that of line {opened[0]}.", f"`{END}` first."))
+                problems.append(
+                    Problem(
+                        line,
+                        f"A solution begins inside that of line {opened[0]}.",
+                        f"`{END}` first.",
+                    )
+                )
             opened = opened or (line, indent)
         elif not opened:
-            problems.append(Problem(line, "A solution ends that never began.", f"`{BEGIN}` above the solution."))
+            problems.append(
+                Problem(line, "A solution ends that never began.", f"`{BEGIN}` above the solution.")
+            )
         else:
             if indent != opened[1]:
                 problems.append(
-                    Problem(line, "The markers are indented differently.", f"`{END}` exactly below its `{BEGIN}`.")
+                    Problem(
+                        line,
+                        "The markers are indented differently.",
+                        f"`{END}` exactly below its `{BEGIN}`.",
+                    )
                 )
             else:
                 pairs.append((opened[0], line))
             opened = None
     if opened:
-        problems.append(Problem(opened[0], "A solution that never ends.", f"`{END}` below the solution."))
+        problems.append(
+            Problem(opened[0], "A solution that never ends.", f"`{END}` below the solution.")
+        )
     return pairs, problems
 
 
 def _region(source: Source, begin: int, end: int) -> Region | Problem:
-    inside = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and begin < n.lineno < end]
-    owner = next((n for n in source.tree.body if n.lineno < begin <= end <= _end_of(source, n)), None)
+    inside = [
+        n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and begin < n.lineno < end
+    ]
+    owner = next(
+        (n for n in source.tree.body if n.lineno < begin <= end <= _end_of(source, n)), None
+    )
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef)
     if any(isinstance(n, (*definitions, ast.ClassDef)) and n in source.tree.body for n in inside):
-        return Problem(begin, "The solution holds the `def` line.", f"`{BEGIN}` below the signature and docstring.")
+        return Problem(
+            begin,
+            "The solution holds the `def` line.",
+            f"`{BEGIN}` below the signature and docstring.",
+        )
     if source.cell_at(begin) is not source.cell_at(end):
         return Problem(begin, "A solution that spans two cells.", f"`{END}` in the same cell.")
     if not inside:
-        return Problem(begin, "There is no statement between the markers.", "the solution between them.")
+        return Problem(
+            begin, "There is no statement between the markers.", "the solution between them."
+        )
     if not isinstance(owner, definitions):
-        return Problem(begin, "A solution outside a function.", "it into a small function that is not in a class.")
+        return Problem(
+            begin,
+            "A solution outside a function.",
+            "it into a small function that is not in a class.",
+        )
     indent = source.comments[begin][: source.comments[begin].index("#")]
     if _crosses(source, begin, end, indent, inside):
-        return Problem(begin, "The markers cut a statement or a block.", "them at the indentation of whole statements.")
+        return Problem(
+            begin,
+            "The markers cut a statement or a block.",
+            "them at the indentation of whole statements.",
+        )
     number = _exercise_of(source, owner)
     if number is None:
         fix = f"`{owner.name} = checks.<lesson>.exercise_N_M({owner.name})` directly under the function."
@@ -121,7 +167,13 @@ def _region(source: Source, begin: int, end: int) -> Region | Problem:
 def _end_of(source: Source, node: ast.stmt) -> int:
     """Last line that can belong to a top-level statement: the one above what follows, within the cell."""
     starts = [n.lineno for n in source.tree.body] + [c.line for c in source.cells]
-    return min((line for line in starts if line > node.lineno), default=len(source.text.splitlines()) + 1) - 1
+    return (
+        min(
+            (line for line in starts if line > node.lineno),
+            default=len(source.text.splitlines()) + 1,
+        )
+        - 1
+    )
 
 
 def _crosses(source: Source, begin: int, end: int, indent: str, inside: Sequence[ast.stmt]) -> bool:
@@ -141,7 +193,10 @@ def _exercise_of(source: Source, function: ast.stmt) -> str | None:
     near = code[code.index(here) : code.index(here) + 2] if here in code else []
     for node in source.tree.body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call(func=check, args=[ast.Name(id=answer)])):
+            case ast.Assign(
+                targets=[ast.Name(id=target)],
+                value=ast.Call(func=check, args=[ast.Name(id=answer)]),
+            ):
                 found = _CHECK.search(ast.unparse(check))
                 below = node.lineno > function.lineno and source.cell_at(node.lineno) in near
                 if found and below and target == answer == function.name:
@@ -151,10 +206,19 @@ def _exercise_of(source: Source, function: ast.stmt) -> str | None:
 
 def _learner_problems(source: Source, regions: Sequence[Region]) -> list[Problem]:
     text = learner_text(source.text, regions, keep_lines=True)
-    leaks = [n for n, line in enumerate(text.splitlines(), start=1) if LOOKS_LIKE_MARKER.search(line)]
-    problems = [Problem(n, "A solution marker is left in the learner's copy.", f"`{BEGIN}` or `{END}`.") for n in leaks]
+    leaks = [
+        n for n, line in enumerate(text.splitlines(), start=1) if LOOKS_LIKE_MARKER.search(line)
+    ]
+    problems = [
+        Problem(n, "A solution marker is left in the learner's copy.", f"`{BEGIN}` or `{END}`.")
+        for n in leaks
+    ]
     try:
         ast.parse(text)
     except SyntaxError as error:
-        problems.append(Problem(error.lineno or 1, "The learner's copy is not valid Python.", "whole statements."))
+        problems.append(
+            Problem(
+                error.lineno or 1, "The learner's copy is not valid Python.", "whole statements."
+            )
+        )
     return problems

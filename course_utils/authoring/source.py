@@ -13,6 +13,7 @@ import jupytext
 from course_utils.errors import CourseError
 
 KNOWN_TAGS = ("nbval-check-output", "raises-exception")
+_FORMATTER = ("# fmt: off", "# fmt: on")  # whole lines for `ruff format`, which no notebook shows
 _CELL = re.compile(r"#\s*%%(%*)(\s|$)")
 
 
@@ -30,7 +31,11 @@ class BadSource(CourseError):
 
     def __init__(self, problems: Mapping[str, Sequence[Problem]]) -> None:
         self.problems = dict(problems)
-        found = [(name, p) for name in self.problems for p in sorted(self.problems[name], key=lambda p: p.line)]
+        found = [
+            (name, p)
+            for name in self.problems
+            for p in sorted(self.problems[name], key=lambda p: p.line)
+        ]
         places = "\n".join(f"{name}:{p.line}: {p.what}\n    Write: {p.fix}" for name, p in found)
         super().__init__(
             "authoring-bad-source",
@@ -75,7 +80,9 @@ def find_sources(root: Path) -> list[Path]:
     return sorted((root / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
 
 
-def find_source(root: Path, lesson: str, example: str = "python -m course_utils.authoring.build --execute 02") -> Path:
+def find_source(
+    root: Path, lesson: str, example: str = "python -m course_utils.authoring.build --execute 02"
+) -> Path:
     """The source of a lesson by its number or its name.
 
     Args:
@@ -112,15 +119,18 @@ def read_source(path: Path, root: Path) -> tuple[Source | None, list[Problem]]:
     comments = _whole_line_comments(text)
     markers, problems = _cell_markers(text, comments)
     if problems or not markers:
-        return None, problems or [Problem(1, "There is no cell.", "`# %% [markdown]` and the lesson's title.")]
+        return None, problems or [
+            Problem(1, "There is no cell.", "`# %% [markdown]` and the lesson's title.")
+        ]
     cells, problems = _cells(text.splitlines(), markers)
     return Source(path.relative_to(root).as_posix(), text, tree, tuple(cells), comments), problems
 
 
 def notebook_cells(text: str) -> list[tuple[str, str, tuple[str, ...]]]:
-    """What jupytext makes of a source: (kind, text, tags) of every cell."""
+    """What jupytext makes of a source, less the formatter's marks: (kind, text, tags) of every cell."""
     lines = text.splitlines()
-    below_header = "\n".join(lines[_header_length(lines) :]).strip("\n") + "\n"
+    shown = [line for line in lines[_header_length(lines) :] if line not in _FORMATTER]
+    below_header = "\n".join(shown).strip("\n") + "\n"
     notebook = jupytext.reads(below_header, fmt="py:percent")
     return [(c.cell_type, c.source, tuple(c.metadata.get("tags", ()))) for c in notebook.cells]
 
@@ -129,8 +139,16 @@ def _syntax(error: SyntaxError, text: str) -> Problem:
     line = error.lineno or 1
     code = text.splitlines()[line - 1].strip() if text.strip() else ""
     if code.startswith(("!", "%")):
-        return Problem(line, f"A bare command: `{code}`.", "Python; packages are installed by run.py, not by a lesson.")
-    return Problem(line, f"Python cannot read this line: {error.msg}.", "valid Python (the source is a Python file).")
+        return Problem(
+            line,
+            f"A bare command: `{code}`.",
+            "Python; packages are installed by run.py, not by a lesson.",
+        )
+    return Problem(
+        line,
+        f"Python cannot read this line: {error.msg}.",
+        "valid Python (the source is a Python file).",
+    )
 
 
 def _whole_line_comments(text: str) -> dict[int, str]:
@@ -146,7 +164,11 @@ def _whole_line_comments(text: str) -> dict[int, str]:
 def _cell_markers(text: str, comments: Mapping[int, str]) -> tuple[list[int], list[Problem]]:
     markers = [line for line, comment in comments.items() if _CELL.match(comment.lstrip())]
     problems = [
-        Problem(line, f"`{comments[line].rstrip()}` splits the cell here.", "`# %%` unindented, or other words.")
+        Problem(
+            line,
+            f"`{comments[line].rstrip()}` splits the cell here.",
+            "`# %%` unindented, or other words.",
+        )
         for line in markers
         if not re.match(r"# %%(?!%)", comments[line])
     ]
@@ -154,7 +176,9 @@ def _cell_markers(text: str, comments: Mapping[int, str]) -> tuple[list[int], li
     first = markers[0] if markers else len(lines) + 1
     for number in range(_header_length(lines) + 1, first):
         if lines[number - 1].strip():
-            problems.append(Problem(number, "Text above the first cell.", "`# %% [markdown]` above it."))
+            problems.append(
+                Problem(number, "Text above the first cell.", "`# %% [markdown]` above it.")
+            )
             break
     return markers, problems
 
@@ -171,11 +195,19 @@ def _cells(lines: Sequence[str], markers: Sequence[int]) -> tuple[list[Cell], li
     if len(read) != len(markers):
         raise RuntimeError(f"jupytext sees {len(read)} cells where {len(markers)} are marked")
     cells, problems = [], []
-    for start, end, (kind, text, tags) in zip(markers, [*markers[1:], len(lines) + 1], read, strict=True):
-        body = _without_blank_edges([(n, lines[n - 1]) for n in range(start + 1, end)])
+    for start, end, (kind, text, tags) in zip(
+        markers, [*markers[1:], len(lines) + 1], read, strict=True
+    ):
+        body = _without_blank_edges(
+            [(n, lines[n - 1]) for n in range(start + 1, end) if lines[n - 1] not in _FORMATTER]
+        )
         if kind == "markdown":
             problems += [
-                Problem(n, "Markdown that is not a comment.", "`# ` before every line of a Markdown cell.")
+                Problem(
+                    n,
+                    "Markdown that is not a comment.",
+                    "`# ` before every line of a Markdown cell.",
+                )
                 for n, line in body
                 if not line.startswith("#")
             ]
@@ -198,7 +230,12 @@ def _as_jupytext_reads_it(cell: Cell, text: str) -> list[Problem]:
     for (number, line), seen in zip(ours, read, strict=False):
         # jupytext turns comments such as `# %matplotlib inline`, but also `# ls of it`, into commands.
         if line != seen and not seen.lstrip().startswith("%"):
-            return [*problems, Problem(number, f"jupytext would run this comment as `{seen}`.", "it in other words.")]
+            return [
+                *problems,
+                Problem(
+                    number, f"jupytext would run this comment as `{seen}`.", "it in other words."
+                ),
+            ]
     return problems
 
 

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from course_utils import progress, runtime
+from course_utils import runtime
 from course_utils.checks._surroundings import fingerprint, settings, untouched_surroundings
 from course_utils.errors import CourseError
+from course_utils.learner import progress
 
 Answer = Callable[..., Any]
 """What a learner wrote."""
@@ -43,21 +44,36 @@ class CheckFailed(AssertionError):
     """An answer is wrong. The message holds what was expected, what came, and a hint; ``reference`` is a right one."""
 
     def __init__(
-        self, expected: str, got: str, hint: str, number: str = "", reference: Callable[..., Any] | None = None
+        self,
+        expected: str,
+        got: str,
+        hint: str,
+        number: str = "",
+        reference: Callable[..., Any] | None = None,
     ) -> None:
-        self.expected, self.got, self.hint, self.number, self.reference = expected, got, hint, number, reference
+        self.expected, self.got, self.hint, self.number, self.reference = (
+            expected,
+            got,
+            hint,
+            number,
+            reference,
+        )
         super().__init__(expected, got, hint)
 
     def __str__(self) -> str:
         title = f"Exercise {self.number}: not yet.\n" if self.number else ""
-        return f"{title}  Expected: {self.expected}\n  Came:     {self.got}\n  Hint:     {self.hint}"
+        return (
+            f"{title}  Expected: {self.expected}\n  Came:     {self.got}\n  Hint:     {self.hint}"
+        )
 
     def _render_traceback_(self) -> list[str]:
         """Show the message without forty lines of traceback (called by IPython)."""
         return [f"CheckFailed: {self}"]
 
 
-def exercise(number: str, reference: Answer) -> Callable[[Callable[[Answer], None]], Callable[[Answer], Answer]]:
+def exercise(
+    number: str, reference: Answer
+) -> Callable[[Callable[[Answer], None]], Callable[[Answer], Answer]]:
     """Turn a function that inspects an answer (and raises `CheckFailed`) into an exercise with three outcomes.
 
     Args:
@@ -69,7 +85,12 @@ def exercise(number: str, reference: Answer) -> Callable[[Callable[[Answer], Non
         @functools.wraps(inspect)
         def check(answer: Answer) -> Answer:
             try:
-                require(callable(answer), "a function", answer, "Pass the function itself, without calling it.")
+                require(
+                    callable(answer),
+                    "a function",
+                    answer,
+                    "Pass the function itself, without calling it.",
+                )
                 with untouched_surroundings():
                     inspect(answer)
             except _NotAttempted:
@@ -77,11 +98,15 @@ def exercise(number: str, reference: Answer) -> Callable[[Callable[[Answer], Non
                 return _open(number, reference)
             except CheckFailed as failure:
                 note("wrong", failure.hint)
-                raise CheckFailed(failure.expected, failure.got, failure.hint, number, reference) from None
+                raise CheckFailed(
+                    failure.expected, failure.got, failure.hint, number, reference
+                ) from None
             except Exception as error:  # what came back broke the comparison itself
                 note("wrong", _BROKEN)
                 got = f"something that stops the check with {type(error).__name__}: {_shorten(str(error))}"
-                raise CheckFailed("an answer that can be compared", got, _BROKEN, number, reference) from error
+                raise CheckFailed(
+                    "an answer that can be compared", got, _BROKEN, number, reference
+                ) from error
             note("correct")
             print(f"Exercise {number}: correct.")
             return answer
@@ -150,17 +175,37 @@ def expect_tensor(
 ) -> None:
     """Require a tensor of exactly this shape (broadcasting is not forgiven; ``hint`` says why) and dtype, if given."""
     shape = tuple(shape)
-    require(type(answer) in _TENSORS, f"{what}: a torch.Tensor", answer, "Return a tensor, and nothing around it.")
-    require(tuple(answer.shape) == shape, f"{what} of shape {shape}", f"shape {tuple(answer.shape)}", hint)
+    require(
+        type(answer) in _TENSORS,
+        f"{what}: a torch.Tensor",
+        answer,
+        "Return a tensor, and nothing around it.",
+    )
+    require(
+        tuple(answer.shape) == shape,
+        f"{what} of shape {shape}",
+        f"shape {tuple(answer.shape)}",
+        hint,
+    )
     if dtype is not None:
-        require(answer.dtype == dtype, f"{what} of dtype {dtype}", f"dtype {answer.dtype}", "Convert with `.to(...)`.")
+        require(
+            answer.dtype == dtype,
+            f"{what} of dtype {dtype}",
+            f"dtype {answer.dtype}",
+            "Convert with `.to(...)`.",
+        )
 
 
 def expect_number(answer: Any, what: str) -> float:
     """Require one finite number (Python, NumPy or a tensor with one element and no dimension) and return it."""
     number = _numbers(answer)
     scalar = number is not None and not number.dim()
-    require(scalar, f"{what}: one number", answer, "Return a single number, not a list or a longer tensor.")
+    require(
+        scalar,
+        f"{what}: one number",
+        answer,
+        "Return a single number, not a list or a longer tensor.",
+    )
     value = number.item()
     require(math.isfinite(value), f"{what}: a finite number", repr(value), _NOT_FINITE)
     return value
@@ -192,7 +237,10 @@ def expect_close(
     if _close(answer, expected, atol, rtol):
         return
     theirs, ours = _numbers(answer), torch.as_tensor(expected).detach().to("cpu", torch.float64)
-    named = next((text for mistake, text in wrong if _equals_mistake(answer, mistake, inputs, atol, rtol)), None)
+    named = next(
+        (text for mistake, text in wrong if _equals_mistake(answer, mistake, inputs, atol, rtol)),
+        None,
+    )
     if named is None and theirs is not None and not theirs.isfinite().all():
         named = _NOT_FINITE
     if theirs is None or theirs.shape != ours.shape or not ours.dim():
@@ -208,13 +256,18 @@ def describe(value: Any) -> str:
         numbers = _numbers(value) if type(value) in (*_TENSORS, np.ndarray) else None
         if numbers is None:
             return f"{value:.6g}" if type(value) is float else _shorten(repr(value))
-        shown = ", ".join(f"{v:.5g}" for v in numbers.flatten()[:4].tolist()) + ", ..." * (numbers.numel() > 4)
+        shown = ", ".join(f"{v:.5g}" for v in numbers.flatten()[:4].tolist()) + ", ..." * (
+            numbers.numel() > 4
+        )
         return f"shape {tuple(numbers.shape)} [{shown}]" if numbers.dim() else shown
     except Exception:
         return f"an object of type {type(value).__name__}"
 
 
-_TENSORS = (torch.Tensor, torch.nn.Parameter)  # exact types: a subclass may redefine what equality means
+_TENSORS = (
+    torch.Tensor,
+    torch.nn.Parameter,
+)  # exact types: a subclass may redefine what equality means
 _BROKEN = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
 _NOT_FINITE = "Infinity or NaN comes from 0/0, the log of 0, inf - inf or arccos outside [-1, 1]: which one is here?"
 
@@ -240,7 +293,9 @@ def _open(number: str, reference: Answer) -> Answer:
 
 def _is_stub(error: BaseException) -> bool:
     """Tell the stub's error from the NotImplementedError of libraries, such as a network without `forward`."""
-    in_answer = error.__traceback__.tb_next is not None and error.__traceback__.tb_next.tb_next is None
+    in_answer = (
+        error.__traceback__.tb_next is not None and error.__traceback__.tb_next.tb_next is None
+    )
     text = str(error) if isinstance(error, NotImplementedError) else "another error"
     return text.startswith("Exercise") or (text == "" and in_answer)
 
@@ -263,7 +318,9 @@ def _shorten(text: str) -> str:
 
 def _numbers(value: Any) -> torch.Tensor | None:
     """The value as float64 on the CPU, or None for anything but plain real numbers."""
-    if type(value) not in (*_TENSORS, np.ndarray, int, float, list, tuple) and not isinstance(value, np.generic):
+    if type(value) not in (*_TENSORS, np.ndarray, int, float, list, tuple) and not isinstance(
+        value, np.generic
+    ):
         return None
     try:
         tensor = torch.as_tensor(value).detach().cpu()
@@ -279,7 +336,9 @@ def _close(answer: Any, expected: Any, atol: float, rtol: float) -> bool:
     return same_shape and torch.allclose(theirs, ours, atol=atol, rtol=rtol, equal_nan=False)
 
 
-def _equals_mistake(answer: Any, mistake: Answer, inputs: Sequence[Any], atol: float, rtol: float) -> bool:
+def _equals_mistake(
+    answer: Any, mistake: Answer, inputs: Sequence[Any], atol: float, rtol: float
+) -> bool:
     try:
         return _close(answer, mistake(*inputs), atol, rtol)
     except Exception:

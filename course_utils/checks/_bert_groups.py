@@ -47,7 +47,9 @@ class _OtherNames(nn.Module):
         self.positions = nn.Parameter(torch.randn(5, 8))
         self.norm1 = nn.LayerNorm(8)
         self.attention = nn.MultiheadAttention(8, 2)
-        self.feed = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.LayerNorm(16), nn.Linear(16, 8, bias=False))
+        self.feed = nn.Sequential(
+            nn.Linear(8, 16), nn.GELU(), nn.LayerNorm(16), nn.Linear(16, 8, bias=False)
+        )
         self.ln_f = nn.LayerNorm(8, bias=False)
         self.frozen = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8)).requires_grad_(False)
         self.out = nn.Linear(8, 11)
@@ -55,7 +57,13 @@ class _OtherNames(nn.Module):
 
 
 def _other_names() -> _Probe:
-    biases = {"norm1.bias", "attention.in_proj_bias", "attention.out_proj.bias", "feed.0.bias", "feed.2.bias"}
+    biases = {
+        "norm1.bias",
+        "attention.in_proj_bias",
+        "attention.out_proj.bias",
+        "feed.0.bias",
+        "feed.2.bias",
+    }
     return _Probe(
         "a network with other names",
         _OtherNames(),
@@ -66,10 +74,20 @@ def _other_names() -> _Probe:
 
 
 def _bert() -> _Probe:
-    from transformers import BertConfig, BertForSequenceClassification  # seconds, where nothing else needs them
+    from transformers import (  # seconds, where nothing else needs them
+        BertConfig,
+        BertForSequenceClassification,
+    )
 
-    size = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
-    model = BertForSequenceClassification(BertConfig(vocab_size=20, max_position_embeddings=16, **size))
+    size = {
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 12,
+    }
+    model = BertForSequenceClassification(
+        BertConfig(vocab_size=20, max_position_embeddings=16, **size)
+    )
     names = [name for name, _ in model.named_parameters()]
     return _Probe(
         "BERT",
@@ -105,13 +123,22 @@ def _expect_two_groups(groups: Any, probe: _Probe) -> None:
     many = "Two groups are enough: one dict for all that decays, one for all that does not."
     require(len(groups) == 2, what, f"{len(groups)} groups", many)
     for group in groups:
-        require("params" in group, what, f"the keys {sorted(map(str, group))}", "The parameters stand under 'params'.")
+        require(
+            "params" in group,
+            what,
+            f"the keys {sorted(map(str, group))}",
+            "The parameters stand under 'params'.",
+        )
         params = group["params"]
         once = "A generator can be read once: whoever counts its parameters leaves none for the optimiser. Make a list."
         require(not hasattr(params, "__next__"), "a list under 'params'", params, once)
-        ordered = "An optimiser's state is kept by position, so it wants the parameters in order: a list."
+        ordered = (
+            "An optimiser's state is kept by position, so it wants the parameters in order: a list."
+        )
         require(type(params) in (list, tuple), "a list under 'params'", params, ordered)
-        require(len(params) > 0, f"parameters of {probe.name} in both groups", "an empty group", one)
+        require(
+            len(params) > 0, f"parameters of {probe.name} in both groups", "an empty group", one
+        )
         named = "A pair (name, parameter) or a name: the list holds the parameters themselves."
         for entry in params:
             require(not isinstance(entry, tuple | str), "parameters under 'params'", entry, named)
@@ -143,7 +170,12 @@ def _by_decay(groups: Sequence[dict], weight_decay: float) -> tuple[set[int], se
     """The ids of the parameters without and with weight decay."""
     what = f"weight_decay 0.0 in one group and {weight_decay} in the other"
     silent = "A group without the key 'weight_decay' gets the optimiser's default, 0.01 for AdamW: write the 0.0 out."
-    require(all("weight_decay" in group for group in groups), what, "a group without the key 'weight_decay'", silent)
+    require(
+        all("weight_decay" in group for group in groups),
+        what,
+        "a group without the key 'weight_decay'",
+        silent,
+    )
     decays = [expect_number(group["weight_decay"], "weight_decay") for group in groups]
     came = f"{decays[0]:g} and {decays[1]:g}"
     both = "Both groups decay. Exactly 0.0 is what keeps biases and LayerNorm out of it."
@@ -151,8 +183,12 @@ def _by_decay(groups: Sequence[dict], weight_decay: float) -> tuple[set[int], se
     fixed = "The decaying group has another number than the argument weight_decay: is one written into the function?"
     require(any(decays), what, came, neither)
     require(not all(decays), what, came, both)
-    require(any(math.isclose(decay, weight_decay, rel_tol=1e-6) for decay in decays), what, came, fixed)
-    kept, decayed = (g for _, g in sorted(zip(map(bool, decays), groups, strict=True), key=lambda pair: pair[0]))
+    require(
+        any(math.isclose(decay, weight_decay, rel_tol=1e-6) for decay in decays), what, came, fixed
+    )
+    kept, decayed = (
+        g for _, g in sorted(zip(map(bool, decays), groups, strict=True), key=lambda pair: pair[0])
+    )
     return {id(p) for p in kept["params"]}, {id(p) for p in decayed["params"]}
 
 
@@ -169,7 +205,9 @@ def _expect_sorted(kept: set[int], decayed: set[int], probe: _Probe) -> None:
     if with_decay & probe.biases == of_norm:
         biases = "LayerNorm's bias decays here: its weight is spared, but both of its parameters are to be."
     elif not bert and with_decay & probe.biases == {"attention.in_proj_bias"}:
-        biases = "A bias need not be called `.bias`: the one of the packed projection is `in_proj_bias`."
+        biases = (
+            "A bias need not be called `.bias`: the one of the packed projection is `in_proj_bias`."
+        )
     _refuse(with_decay & probe.biases, what, "decaying", biases)
     norms = "LayerNorm's weight decays here: it is a factor that starts at 1, and decay draws it towards 0."
     if not bert:
@@ -191,7 +229,9 @@ def _expect_optimizer(groups: Sequence[dict]) -> None:
         torch.optim.AdamW([dict(group) for group in groups], lr=1e-3).step()
     except Exception as error:
         hint = "The parameters are sorted well, but AdamW stumbles over the groups: what else do the dicts hold?"
-        raise CheckFailed("groups that torch.optim.AdamW takes", f"{type(error).__name__}: {error}", hint) from None
+        raise CheckFailed(
+            "groups that torch.optim.AdamW takes", f"{type(error).__name__}: {error}", hint
+        ) from None
 
 
 def _names(names: Iterable[str]) -> str:

@@ -26,13 +26,21 @@ _OUTCOMES = (0.85, 0.12, 0.015, 0.015)  # not chosen; of the 15 % chosen: hidden
 
 
 def mask_by_outcomes(
-    ids: Tensor, special_mask: Tensor, mask_id: int, vocab_size: int, generator: torch.Generator | None = None
+    ids: Tensor,
+    special_mask: Tensor,
+    mask_id: int,
+    vocab_size: int,
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One draw out of four outcomes for each token (the reference)."""
-    draws = torch.multinomial(torch.tensor(_OUTCOMES), ids.numel(), replacement=True, generator=generator)
+    draws = torch.multinomial(
+        torch.tensor(_OUTCOMES), ids.numel(), replacement=True, generator=generator
+    )
     outcome = draws.reshape(ids.shape) * (special_mask == 0)
     other = torch.randint(vocab_size, ids.shape, generator=generator)
-    shown = torch.stack([ids, torch.full_like(ids, mask_id), other, ids]).gather(0, outcome[None])[0]
+    shown = torch.stack([ids, torch.full_like(ids, mask_id), other, ids]).gather(0, outcome[None])[
+        0
+    ]
     return shown, torch.where(outcome > 0, ids, -100)
 
 
@@ -48,13 +56,19 @@ def inspect_masking(fn: Answer) -> None:
     expect_whole_vocabulary(small)
     _expect_own_generator(fn)
     ids, special = _batch((40, 256), _WORDS)
-    other = (
-        "With special_mask as int64 it fails: whole numbers pick rows, not places, and `~` makes -1 and -2 of 0 and 1."
+    other = "With special_mask as int64 it fails: whole numbers pick rows, not places, and `~` makes -1 and -2 of 0 and 1."
+    _expect_also(
+        fn, ids, special.long(), "special_mask of 0 and 1 instead of False and True", other
     )
-    _expect_also(fn, ids, special.long(), "special_mask of 0 and 1 instead of False and True", other)
     flat = "One row without a batch fails: take the shape from `ids.shape`, not from a batch and a length."
     _expect_also(fn, ids.flatten(), special.flatten(), "ids of one dimension", flat)
-    _expect_also(fn, ids[:2, :9], torch.ones(2, 9, dtype=torch.bool), "a batch of special tokens only", _SPARED)
+    _expect_also(
+        fn,
+        ids[:2, :9],
+        torch.ones(2, 9, dtype=torch.bool),
+        "a batch of special tokens only",
+        _SPARED,
+    )
 
 
 def _batch(shape: tuple[int, int], words: range) -> tuple[Tensor, Tensor]:
@@ -77,18 +91,35 @@ def _draw(
     generator = torch.Generator().manual_seed(1) if generator is None else generator
     got = call(fn, ids, special, _MASK, vocab_size, generator)
     pair = type(got) in (tuple, list) and len(got) == 2
-    require(pair, "two tensors (masked ids, labels)", got, "Return both, in this order: `return masked_ids, labels`.")
+    require(
+        pair,
+        "two tensors (masked ids, labels)",
+        got,
+        "Return both, in this order: `return masked_ids, labels`.",
+    )
     for tensor, what in zip(got, ("masked ids", "labels"), strict=True):
-        expect_tensor(tensor, ids.shape, what, hint="Both have the shape of ids: one number for each position.")
+        expect_tensor(
+            tensor,
+            ids.shape,
+            what,
+            hint="Both have the shape of ids: one number for each position.",
+        )
     swapped = "-100 among the masked ids: the order is (masked ids, labels)."
     require(not (got[0] == -100).any(), "ids that the model can look up", got[0], swapped)
     for tensor, what in zip(got, ("masked ids", "labels"), strict=True):
         whole = "Ids and labels are whole numbers, int64 as `ids` is: what turned them into something else?"
-        require(tensor.dtype == torch.int64, f"{what} of dtype torch.int64", f"dtype {tensor.dtype}", whole)
+        require(
+            tensor.dtype == torch.int64,
+            f"{what} of dtype torch.int64",
+            f"dtype {tensor.dtype}",
+            whole,
+        )
     return Draw(ids, special.bool(), _MASK, vocab_size, *got)
 
 
-_SPARED = "[CLS], [SEP] and padding are not for guessing: where special_mask is true nothing is chosen."
+_SPARED = (
+    "[CLS], [SEP] and padding are not for guessing: where special_mask is true nothing is chosen."
+)
 
 
 def _expect_invariants(draw: Draw) -> None:
@@ -97,7 +128,9 @@ def _expect_invariants(draw: Draw) -> None:
     asked, ordinary = draw.asked, draw.ordinary
     opposite = "Nearly all are asked about, and not where the tokens were hidden: -100 belongs to those *not* chosen."
     few = mean(asked[ordinary]) < 0.6
-    require(few, "labels at 15 % of the ordinary tokens", f"at {percent(asked[ordinary])}", opposite)
+    require(
+        few, "labels at 15 % of the ordinary tokens", f"at {percent(asked[ordinary])}", opposite
+    )
     came = f"{percent(asked[draw.special])} of the special and {percent(asked[ordinary])} of the ordinary ones"
     inverted = bool(asked[draw.special].any()) and not asked[ordinary].any()
     reverse = "Only special tokens are chosen: special_mask is true where a token must *not* be."
@@ -105,12 +138,19 @@ def _expect_invariants(draw: Draw) -> None:
     require(not asked[draw.special].any(), "no special token chosen", came, _SPARED)
     changed = draw.shown != draw.ids
     touched = "A special token was replaced, though nothing is asked there: what is shown changes only where chosen."
-    require(not changed[draw.special].any(), "special tokens as they were", "some replaced", touched)
+    require(
+        not changed[draw.special].any(), "special tokens as they were", "some replaced", touched
+    )
     loose = changed & ~asked & ordinary
-    what, came = "tokens that are not asked about shown as they are", f"{percent(loose[ordinary])} of all were changed"
+    what, came = (
+        "tokens that are not asked about shown as they are",
+        f"{percent(loose[ordinary])} of all were changed",
+    )
     few = mean(loose[ordinary]) < 0.03
     hidden_only = "Chosen tokens that became a random one have no label: all the chosen have one, not only the hidden."
-    everywhere = "80, 10 and 10 % are shares of the chosen tokens: what is not chosen stays as it is."
+    everywhere = (
+        "80, 10 and 10 % are shares of the chosen tokens: what is not chosen stays as it is."
+    )
     require(not loose.any(), what, came, hidden_only if few else everywhere)
 
 
@@ -143,10 +183,24 @@ def _expect_own_generator(fn: Answer) -> None:
     before = _global_generators()
     first = _draw(fn, ids, special)
     hint = "Draws came from the global generator: give `generator=generator` to every draw, or nobody can repeat them."
-    for name, old, new in zip(("PyTorch", "NumPy", "Python"), before, _global_generators(), strict=True):
-        require(old == new, "draws from the generator that was passed in", f"{name}'s global one was used", hint)
-    hint = "The same generator in the same state, another result: some draw has a source of its own."
-    require(_same(first, _draw(fn, ids, special)), "the same draw for the same state", "another draw", hint)
+    for name, old, new in zip(
+        ("PyTorch", "NumPy", "Python"), before, _global_generators(), strict=True
+    ):
+        require(
+            old == new,
+            "draws from the generator that was passed in",
+            f"{name}'s global one was used",
+            hint,
+        )
+    hint = (
+        "The same generator in the same state, another result: some draw has a source of its own."
+    )
+    require(
+        _same(first, _draw(fn, ids, special)),
+        "the same draw for the same state",
+        "another draw",
+        hint,
+    )
     generator = torch.Generator().manual_seed(2)
     other = _draw(fn, ids, special, generator=generator)
     hint = "Generators with other seeds give the same result: the one passed in is not what draws."
@@ -165,7 +219,12 @@ def _expect_also(fn: Answer, ids: Tensor, special: Tensor, what: str, hint: str)
     try:
         draw = _draw(fn, ids, special)
         if special.all():
-            require(not draw.asked.any() and torch.equal(draw.shown, ids), "nothing chosen", "some chosen", hint)
+            require(
+                not draw.asked.any() and torch.equal(draw.shown, ids),
+                "nothing chosen",
+                "some chosen",
+                hint,
+            )
         else:
             _expect_invariants(draw)
             expect_shares(draw)

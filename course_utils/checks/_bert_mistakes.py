@@ -15,7 +15,10 @@ def _table(rows: Rows, fill: int, width: int | None = None, left: bool = False) 
     width = max(map(len, rows)) if width is None else width
     gaps = [[fill] * (width - len(row)) for row in rows]
     return torch.tensor(
-        [[*gap, *row][:width] if left else [*row, *gap][:width] for row, gap in zip(rows, gaps, strict=True)]
+        [
+            [*gap, *row][:width] if left else [*row, *gap][:width]
+            for row, gap in zip(rows, gaps, strict=True)
+        ]
     )
 
 
@@ -30,7 +33,10 @@ WRONG_IDS: list[Wrong] = [
         lambda rows, pad: _table(rows, pad, left=True),
         "Filled up at the left: BERT reads its answer at position 0, which must hold [CLS] in every row.",
     ),
-    (lambda rows, pad: _table(rows, 0), "The gaps hold 0. That is BERT's own [PAD]; other tokenizers say `pad_id`."),
+    (
+        lambda rows, pad: _table(rows, 0),
+        "The gaps hold 0. That is BERT's own [PAD]; other tokenizers say `pad_id`.",
+    ),
     (
         lambda rows, pad: _table(rows, pad, width=min(map(len, rows))),
         "Cut to the shortest sequence: zip stops there too. The longest one tells the width.",
@@ -58,7 +64,10 @@ WRONG_IDS: list[Wrong] = [
 ]
 
 WRONG_MASKS: list[Wrong] = [
-    (lambda rows, pad: 1 - _marks(rows), "The mask is inverted: 1 where a token is, 0 where it was filled up."),
+    (
+        lambda rows, pad: 1 - _marks(rows),
+        "The mask is inverted: 1 where a token is, 0 where it was filled up.",
+    ),
     (
         lambda rows, pad: torch.ones_like(_marks(rows)),
         "The mask is 1 everywhere: BERT would read the filling as if somebody had written it.",
@@ -80,7 +89,9 @@ WRONG_MASKS: list[Wrong] = [
         "This is what attention adds to its scores later (0 or -inf); the model makes it out of a mask of 1 and 0.",
     ),
     (
-        lambda rows, pad: _table([[1] * (len(row) - 1) for row in rows], 0, width=max(map(len, rows))),
+        lambda rows, pad: _table(
+            [[1] * (len(row) - 1) for row in rows], 0, width=max(map(len, rows))
+        ),
         "Each row of the mask ends one token too early: count the last one too.",
     ),
     (
@@ -128,8 +139,14 @@ WRONG_SCHEDULES: list[tuple[Schedule, str]] = [
         _before(lambda s, w, t: s / (w + 1)),
         "The ramp ends below 1 and then jumps: how many steps lie between step 0 and step warmup_steps?",
     ),
-    (_before(lambda s, w, t: s / t), "The ramp is divided by all steps; it has only the warm-up's steps to reach 1."),
-    (_before(lambda s, w, t: 1.0), "No ramp: the full rate from step 0 on is what warm-up is there to avoid."),
+    (
+        _before(lambda s, w, t: s / t),
+        "The ramp is divided by all steps; it has only the warm-up's steps to reach 1.",
+    ),
+    (
+        _before(lambda s, w, t: 1.0),
+        "No ramp: the full rate from step 0 on is what warm-up is there to avoid.",
+    ),
     (
         lambda s, w, t: max(0.0, (t - s) / t),
         "There is no warm-up here: it starts at 1 and only falls. Which steps are to rise?",
@@ -138,7 +155,10 @@ WRONG_SCHEDULES: list[tuple[Schedule, str]] = [
         _before(lambda s, w, t: 1 - s / w),
         "The warm-up runs downwards: it starts cold, with 0.",
     ),
-    (_after(lambda s, w, t: 1.0), "After the warm-up it stays at 1: it has to fall to 0 by the last step."),
+    (
+        _after(lambda s, w, t: 1.0),
+        "After the warm-up it stays at 1: it has to fall to 0 by the last step.",
+    ),
     (
         _after(lambda s, w, t: 1.0 if s < t else 0.0),
         "After the warm-up it stays at 1 and drops at the end: it has to fall evenly, a little at each step.",

@@ -13,7 +13,9 @@ from torch import Tensor
 from course_utils.checks import require
 
 _LIMIT = 30.0  # 2 exp(-30) is 2e-13, and about 1,300 shares are looked at
-_LIMIT_OF_A_ROW = 40.0  # compared with a mean that is off by chance too, which moves the exponent by less than 5
+_LIMIT_OF_A_ROW = (
+    40.0  # compared with a mean that is off by chance too, which moves the exponent by less than 5
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,9 @@ def _surprise(count: Tensor, total: Tensor, share: float) -> Tensor:
     """Chernoff's exponent: so many of a total, where ``share`` of them is expected, have probability <= 2 exp(-it)."""
     count, total = torch.as_tensor(count).double(), torch.as_tensor(total).double()
     part = count / total.clamp_min(1)
-    gain = torch.special.xlogy(part, part / share) + torch.special.xlogy(1 - part, (1 - part) / (1 - share))
+    gain = torch.special.xlogy(part, part / share) + torch.special.xlogy(
+        1 - part, (1 - part) / (1 - share)
+    )
     return total * gain
 
 
@@ -49,15 +53,29 @@ def _plausible(hits: Tensor, share: float) -> bool:
     return _surprise(hits.sum(), torch.tensor(hits.numel()), share).item() < _LIMIT
 
 
-_WRONG_SPLITS: tuple[tuple[tuple[float, float], str], ...] = (  # shares of the chosen: hidden, replaced, hint
-    ((1.0, 0.0), "Every chosen token becomes [MASK], which no later text holds: 10 % become a random one, 10 % stay."),
-    ((0.8, 0.02), "10 % of the rest is 2 %: of the fifth that is left after hiding, what part is a tenth of all?"),
+_WRONG_SPLITS: tuple[
+    tuple[tuple[float, float], str], ...
+] = (  # shares of the chosen: hidden, replaced, hint
+    (
+        (1.0, 0.0),
+        "Every chosen token becomes [MASK], which no later text holds: 10 % become a random one, 10 % stay.",
+    ),
+    (
+        (0.8, 0.02),
+        "10 % of the rest is 2 %: of the fifth that is left after hiding, what part is a tenth of all?",
+    ),
     ((0.8, 0.2), "No chosen token stays as it is: half of the last fifth is to."),
     ((0.8, 0.0), "No chosen token becomes a random one: half of the last fifth is to."),
-    ((0.72, 0.1), "The random tokens overwrite some [MASK]: hidden and replaced must exclude each other."),
+    (
+        (0.72, 0.1),
+        "The random tokens overwrite some [MASK]: hidden and replaced must exclude each other.",
+    ),
     ((0.1, 0.8), "The shares are exchanged: 80 % become [MASK], 10 % a random token."),
     ((0.1, 0.1), "The shares are exchanged: 80 % become [MASK], 10 % stay as they are."),
-    ((8 / 9, 1 / 9), "Kept tokens have no label: a chosen token is asked about even where it is shown."),
+    (
+        (8 / 9, 1 / 9),
+        "Kept tokens have no label: a chosen token is asked about even where it is shown.",
+    ),
     ((0.0, 1.0), "Every chosen token becomes a random one: 80 % are to become [MASK]."),
     ((0.0, 0.0), "Nothing was hidden: the chosen tokens are all shown as they are."),
 )
@@ -73,11 +91,19 @@ def expect_shares(draw: Draw) -> None:
     shown, ids = draw.shown[draw.asked], draw.ids[draw.asked]
     hidden, kept = shown == draw.mask_id, shown == ids
     replaced = ~hidden & ~kept
-    came = f"{percent(chosen)} chosen; of these {percent(hidden)} hidden, {percent(replaced)} replaced"
+    came = (
+        f"{percent(chosen)} chosen; of these {percent(hidden)} hidden, {percent(replaced)} replaced"
+    )
     came = f"{came}, {percent(kept)} kept"
     what = "15 % of the ordinary tokens chosen; of these 80 % hidden, 10 % replaced, 10 % kept"
-    right = all(_plausible(way, share) for way, share in ((hidden, 0.8), (replaced, 0.1), (kept, 0.1)))
-    near = (h for (a, b), h in _WRONG_SPLITS if abs(mean(hidden) - a) < 0.015 and abs(mean(replaced) - b) < 0.015)
+    right = all(
+        _plausible(way, share) for way, share in ((hidden, 0.8), (replaced, 0.1), (kept, 0.1))
+    )
+    near = (
+        h
+        for (a, b), h in _WRONG_SPLITS
+        if abs(mean(hidden) - a) < 0.015 and abs(mean(replaced) - b) < 0.015
+    )
     other = "The three ways have other shares: do two draws overlap, or was a number rounded in each row?"
     require(right, what, came, next(near, other))
     near = (h for share, h in _WRONG_CHOICES if abs(mean(chosen) - share) < 0.01)
@@ -94,7 +120,12 @@ def expect_even(draw: Draw) -> None:
         require(even, f"about as much chosen in {name}", "far more in some than in others", hint)
         hint = "Who is hidden, replaced or kept goes by the place: draw it for each token, or shuffle them."
         even = _even(hidden, draw.asked, dim)
-        require(even, f"about as much of the chosen hidden in {name}", "far more in some than in others", hint)
+        require(
+            even,
+            f"about as much of the chosen hidden in {name}",
+            "far more in some than in others",
+            hint,
+        )
 
 
 def _even(hits: Tensor, among: Tensor, dim: int) -> bool:
@@ -123,8 +154,13 @@ def expect_whole_vocabulary(draw: Draw) -> None:
     hint = "Some ids are never drawn: the first, the last or those that this batch does not hold? All of them may come."
     require(not missing, what, f"never {missing}", hint)
     words = draw.ids[draw.ordinary].unique().tolist()
-    rare = counts[[token for token in range(draw.vocab_size) if token not in (*words, draw.mask_id)]]  # random alone
-    uneven = _surprise(rare, torch.full_like(rare, draw.asked.sum()), 0.1 / draw.vocab_size).max() > _LIMIT
+    rare = counts[
+        [token for token in range(draw.vocab_size) if token not in (*words, draw.mask_id)]
+    ]  # random alone
+    uneven = (
+        _surprise(rare, torch.full_like(rare, draw.asked.sum()), 0.1 / draw.vocab_size).max()
+        > _LIMIT
+    )
     hint = "Some ids come more often than others: each is as likely as any other (torch.randint)."
     require(not uneven, what, f"counts {rare.tolist()}", hint)
 

@@ -11,12 +11,20 @@ from course_utils.checks import Answer, call, expect_number, require
 
 _REPEATS = 4_000
 _PAIR = "Return the two ends, the lower one first: `return low, high`."
-_ROWS = "Each resample has as many rows as the data, drawn with replacement: N numbers from 0 to N - 1."
+_ROWS = (
+    "Each resample has as many rows as the data, drawn with replacement: N numbers from 0 to N - 1."
+)
 # Width of the interval of a mean, in units of the right one, and what gives that width.
 _WIDTHS = (
-    (0.0, "All results are alike: draw *with* replacement, or each resample is the same set in another order."),
+    (
+        0.0,
+        "All results are alike: draw *with* replacement, or each resample is the same set in another order.",
+    ),
     (0.344, "The middle half (25 to 75 %): 95 % lie between the 2.5 and the 97.5 % points."),
-    (0.51, "One standard error to each side is 68 %: take the 2.5 and 97.5 % points of the results."),
+    (
+        0.51,
+        "One standard error to each side is 68 %: take the 2.5 and 97.5 % points of the results.",
+    ),
     (0.84, "The 5 and 95 % points enclose 90 %. For 95 % cut 2.5 % off at each end."),
     (1.313, "The 0.5 and 99.5 % points enclose 99 %. For 95 % cut 2.5 % off at each end."),
 )
@@ -47,10 +55,14 @@ def _mean(values: Tensor) -> float:
     return float(values.double().mean())
 
 
-def _interval(fn: Answer, values: Tensor, statistic: Callable[[Tensor], Any], repeats: int, seed: int) -> list[float]:
+def _interval(
+    fn: Answer, values: Tensor, statistic: Callable[[Tensor], Any], repeats: int, seed: int
+) -> list[float]:
     got = call(fn, values, statistic, repeats, torch.Generator().manual_seed(seed))
     pair = got.tolist() if isinstance(got, Tensor | np.ndarray) else got
-    require(isinstance(pair, tuple | list) and len(pair) == 2, "two numbers, low and high", got, _PAIR)
+    require(
+        isinstance(pair, tuple | list) and len(pair) == 2, "two numbers, low and high", got, _PAIR
+    )
     low, high = (expect_number(v, "an end of the interval") for v in pair)
     require(low <= high, "the lower end first", f"({low:.4g}, {high:.4g})", _PAIR)
     return [low, high]
@@ -67,19 +79,34 @@ def _whole_rows(fn: Answer) -> None:
 
     _interval(fn, values, spy, 50, 1)
     require(
-        bool(seen), "the statistic of many resamples", "the statistic is never called", "Call `statistic(resample)`."
+        bool(seen),
+        "the statistic of many resamples",
+        "the statistic is never called",
+        "Call `statistic(resample)`.",
     )
     shapes = sorted({tuple(rows.shape) for rows in seen})
     other = next((shape for shape in shapes if shape != (12, 2)), None)
     require(other is None, "resamples of the data's shape (12, 2)", f"shape {other}", _ROWS)
     pairs = torch.cat(seen)
     known = bool(torch.isin(pairs, values).all())
-    require(known, "rows of the data", "numbers that are not in the data", "The data are drawn from; nothing is added.")
-    torn = "Whole rows are drawn: the numbers of one row were measured on one image and stay together."
+    require(
+        known,
+        "rows of the data",
+        "numbers that are not in the data",
+        "The data are drawn from; nothing is added.",
+    )
+    torn = (
+        "Whole rows are drawn: the numbers of one row were measured on one image and stay together."
+    )
     together = torch.equal(pairs[:, 1], 100 * pairs[:, 0])
     require(together, "rows of the data", "rows that mix two rows of the data", torn)
     doubles = any(len(rows[:, 0].unique()) < 12 for rows in seen)
-    require(doubles, "resamples in which some rows come twice", "every row once in each resample", _WIDTHS[0][1])
+    require(
+        doubles,
+        "resamples in which some rows come twice",
+        "every row once in each resample",
+        _WIDTHS[0][1],
+    )
     never = sorted(set(first.tolist()) - set(pairs[:, 0].tolist()))
     missed = f"row {int(never[0]) - 1} never" if never else ""
     off = "Every row can be drawn, the first and the last as well: torch.randint(N, ...) gives 0 to N - 1."
@@ -92,8 +119,15 @@ def _whole_rows(fn: Answer) -> None:
 def _repeatable(fn: Answer) -> None:
     values = torch.randn(30)
     one, again, other = (_interval(fn, values, _mean, 40, seed) for seed in (1, 1, 2))
-    ignored = "Give the generator to the function that draws: torch.randint(..., generator=generator)."
-    require(one == again, "the same interval from a generator in the same state", "two different ones", ignored)
+    ignored = (
+        "Give the generator to the function that draws: torch.randint(..., generator=generator)."
+    )
+    require(
+        one == again,
+        "the same interval from a generator in the same state",
+        "two different ones",
+        ignored,
+    )
     fixed = "Another generator changes nothing: is a seed set inside, or the data never resampled at random?"
     require(one != other, "another interval from another generator", "the same one", fixed)
 
@@ -132,7 +166,15 @@ def _points_and_no_symmetric_formula(fn: Answer) -> None:
         "No resample has a maximum above the data's. Take the 2.5 and 97.5 % points of the results themselves: no "
         "statistic ± 1.96 standard deviations, and nothing reflected about the statistic."
     )
-    require(high <= most + 1e-6, f"an upper end of at most {most:.4f} for a maximum", f"{high:.4f}", hint)
     require(
-        abs(high - most) < 1e-4 and low < most - 1e-6, f"an upper end of {most:.4f}", f"({low:.4f}, {high:.4f})", hint
+        high <= most + 1e-6,
+        f"an upper end of at most {most:.4f} for a maximum",
+        f"{high:.4f}",
+        hint,
+    )
+    require(
+        abs(high - most) < 1e-4 and low < most - 1e-6,
+        f"an upper end of {most:.4f}",
+        f"({low:.4f}, {high:.4f})",
+        hint,
     )

@@ -31,13 +31,22 @@ _WRONG_ERRORS: list[Wrong] = [
         lambda c, k, n: (c - k) / (math.sqrt(k * (1 - k)) / n),
         "The spread of a mean falls with the root of n, not with n.",
     ),
-    (lambda c, k, n: (c - k) / (1 / math.sqrt(n)), "1/sqrt(n) is too wide: a share near 1 spreads by p(1 - p) only."),
+    (
+        lambda c, k, n: (c - k) / (1 / math.sqrt(n)),
+        "1/sqrt(n) is too wide: a share near 1 spreads by p(1 - p) only.",
+    ),
     (
         lambda c, k, n: (c - k) / (0.5 / math.sqrt(n)),
         "p = 1/2 is the widest case; at 0.95 the spread is less than half.",
     ),
-    (lambda c, k, n: abs(errors_by_normal(c, k, n)), "The sign says whether the claim lies above or below."),
-    (lambda c, k, n: -errors_by_normal(c, k, n), "The sign is turned: positive means that the claim is higher."),
+    (
+        lambda c, k, n: abs(errors_by_normal(c, k, n)),
+        "The sign says whether the claim lies above or below.",
+    ),
+    (
+        lambda c, k, n: -errors_by_normal(c, k, n),
+        "The sign is turned: positive means that the claim is higher.",
+    ),
 ]
 
 
@@ -49,7 +58,13 @@ def inspect_errors(fn: Answer) -> None:
         if math.isclose(got, other, rel_tol=1e-4):
             continue
         what = f"how far {claimed:.1%} lies from {known:.1%} with n = {n:,}, in standard errors"
-        expect_close(got, errors_by_normal(claimed, known, n), what, inputs=(claimed, known, n), wrong=_WRONG_ERRORS)
+        expect_close(
+            got,
+            errors_by_normal(claimed, known, n),
+            what,
+            inputs=(claimed, known, n),
+            wrong=_WRONG_ERRORS,
+        )
 
 
 # ---------------------------------------------------------------- 7.20 can this text be what it is called?
@@ -68,8 +83,20 @@ def objections_by_table(
 
 
 _CLAIMS = (
-    ("Once upon", "Once upon a time there was a fox.", 9, set(), "Nothing is wrong with this one: an empty set."),
-    ("Once upon", "A time ago, Once upon a hill.", 9, {"prompt"}, "The prompt must stand at the *start*."),
+    (
+        "Once upon",
+        "Once upon a time there was a fox.",
+        9,
+        set(),
+        "Nothing is wrong with this one: an empty set.",
+    ),
+    (
+        "Once upon",
+        "A time ago, Once upon a hill.",
+        9,
+        {"prompt"},
+        "The prompt must stand at the *start*.",
+    ),
     (
         "Once upon",
         "Once upon a time there was a fox, and a dog.",
@@ -77,8 +104,20 @@ _CLAIMS = (
         {"length"},
         "Count the tokens of all of it, prompt included.",
     ),
-    ("So", "So says Zeta, a network.", 9, {"date"}, "Zeta appeared after the training data were collected."),
-    ("So", "So says Alpha, a network.", 9, set(), "Alpha is as old as the training data: it can be known."),
+    (
+        "So",
+        "So says Zeta, a network.",
+        9,
+        {"date"},
+        "Zeta appeared after the training data were collected.",
+    ),
+    (
+        "So",
+        "So says Alpha, a network.",
+        9,
+        set(),
+        "Alpha is as old as the training data: it can be known.",
+    ),
     (
         "So",
         "Thus spoke Zeta to all of us in the end, at length.",
@@ -101,7 +140,9 @@ def inspect_objections(fn: Answer) -> None:
         kind = 'Return a set of names out of "prompt", "length" and "date".'
         require(type(came) in (set, frozenset, list, tuple), "a set of names", came, kind)
         unknown = set(came) - {"prompt", "length", "date"}
-        require(not unknown, "names out of prompt, length, date", f"{sorted(map(str, unknown))}", kind)
+        require(
+            not unknown, "names out of prompt, length, date", f"{sorted(map(str, unknown))}", kind
+        )
         shown = f"limit {limit}, {_words(text)} tokens"
         equal = set(came) == expected
         require(equal, f"{sorted(expected)} for {text!r} ({shown})", f"{sorted(came)}", hint)
@@ -117,13 +158,28 @@ def folder_by_digest(name: str) -> str:
 
 
 _WRONG_FOLDER: list[tuple[Callable[[str], str], str]] = [
-    (lambda n: folder_by_digest(n.removesuffix("." + n.rpartition(".")[2])), "The ending belongs to the name."),
+    (
+        lambda n: folder_by_digest(n.removesuffix("." + n.rpartition(".")[2])),
+        "The ending belongs to the name.",
+    ),
     (lambda n: folder_by_digest(n.replace("_", " ")), "The underscores are part of the name."),
     (lambda n: folder_by_digest(n.lower()), "Capitals count: the name goes in as it is."),
-    (lambda n: folder_by_digest(n)[2:], "Two levels: the first digit, a slash, the first two digits."),
-    (lambda n: folder_by_digest(n)[:2] + folder_by_digest(n)[3:], "The second level has the first *two* digits."),
-    (lambda n: _of(hashlib.sha256(n.encode()).hexdigest()), "SHA-256 is another digest: these folders come from MD5."),
-    (lambda n: _of(hashlib.sha1(n.encode(), usedforsecurity=False).hexdigest()), "SHA-1 is another digest; MD5 it is."),
+    (
+        lambda n: folder_by_digest(n)[2:],
+        "Two levels: the first digit, a slash, the first two digits.",
+    ),
+    (
+        lambda n: folder_by_digest(n)[:2] + folder_by_digest(n)[3:],
+        "The second level has the first *two* digits.",
+    ),
+    (
+        lambda n: _of(hashlib.sha256(n.encode()).hexdigest()),
+        "SHA-256 is another digest: these folders come from MD5.",
+    ),
+    (
+        lambda n: _of(hashlib.sha1(n.encode(), usedforsecurity=False).hexdigest()),
+        "SHA-1 is another digest; MD5 it is.",
+    ),
     (lambda n: folder_by_digest(n).upper(), "Lower-case digits, as `hexdigest` gives them."),
 ]
 
@@ -140,8 +196,14 @@ def inspect_folder(fn: Answer) -> None:
         ("Été.png", folder_by_digest("Été.png")),
     ):
         came = call(fn, name)
-        require(type(came) is str, f"{expected} for {name}", came, "Return a text, and nothing around it.")
+        require(
+            type(came) is str,
+            f"{expected} for {name}",
+            came,
+            "Return a text, and nothing around it.",
+        )
         hint = next(
-            (h for f, h in _WRONG_FOLDER if came == f(name)), "Digest of the name's UTF-8 bytes, as hexadecimal."
+            (h for f, h in _WRONG_FOLDER if came == f(name)),
+            "Digest of the name's UTF-8 bytes, as hexadecimal.",
         )
         require(came == expected, f"{expected} for {name}", repr(came), hint)

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks import Answer, CheckFailed, Wrong, call, expect_close, expect_tensor, require
+from course_utils.checks import (
+    Answer,
+    CheckFailed,
+    Wrong,
+    call,
+    expect_close,
+    expect_tensor,
+    require,
+)
 from course_utils.checks._clinic_tools import (
     ZERO_LOG_ZERO,
     call_in_words,
@@ -56,7 +64,10 @@ def inspect_equilibrium(fn: Answer) -> None:
         row = numbers or tuple(toy[name][key] for key in ("d_loss", "g_loss", "d_real", "d_fake"))
         came = call(fn, *row)
         require(
-            type(came) is bool or (isinstance(came, Tensor) and came.numel() == 1), "True or False", came, "A bool."
+            type(came) is bool or (isinstance(came, Tensor) and came.numel() == 1),
+            "True or False",
+            came,
+            "A bool.",
         )
         shown = f"D's loss {row[0]:.2f}, G's {row[1]:.2f}, D(x) {row[2]:.2f}, D(G(z)) {row[3]:.2f}"
         require(bool(came) is expected, f"{expected} for {shown}", f"{bool(came)}", hint)
@@ -109,13 +120,21 @@ _WRONG_LOSSES: list[tuple[Losses, str]] = [
 def inspect_losses(fn: Answer) -> None:
     """Values and slopes at logits from -8 to 6, for unequal batches."""
     for real, fake in (([1.5, -0.7, 2.2], [-8.0, 0.4]), ([[6.0], [0.3]], [[-1.1], [0.9], [-8.0]])):
-        came, right = (_slopes(f, torch.tensor(real), torch.tensor(fake)) for f in (fn, losses_by_softplus))
+        came, right = (
+            _slopes(f, torch.tensor(real), torch.tensor(fake)) for f in (fn, losses_by_softplus)
+        )
         wrong: list[Wrong] = [
             (lambda f=f, a=real, b=fake: _slopes(f, torch.tensor(a), torch.tensor(b)), hint)
             for f, hint in _WRONG_LOSSES
         ]
         try:
-            expect_close(came, right, "losses and slopes", wrong=wrong, hint="Write each term as label and sign first.")
+            expect_close(
+                came,
+                right,
+                "losses and slopes",
+                wrong=wrong,
+                hint="Write each term as label and sign first.",
+            )
         except CheckFailed as failure:
             row = [f"losses {r[0]:.3f} and {r[len(r) // 2]:.3f}, slope of G's at logit -8: {_at_minus_8(r, fake):.4f}"
                    for r in (right, came)]  # fmt: skip
@@ -149,7 +168,10 @@ _RANGE_HINTS: list[tuple[tuple[float, float, float, float], str]] = [
         "Unchanged: half of what Tanh makes is negative, and no photograph ever is. D needs one such pixel.",
     ),
     ((-1, 1, 0, 1), _HALF),
-    ((-1, 127 / 128, -1, 1), "x * 255 / 128 - 1 ends at 0.992: white can be told. 255 should become exactly 1."),
+    (
+        (-1, 127 / 128, -1, 1),
+        "x * 255 / 128 - 1 ends at 0.992: white can be told. 255 should become exactly 1.",
+    ),
     ((0, 255, -1, 1), "The pictures are already in [0, 1]; Tanh can never reach 255."),
     ((-0.5, 0.5, -1, 1), "The mean is gone, but the photographs fill only half of Tanh's range."),
     ((0, 2, -1, 1), "The pictures were stretched, but not shifted."),
@@ -170,13 +192,25 @@ def inspect_ranges(fn: Answer) -> None:
         expect_tensor(shown, (2, 3, 4, 6), f"prepared {name} pictures", torch.float32)
         finite = bool(shown.isfinite().all())
         require(finite, f"finite numbers for {name}", shown, _ZERO_RANGE)
-        require(float(shown.max() - shown.min()) < 1e-6, f"one value for {name}, in all colours", shown, _BY_COLOUR)
+        require(
+            float(shown.max() - shown.min()) < 1e-6,
+            f"one value for {name}, in all colours",
+            shown,
+            _BY_COLOUR,
+        )
     far = torch.tensor([-60.0, 60.0]).view(2, 1, 1, 1)
     ends = call(last, far).flatten()
     found = (low.mean().item(), high.mean().item(), *ends.tolist())
     equal = abs(found[0] - found[2]) < 1e-5 and abs(found[1] - found[3]) < 1e-5
-    known = (h for row, h in _RANGE_HINTS if all(abs(a - b) < 1e-4 for a, b in zip(found, row, strict=True)))
-    hint = next(known, "Data and last layer must fill the same interval: both ends of one are the ends of the other.")
+    known = (
+        h
+        for row, h in _RANGE_HINTS
+        if all(abs(a - b) < 1e-4 for a, b in zip(found, row, strict=True))
+    )
+    hint = next(
+        known,
+        "Data and last layer must fill the same interval: both ends of one are the ends of the other.",
+    )
     got = f"data from {found[0]:.3f} to {found[1]:.3f}, last layer from {found[2]:.3f} to {found[3]:.3f}"
     require(equal, "data and last layer from the same low to the same high end", got, hint)
     _expect_straight(prepare, found[0], found[1])
@@ -208,12 +242,18 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
 
 def _joint(p: Tensor, q: Tensor) -> Tensor:
     return (
-        torch.xlogy(p + q, p + 2 * q) - torch.xlogy(p + q, p + q) + torch.xlogy(q, p + 2 * q) - torch.xlogy(q, q)
+        torch.xlogy(p + q, p + 2 * q)
+        - torch.xlogy(p + q, p + q)
+        + torch.xlogy(q, p + 2 * q)
+        - torch.xlogy(q, q)
     ).sum()
 
 
 _WRONG_OBJECTIVE: list[Wrong] = [
-    (_joint, "Unchanged: D still helps the generator. Let D have only its own loss, and put the best D into V."),
+    (
+        _joint,
+        "Unchanged: D still helps the generator. Let D have only its own loss, and put the best D into V.",
+    ),
     (
         lambda p, q: -objective_by_entropies(p, q),
         "This is D's loss at its best; the generator descends V = minus that.",
@@ -226,15 +266,27 @@ _WRONG_OBJECTIVE: list[Wrong] = [
         lambda p, q: (objective_by_entropies(p, q) - math.log(4)) / 2,
         "The factor 2 in front of the JSD is missing; p = q cannot show it.",
     ),
-    (lambda p, q: objective_by_entropies(p, q) + math.log(4), "The constant is missing: V at p = q is -log 4, not 0."),
+    (
+        lambda p, q: objective_by_entropies(p, q) + math.log(4),
+        "The constant is missing: V at p = q is -log 4, not 0.",
+    ),
     (
         lambda p, q: (objective_by_entropies(p, q) + math.log(4)) / 2,
         "This is the JSD alone; asked for is V at the best D.",
     ),
-    (lambda p, q: _kl(p, q) - math.log(4), "A KL divergence in place of the JSD; p = q cannot show it."),
-    (lambda p, q: _kl(q, p) - math.log(4), "A KL divergence in place of the JSD; p = q cannot show it."),
+    (
+        lambda p, q: _kl(p, q) - math.log(4),
+        "A KL divergence in place of the JSD; p = q cannot show it.",
+    ),
+    (
+        lambda p, q: _kl(q, p) - math.log(4),
+        "A KL divergence in place of the JSD; p = q cannot show it.",
+    ),
     (lambda p, q: p.new_tensor(0.0), "0 is the value of the worst generator."),
-    (lambda p, q: torch.maximum(p, q).sum(), "Without logarithms the game is about total variation."),
+    (
+        lambda p, q: torch.maximum(p, q).sum(),
+        "Without logarithms the game is about total variation.",
+    ),
 ]
 
 
@@ -253,5 +305,11 @@ def inspect_objective(fn: Answer) -> None:
         what = f"V at the best D for p = {row[0]}, q = {row[1]}"
         hint = "Put D* = p / (p + q) into V = sum p log D + sum q log(1 - D)."
         expect_close(
-            got, objective_by_entropies(p, q), what, inputs=(p, q), wrong=_WRONG_OBJECTIVE, hint=hint, atol=1e-5
+            got,
+            objective_by_entropies(p, q),
+            what,
+            inputs=(p, q),
+            wrong=_WRONG_OBJECTIVE,
+            hint=hint,
+            atol=1e-5,
         )

@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from course_utils.checks import Answer, CheckFailed, Wrong, call, expect_close, expect_number, expect_tensor, require
+from course_utils.checks import (
+    Answer,
+    CheckFailed,
+    Wrong,
+    call,
+    expect_close,
+    expect_number,
+    expect_tensor,
+    require,
+)
 from course_utils.checks._clinic_tools import call_in_words
 
 # ---------------------------------------------------------------- 7.1 late failures
@@ -44,14 +53,28 @@ def inspect_epoch(fn: Answer) -> None:
     """Sizes that fill no batch, one batch and several; notes at the first step; a new folder, and the same again."""
     with tempfile.TemporaryDirectory() as name:
         new = Path(name) / "not" / "there"
-        runs = ((80, 32, 2, new), (80, 32, 1, new), (5, 32, 1, Path(name)), (64, 32, 1, Path(name)), (65, 32, 9, new))
+        runs = (
+            (80, 32, 2, new),
+            (80, 32, 1, new),
+            (5, 32, 1, Path(name)),
+            (64, 32, 1, Path(name)),
+            (65, 32, 9, new),
+        )
         for count, size, every, folder in runs:
             what = f"{count} images in batches of {size}"
             steps = call_in_words(fn, torch.rand(count, 1, 4, 4), size, every, folder, says=_LATE)
             steps = expect_number(steps, f"{what}: the number of steps")
-            require(steps >= math.ceil(count / size), f"{what}: {math.ceil(count / size)} steps", steps, _DROPPED)
             require(
-                steps == math.ceil(count / size), f"{what}: {math.ceil(count / size)} steps", steps, "One step a batch."
+                steps >= math.ceil(count / size),
+                f"{what}: {math.ceil(count / size)} steps",
+                steps,
+                _DROPPED,
+            )
+            require(
+                steps == math.ceil(count / size),
+                f"{what}: {math.ceil(count / size)} steps",
+                steps,
+                "One step a batch.",
             )
             for step in range(every, int(steps) + 1, every):
                 _expect_note(folder / "notes" / f"{step}.txt")
@@ -59,13 +82,20 @@ def inspect_epoch(fn: Answer) -> None:
 
 def _expect_note(path: Path) -> None:
     text = path.read_text() if path.is_file() else "no file"
-    hint = "The note of this step is missing: an error that is caught and passed over is still there."
+    hint = (
+        "The note of this step is missing: an error that is caught and passed over is still there."
+    )
     require(path.is_file(), f"a file notes/{path.name}", text, hint)
     try:
         good = math.isfinite(float(text.split()[-1]))
     except (ValueError, IndexError):
         good = False
-    require(good, f"the loss of the step in notes/{path.name}", text, "Write this step's own loss, as a number.")
+    require(
+        good,
+        f"the loss of the step in notes/{path.name}",
+        text,
+        "Write this step's own loss, as a number.",
+    )
 
 
 # ---------------------------------------------------------------- 7.2 dtype and shape of labels
@@ -85,10 +115,16 @@ _LABELS = {
     "require grad": "The logits were turned into another type, and their gradient was lost: change the labels instead.",
 }
 _WRONG_LABELS: list[Wrong] = [
-    (lambda a, y: loss_by_softplus(a, int(y)), "`int(label)` cuts 0.9 down to 0: soft labels are labels too."),
+    (
+        lambda a, y: loss_by_softplus(a, int(y)),
+        "`int(label)` cuts 0.9 down to 0: soft labels are labels too.",
+    ),
     (lambda a, y: loss_by_softplus(a, 1 - y), "This is the loss of the opposite label."),
     (lambda a, y: loss_by_softplus(a, y) * a.numel(), "A sum grows with the batch: take the mean."),
-    (lambda a, y: loss_by_softplus(a.sigmoid(), y), "The loss applies the sigmoid itself: pass logits."),
+    (
+        lambda a, y: loss_by_softplus(a.sigmoid(), y),
+        "The loss applies the sigmoid itself: pass logits.",
+    ),
 ]
 
 
@@ -106,15 +142,30 @@ def inspect_label_loss(fn: Answer) -> None:
         what = f"the loss of logits {tuple(logits.shape)} {str(logits.dtype)[6:]} for label {label}"
         got = call_in_words(fn, mine, label, says=_LABELS)
         expect_tensor(got, (), what, hint="One number for all logits: the mean.")
-        same = (
-            "A fixed type fits one precision only. `torch.full_like(logits, label)` takes type, shape and device along."
+        same = "A fixed type fits one precision only. `torch.full_like(logits, label)` takes type, shape and device along."
+        require(
+            got.dtype == logits.dtype,
+            f"{what}, in the type of the logits",
+            f"dtype {got.dtype}",
+            same,
         )
-        require(got.dtype == logits.dtype, f"{what}, in the type of the logits", f"dtype {got.dtype}", same)
         loose = {"atol": 2e-2, "rtol": 2e-2} if logits.dtype == torch.bfloat16 else {}
-        expect_close(got, loss_by_softplus(logits, label), what, inputs=(logits, label), wrong=_WRONG_LABELS, **loose)
-        require(got.requires_grad, f"{what}, with a gradient", "a constant", _LABELS["require grad"])
+        expect_close(
+            got,
+            loss_by_softplus(logits, label),
+            what,
+            inputs=(logits, label),
+            wrong=_WRONG_LABELS,
+            **loose,
+        )
+        require(
+            got.requires_grad, f"{what}, with a gradient", "a constant", _LABELS["require grad"]
+        )
         ours = logits.clone().requires_grad_()
-        right, came = (torch.autograd.grad(f, x)[0] for f, x in ((loss_by_softplus(ours, label), ours), (got, mine)))
+        right, came = (
+            torch.autograd.grad(f, x)[0]
+            for f, x in ((loss_by_softplus(ours, label), ours), (got, mine))
+        )
         expect_close(came, right, f"the gradient of {what}", **loose)
 
 
@@ -133,8 +184,14 @@ _TRANSPOSED = (
 )
 _WRONG_NOISE: list[Wrong] = [
     (lambda z: z, "Nothing changed: the layer wants (B, channels, height, width)."),
-    (lambda z: z.unsqueeze(0), "This puts one dimension in front: the batch became the channels of a single picture."),
-    (lambda z: z.unsqueeze(-1), "One dimension short: PyTorch then takes the batch for the channels of one picture."),
+    (
+        lambda z: z.unsqueeze(0),
+        "This puts one dimension in front: the batch became the channels of a single picture.",
+    ),
+    (
+        lambda z: z.unsqueeze(-1),
+        "One dimension short: PyTorch then takes the batch for the channels of one picture.",
+    ),
     (lambda z: z.t()[..., None, None], _TRANSPOSED),
     (
         lambda z: z.reshape(z.shape[1], z.shape[0], 1, 1),
@@ -173,7 +230,15 @@ _POOLED = (
     "rule says no pooling. Another strided layer makes the map small enough for the last kernel."
 )
 _SHRUNK = "The picture is shrunk before it is judged: D is blind to fine detail. Another strided layer keeps it."
-_POOLING = ("mean", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "adaptive_max_pool2d", "amax", "lp_pool2d")
+_POOLING = (
+    "mean",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "max_pool2d",
+    "adaptive_max_pool2d",
+    "amax",
+    "lp_pool2d",
+)
 
 
 class _Listen(TorchFunctionMode):
@@ -192,21 +257,45 @@ def inspect_judge(fn: Answer) -> None:
     """One logit a picture at 32 and 64 pixels; every corner counts; no pooling, no shrinking."""
     for size in (32, 64):
         judge = call(fn, size)
-        require(isinstance(judge, nn.Module), "a module", judge, "Return the network, for example an nn.Sequential.")
+        require(
+            isinstance(judge, nn.Module),
+            "a module",
+            judge,
+            "Return the network, for example an nn.Sequential.",
+        )
         judge.eval()
         for count in (1, 7):
             pictures = (2 * torch.rand(count, 3, size, size) - 1).requires_grad_()
             with _Listen() as heard:
                 logits = _answer(judge, pictures, size)
             _expect_one_each(logits, count, size)
-            require(not heard.names & set(_POOLING), "strided convolutions only", "pooling or a mean", _POOLED)
-            require("interpolate" not in heard.names, "all pixels judged", "a shrunken picture", _SHRUNK)
+            require(
+                not heard.names & set(_POOLING),
+                "strided convolutions only",
+                "pooling or a mean",
+                _POOLED,
+            )
+            require(
+                "interpolate" not in heard.names, "all pixels judged", "a shrunken picture", _SHRUNK
+            )
             (slope,) = torch.autograd.grad(logits[0], pictures)
             corners = slope[0, :, [0, 0, -1, -1], [0, -1, 0, -1]].abs().sum(0)
-            hint = "One corner of the picture has no say: the answer is taken from a part of the map."
-            require(bool((corners > 0).all()), "an answer that depends on all four corners", corners, hint)
+            hint = (
+                "One corner of the picture has no say: the answer is taken from a part of the map."
+            )
+            require(
+                bool((corners > 0).all()),
+                "an answer that depends on all four corners",
+                corners,
+                hint,
+            )
             mates = count == 1 or float(slope[1:].abs().sum()) == 0
-            require(mates, "an answer for each picture alone", "a mixture", "Other pictures of the batch have a say.")
+            require(
+                mates,
+                "an answer for each picture alone",
+                "a mixture",
+                "Other pictures of the batch have a say.",
+            )
 
 
 def _answer(judge: nn.Module, pictures: Tensor, size: int) -> Tensor:

@@ -12,7 +12,12 @@ from course_utils.checks._gan_mistakes import MISTAKES, bce
 
 
 def step_with_filled_labels(
-    g: nn.Module, d: nn.Module, g_opt: torch.optim.Optimizer, d_opt: torch.optim.Optimizer, real: Tensor, noise: Tensor
+    g: nn.Module,
+    d: nn.Module,
+    g_opt: torch.optim.Optimizer,
+    d_opt: torch.optim.Optimizer,
+    real: Tensor,
+    noise: Tensor,
 ) -> tuple[float, float]:
     """Right, although it fills one label tensor in place for every use, and remakes the fakes."""
     labels = torch.empty(len(real), 1).fill_(1.0)
@@ -32,7 +37,12 @@ def step_with_filled_labels(
 
 
 def step_reusing_fakes(
-    g: nn.Module, d: nn.Module, g_opt: torch.optim.Optimizer, d_opt: torch.optim.Optimizer, real: Tensor, noise: Tensor
+    g: nn.Module,
+    d: nn.Module,
+    g_opt: torch.optim.Optimizer,
+    d_opt: torch.optim.Optimizer,
+    real: Tensor,
+    noise: Tensor,
 ) -> tuple[float, float]:
     """The right step; the same fakes serve both halves."""
     fake = g(noise)
@@ -61,13 +71,17 @@ def _only(network: int) -> Callable[..., tuple]:
 
 
 def outcome(
-    step: Callable[..., object], make: Callable[[], Players], batches: Sequence[tuple[Tensor, Tensor]]
+    step: Callable[..., object],
+    make: Callable[[], Players],
+    batches: Sequence[tuple[Tensor, Tensor]],
 ) -> Tensor:
     """All weights after the steps, one flat row."""
     players = make()
     for real, noise in batches:
         step(*players, real, noise)
-    return torch.cat([p.detach().flatten() for network in players[:2] for p in network.parameters()])
+    return torch.cat(
+        [p.detach().flatten() for network in players[:2] for p in network.parameters()]
+    )
 
 
 def same_by_outcome(step: object, other: object, make: object, batches: object) -> bool:
@@ -76,7 +90,12 @@ def same_by_outcome(step: object, other: object, make: object, batches: object) 
 
 
 def step_by_sums(
-    g: nn.Module, d: nn.Module, g_opt: torch.optim.Optimizer, d_opt: torch.optim.Optimizer, real: Tensor, noise: Tensor
+    g: nn.Module,
+    d: nn.Module,
+    g_opt: torch.optim.Optimizer,
+    d_opt: torch.optim.Optimizer,
+    real: Tensor,
+    noise: Tensor,
 ) -> tuple[float, float]:
     """The right step in other words: sums of logarithms, divided at the end. Equal up to rounding."""
     log = nn.functional.logsigmoid
@@ -94,11 +113,14 @@ def step_by_sums(
 
 
 _BOTH = "In this step {} never moves: compare the weights of *both* networks."
-_ROUNDING = (
-    "These two compute the same in another order. Demand equality up to rounding (`torch.allclose`), not of each bit."
-)
+_ROUNDING = "These two compute the same in another order. Demand equality up to rounding (`torch.allclose`), not of each bit."
 _PAIRS: list[tuple[Callable[..., tuple], int, bool, str]] = [
-    (step_reusing_fakes, 3, True, "A step must equal itself: is each started from new players, `make_players()`?"),
+    (
+        step_reusing_fakes,
+        3,
+        True,
+        "A step must equal itself: is each started from new players, `make_players()`?",
+    ),
     (step_with_filled_labels, 3, True, _ROUNDING),
     (step_by_sums, 3, True, _ROUNDING),
     (_only(0), 1, False, _BOTH.format("the discriminator")),

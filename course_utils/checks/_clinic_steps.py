@@ -29,14 +29,22 @@ def make_batches() -> list[tuple[Tensor, Tensor]]:
     """Real examples and noise of three steps; their numbers differ."""
     random = torch.Generator().manual_seed(4)
     sizes = ((5, 4), (1, 3), (4, 6))
-    return [(torch.randn(b, 3, generator=random) + 1, torch.randn(n, 2, generator=random)) for b, n in sizes]
+    return [
+        (torch.randn(b, 3, generator=random) + 1, torch.randn(n, 2, generator=random))
+        for b, n in sizes
+    ]
 
 
 # ---------------------------------------------------------------- 7.5 the in-place error
 
 
 def critic_step_by_halves(
-    g: nn.Module, c: nn.Module, g_opt: torch.optim.Optimizer, c_opt: torch.optim.Optimizer, real: Tensor, noise: Tensor
+    g: nn.Module,
+    c: nn.Module,
+    g_opt: torch.optim.Optimizer,
+    c_opt: torch.optim.Optimizer,
+    real: Tensor,
+    noise: Tensor,
 ) -> tuple[float, float]:
     """The reference: the critic's half on fakes without a graph, then the generator's half on a new answer."""
     with torch.no_grad():
@@ -53,7 +61,9 @@ def critic_step_by_halves(
 
 
 def _steps_last(cleared_between: bool) -> Callable[..., tuple]:
-    def step(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor) -> tuple:
+    def step(
+        g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
+    ) -> tuple:
         fake = g(noise)
         c_loss, g_loss = c(fake).mean() - c(real).mean(), -c(fake).mean()
         g_opt.zero_grad()
@@ -69,7 +79,9 @@ def _steps_last(cleared_between: bool) -> Callable[..., tuple]:
     return step
 
 
-def _old_answer(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor) -> tuple:
+def _old_answer(
+    g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
+) -> tuple:
     fake = g(noise)
     c_loss, g_loss = c(fake.detach()).mean() - c(real).mean(), -c(fake).mean()
     g_gradients = torch.autograd.grad(g_loss, list(g.parameters()))
@@ -83,7 +95,9 @@ def _old_answer(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: 
 
 
 def _negated(part: int) -> Callable[..., tuple]:
-    def step(g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor) -> tuple:
+    def step(
+        g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
+    ) -> tuple:
         signs = (-1 if part == 0 else 1, -1 if part == 1 else 1)
         c_loss = signs[0] * (c(g(noise).detach()).mean() - c(real).mean())
         c_opt.zero_grad()
@@ -110,17 +124,29 @@ _WRONG_CRITIC: list[tuple[Callable[..., tuple], str]] = [
         "No error any more, and no game either: both losses reach both networks, their pulls on every fake are +1 and "
         "-1 and cancel, and the generator stands still. Detach the fakes, and finish the critic's half first.",
     ),
-    (_old_answer, "G learns from the critic as it was *before* its step: ask the critic again after it."),
-    (_negated(0), "The critic's loss has the wrong sign: it should lower fakes and raise real examples."),
-    (_negated(1), "The generator's loss has the wrong sign: it should raise the critic's answer to fakes."),
+    (
+        _old_answer,
+        "G learns from the critic as it was *before* its step: ask the critic again after it.",
+    ),
+    (
+        _negated(0),
+        "The critic's loss has the wrong sign: it should lower fakes and raise real examples.",
+    ),
+    (
+        _negated(1),
+        "The generator's loss has the wrong sign: it should raise the critic's answer to fakes.",
+    ),
 ]
 _SAME_ERROR = "The same error as before. "
 _USELESS = {
-    "retain": _SAME_ERROR + "`retain_graph=True` keeps a graph alive; the weights in it have still been changed by "
+    "retain": _SAME_ERROR
+    + "`retain_graph=True` keeps a graph alive; the weights in it have still been changed by "
     "`c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its step.",
-    "detach": _SAME_ERROR + "Detaching the fakes in the critic's half is right and not enough: `g_loss` was computed "
+    "detach": _SAME_ERROR
+    + "Detaching the fakes in the critic's half is right and not enough: `g_loss` was computed "
     "with the critic's old weights. Ask the critic again after its step.",
-    "nothing": _SAME_ERROR + "No layer's `inplace=True` is to blame (there is none in these networks): "
+    "nothing": _SAME_ERROR
+    + "No layer's `inplace=True` is to blame (there is none in these networks): "
     "`c_optimizer.step()` changes the weights in place, and `g_loss` was computed with the old ones.",
 }
 _TWICE = {
@@ -137,9 +163,13 @@ def inspect_critic_step(fn: Answer) -> None:
     wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _WRONG_CRITIC]
     hint = "One half at a time: loss, zero_grad, backward, step. Which network may move, on which loss?"
     try:
-        expect_close(came, outcome, "losses and weights", wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3)
+        expect_close(
+            came, outcome, "losses and weights", wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3
+        )
     except CheckFailed as failure:
-        rows = [f"losses {describe(row[:6])}, weights {describe(row[6:])}" for row in (outcome, came)]
+        rows = [
+            f"losses {describe(row[:6])}, weights {describe(row[6:])}" for row in (outcome, came)
+        ]
         raise CheckFailed(f"after three SGD steps: {rows[0]}", rows[1], failure.hint) from None
 
 

@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import Answer, CheckFailed, Wrong, call, expect_close, expect_number, expect_tensor, require
+from course_utils.checks import (
+    Answer,
+    CheckFailed,
+    Wrong,
+    call,
+    expect_close,
+    expect_number,
+    expect_tensor,
+    require,
+)
 from course_utils.checks._clinic_tools import call_in_words, expect_pair
 
 # ---------------------------------------------------------------- 7.13 another default
@@ -48,7 +57,10 @@ _WRONG_OPTIMIZER: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
         ),
         "A group without its own `weight_decay` takes the default, 0.01: here the biases still decay.",
     ),
-    (lambda m, lr: torch.optim.SGD(m.parameters(), lr=lr), "This is another optimiser: keep Adam's step."),
+    (
+        lambda m, lr: torch.optim.SGD(m.parameters(), lr=lr),
+        "This is another optimiser: keep Adam's step.",
+    ),
 ]
 
 
@@ -91,9 +103,11 @@ _ROWS = (
 @functools.cache
 def tiny_tokenizer() -> Any:
     """A WordPiece tokenizer that knows the words of the rows and of the labels."""
-    from course_utils.pretrained import load_encoder
+    from course_utils.models.pretrained import load_encoder
 
-    return load_encoder("standin", tier="smoke", texts=[" ".join(row) for row in _ROWS] * 3).tokenizer
+    return load_encoder(
+        "standin", tier="smoke", texts=[" ".join(row) for row in _ROWS] * 3
+    ).tokenizer
 
 
 def batch_by_columns(tokenizer: Any, rows: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
@@ -121,7 +135,9 @@ def inspect_encode(fn: Answer) -> None:
     tokenizer = tiny_tokenizer()
     for rows in (list(_ROWS), list(_ROWS[1:2]), list(_ROWS[::-1])):
         flipped = [(text, "neg" if label == "pos" else "pos") for text, label in rows]
-        batch, other = (_fields(call_in_words(fn, tokenizer, r, says=_ENCODING)) for r in (rows, flipped))
+        batch, other = (
+            _fields(call_in_words(fn, tokenizer, r, says=_ENCODING)) for r in (rows, flipped)
+        )
         right = batch_by_columns(tokenizer, rows)
         for name in sorted(set(batch) - {"labels"}):
             same = torch.equal(torch.as_tensor(batch[name]), torch.as_tensor(other[name]))
@@ -129,7 +145,9 @@ def inspect_encode(fn: Answer) -> None:
         ids = batch["input_ids"]
         more = "Only the texts are encoded, with [CLS] and [SEP], padded to the longest. Is something added or lost?"
         expect_tensor(ids, right["input_ids"].shape, "input_ids", torch.int64, hint=more)
-        expect_close(ids, right["input_ids"], "input_ids", hint="Rows in the order in which they came.")
+        expect_close(
+            ids, right["input_ids"], "input_ids", hint="Rows in the order in which they came."
+        )
         mask = "Without the mask padding counts as text."
         require("attention_mask" in batch, "an attention_mask", ", ".join(batch), mask)
         _expect_labels(batch["labels"], right["labels"])
@@ -151,9 +169,16 @@ def _expect_labels(labels: Any, right: Tensor) -> None:
     expect_tensor(labels, right.shape, "labels", hint="One label a row.")
     whole = "Classes are counted with whole numbers: `torch.tensor([...])` of ints is int64."
     require(labels.dtype == torch.int64, "labels of dtype int64", f"dtype {labels.dtype}", whole)
-    from_zero = "Classes are counted from 0: with 1 and 2 the loss stops with `Target 2 is out of bounds`."
-    wrong: list[Wrong] = [(lambda: right + 1, from_zero), (lambda: 1 - right, "The labels are exchanged: 1 is pos.")]
-    expect_close(labels, right, "labels", wrong=wrong, hint="Row i's label belongs to row i's text.")
+    from_zero = (
+        "Classes are counted from 0: with 1 and 2 the loss stops with `Target 2 is out of bounds`."
+    )
+    wrong: list[Wrong] = [
+        (lambda: right + 1, from_zero),
+        (lambda: 1 - right, "The labels are exchanged: 1 is pos."),
+    ]
+    expect_close(
+        labels, right, "labels", wrong=wrong, hint="Row i's label belongs to row i's text."
+    )
 
 
 # ---------------------------------------------------------------- 7.15 one output, and it becomes a regression
@@ -163,11 +188,18 @@ def classifier_of_two(vocab_size: int) -> nn.Module:
     """The reference (the lesson goes on with it while the exercise is open)."""
     from transformers import BertConfig, BertForSequenceClassification
 
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
     return BertForSequenceClassification(BertConfig(vocab_size=vocab_size, num_labels=2, **sizes))
 
 
-_OTHER_LOSS = "The loss is not the cross-entropy of the two logits: is `problem_type` set to another one?"
+_OTHER_LOSS = (
+    "The loss is not the cross-entropy of the two logits: is `problem_type` set to another one?"
+)
 _ONE = (
     "One output for two classes: the library then takes the task for a "
     "regression and minimises the squared distance to the numbers 0 and 1, "
@@ -188,15 +220,23 @@ def inspect_classifier(fn: Answer) -> None:
             "a loss for labels 0 and 1", f"{type(error).__name__}: {str(error)[:120]}", _OTHER_LOSS
         ) from None
     count = out.logits.shape[-1]
-    hint = _ONE if count == 1 else "Two classes, two logits: more outputs are answers that no review can have."
+    hint = (
+        _ONE
+        if count == 1
+        else "Two classes, two logits: more outputs are answers that no review can have."
+    )
     require(count == 2, "two logits a review", f"{count}", hint)
-    expect_close(out.loss, F.cross_entropy(out.logits, labels), "the model's own loss", hint=_OTHER_LOSS)
+    expect_close(
+        out.loss, F.cross_entropy(out.logits, labels), "the model's own loss", hint=_OTHER_LOSS
+    )
 
 
 # ---------------------------------------------------------------- 7.16 sorted by label
 
 
-def shuffled_by_generator(texts: Sequence[str], labels: Sequence[int], seed: int) -> tuple[list[str], list[int]]:
+def shuffled_by_generator(
+    texts: Sequence[str], labels: Sequence[int], seed: int
+) -> tuple[list[str], list[int]]:
     """The reference."""
     order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
     return [texts[i] for i in order], [labels[i] for i in order]
@@ -210,8 +250,15 @@ def inspect_shuffled(fn: Answer) -> None:
     first, again, other = (_as_lists(call(fn, texts, labels, seed)) for seed in (1, 1, 2))
     got_texts, got_labels = first
     for what, values in (("texts", got_texts), ("labels", got_labels)):
-        require(len(values) == count, f"{count} {what}", f"{len(values)}", "Reviews were lost: every one is used once.")
-    once = "Drawn with replacement: some reviews come twice, others never. `randperm` uses each once."
+        require(
+            len(values) == count,
+            f"{count} {what}",
+            f"{len(values)}",
+            "Reviews were lost: every one is used once.",
+        )
+    once = (
+        "Drawn with replacement: some reviews come twice, others never. `randperm` uses each once."
+    )
     require(sorted(got_texts) == sorted(texts), "each review once", "some twice", once)
     belongs = dict(zip(texts, labels, strict=True))
     apart = sum(belongs[t] != int(y) for t, y in zip(got_texts, got_labels, strict=True))
@@ -223,9 +270,24 @@ def inspect_shuffled(fn: Answer) -> None:
         "Whole stretches still carry one label. Shuffling inside a batch or a small window, or before something "
         "that sorts again, is not enough: draw one permutation of all."
     )
-    require(mixed, "20 to 80 % positive in each quarter", ", ".join(f"{q:.0%}" for q in quarters), sorted_still)
-    require(first == again, "the same order for the same seed", "another", "Use the seed that was passed in.")
-    require(first != other, "another order for another seed", "the same", "The order does not depend on the seed.")
+    require(
+        mixed,
+        "20 to 80 % positive in each quarter",
+        ", ".join(f"{q:.0%}" for q in quarters),
+        sorted_still,
+    )
+    require(
+        first == again,
+        "the same order for the same seed",
+        "another",
+        "Use the seed that was passed in.",
+    )
+    require(
+        first != other,
+        "another order for another seed",
+        "the same",
+        "The order does not depend on the seed.",
+    )
     runs = sum(a != b for a, b in pairwise(got_labels))
     require(runs < 300, "random neighbours", f"{runs} changes of label in {count}",
             "Laid out in turn (pos, neg, pos, ...): regular is not random. Draw a permutation.")  # fmt: skip
@@ -254,14 +316,20 @@ _WRONG_SHARE: list[Wrong] = [
         "A mean of shares gives a short review the weight of a long one: add up tokens first, divide once.",
     ),
     (lambda n, m: 1 - share_by_kept(n, m), "This is the share that is kept."),
-    (lambda n, m: max(0, 1 - m / (sum(n) / len(n))), "The mean review hides the long ones: cut each before adding."),
+    (
+        lambda n, m: max(0, 1 - m / (sum(n) / len(n))),
+        "The mean review hides the long ones: cut each before adding.",
+    ),
     (
         lambda n, m: 1 - sum(n) / (m * len(n)),
         "This is about padding: how much of a full table would be empty.",
     ),
     (lambda n, m: sum(max(0, m - x) for x in n) / (m * len(n)), "This is padding, not loss."),
     (lambda n, m: 100 * share_by_kept(n, m), "A share lies between 0 and 1; this is a percentage."),
-    (lambda n, m: sum(max(0, x - m) for x in n) / len(n), "These are tokens lost per review; divide by all tokens."),
+    (
+        lambda n, m: sum(max(0, x - m) for x in n) / len(n),
+        "These are tokens lost per review; divide by all tokens.",
+    ),
 ]
 
 

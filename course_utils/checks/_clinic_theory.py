@@ -13,7 +13,9 @@ from course_utils.checks._clinic_tools import ZERO_LOG_ZERO, is_nan
 # ---------------------------------------------------------------- 7.11 the bound of a VAE
 
 
-def elbo_by_distributions(x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float) -> Tensor:
+def elbo_by_distributions(
+    x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float
+) -> Tensor:
     """The reference: the expectation of log p(x|z) in closed form, minus torch's own KL."""
     q = Normal(mean, (log_var / 2).exp())
     expected = Normal(w * mean, s).log_prob(x) - (w / s) ** 2 * q.variance / 2
@@ -21,15 +23,21 @@ def elbo_by_distributions(x: Tensor, mean: Tensor, log_var: Tensor, noise: Tenso
 
 
 def _with_penalty(penalty: Callable[[Tensor, Tensor], Tensor]) -> Answer:
-    def bound(x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float) -> Tensor:
+    def bound(
+        x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float
+    ) -> Tensor:
         kl = (mean**2 + log_var.exp() - 1 - log_var) / 2
         return elbo_by_distributions(x, mean, log_var, noise, w, s) + kl - penalty(mean, log_var)
 
     return bound
 
 
-def _constant(x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float) -> Tensor:
-    return _with_penalty(lambda m, v: (noise - noise.sigmoid()).square().mean())(x, mean, log_var, noise, w, s)
+def _constant(
+    x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float
+) -> Tensor:
+    return _with_penalty(lambda m, v: (noise - noise.sigmoid()).square().mean())(
+        x, mean, log_var, noise, w, s
+    )
 
 
 def _reverse_kl(m: Tensor, v: Tensor) -> Tensor:
@@ -41,16 +49,31 @@ _WRONG_ELBO: list[Wrong] = [
         _constant,
         "Unchanged: a term that depends on nothing the encoder does has no gradient. Put KL(q(z|x) || p(z)) there.",
     ),
-    (_with_penalty(lambda m, v: 0 * m), "Without a second term nothing ties q to the prior: this is an autoencoder."),
+    (
+        _with_penalty(lambda m, v: 0 * m),
+        "Without a second term nothing ties q to the prior: this is an autoencoder.",
+    ),
     (_with_penalty(lambda m, v: m**2 + v.exp() - 1 - v), "The ½ in front of the KL is missing."),
-    (_with_penalty(lambda m, v: -(m**2 + v.exp() - 1 - v) / 2), "The KL has the wrong sign: a bound *loses* it."),
-    (_with_penalty(lambda m, v: (m**2 + (2 * v).exp() - 1 - 2 * v) / 2), "log_var was used as if it were log sigma."),
+    (
+        _with_penalty(lambda m, v: -(m**2 + v.exp() - 1 - v) / 2),
+        "The KL has the wrong sign: a bound *loses* it.",
+    ),
+    (
+        _with_penalty(lambda m, v: (m**2 + (2 * v).exp() - 1 - 2 * v) / 2),
+        "log_var was used as if it were log sigma.",
+    ),
     (
         _with_penalty(lambda m, v: (m**2 + (v / 2).exp() - 1 - v / 2) / 2),
         "sigma stands where sigma² belongs in the KL.",
     ),
-    (_with_penalty(_reverse_kl), "This is KL(prior || q), the wrong way round; the bound needs KL(q || prior)."),
-    (_with_penalty(lambda m, v: m**2 / 2), "Only the mean is tied to the prior; the spread of q must be as well."),
+    (
+        _with_penalty(_reverse_kl),
+        "This is KL(prior || q), the wrong way round; the bound needs KL(q || prior).",
+    ),
+    (
+        _with_penalty(lambda m, v: m**2 / 2),
+        "Only the mean is tied to the prior; the spread of q must be as well.",
+    ),
     (
         lambda *a: elbo_by_distributions(*a).mean(),
         "One bound for each example, (B,): keep the examples apart, average over the draws only.",
@@ -63,11 +86,16 @@ def inspect_elbo(fn: Answer) -> None:
     """Equal to log p(x) at the true posterior of a linear-Gaussian model; below it by KL(q || posterior) elsewhere."""
     w, s = 1.7, 0.6
     x = torch.tensor([0.4, -2.0, 3.1])
-    noise = torch.tensor([[-1.0], [1.0]])  # mean 0 and variance 1 exactly, so that averages of squares are exact
+    noise = torch.tensor(
+        [[-1.0], [1.0]]
+    )  # mean 0 and variance 1 exactly, so that averages of squares are exact
     variance = s**2 / (w**2 + s**2)
     true_mean, true_log_var = variance * w * x / s**2, torch.full_like(x, math.log(variance))
     exact = Normal(0.0, math.sqrt(w**2 + s**2)).log_prob(x)
-    posts = ((torch.tensor([0.9, -0.4, 0.2]), torch.tensor([-1.3, 0.7, 0.1])), (true_mean, true_log_var))
+    posts = (
+        (torch.tensor([0.9, -0.4, 0.2]), torch.tensor([-1.3, 0.7, 0.1])),
+        (true_mean, true_log_var),
+    )
     for mean, log_var in posts:
         arguments = (x, mean, log_var, noise, w, s)
         got = call(fn, *arguments)
@@ -75,13 +103,19 @@ def inspect_elbo(fn: Answer) -> None:
         named = next((h for f, h in _WRONG_ELBO if _equal(got, f(*arguments))), None)
         if named is None:
             expect_tensor(got, (3,), "one bound for each x")
-        gap = kl_divergence(Normal(mean, (log_var / 2).exp()), Normal(true_mean, math.sqrt(variance)))
+        gap = kl_divergence(
+            Normal(mean, (log_var / 2).exp()), Normal(true_mean, math.sqrt(variance))
+        )
         what = "the bound (log p(x) minus the distance of q from the true posterior)"
         expect_close(got, exact - gap, what, hint=named or hint, atol=1e-4)
 
 
 def _equal(got: object, other: Tensor) -> bool:
-    return isinstance(got, Tensor) and got.shape == other.shape and torch.allclose(got, other, atol=1e-4)
+    return (
+        isinstance(got, Tensor)
+        and got.shape == other.shape
+        and torch.allclose(got, other, atol=1e-4)
+    )
 
 
 # ---------------------------------------------------------------- 7.12 the direction of a KL
@@ -104,9 +138,15 @@ _WRONG_KL: list[Wrong] = [
         "This is KL(q || p), another divergence: the expectation runs over the *second* argument.",
     ),
     (lambda p, q: -kl_by_ratio(p, q), "The sign is wrong: a divergence is never negative."),
-    (lambda p, q: kl_by_ratio(q, p).abs(), "A sign taken away by force: the weights are still q, not p."),
+    (
+        lambda p, q: kl_by_ratio(q, p).abs(),
+        "A sign taken away by force: the weights are still q, not p.",
+    ),
     (lambda p, q: kl_by_ratio(p, q) / math.log(2), "These are bits, not nats."),
-    (lambda p, q: kl_by_ratio(p, q) / len(p), "A mean over the states: each one already counts with its weight p."),
+    (
+        lambda p, q: kl_by_ratio(p, q) / len(p),
+        "A mean over the states: each one already counts with its weight p.",
+    ),
     (
         lambda p, q: (kl_by_ratio(p, (p + q) / 2) + kl_by_ratio(q, (p + q) / 2)) / 2,
         "This is the JSD: symmetric, and finite where a KL is not.",
@@ -145,7 +185,10 @@ Line = Callable[..., float]
 def break_by_pairs(lines: Sequence[Line], points: Sequence[tuple]) -> int | None:
     """The reference: the first line that differs from the one above it at any point."""
     for k in range(1, len(lines)):
-        if any(not math.isclose(lines[k](*p), lines[k - 1](*p), rel_tol=1e-6, abs_tol=1e-9) for p in points):
+        if any(
+            not math.isclose(lines[k](*p), lines[k - 1](*p), rel_tol=1e-6, abs_tol=1e-9)
+            for p in points
+        ):
             return k
     return None
 
@@ -159,7 +202,9 @@ _RETURNS: list[Line] = [lambda p, q: p, lambda p, q: p + 1, lambda p, q: p + 1, 
 _ROUNDED: list[Line] = [lambda p, q: (0.1 + 0.2) * p, lambda p, q: 0.3 * p, lambda p, q: 0.3 * q]
 _VALID: list[Line] = [
     _v,
-    lambda p, q: (p + q) * (p / (p + q) * math.log(p / (p + q)) + q / (p + q) * math.log(q / (p + q))),
+    lambda p, q: (
+        (p + q) * (p / (p + q) * math.log(p / (p + q)) + q / (p + q) * math.log(q / (p + q)))
+    ),
 ]
 _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
     (
@@ -167,8 +212,16 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
         [(0.5, 0.5), (0.2, 0.7)],
         "At the first point p = q, where much is equal that is not: a line holds only if it holds at *every* point.",
     ),
-    (_RETURNS, [(0.5, 0.1), (0.3, 0.3)], "Two errors can cancel: the first and last line agree, the second is wrong."),
-    (_ROUNDED, [(0.5, 0.1)], "0.1 + 0.2 is not 0.3 in floating point: allow for rounding, `math.isclose`."),
+    (
+        _RETURNS,
+        [(0.5, 0.1), (0.3, 0.3)],
+        "Two errors can cancel: the first and last line agree, the second is wrong.",
+    ),
+    (
+        _ROUNDED,
+        [(0.5, 0.1)],
+        "0.1 + 0.2 is not 0.3 in floating point: allow for rounding, `math.isclose`.",
+    ),
     (_VALID, [(0.5, 0.1), (0.3, 0.9)], "Every line follows here: the answer is None."),
     (_RETURNS[:1], [(0.5, 0.1)], "One line alone cannot contradict anything: the answer is None."),
 ]

@@ -16,7 +16,9 @@ def _top_k(x: Tensor, top_k: int | None) -> Tensor:
     return x.masked_fill(x < x.topk(min(top_k, len(x))).values[-1], -torch.inf)
 
 
-def _top_p(x: Tensor, top_p: Number, p: Tensor | None = None, shift: int = 0, ascending: bool = False) -> Tensor:
+def _top_p(
+    x: Tensor, top_p: Number, p: Tensor | None = None, shift: int = 0, ascending: bool = False
+) -> Tensor:
     """Keep the crossing token and ``shift`` more (or fewer); probabilities from elsewhere if ``p`` is given."""
     if top_p is None:
         return x
@@ -45,7 +47,9 @@ def _exactly_k(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
 
 def _without_kth(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
     scaled = x / t
-    return _top_p(scaled.masked_fill(scaled <= scaled.topk(min(k, len(x))).values[-1], -torch.inf), p)
+    return _top_p(
+        scaled.masked_fill(scaled <= scaled.topk(min(k, len(x))).values[-1], -torch.inf), p
+    )
 
 
 def _sorted(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
@@ -67,7 +71,11 @@ def _not_put_back(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
 def _put_back_wrongly(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
     scaled = _top_k(x / t, k)
     values, order = scaled.softmax(0).sort(descending=True)
-    return scaled if p is None else scaled.masked_fill((values.cumsum(0) - values >= p)[order], -torch.inf)
+    return (
+        scaled
+        if p is None
+        else scaled.masked_fill((values.cumsum(0) - values >= p)[order], -torch.inf)
+    )
 
 
 def _only(name: str) -> Tensor:
@@ -75,24 +83,51 @@ def _only(name: str) -> Tensor:
 
 
 WRONG_FILTERS: list[Wrong] = [
-    (lambda x, t, k, p: _right(x, 1 / t, k, p), "Multiplied by the temperature: divide, so that heat flattens."),
+    (
+        lambda x, t, k, p: _right(x, 1 / t, k, p),
+        "Multiplied by the temperature: divide, so that heat flattens.",
+    ),
     (lambda x, t, k, p: _right(x, 1.0, k, p), "The temperature is not used."),
-    (lambda x, t, k, p: _right(x, t**0.5, k, p), "The root of the temperature was taken: divide by it as it is."),
+    (
+        lambda x, t, k, p: _right(x, t**0.5, k, p),
+        "The root of the temperature was taken: divide by it as it is.",
+    ),
     (
         lambda x, t, k, p: _top_p(_top_k(x, k), p) / t,
         "The temperature comes first: top_p is reached by another set once the distribution is flatter or sharper.",
     ),
-    (lambda x, t, k, p: _right(x, t, k, p).softmax(0), "These are probabilities; asked for are logits, with -inf."),
-    (lambda x, t, k, p: _right(x, t, k, p).log_softmax(0), "Log probabilities: leave the divided logits as they are."),
+    (
+        lambda x, t, k, p: _right(x, t, k, p).softmax(0),
+        "These are probabilities; asked for are logits, with -inf.",
+    ),
+    (
+        lambda x, t, k, p: _right(x, t, k, p).log_softmax(0),
+        "Log probabilities: leave the divided logits as they are.",
+    ),
     (_filled(0.0), "Tokens outside got the logit 0, and exp(0) = 1 can still be drawn. Use -inf."),
-    (_filled(-1e9), "-1e9 is not -inf: asked for is exactly -inf, which every softmax turns into exactly 0."),
-    (_filled(-1e10), "-1e10 is not -inf: asked for is exactly -inf, which every softmax turns into exactly 0."),
-    (_filled(-1e4), "-1e4 is not -inf: asked for is exactly -inf, which every softmax turns into exactly 0."),
-    (_filled(torch.finfo(torch.float32).min), "The smallest float is not -inf: asked for is exactly -inf."),
+    (
+        _filled(-1e9),
+        "-1e9 is not -inf: asked for is exactly -inf, which every softmax turns into exactly 0.",
+    ),
+    (
+        _filled(-1e10),
+        "-1e10 is not -inf: asked for is exactly -inf, which every softmax turns into exactly 0.",
+    ),
+    (
+        _filled(-1e4),
+        "-1e4 is not -inf: asked for is exactly -inf, which every softmax turns into exactly 0.",
+    ),
+    (
+        _filled(torch.finfo(torch.float32).min),
+        "The smallest float is not -inf: asked for is exactly -inf.",
+    ),
     (_filled(torch.inf), "A sign: +inf is the most probable token of all. Use -inf."),
     (lambda x, t, k, p: x / t if p is None else _only("top_k"), "top_k is not used."),
     (lambda x, t, k, p: x / t if k is None else _only("top_p"), "top_p is not used."),
-    (_exactly_k, "A tie was cut: every token as large as the k-th is kept. Compare with the k-th value."),
+    (
+        _exactly_k,
+        "A tie was cut: every token as large as the k-th is kept. Compare with the k-th value.",
+    ),
     (_without_kth, "The k-th token itself is missing: leave out what is *smaller* than it."),
     (
         lambda x, t, k, p: _top_k(x / t, k + 1) if p is None else _only("top_k"),
@@ -103,7 +138,9 @@ WRONG_FILTERS: list[Wrong] = [
         "The k *smallest* were kept.",
     ),
     (
-        lambda x, t, k, p: (x / t).masked_fill(-x < (-x).topk(min(k, len(x))).values[-1], -torch.inf),
+        lambda x, t, k, p: (x / t).masked_fill(
+            -x < (-x).topk(min(k, len(x))).values[-1], -torch.inf
+        ),
         "The k *smallest* were kept.",
     ),
     (
@@ -127,18 +164,28 @@ WRONG_FILTERS: list[Wrong] = [
         "Added up from the *least* probable: sort in descending order.",
     ),
     (
-        lambda x, t, k, p: _top_k(x / t, k).masked_fill(_top_k(x / t, k).softmax(0) < p, -torch.inf),
+        lambda x, t, k, p: _top_k(x / t, k).masked_fill(
+            _top_k(x / t, k).softmax(0) < p, -torch.inf
+        ),
         "Each token alone was compared with p; p is what the kept ones reach *together*.",
     ),
     (
-        lambda x, t, k, p: _top_k(x / t, k).masked_fill(_top_k(x / t, k).softmax(0) < 1 - p, -torch.inf),
+        lambda x, t, k, p: _top_k(x / t, k).masked_fill(
+            _top_k(x / t, k).softmax(0) < 1 - p, -torch.inf
+        ),
         "Each token alone was compared with 1 - p; p is what the kept ones reach *together*.",
     ),
     (_unsorted_top_p, "Added up in the order of the vocabulary: sort by probability first."),
-    (_not_put_back, "The mask is in sorted order, the logits are not: put it back (scatter, or index with the order)."),
+    (
+        _not_put_back,
+        "The mask is in sorted order, the logits are not: put it back (scatter, or index with the order).",
+    ),
     (
         _put_back_wrongly,
         "mask[order] puts nothing back: place i of the mask belongs to token order[i]. Use scatter.",
     ),
-    (_sorted, "The logits came back sorted: each token must keep its place, or other words are drawn."),
+    (
+        _sorted,
+        "The logits came back sorted: each token must keep its place, or other words are drawn.",
+    ),
 ]

@@ -42,7 +42,10 @@ _MATRIX = "The trace adds up the diagonal. Entries beside it do not belong to it
 WRONG_FRECHET: list[Wrong] = [
     (lambda m, c, n, d: _square(m, n) + (c + d - 2 * (c @ d).sqrt()).trace(), _ELEMENTS),
     (lambda m, c, n, d: _square(m, n) + (c + d - 2 * (c @ d).abs().sqrt()).trace(), _ELEMENTS),
-    (lambda m, c, n, d: _square(m, n) + (c + d - 2 * c.abs().sqrt() @ d.abs().sqrt()).trace(), _ELEMENTS),
+    (
+        lambda m, c, n, d: _square(m, n) + (c + d - 2 * c.abs().sqrt() @ d.abs().sqrt()).trace(),
+        _ELEMENTS,
+    ),
     (
         lambda m, c, n, d: _square(m, n) + _square(c.diag().sqrt(), d.diag().sqrt()),
         "Only the variances were used (the diagonals). Then clouds that lean to opposite sides count as equal.",
@@ -51,17 +54,26 @@ WRONG_FRECHET: list[Wrong] = [
         lambda m, c, n, d: _square(m, n) + c.trace() + d.trace() - _overlap(c, d),
         "The 2 before the root is missing: equal Gaussians must have distance 0.",
     ),
-    (lambda m, c, n, d: _square(m, n) + c.trace() + d.trace() + 2 * _overlap(c, d), "The root is subtracted."),
+    (
+        lambda m, c, n, d: _square(m, n) + c.trace() + d.trace() + 2 * _overlap(c, d),
+        "The root is subtracted.",
+    ),
     (
         lambda m, c, n, d: _square(m, n).sqrt() + _spread(c, d),
         "The distance of the means goes in squared: a norm has a root of its own.",
     ),
-    (lambda m, c, n, d: (m - n).abs().sum() + _spread(c, d), "Absolute differences: the mean's term is their squares."),
+    (
+        lambda m, c, n, d: (m - n).abs().sum() + _spread(c, d),
+        "Absolute differences: the mean's term is their squares.",
+    ),
     (
         lambda m, c, n, d: (m - n).square().mean() + _spread(c, d),
         "The squares of the mean's differences were averaged; a distance adds them up.",
     ),
-    (lambda m, c, n, d: _spread(c, d), "The means are missing: two clouds far apart must not count as equal."),
+    (
+        lambda m, c, n, d: _spread(c, d),
+        "The means are missing: two clouds far apart must not count as equal.",
+    ),
     (
         lambda m, c, n, d: _square(m, n),
         "The covariances are missing (or one stands twice): then a cloud shrunk to its centre counts as equal.",
@@ -76,7 +88,10 @@ WRONG_FRECHET: list[Wrong] = [
     ),
     (lambda m, c, n, d: _square(m, n) + (c + d - 2 * _root(c) @ _root(d)).trace(), _COMMUTE),
     (
-        lambda m, c, n, d: _square(m, n) + (c + d - 2 * torch.linalg.cholesky(c) @ torch.linalg.cholesky(d).T).trace(),
+        lambda m, c, n, d: (
+            _square(m, n)
+            + (c + d - 2 * torch.linalg.cholesky(c) @ torch.linalg.cholesky(d).T).trace()
+        ),
         "A Cholesky factor is no symmetric root, and its trace says nothing. Use eigh.",
     ),
     (
@@ -89,7 +104,9 @@ WRONG_FRECHET: list[Wrong] = [
         "The covariances were squared first, as if they were standard deviations. They are squares already.",
     ),
     (
-        lambda m, c, n, d: _square(m, n) + c.sum() + d.sum() - 2 * _root(_root(c) @ d @ _root(c)).sum(),
+        lambda m, c, n, d: (
+            _square(m, n) + c.sum() + d.sum() - 2 * _root(_root(c) @ d @ _root(c)).sum()
+        ),
         _MATRIX,
     ),
     (
@@ -101,7 +118,11 @@ WRONG_FRECHET: list[Wrong] = [
         "Everything was divided by the number of features; the distance is a sum over them.",
     ),
     (
-        lambda m, c, n, d: _square(m, n) + (c + d).trace() - 2 * torch.linalg.eigh(c @ d)[0].clamp_min(0).sqrt().sum(),
+        lambda m, c, n, d: (
+            _square(m, n)
+            + (c + d).trace()
+            - 2 * torch.linalg.eigh(c @ d)[0].clamp_min(0).sqrt().sum()
+        ),
         "C1 C2 is not symmetric, and eigh reads one triangle of it without a word. Use the symmetric C1½ C2 C1½.",
     ),
     (
@@ -109,7 +130,11 @@ WRONG_FRECHET: list[Wrong] = [
         "The inner root is V diag(√λ) Vᵀ: Vᵀ, or a second factor, is missing, so R R is not C1.",
     ),
     (
-        lambda m, c, n, d: _square(m, n) + (c + d).trace() - 2 * torch.linalg.eigvals(_root(c) @ d).real.sqrt().sum(),
+        lambda m, c, n, d: (
+            _square(m, n)
+            + (c + d).trace()
+            - 2 * torch.linalg.eigvals(_root(c) @ d).real.sqrt().sum()
+        ),
         "C1½ stands on both sides of C2; on one side alone the units do not fit.",
     ),
     (

@@ -21,13 +21,22 @@ def _kl(p: Tensor, q: Tensor, dx: float) -> Tensor:
 
 _MIXTURE = "The mixture must be halved: p + q has mass 2 and is not a density. m = (p + q) / 2."
 _WRONG_JS: list[Wrong] = [
-    (_kl, "This is KL(p || q): asymmetric, and infinite where q is 0. JSD compares each with the mixture m."),
+    (
+        _kl,
+        "This is KL(p || q): asymmetric, and infinite where q is 0. JSD compares each with the mixture m.",
+    ),
     (
         lambda p, q, dx: _kl(q, p, dx),
         "This is KL(q || p): asymmetric, infinite where p is 0. JSD uses the mixture m.",
     ),
-    (lambda p, q, dx: (_kl(p, q, dx) + _kl(q, p, dx)) / 2, "This is Jeffreys' divergence: the mixture m is missing."),
-    (lambda p, q, dx: 2 * js_by_entropies(p, q, dx), "The half in front of the two KL divergences is missing."),
+    (
+        lambda p, q, dx: (_kl(p, q, dx) + _kl(q, p, dx)) / 2,
+        "This is Jeffreys' divergence: the mixture m is missing.",
+    ),
+    (
+        lambda p, q, dx: 2 * js_by_entropies(p, q, dx),
+        "The half in front of the two KL divergences is missing.",
+    ),
     (lambda p, q, dx: (_kl(p, p + q, dx) + _kl(q, p + q, dx)) / 2, _MIXTURE),
     (
         lambda p, q, dx: _kl(p, p + q, dx) + _kl(q, p + q, dx),
@@ -37,7 +46,10 @@ _WRONG_JS: list[Wrong] = [
         lambda p, q, dx: js_by_entropies(p, q, dx) / math.log(2),
         "These are bits (log base 2), not nats.",
     ),
-    (lambda p, q, dx: js_by_entropies(p, q, 1.0), "The spacing dx is missing: an integral is a sum times dx."),
+    (
+        lambda p, q, dx: js_by_entropies(p, q, 1.0),
+        "The spacing dx is missing: an integral is a sum times dx.",
+    ),
     (
         lambda p, q, dx: js_by_entropies(p, q, 1.0) / p.numel(),
         "A mean is not an integral: sum, times dx.",
@@ -46,10 +58,19 @@ _WRONG_JS: list[Wrong] = [
         lambda p, q, dx: js_by_entropies(p, q, dx).clamp(min=0).sqrt(),
         "This is the square root of the JSD.",
     ),
-    (lambda p, q, dx: _kl(p, (p + q) / 2, dx), "Only KL(p || m) is here: JSD is the mean with KL(q || m)."),
+    (
+        lambda p, q, dx: _kl(p, (p + q) / 2, dx),
+        "Only KL(p || m) is here: JSD is the mean with KL(q || m).",
+    ),
     (lambda p, q, dx: _kl(p, (p + q) / 2, dx) / 2, "The second half, KL(q || m) / 2, is missing."),
-    (lambda p, q, dx: -js_by_entropies(p, q, dx), "The sign is wrong: a divergence is never negative."),
-    (lambda p, q, dx: (p - q).abs().sum() * dx / 2, "This is the total variation distance; JSD has logarithms."),
+    (
+        lambda p, q, dx: -js_by_entropies(p, q, dx),
+        "The sign is wrong: a divergence is never negative.",
+    ),
+    (
+        lambda p, q, dx: (p - q).abs().sum() * dx / 2,
+        "This is the total variation distance; JSD has logarithms.",
+    ),
 ]
 _ZEROS = "0 log 0 counts as 0, but 0 * log(0) is NaN in floating point: torch.xlogy knows the rule."
 
@@ -62,7 +83,9 @@ def inspect_js_divergence(fn: Answer) -> None:
         return torch.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
 
     def box(start: int, cells: int) -> Tensor:
-        return torch.zeros_like(x).index_fill(0, torch.arange(start, start + cells), 1 / (cells * 0.05))
+        return torch.zeros_like(x).index_fill(
+            0, torch.arange(start, start + cells), 1 / (cells * 0.05)
+        )
 
     coarse = normal(0.5, 1.0)[::4], normal(-1.0, 2.0)[::4]
     cases = (
@@ -78,4 +101,12 @@ def inspect_js_divergence(fn: Answer) -> None:
         bad = isinstance(number, Tensor) and number.dim() == 0 and number.isnan()
         require(not bad, "a number where densities are 0", "NaN", _ZEROS)
         expect_number(got, "JSD")
-        expect_close(got, js_by_entropies(p, q, dx), "JSD", inputs=(p, q, dx), wrong=_WRONG_JS, hint=_ZEROS, atol=2e-6)
+        expect_close(
+            got,
+            js_by_entropies(p, q, dx),
+            "JSD",
+            inputs=(p, q, dx),
+            wrong=_WRONG_JS,
+            hint=_ZEROS,
+            atol=2e-6,
+        )

@@ -25,7 +25,9 @@ def _variant(
 ) -> Step:
     """The right step with one thing changed."""
 
-    def step(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
+    def step(
+        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple:
         fake = g(noise)
         a, b = d(real), d(fake.detach())
         loss_d = d_loss(a, b) if d_loss else bce(a, d_labels[0]) + bce(b, d_labels[1])
@@ -43,7 +45,9 @@ def _variant(
     return step
 
 
-def _no_detach(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
+def _no_detach(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
     logits = d(g(noise))
     d_loss, g_loss = bce(d(real), 1.0) + bce(logits, 0.0), bce(logits, 1.0)
     g_opt.zero_grad()
@@ -56,7 +60,9 @@ def _no_detach(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, r
 
 
 def _clear_late(detach: bool) -> Step:
-    def step(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
+    def step(
+        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple:
         fake = g(noise)
         d_loss = bce(d(real), 1.0) + bce(d(fake.detach() if detach else fake), 0.0)
         d_loss.backward()
@@ -71,7 +77,9 @@ def _clear_late(detach: bool) -> Step:
     return step
 
 
-def _half_cleared(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
+def _half_cleared(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
     d_loss = bce(d(real), 1.0) + bce(d(g(noise)), 0.0)
     d_opt.zero_grad()
     d_loss.backward()
@@ -83,7 +91,9 @@ def _half_cleared(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer
     return d_loss.item(), g_loss.item()
 
 
-def _old_judge(g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor) -> tuple:
+def _old_judge(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
     fake = g(noise)
     g_loss = bce(d(fake), 1.0)
     g_gradients = torch.autograd.grad(g_loss, list(g.parameters()))
@@ -142,9 +152,18 @@ MISTAKES: list[tuple[Step, str]] = [
         "*before* each backward.",
     ),
     (_variant(clear=False), "Gradients pile up from step to step: `zero_grad` is missing."),
-    (_old_judge, "The generator's loss was computed with the discriminator from *before* its step: ask D again."),
-    (_generator_first, "The generator moves first here; the order asked for is discriminator, then generator."),
-    (_variant(d_labels=(0.0, 1.0)), "The discriminator's labels are swapped: real is 1, fake is 0."),
+    (
+        _old_judge,
+        "The generator's loss was computed with the discriminator from *before* its step: ask D again.",
+    ),
+    (
+        _generator_first,
+        "The generator moves first here; the order asked for is discriminator, then generator.",
+    ),
+    (
+        _variant(d_labels=(0.0, 1.0)),
+        "The discriminator's labels are swapped: real is 1, fake is 0.",
+    ),
     (
         _variant(d_loss=lambda a, b: (bce(a, 1.0) + bce(b, 0.0)) / 2),
         "The discriminator's loss is the *sum* of the mean over real and the mean over fake; here it is halved.",
@@ -161,9 +180,15 @@ MISTAKES: list[tuple[Step, str]] = [
         _variant(d_loss=lambda a, b: bce(b, 0.0)),
         "The discriminator sees fakes only: it learns to call everything fake.",
     ),
-    (_variant(swapped=True), "The losses are returned in the other order: (discriminator loss, generator loss)."),
     (
-        _variant(d_loss=lambda a, b: F.softplus(-a).sum() + F.softplus(b).sum(), g_loss=lambda a: F.softplus(-a).sum()),
+        _variant(swapped=True),
+        "The losses are returned in the other order: (discriminator loss, generator loss).",
+    ),
+    (
+        _variant(
+            d_loss=lambda a, b: F.softplus(-a).sum() + F.softplus(b).sum(),
+            g_loss=lambda a: F.softplus(-a).sum(),
+        ),
         "Sums instead of means: the step then grows with the batch.",
     ),
     (

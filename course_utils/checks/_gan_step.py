@@ -69,9 +69,15 @@ def _games() -> Iterator[_Game]:
         for parameter in (*generator.parameters(), *discriminator.parameters()):
             parameter.copy_(0.7 * torch.randn(parameter.shape, generator=random))
     sizes = ((5, 4), (1, 3), (4, 6))
-    plain = tuple((torch.randn(b, 3, generator=random) + 1, torch.randn(n, 2, generator=random)) for b, n in sizes)
+    plain = tuple(
+        (torch.randn(b, 3, generator=random) + 1, torch.randn(n, 2, generator=random))
+        for b, n in sizes
+    )
     yield _Game(generator, discriminator, plain)
-    tall = tuple((torch.randn(2, b, 3, generator=random), torch.randn(2, n, 2, generator=random)) for b, n in sizes)
+    tall = tuple(
+        (torch.randn(2, b, 3, generator=random), torch.randn(2, n, 2, generator=random))
+        for b, n in sizes
+    )
     yield _Game(stacked_mlp([2, 5, 3], 2, 1, nn.Tanh), stacked_mlp([3, 5, 1], 2, 2, nn.Tanh), tall)
 
 
@@ -83,7 +89,12 @@ def inspect_gan_step(fn: Answer) -> None:
         torch.manual_seed(1)  # a step that draws its own noise now takes another way
         again = _play(fn, game, checked=True)
         fresh = "The step draws random numbers of its own: both halves use the noise that was passed in."
-        require(torch.allclose(came, again, atol=1e-6), "the same step for the same noise", "another step", fresh)
+        require(
+            torch.allclose(came, again, atol=1e-6),
+            "the same step for the same noise",
+            "another step",
+            fresh,
+        )
         _name_what_stood_still(game, came)
         wrong = [(partial(_play, mistake, game), hint) for mistake, hint in MISTAKES]
         hint = "Take one half at a time: loss, zero_grad, backward, step. Which network may move, and on which loss?"
@@ -95,9 +106,15 @@ def inspect_gan_step(fn: Answer) -> None:
 
 
 def _in_words(came: Tensor, expected: Tensor, hint: str) -> CheckFailed:
-    rows = [f"discriminator loss {row[0]:.4f}, generator loss {row[1]:.4f}" for row in (expected[:2], came[:2])]
+    rows = [
+        f"discriminator loss {row[0]:.4f}, generator loss {row[1]:.4f}"
+        for row in (expected[:2], came[:2])
+    ]
     if torch.allclose(came[:2], expected[:2], atol=2e-5):
-        rows = [f"weights {describe(expected[6:])}", f"other weights {describe(came[6:])} (losses of step 1 are right)"]
+        rows = [
+            f"weights {describe(expected[6:])}",
+            f"other weights {describe(came[6:])} (losses of step 1 are right)",
+        ]
     return CheckFailed(f"after SGD steps: {rows[0]}", rows[1], hint)
 
 
@@ -118,7 +135,9 @@ def _oracle(game: _Game) -> Tensor:
 def _descend(loss: Tensor, network: nn.Module, rate: float) -> None:
     parameters = list(network.parameters())
     with torch.no_grad():
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        for parameter, gradient in zip(
+            parameters, torch.autograd.grad(loss, parameters), strict=True
+        ):
             parameter -= rate * gradient
 
 
@@ -138,23 +157,36 @@ def _checked_step(step: Answer, parts: list, real: Tensor, noise: Tensor) -> lis
     try:
         return _two_floats(call(step, *parts, real, noise, may_change=parts))
     except CheckFailed as failure:
-        named = next((hint for words, hint in _TORCH_SAYS.items() if words in failure.got.lower()), failure.hint)
+        named = next(
+            (hint for words, hint in _TORCH_SAYS.items() if words in failure.got.lower()),
+            failure.hint,
+        )
         sizes = f"real {tuple(real.shape)}, noise {tuple(noise.shape)}"
-        expected = f"one step of both players ({sizes})" if "a result" in failure.expected else failure.expected
+        expected = (
+            f"one step of both players ({sizes})"
+            if "a result" in failure.expected
+            else failure.expected
+        )
         raise CheckFailed(expected, failure.got, named) from None
 
 
 def _two_floats(result: object) -> list[float]:
     what = "(discriminator loss, generator loss), two Python floats"
     pair = type(result) in (tuple, list) and len(result) == 2
-    require(pair, what, result, "Return both losses, as a tuple: `return d_loss.item(), g_loss.item()`.")
-    item = "A loss that is still a tensor keeps its whole graph in memory: `.item()` makes it a float."
+    require(
+        pair, what, result, "Return both losses, as a tuple: `return d_loss.item(), g_loss.item()`."
+    )
+    item = (
+        "A loss that is still a tensor keeps its whole graph in memory: `.item()` makes it a float."
+    )
     require(all(type(value) is float for value in result), what, result, item)
     return list(result)
 
 
 def _state(told: list[float], generator: nn.Module, discriminator: nn.Module) -> Tensor:
-    weights = [p.detach().flatten() for network in (generator, discriminator) for p in network.parameters()]
+    weights = [
+        p.detach().flatten() for network in (generator, discriminator) for p in network.parameters()
+    ]
     return torch.cat([torch.tensor(told), *weights])
 
 
@@ -162,7 +194,20 @@ def _name_what_stood_still(game: _Game, came: Tensor) -> None:
     g_size = sum(p.numel() for p in game.generator.parameters())
     start, end = _state([], game.generator, game.discriminator), came[6:]
     for name, part, hint in (
-        ("generator", slice(0, g_size), "The generator never moves: is its step there, and does a gradient reach it?"),
-        ("discriminator", slice(g_size, None), "The discriminator never moves: is its step there, after `backward`?"),
+        (
+            "generator",
+            slice(0, g_size),
+            "The generator never moves: is its step there, and does a gradient reach it?",
+        ),
+        (
+            "discriminator",
+            slice(g_size, None),
+            "The discriminator never moves: is its step there, after `backward`?",
+        ),
     ):
-        require(not torch.equal(start[part], end[part]), f"a {name} that learns", "the same weights as before", hint)
+        require(
+            not torch.equal(start[part], end[part]),
+            f"a {name} that learns",
+            "the same weights as before",
+            hint,
+        )

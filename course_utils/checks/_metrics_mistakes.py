@@ -44,7 +44,9 @@ def _diagonal_kept(x: Tensor, y: Tensor) -> Tensor:
 
 def _upper_half(x: Tensor, y: Tensor) -> Tensor:
     n, m = len(x), len(y)
-    within = _kernel(x, x).triu(1).sum() / (n * (n - 1)) + _kernel(y, y).triu(1).sum() / (m * (m - 1))
+    within = _kernel(x, x).triu(1).sum() / (n * (n - 1)) + _kernel(y, y).triu(1).sum() / (
+        m * (m - 1)
+    )
     return within - 2 * _kernel(x, y).mean()
 
 
@@ -76,9 +78,15 @@ WRONG_KERNELS: list[Wrong] = [
         lambda x, y: _within(x, y) - 2 * _kernel(x, y).diagonal().mean(),
         "x_i was paired with y_i only. Every x is compared with every y: x @ y.T.",
     ),
-    (lambda x, y: _mmd(x, y) / 2, "Half of it: the two means within the sets are added, not averaged."),
     (
-        lambda x, y: sum(k.mean() - k.diag().mean() for k in (_kernel(x, x), _kernel(y, y))) - 2 * _kernel(x, y).mean(),
+        lambda x, y: _mmd(x, y) / 2,
+        "Half of it: the two means within the sets are added, not averaged.",
+    ),
+    (
+        lambda x, y: (
+            sum(k.mean() - k.diag().mean() for k in (_kernel(x, x), _kernel(y, y)))
+            - 2 * _kernel(x, y).mean()
+        ),
         "The mean of the diagonal was subtracted from the mean of all. Leave the diagonal out of sum *and* count.",
     ),
     (
@@ -86,7 +94,10 @@ WRONG_KERNELS: list[Wrong] = [
         "This is the biased estimate: each point was compared with itself too. Leave the diagonals out.",
     ),
     (_same_divisor, "Without the diagonal there are N (N - 1) pairs, not N²."),
-    (_diagonal_kept, "Divided by N (N - 1), but the N pairs of a point with itself are still in the sum."),
+    (
+        _diagonal_kept,
+        "Divided by N (N - 1), but the N pairs of a point with itself are still in the sum.",
+    ),
     (
         _upper_half,
         "Each pair was counted once, but N (N - 1) counts it twice: use both triangles, or half the divisor.",
@@ -96,23 +107,47 @@ WRONG_KERNELS: list[Wrong] = [
         "The diagonal was left out between x and y as well. There x_i meets y_i, another image: that pair belongs in.",
     ),
     (lambda x, y: _mmd(x, y, cross=1.0), "The 2 before the mean between x and y is missing."),
-    (lambda x, y: _mmd(x, y, cross=-2.0), "The mean between x and y is subtracted: like sets must come out near 0."),
-    (lambda x, y: -_mmd(x, y), "The sign: within minus between, so that unlike sets are far apart."),
+    (
+        lambda x, y: _mmd(x, y, cross=-2.0),
+        "The mean between x and y is subtracted: like sets must come out near 0.",
+    ),
+    (
+        lambda x, y: -_mmd(x, y),
+        "The sign: within minus between, so that unlike sets are far apart.",
+    ),
     (
         lambda x, y: _mmd(x, y).clamp_min(0).sqrt(),
         "This is the root; the squared distance is asked for (and unbiased).",
     ),
-    (_by(lambda x, y: (x @ y.T + 1) ** 3), "The product is divided by d, the number of features, before 1 is added."),
-    (_by(lambda x, y: (x @ y.T / x.shape[1] ** 0.5 + 1) ** 3), "Divided by the root of d; the kernel divides by d."),
+    (
+        _by(lambda x, y: (x @ y.T + 1) ** 3),
+        "The product is divided by d, the number of features, before 1 is added.",
+    ),
+    (
+        _by(lambda x, y: (x @ y.T / x.shape[1] ** 0.5 + 1) ** 3),
+        "Divided by the root of d; the kernel divides by d.",
+    ),
     (
         lambda x, y: _mmd(x, y, lambda a, b: (a @ b.T / len(x) + 1) ** 3),
         "Divided by the number of images. d is the number of features, x.shape[1].",
     ),
-    (_by(lambda x, y: (x @ y.T / x.shape[1]) ** 3), "The 1 is missing: without it only third moments are compared."),
+    (
+        _by(lambda x, y: (x @ y.T / x.shape[1]) ** 3),
+        "The 1 is missing: without it only third moments are compared.",
+    ),
     (_by(lambda x, y: (x @ y.T / x.shape[1] + 1) ** 2), "The power is 3, not 2."),
-    (_by(lambda x, y: (x @ y.T / x.shape[1]) ** 3 + 1), "1 is added before the third power is taken."),
-    (_by(lambda x, y: x @ y.T / x.shape[1] + 1), "The third power is missing: this compares means only."),
-    (_by(lambda x, y: (x @ y.T + 1) ** 3 / x.shape[1]), "Only the product is divided by d, before 1 is added."),
+    (
+        _by(lambda x, y: (x @ y.T / x.shape[1]) ** 3 + 1),
+        "1 is added before the third power is taken.",
+    ),
+    (
+        _by(lambda x, y: x @ y.T / x.shape[1] + 1),
+        "The third power is missing: this compares means only.",
+    ),
+    (
+        _by(lambda x, y: (x @ y.T + 1) ** 3 / x.shape[1]),
+        "Only the product is divided by d, before 1 is added.",
+    ),
     (
         _by(lambda x, y: torch.exp(-torch.cdist(x, y).square() / 2)),
         "A Gaussian kernel: also a good one, but another. Use (x·y/d + 1)³.",
@@ -170,9 +205,18 @@ WRONG_INCEPTIONS: list[Wrong] = [
         lambda p: _kl(p.mean(0, keepdim=True), p).mean().exp(),
         "The KL the other way round: it goes from each image's probabilities to their average, so p(y|x) comes first.",
     ),
-    (_information, "The exp is missing. Its argument is in nats; exp makes it a number of classes."),
-    (lambda p: (-_information(p)).exp(), "The sign: this falls below 1. The KL is positive, and the score at least 1."),
-    (lambda p: _information(p).exp() ** len(p), "The KLs were summed over the images; take their mean."),
+    (
+        _information,
+        "The exp is missing. Its argument is in nats; exp makes it a number of classes.",
+    ),
+    (
+        lambda p: (-_information(p)).exp(),
+        "The sign: this falls below 1. The KL is positive, and the score at least 1.",
+    ),
+    (
+        lambda p: _information(p).exp() ** len(p),
+        "The KLs were summed over the images; take their mean.",
+    ),
     (
         lambda p: (_information(p) / p.shape[1]).exp(),
         "Averaged over the classes too: a KL is a sum over classes (reduction='batchmean', not 'mean').",
@@ -205,7 +249,10 @@ WRONG_INCEPTIONS: list[Wrong] = [
         lambda p: _information(p.softmax(1)).exp(),
         "softmax of what are probabilities already: that flattens them all.",
     ),
-    (lambda p: (_information(p) / math.log(2)).exp(), "Bits inside exp: take natural logs, or 2 to the power."),
+    (
+        lambda p: (_information(p) / math.log(2)).exp(),
+        "Bits inside exp: take natural logs, or 2 to the power.",
+    ),
     (lambda p: 2 ** _information(p), "2 to the power of nats: take exp, or base-2 logs as well."),
     (
         lambda p: _information(F.one_hot(p.argmax(1), p.shape[1]).to(p)).exp(),
@@ -219,15 +266,24 @@ WRONG_INCEPTIONS: list[Wrong] = [
         lambda p: _kl(p, p.mean(0, keepdim=True)).sum(),
         "A sum of KLs: take the mean over the images, then exp.",
     ),
-    (lambda p: _kl(p, p.mean(0, keepdim=True)).median().exp(), "The median of the KLs; their mean is asked for."),
+    (
+        lambda p: _kl(p, p.mean(0, keepdim=True)).median().exp(),
+        "The median of the KLs; their mean is asked for.",
+    ),
     (
         lambda p: (0.5 * (_kl(p, p.mean(0)) + _kl(p.mean(0).expand_as(p), p))).mean().exp(),
         "Both directions of the KL were averaged; only the one from p(y|x) to p(y) is asked for.",
     ),
-    (lambda p: (p * (p / p.mean(0))).sum(1).mean(), "The logarithm is missing: KL = Σ p (log p - log q)."),
+    (
+        lambda p: (p * (p / p.mean(0))).sum(1).mean(),
+        "The logarithm is missing: KL = Σ p (log p - log q).",
+    ),
     (
         lambda p: (p.log() - p.mean(0).log()).sum(1).mean().exp(),
         "The weight p before the logs is missing: KL = Σ p (log p - log q).",
     ),
-    (lambda p: _information(p).exp() / p.shape[1], "Divided by the number of classes: the score goes from 1 to K."),
+    (
+        lambda p: _information(p).exp() / p.shape[1],
+        "Divided by the number of classes: the score goes from 1 to K.",
+    ),
 ]

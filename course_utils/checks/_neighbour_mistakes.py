@@ -74,7 +74,10 @@ WRONG_REGIONS: list[Wrong] = [
         "Precision and recall are swapped. Precision: how much of the fake lies in the real region. It comes first.",
     ),
     (_both(lambda p, c, k: _share(p, c, k - 1)), _SELF),
-    (_both(lambda p, c, k: _share(p, c, k + 1)), "One neighbour too far: was the point itself skipped twice?"),
+    (
+        _both(lambda p, c, k: _share(p, c, k + 1)),
+        "One neighbour too far: was the point itself skipped twice?",
+    ),
     (
         _both(_others_radius),
         "The radius was measured to the other set. A ball reaches to the k-th neighbour within its *own* set.",
@@ -92,7 +95,10 @@ WRONG_REGIONS: list[Wrong] = [
         "`all` asks for points that lie in every ball. One ball is enough: `any`.",
     ),
     (
-        lambda r, f, k: (float(_hits(f, r, k).any(0).double().mean()), float(_hits(r, f, k).any(0).double().mean())),
+        lambda r, f, k: (
+            float(_hits(f, r, k).any(0).double().mean()),
+            float(_hits(r, f, k).any(0).double().mean()),
+        ),
         "The balls that hold a point were counted, not the points that lie in a ball: `any` along the other dimension.",
     ),
     (
@@ -115,8 +121,14 @@ WRONG_REGIONS: list[Wrong] = [
         _both(lambda p, c, k: (torch.cdist(p, c) <= _radii(c, k).square()).any(1).double().mean()),
         "Squared radii were compared with distances that are not squared.",
     ),
-    (_both(lambda p, c, k: 100 * _share(p, c, k)), "These are per cent; shares from 0 to 1 are asked for."),
-    (_both(lambda p, c, k: _share(p, c, k) * len(p)), "These are counts; divide by the number of points asked about."),
+    (
+        _both(lambda p, c, k: 100 * _share(p, c, k)),
+        "These are per cent; shares from 0 to 1 are asked for.",
+    ),
+    (
+        _both(lambda p, c, k: _share(p, c, k) * len(p)),
+        "These are counts; divide by the number of points asked about.",
+    ),
     (
         lambda r, f, k: (float(_share(f, r, k)), float(_share(f, r, k))),
         "Both are precision. For recall the roles change: real points, balls around the fake ones.",
@@ -126,7 +138,11 @@ WRONG_REGIONS: list[Wrong] = [
         "Both are recall. For precision the roles change: fake points, balls around the real ones.",
     ),
     (
-        _both(lambda p, c, k: _with_radii(p, c, torch.cdist(c, c).sort(1).values[:, 1 : k + 1].mean(1))),
+        _both(
+            lambda p, c, k: _with_radii(
+                p, c, torch.cdist(c, c).sort(1).values[:, 1 : k + 1].mean(1)
+            )
+        ),
         "The mean distance to the k nearest. The radius is the distance to the k-th.",
     ),
     (
@@ -144,9 +160,21 @@ WRONG_REGIONS: list[Wrong] = [
     (_both(_radius(torch.mean)), "One radius for all (the mean). Every ball has its own."),
     (_both(_radius(torch.max)), "One radius for all (the largest). Every ball has its own."),
     (_both(_radius(torch.median)), "One radius for all (the median). Every ball has its own."),
-    (_both(lambda p, c, k: 1 - _share(p, c, k)), "These are the shares *outside*: inside means distance <= radius."),
-    (_both(_metric(lambda a, b: torch.cdist(a, b, p=1))), "Distances by absolute differences: use Euclidean ones."),
-    (_both(_metric(_cosine)), "Angles were compared. Use Euclidean distances: length is information too."),
+    (
+        _both(lambda p, c, k: 1 - _share(p, c, k)),
+        "These are the shares *outside*: inside means distance <= radius.",
+    ),
+    (
+        _both(_metric(lambda a, b: torch.cdist(a, b, p=1))),
+        "Distances by absolute differences: use Euclidean ones.",
+    ),
+    (
+        _both(_metric(_cosine)),
+        "Angles were compared. Use Euclidean distances: length is information too.",
+    ),
     (_both(lambda p, c, k: _share(p, c, 3)), "k is not used: 3 stands in its place."),
-    (_both(lambda p, c, k: _share(p, c, 1)), "k is not used: the nearest neighbour stands in its place."),
+    (
+        _both(lambda p, c, k: _share(p, c, 1)),
+        "k is not used: the nearest neighbour stands in its place.",
+    ),
 ]

@@ -12,7 +12,13 @@ def _around(centre: float, half: float) -> Ends:
 
 
 def _pieces(
-    c: int, n: int, z: float, *, front: float | None = None, squared: float | None = None, rest: float | None = None
+    c: int,
+    n: int,
+    z: float,
+    *,
+    front: float | None = None,
+    squared: float | None = None,
+    rest: float | None = None,
 ) -> Ends:
     """Wilson's centre and half width, with what stands before the root, z^2 or the root's second term exchanged."""
     p, s = c / n, (z * z if squared is None else squared) / n
@@ -67,11 +73,18 @@ def _by_beta(c: int, n: int, z: float, prior: float) -> Ends:
 
 _CLIPPED = "This is Wald's interval, clipped to [0, 1]: at 10 right of 10 it would claim 100 % with certainty."
 _WIDER = "This is the interval of Agresti and Coull: Wilson's centre, but with a wider half width."
-_CORRECTED = "This is Wilson's interval with the correction for continuity; the plain one is asked for."
+_CORRECTED = (
+    "This is Wilson's interval with the correction for continuity; the plain one is asked for."
+)
 _ONE_SIDE = "Only one side is bounded here: both ends are asked for, with the same z."
-_PLAIN_Z = "z stands where z^2 belongs: it is squared inside the root and in both fractions z^2 / n."
+_PLAIN_Z = (
+    "z stands where z^2 belongs: it is squared inside the root and in both fractions z^2 / n."
+)
 WRONG_INTERVALS: list[Wrong] = [
-    (_wald, "This is Wald's interval, z standard errors to each side: it can leave [0, 1], and has no width at p = 1."),
+    (
+        _wald,
+        "This is Wald's interval, z standard errors to each side: it can leave [0, 1], and has no width at p = 1.",
+    ),
     (lambda c, n, z: _clipped(_wald(c, n, z)), _CLIPPED),
     (_agresti_coull, _WIDER),
     (_continuity, _CORRECTED),
@@ -140,7 +153,10 @@ WRONG_INTERVALS: list[Wrong] = [
         lambda c, n, z: _around(*_pieces(c, n, z, rest=z * z / (4 * n))),
         "Inside the root the second term has n squared below: compare the units with p (1 - p) / n.",
     ),
-    (lambda c, n, z: _around(*_pieces(c, n, z, rest=z * z / n**2)), "Inside the root the second term lacks its 4."),
+    (
+        lambda c, n, z: _around(*_pieces(c, n, z, rest=z * z / n**2)),
+        "Inside the root the second term lacks its 4.",
+    ),
     (lambda c, n, z: _around(*_pieces(c, n, z, rest=z / (4 * n * n))), _PLAIN_Z),
     (lambda c, n, z: _around(*_pieces(c, n, z, squared=z)), _PLAIN_Z),
     (lambda c, n, z: _around(*_pieces(c, n, z, squared=z, rest=z * z / (4 * n * n))), _PLAIN_Z),
@@ -148,8 +164,14 @@ WRONG_INTERVALS: list[Wrong] = [
         lambda c, n, z: _around(*_pieces(c, n, z, front=z * z)),
         "z^2 stands before the root, where z belongs: there it counts standard deviations.",
     ),
-    (lambda c, n, z: _wilson(c, n, 1.96), "This is the interval for z = 1.96, whatever z is: use the argument."),
-    (lambda c, n, z: _wilson(c, n, 1.0), "This is the interval for z = 1, whatever z is: use the argument."),
+    (
+        lambda c, n, z: _wilson(c, n, 1.96),
+        "This is the interval for z = 1.96, whatever z is: use the argument.",
+    ),
+    (
+        lambda c, n, z: _wilson(c, n, 1.0),
+        "This is the interval for z = 1, whatever z is: use the argument.",
+    ),
     (
         lambda c, n, z: _wilson(n - c, n, z),
         "This is the interval for the share of wrong answers: p = correct / total.",

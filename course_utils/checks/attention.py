@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks import Answer, CheckFailed, call, exercise, expect_close, expect_tensor, require
+from course_utils.checks import (
+    Answer,
+    CheckFailed,
+    call,
+    exercise,
+    expect_close,
+    expect_tensor,
+    require,
+)
 from course_utils.checks._attention_mistakes import (
     WRONG_ATTENTIONS,
     WRONG_LOSSES,
@@ -23,7 +31,12 @@ _CUT = "The number is right, its gradient is not: `.detach()`, `.item()` and `to
 
 def _expect_gradient(got: Tensor, expected: Tensor, leaves: dict[str, Tensor]) -> None:
     """Require the same gradients as the reference's result: a right number with a cut graph trains nothing."""
-    require(type(got) is Tensor and got.requires_grad, "a result that gradients can pass", "a graph that is cut", _CUT)
+    require(
+        type(got) is Tensor and got.requires_grad,
+        "a result that gradients can pass",
+        "a graph that is cut",
+        _CUT,
+    )
     weights = torch.linspace(0.5, 1.5, expected.numel()).reshape(expected.shape)
     ours = torch.autograd.grad((expected * weights).sum(), list(leaves.values()))
     theirs = torch.autograd.grad((got * weights).sum(), list(leaves.values()), allow_unused=True)
@@ -75,14 +88,21 @@ def _attention_inputs(
     mask = torch.ones(length, keys, dtype=torch.bool).tril()
     if kind == "random":
         mask = torch.rand(length, keys) < 0.6
-        mask[:, 1], mask[:, 2] = True, False  # every row, also of a mask turned round, may look somewhere
+        mask[:, 1], mask[:, 2] = (
+            True,
+            False,
+        )  # every row, also of a mask turned round, may look somewhere
     return q, k, v, mask
 
 
-def _attention_case(fn: Answer, inputs: tuple[Tensor | None, ...], what: str, dtype: torch.dtype) -> None:
+def _attention_case(
+    fn: Answer, inputs: tuple[Tensor | None, ...], what: str, dtype: torch.dtype
+) -> None:
     got, expected = call(fn, *inputs), _attention_by_library(*inputs)
     shape = "One output row for each query, as wide as v: (..., T, d)."
-    if type(got) is Tensor and got.shape != expected.shape:  # a mistake that changes the shape is named first
+    if (
+        type(got) is Tensor and got.shape != expected.shape
+    ):  # a mistake that changes the shape is named first
         expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ATTENTIONS, hint=shape)
     expect_tensor(got, expected.shape, what, dtype, hint=shape)
     expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ATTENTIONS, rtol=1e-4, atol=1e-5)
@@ -100,11 +120,19 @@ def _mask_by_positions(length: int) -> Tensor:
 def exercise_5_2(fn: Answer) -> None:
     """Check ``causal_mask(length)``: int -> bool (T, T), True = may attend."""
     for length in (4, 1, 7, 2):
-        got, expected, what = call(fn, length), _mask_by_positions(length), f"the mask for {length} tokens"
-        rows = "Row t is the token that looks, column s the one that is looked at: True where s <= t."
+        got, expected, what = (
+            call(fn, length),
+            _mask_by_positions(length),
+            f"the mask for {length} tokens",
+        )
+        rows = (
+            "Row t is the token that looks, column s the one that is looked at: True where s <= t."
+        )
         expect_close(got, expected, what, inputs=(length,), wrong=WRONG_MASKS, hint=rows)
         yes_or_no = "The mask says yes or no: make it bool, for example with `dtype=torch.bool` or a comparison."
-        require(getattr(got, "dtype", None) == torch.bool, f"{what} of dtype torch.bool", got, yes_or_no)
+        require(
+            getattr(got, "dtype", None) == torch.bool, f"{what} of dtype torch.bool", got, yes_or_no
+        )
         expect_tensor(got, (length, length), what, torch.bool)
 
 
@@ -155,7 +183,9 @@ def _exercise_merge(fn: Answer) -> None:
     _expect_gradient(call(fn, x), _merge_by_slices(x), {"x": x})
 
 
-def _heads_case(fn: Answer, inputs: tuple[object, ...], expected: Tensor, what: str, wrong: list) -> None:
+def _heads_case(
+    fn: Answer, inputs: tuple[object, ...], expected: Tensor, what: str, wrong: list
+) -> None:
     got = call(fn, *inputs)
     shape = f"Follow the shape to {tuple(expected.shape)}: which dimension is cut or joined, which two change places?"
     if type(got) is Tensor and got.shape != expected.shape:
@@ -177,7 +207,10 @@ def _loss_by_gathering(logits: Tensor, tokens: Tensor) -> Tensor:
 def exercise_5_4(fn: Answer) -> None:
     """Check ``next_token_loss(logits, tokens)``: (B, T, V), (B, T) -> scalar in nats."""
     for batch, length, vocab in ((2, 5, 7), (1, 4, 3), (3, 2, 5), (4, 6, 4)):
-        logits, tokens = 2 * torch.randn(batch, length, vocab), torch.randint(vocab, (batch, length))
+        logits, tokens = (
+            2 * torch.randn(batch, length, vocab),
+            torch.randint(vocab, (batch, length)),
+        )
         _loss_case(fn, logits, tokens, f"the loss for logits of shape {tuple(logits.shape)}")
     far = torch.tensor([[[200.0, -200.0, 0.0], [0.0, 200.0, -200.0], [1.0, 2.0, 3.0]]])
     unstable = "Not stable: a probability of e^-400 is 0 in floats, and its log -inf. Use cross_entropy or log_softmax."
@@ -186,7 +219,9 @@ def exercise_5_4(fn: Answer) -> None:
     except CheckFailed as failure:
         raise CheckFailed(failure.expected, failure.got, unstable) from None
     logits, tokens = torch.randn(2, 4, 5, requires_grad=True), torch.randint(5, (2, 4))
-    _expect_gradient(call(fn, logits, tokens), _loss_by_gathering(logits, tokens), {"logits": logits})
+    _expect_gradient(
+        call(fn, logits, tokens), _loss_by_gathering(logits, tokens), {"logits": logits}
+    )
 
 
 def _loss_case(fn: Answer, logits: Tensor, tokens: Tensor, what: str) -> None:
@@ -200,7 +235,9 @@ def _loss_case(fn: Answer, logits: Tensor, tokens: Tensor, what: str) -> None:
 # ---------------------------------------------------------------- 5.5 what may be drawn
 
 
-def _filter_by_loops(logits: Tensor, temperature: float, top_k: int | None, top_p: float | None) -> Tensor:
+def _filter_by_loops(
+    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None
+) -> Tensor:
     scaled = [value / temperature for value in logits.tolist()]
     kept = list(range(len(scaled)))
     if top_k is not None:
@@ -241,9 +278,14 @@ def _filter_case(fn: Answer, inputs: tuple[Tensor, float, int | None, float | No
         hint = "Tokens that are left out keep their place: mark them with -inf, so that the rest keeps its number."
         expect_tensor(got, expected.shape, what, hint=hint)
         kept, wanted = (~x.detach().isneginf() for x in (got, expected))
-        sets = (f"{what}: tokens {wanted.nonzero().flatten().tolist()} kept", f"{kept.nonzero().flatten().tolist()}")
+        sets = (
+            f"{what}: tokens {wanted.nonzero().flatten().tolist()} kept",
+            f"{kept.nonzero().flatten().tolist()}",
+        )
         require(torch.equal(kept, wanted), *sets, _set_hint(kept, wanted, top_k, top_p))
-    numbers = "The kept set is right, its numbers are not: each is the logit divided by the temperature."
+    numbers = (
+        "The kept set is right, its numbers are not: each is the logit divided by the temperature."
+    )
     expect_close(got, expected, what, wrong=[(lambda: got, named)] if named else [], hint=numbers)
 
 
@@ -251,7 +293,12 @@ def _same(got: object, mistake: Callable[..., Tensor], inputs: tuple[object, ...
     try:
         theirs, other = _filter_by_loops(*inputs), mistake(*inputs)
         differs = other.shape != theirs.shape or not torch.allclose(other, theirs)
-        return type(got) is Tensor and got.shape == other.shape and differs and torch.allclose(got.float(), other)
+        return (
+            type(got) is Tensor
+            and got.shape == other.shape
+            and differs
+            and torch.allclose(got.float(), other)
+        )
     except Exception:
         return False
 
@@ -260,5 +307,11 @@ def _set_hint(kept: Tensor, wanted: Tensor, top_k: int | None, top_p: float | No
     if top_k is None and top_p is None:
         return "None switches a filter off: with both off nothing may be left out."
     missing = "left out" if (wanted & ~kept).any() else "kept"
-    which = "top_k" if top_p is None else "top_p" if top_k is None else "top_k, then top_p on what is left"
+    which = (
+        "top_k"
+        if top_p is None
+        else "top_p"
+        if top_k is None
+        else "top_k, then top_p on what is left"
+    )
     return f"A token is {missing} that should not be. Go through {which} by hand for these seven numbers."

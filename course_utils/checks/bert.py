@@ -60,22 +60,37 @@ _PADDING = {
 def exercise_4_1(fn: Answer) -> None:
     """Check ``pad_batch(sequences, pad_id)``: B lists of ids -> ids (B, T) and mask (B, T), both int64."""
     for sequences, pad_id in _BATCHES:
-        inputs = [list(s) for s in sequences], pad_id  # copies: an answer that lengthens them harms no later check
+        inputs = (
+            [list(s) for s in sequences],
+            pad_id,
+        )  # copies: an answer that lengthens them harms no later check
         what = f"of {len(sequences)} sequences padded with {pad_id}"
         expected_ids, expected_mask = _pad_by_columns(*inputs)
         got = _call(fn, *inputs, named=_PADDING)
         pair = type(got) in (tuple, list) and len(got) == 2
-        require(pair, f"two tensors {what}: (ids, mask)", got, "Return both, in this order: `return ids, mask`.")
+        require(
+            pair,
+            f"two tensors {what}: (ids, mask)",
+            got,
+            "Return both, in this order: `return ids, mask`.",
+        )
         _expect_table(got[0], expected_ids, f"ids {what}", inputs, WRONG_IDS)
         _expect_table(got[1], expected_mask, f"mask {what}", inputs, WRONG_MASKS)
 
 
 def _expect_table(got: Any, expected: Tensor, what: str, inputs: tuple, wrong: list) -> None:
     """Require the int64 table; a mistake that changes the shape as well is named before the shape is."""
-    require(type(got) is Tensor, f"{what}: a torch.Tensor", got, "Return a tensor: `torch.tensor` makes one of lists.")
+    require(
+        type(got) is Tensor,
+        f"{what}: a torch.Tensor",
+        got,
+        "Return a tensor: `torch.tensor` makes one of lists.",
+    )
     shape = tuple(expected.shape)
     longer = got.dim() == 2 and len(got) == shape[0] and got.shape[1] > shape[1]
-    long = "Filled up beyond the longest sequence of the batch: every column more is computed in vain."
+    long = (
+        "Filled up beyond the longest sequence of the batch: every column more is computed in vain."
+    )
     require(not longer, f"{what} of shape {shape}", f"shape {tuple(got.shape)}", long)
     hint = "One row for each sequence, as wide as the longest one of this batch."
     if tuple(got.shape) == shape:
@@ -108,7 +123,11 @@ def exercise_4_3(fn: Answer) -> None:
 
 def _schedule_by_corners(step: int, warmup_steps: int, total_steps: int) -> float:
     """The straight lines between (0, 0), (warm-up, 1) and (end, 0)."""
-    corners = {0: 0.0, total_steps: 0.0, warmup_steps: 1.0}  # where two fall together, the peak stays
+    corners = {
+        0: 0.0,
+        total_steps: 0.0,
+        warmup_steps: 1.0,
+    }  # where two fall together, the peak stays
     steps = sorted(corners)
     return float(np.interp(step, steps, [corners[at] for at in steps], right=0.0))
 
@@ -122,14 +141,22 @@ def exercise_4_4(fn: Answer) -> None:
     """Check ``warmup_linear(step, warmup_steps, total_steps)``: ints -> multiplier in [0, 1]."""
     for warmup, total in _SCHEDULES:
         steps = [*range(0, total + 4, 1 if total < 100 else 25)]
-        peak_is_end = warmup == total  # 1 as the end of the warm-up, 0 as the end of all: both are right there
+        peak_is_end = (
+            warmup == total
+        )  # 1 as the end of the warm-up, 0 as the end of all: both are right there
         steps = [step for step in steps if not (peak_is_end and step == total)]
         what = f"the multiplier with warmup_steps={warmup}, total_steps={total}"
         nothing = "All steps are warm-up here: the way down has no steps to divide by, and after the end it is 0."
-        nothing = nothing if warmup else "Without warm-up there are no steps to divide by: step 0 has the full rate."
+        nothing = (
+            nothing
+            if warmup
+            else "Without warm-up there are no steps to divide by: step 0 has the full rate."
+        )
         divided = {"ZeroDivisionError": nothing}
         got = [
-            expect_number(_call(fn, step, warmup, total, named=divided), f"the multiplier at step {step}")
+            expect_number(
+                _call(fn, step, warmup, total, named=divided), f"the multiplier at step {step}"
+            )
             for step in steps
         ]
         expected = np.array([_schedule_by_corners(step, warmup, total) for step in steps])
@@ -137,10 +164,16 @@ def exercise_4_4(fn: Answer) -> None:
         rate = "The shape is right, the size is not: return the multiplier, up to 1. Who calls it multiplies the rate."
         wrong = [(_whole(schedule, steps), hint) for schedule, hint in WRONG_SCHEDULES]
         wrong.append((lambda w, t, e=expected, p=peak: e * p if p else None, rate))
-        by_hand = nothing if warmup in (0, total) else "Draw it: two straight lines that meet at (warmup_steps, 1)."
+        by_hand = (
+            nothing
+            if warmup in (0, total)
+            else "Draw it: two straight lines that meet at (warmup_steps, 1)."
+        )
         _expect_steps(steps, got, expected, what, inputs=(warmup, total), wrong=wrong, hint=by_hand)
         if peak_is_end:
-            last = expect_number(_call(fn, total, warmup, total, named=divided), f"the multiplier at step {total}")
+            last = expect_number(
+                _call(fn, total, warmup, total, named=divided), f"the multiplier at step {total}"
+            )
             expected_there = "0 or 1 where the warm-up's end is the end of all"
             require(min(abs(last), abs(last - 1)) < 1e-6, expected_there, last, nothing)
 
@@ -157,7 +190,9 @@ def _expect_steps(steps: list[int], *values: Any, **how: Any) -> None:
 
 
 def _whole(schedule: Answer, steps: list[int]) -> Answer:
-    return lambda warmup, total: np.array([schedule(step, warmup, total) for step in steps], dtype=float)
+    return lambda warmup, total: np.array(
+        [schedule(step, warmup, total) for step in steps], dtype=float
+    )
 
 
 # ---------------------------------------------------------------- 4.5 how sure a share is
@@ -171,7 +206,15 @@ def _interval_by_roots(correct: int, total: int, z: float) -> tuple[float, float
 
 
 # The first case tells all the mistakes apart: z, z^2 and 2z differ, and Wald's interval leaves [0, 1].
-_CASES = ((9, 10, 1.5), (3, 11, 2.576), (10, 10, 1.96), (0, 10, 1.96), (1, 1, 1.0), (0, 1, 2.0), (21_860, 25_000, 1.96))
+_CASES = (
+    (9, 10, 1.5),
+    (3, 11, 2.576),
+    (10, 10, 1.96),
+    (0, 10, 1.96),
+    (1, 1, 1.0),
+    (0, 1, 2.0),
+    (21_860, 25_000, 1.96),
+)
 
 
 @exercise("4.5", _interval_by_roots)
@@ -182,7 +225,14 @@ def exercise_4_5(fn: Answer) -> None:
         what, got = f"wilson_interval{case}", call(fn, *case)
         pair = type(got) in (tuple, list) and len(got) == 2
         pair = pair or (type(got) in (Tensor, np.ndarray) and tuple(got.shape) == (2,))
-        require(pair, f"{what}: two numbers (low, high)", got, "Return both ends: `return low, high`.")
-        ends = [expect_number(end, f"{what}: the {name} end") for name, end in zip(("low", "high"), got, strict=True)]
+        require(
+            pair, f"{what}: two numbers (low, high)", got, "Return both ends: `return low, high`."
+        )
+        ends = [
+            expect_number(end, f"{what}: the {name} end")
+            for name, end in zip(("low", "high"), got, strict=True)
+        ]
         ours = np.array(_interval_by_roots(*case))
-        expect_close(np.array(ends), ours, what, inputs=case, wrong=WRONG_INTERVALS, hint=hint, rtol=1e-6)
+        expect_close(
+            np.array(ends), ours, what, inputs=case, wrong=WRONG_INTERVALS, hint=hint, rtol=1e-6
+        )

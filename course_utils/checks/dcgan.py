@@ -8,7 +8,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from course_utils.checks import Answer, CheckFailed, Wrong, call, exercise, expect_close, expect_tensor, require
+from course_utils.checks import (
+    Answer,
+    CheckFailed,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_tensor,
+    require,
+)
 from course_utils.checks._generator import inspect_generator
 from course_utils.checks._slerp import inspect_slerp, slerp_by_rotation
 
@@ -21,7 +30,15 @@ def _size_by_running(size: int, kernel_size: int, stride: int, padding: int) -> 
 
 
 # The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
-_SIZES = ((7, 9, 4, 3), (1, 4, 1, 0), (4, 4, 2, 1), (16, 4, 2, 1), (5, 3, 2, 0), (6, 2, 3, 0), (3, 6, 1, 2))
+_SIZES = (
+    (7, 9, 4, 3),
+    (1, 4, 1, 0),
+    (4, 4, 2, 1),
+    (16, 4, 2, 1),
+    (5, 3, 2, 0),
+    (6, 2, 3, 0),
+    (3, 6, 1, 2),
+)
 _WRONG_SIZES: list[Wrong] = [
     (
         lambda i, k, s, p: (i + 2 * p - k) // s + 1,
@@ -31,8 +48,14 @@ _WRONG_SIZES: list[Wrong] = [
         lambda i, k, s, p: (i - 1) * s + k,
         "Padding is missing. In a transposed convolution it crops the output: at one side only, or at both?",
     ),
-    (lambda i, k, s, p: (i - 1) * s - p + k, "Padding is cropped at one side here; it is cropped at both."),
-    (lambda i, k, s, p: (i - 1) * s + 2 * p + k, "Padding makes the output larger here. Which way does it go?"),
+    (
+        lambda i, k, s, p: (i - 1) * s - p + k,
+        "Padding is cropped at one side here; it is cropped at both.",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s + 2 * p + k,
+        "Padding makes the output larger here. Which way does it go?",
+    ),
     (
         lambda i, k, s, p: i * s,
         "Input times stride is right only for special kernels (4, stride 2, padding 1). What do kernel and padding do?",
@@ -59,8 +82,15 @@ def exercise_2_1(fn: Answer) -> None:
         what, got = f"conv_transpose_output_size{case}", call(fn, *case)
         whole = "A size is a whole number of pixels, but `/` makes a float even of whole numbers. Is a division needed?"
         require(type(got) is not float, f"{what}: an int", got, whole)
-        require(type(got) is int, f"{what}: an int", got, "Return one plain int: the size along one side.")
-        expect_close(got, _size_by_running(*case), what, inputs=case, wrong=_WRONG_SIZES, atol=0, rtol=0)
+        require(
+            type(got) is int,
+            f"{what}: an int",
+            got,
+            "Return one plain int: the size along one side.",
+        )
+        expect_close(
+            got, _size_by_running(*case), what, inputs=case, wrong=_WRONG_SIZES, atol=0, rtol=0
+        )
 
 
 # ---------------------------------------------------------------- 2.2 bytes to the range of Tanh
@@ -76,7 +106,9 @@ def _stretched(images: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _imagenet(images: Tensor) -> Tensor:
-    mean, std = (torch.tensor(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    )
     return (images / 255 - mean) / std
 
 
@@ -92,11 +124,23 @@ _WRONG_RANGES: list[Wrong] = [
         "These values lie in [0, 1]. Tanh also makes negative ones: the discriminator could tell by the sign alone.",
     ),
     (lambda x: x / 127.5, "The width is right (2), the place is not: these values lie in [0, 2]."),
-    (lambda x: x / 255 - 0.5, "The middle is right (0), the width is not: these values lie in [-0.5, 0.5]."),
-    (lambda x: x / 128 - 1, "255 becomes 0.992 here: 256 byte values have how many steps between them?"),
+    (
+        lambda x: x / 255 - 0.5,
+        "The middle is right (0), the width is not: these values lie in [-0.5, 0.5].",
+    ),
+    (
+        lambda x: x / 128 - 1,
+        "255 becomes 0.992 here: 256 byte values have how many steps between them?",
+    ),
     (lambda x: 1 - x / 127.5, "Black and white are exchanged: 0 must become -1."),
-    (_imagenet, "These are ImageNet's means and deviations, made for classifiers; Tanh's range needs none."),
-    (_standardised, "Mean 0 and deviation 1 is another scaling: it leaves [-1, 1] and changes with the images."),
+    (
+        _imagenet,
+        "These are ImageNet's means and deviations, made for classifiers; Tanh's range needs none.",
+    ),
+    (
+        _standardised,
+        "Mean 0 and deviation 1 is another scaling: it leaves [-1, 1] and changes with the images.",
+    ),
     (lambda x: _stretched(x, (1, 2, 3)), f"Each image's {_OWN_RANGE}"),
     (lambda x: _stretched(x, (0, 1, 2, 3)), f"The whole batch's {_OWN_RANGE}"),
     (lambda x: (x * 2 - 255).float() / 255, _WRAPPED),
@@ -108,17 +152,30 @@ _WRONG_RANGES: list[Wrong] = [
 @exercise("2.2", _tanh_range_by_table)
 def exercise_2_2(fn: Answer) -> None:
     """Check ``to_tanh_range(images)``: uint8 (...) -> float32 (...) in [-1, 1]."""
-    dull = torch.randint(40, 220, (2, 3, 5, 7), dtype=torch.uint8)  # no image holds 0 or 255: own ranges show
+    dull = torch.randint(
+        40, 220, (2, 3, 5, 7), dtype=torch.uint8
+    )  # no image holds 0 or 255: own ranges show
     dull[1] = dull[1] // 2 + 10
-    every = (torch.randperm(264) % 256).to(torch.uint8).reshape(1, 3, 8, 11)  # each byte at least once
+    every = (
+        (torch.randperm(264) % 256).to(torch.uint8).reshape(1, 3, 8, 11)
+    )  # each byte at least once
     grey = torch.full((7, 3, 2, 4), 90, dtype=torch.uint8)
     for images in (dull, every, grey):
         got, what = call(fn, images), f"images of shape {tuple(images.shape)}"
-        expect_tensor(got, images.shape, what, hint="Only the values change: pixels, channels and batch stay in place.")
+        expect_tensor(
+            got,
+            images.shape,
+            what,
+            hint="Only the values change: pixels, channels and batch stay in place.",
+        )
         bytes_left = "uint8 holds whole numbers from 0 to 255, so neither -1 nor 0.5 fits: return a float tensor."
-        require(got.is_floating_point(), f"{what} as torch.float32", f"dtype {got.dtype}", bytes_left)
+        require(
+            got.is_floating_point(), f"{what} as torch.float32", f"dtype {got.dtype}", bytes_left
+        )
         doubled = "The networks' weights are float32: another float type stops at the first layer or wastes memory."
-        require(got.dtype == torch.float32, f"{what} as torch.float32", f"dtype {got.dtype}", doubled)
+        require(
+            got.dtype == torch.float32, f"{what} as torch.float32", f"dtype {got.dtype}", doubled
+        )
         expect_close(got, _tanh_range_by_table(images), what, inputs=[images], wrong=_WRONG_RANGES)
     got = call(fn, every)
     ends = [got[every == byte][0].item() for byte in (0, 255)]
@@ -152,7 +209,10 @@ def _probe_network() -> nn.ModuleDict:
     }
     network = nn.ModuleDict(kinds)
     with torch.no_grad():
-        for tensor in (*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())):
+        for tensor in (
+            *network.parameters(),
+            *(b for b in network.buffers() if b.is_floating_point()),
+        ):
             tensor.uniform_(0.3, 0.5)
     return network
 
@@ -163,38 +223,82 @@ def _apply(fn: Answer, network: nn.Module) -> None:
             call(fn, layer, may_change=[layer], returns=False)
         except CheckFailed as failure:
             no_bias = isinstance(layer, _ConvNd) and layer.bias is None
-            hint = "With bias=False a layer's `bias` is None: look before you fill it." if no_bias else failure.hint
+            hint = (
+                "With bias=False a layer's `bias` is None: look before you fill it."
+                if no_bias
+                else failure.hint
+            )
             raise CheckFailed(failure.expected, failure.got, hint) from None
 
     network.apply(visit)
 
 
-def _expect_normal(weight: Tensor, name: str, mean: float, mistakes: list[tuple[float, float, str]]) -> None:
+def _expect_normal(
+    weight: Tensor, name: str, mean: float, mistakes: list[tuple[float, float, str]]
+) -> None:
     """Require N(mean, 0.02) of 8192 weights; name the (mean, deviation) that they have instead."""
     got_mean, got_std = weight.mean().item(), weight.std().item()
     expected = f"{name}.weight drawn from a normal distribution with mean {mean:g} and standard deviation 0.02"
     came = f"mean {got_mean:.4g}, standard deviation {got_std:.4g}"
     for wrong_mean, wrong_std, hint in mistakes:
         spread = math.isclose(got_std, wrong_std, rel_tol=0.08, abs_tol=1e-6)
-        require(not (spread and abs(got_mean - wrong_mean) < 0.1 * wrong_std + 1e-3), expected, came, hint)
+        require(
+            not (spread and abs(got_mean - wrong_mean) < 0.1 * wrong_std + 1e-3),
+            expected,
+            came,
+            hint,
+        )
     right = math.isclose(got_std, 0.02, rel_tol=0.06) and abs(got_mean - mean) < 0.0015
-    require(right, expected, came, "Which of the two numbers is off? `nn.init.normal_` takes mean and deviation.")
-    kurtosis = ((weight - got_mean) ** 4).mean().item() / got_std**4  # 3 for a normal, 1.8 for a uniform distribution
+    require(
+        right,
+        expected,
+        came,
+        "Which of the two numbers is off? `nn.init.normal_` takes mean and deviation.",
+    )
+    kurtosis = (
+        (weight - got_mean) ** 4
+    ).mean().item() / got_std**4  # 3 for a normal, 1.8 for a uniform distribution
     bell = "Mean and deviation are right, the shape is not a bell: is it a uniform distribution?"
-    require(abs(kurtosis - 3) < 0.5, expected, f"{came}, kurtosis {kurtosis:.2g} instead of 3", bell)
+    require(
+        abs(kurtosis - 3) < 0.5, expected, f"{came}, kurtosis {kurtosis:.2g} instead of 3", bell
+    )
 
 
 _WRONG_CONV = [
-    (1.0, 0.02, "Mean 1 belongs to BatchNorm, which multiplies by its weight; a convolution's weights lie around 0."),
-    (0.0, 0.2, "Ten times too wide: a deviation of 0.2 instead of 0.02 drives Tanh to its ends from the start."),
+    (
+        1.0,
+        0.02,
+        "Mean 1 belongs to BatchNorm, which multiplies by its weight; a convolution's weights lie around 0.",
+    ),
+    (
+        0.0,
+        0.2,
+        "Ten times too wide: a deviation of 0.2 instead of 0.02 drives Tanh to its ends from the start.",
+    ),
     (0.0, 0.02**0.5, "0.02 was taken for the variance; it is the standard deviation."),
     (0.0, 0.02**2, "0.02 was squared: the standard deviation itself is 0.02."),
-    (0.02, 0.0, "All weights are equal, so all filters of a layer learn the same: draw them at random."),
-    (0.0, 0.0, "All weights are 0: no signal passes, and no gradient comes back. Draw them at random."),
+    (
+        0.02,
+        0.0,
+        "All weights are equal, so all filters of a layer learn the same: draw them at random.",
+    ),
+    (
+        0.0,
+        0.0,
+        "All weights are 0: no signal passes, and no gradient comes back. Draw them at random.",
+    ),
 ]
 _WRONG_NORM = [
-    (0.0, 0.02, "Around 0 BatchNorm's weight switches nearly every channel off; it multiplies, so it lies around 1."),
-    (1.0, 0.0, "All of BatchNorm's weights are exactly 1, its default: they too are drawn at random here."),
+    (
+        0.0,
+        0.02,
+        "Around 0 BatchNorm's weight switches nearly every channel off; it multiplies, so it lies around 1.",
+    ),
+    (
+        1.0,
+        0.0,
+        "All of BatchNorm's weights are exactly 1, its default: they too are drawn at random here.",
+    ),
 ]
 
 
@@ -220,13 +324,22 @@ def exercise_2_3(fn: Answer) -> None:
         hint = "Biases start at 0: those of the convolutions and those of BatchNorm, which add to the output."
         require(not after[f"{name}.bias"].any(), f"{name}.bias: all 0", after[f"{name}.bias"], hint)
     hint = "Only convolutions, transposed convolutions and BatchNorm's weight and bias are meant: ask for the class."
-    for name in [n for n in after if n.startswith(("Linear", "LayerNorm")) or "running" in n or "tracked" in n]:
+    for name in [
+        n
+        for n in after
+        if n.startswith(("Linear", "LayerNorm")) or "running" in n or "tracked" in n
+    ]:
         require(torch.equal(after[name], start[name]), f"{name} left as it was", after[name], hint)
     twins = torch.equal(after["Conv2d.weight"], after["second Conv2d.weight"])
     hint = "Every layer draws the same numbers: a generator that is seeded anew in each call repeats itself."
     require(not twins, "other random numbers in each layer", "two layers with equal weights", hint)
     frozen = [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
-    require(not frozen, "weights that can be trained", f"requires_grad is False for {frozen}", "Undo the freezing.")
+    require(
+        not frozen,
+        "weights that can be trained",
+        f"requires_grad is False for {frozen}",
+        "Undo the freezing.",
+    )
 
 
 # ---------------------------------------------------------------- 2.4 the generator

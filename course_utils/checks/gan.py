@@ -26,17 +26,35 @@ _WRONG_BEST: list[Wrong] = [
         lambda p, q: _best_by_odds(q, p),
         "The roles are swapped: this is the probability of *fake*.",
     ),
-    (lambda p, q: p / q, "This is the ratio of the densities, which has no upper bound; divide by their sum."),
-    (lambda p, q: q / p, "This is the inverse ratio of the densities; divide p_data by the sum of both."),
+    (
+        lambda p, q: p / q,
+        "This is the ratio of the densities, which has no upper bound; divide by their sum.",
+    ),
+    (
+        lambda p, q: q / p,
+        "This is the inverse ratio of the densities; divide p_data by the sum of both.",
+    ),
     (
         lambda p, q: (p > q).to(p.dtype),
         "A hard decision is the best answer to a game without logarithms; with them the best answer is a probability.",
     ),
-    (lambda p, q: 2 * _best_by_odds(p, q), "The mixture was halved: D* divides by the sum, not by the mean."),
-    (lambda p, q: torch.nan_to_num(p / (p + q)), "Where both densities are 0 the answer is fixed to 0.5, not to 0."),
-    (lambda p, q: torch.nan_to_num(p / (p + q), nan=1.0), "Where both densities are 0 the answer is 0.5, not 1."),
+    (
+        lambda p, q: 2 * _best_by_odds(p, q),
+        "The mixture was halved: D* divides by the sum, not by the mean.",
+    ),
+    (
+        lambda p, q: torch.nan_to_num(p / (p + q)),
+        "Where both densities are 0 the answer is fixed to 0.5, not to 0.",
+    ),
+    (
+        lambda p, q: torch.nan_to_num(p / (p + q), nan=1.0),
+        "Where both densities are 0 the answer is 0.5, not 1.",
+    ),
     (lambda p, q: p / (p + q), _PLAIN),
-    (lambda p, q: p - q, "A difference of densities is no probability: which share of the mass at x is real?"),
+    (
+        lambda p, q: p - q,
+        "A difference of densities is no probability: which share of the mass at x is real?",
+    ),
 ]
 _ADDED = "A small number in the denominator spoils the answer where both densities are small; treat only 0/0 apart."
 
@@ -45,8 +63,14 @@ _ADDED = "A small number in the denominator spoils the answer where both densiti
 def exercise_1_1(fn: Answer) -> None:
     """Check ``optimal_discriminator(p_data, p_g)``: densities of the same shape -> D* of that shape."""
     cases = (
-        (torch.tensor([0.6, 0.1, 0.05, 2.5, 0.0, 0.9]), torch.tensor([0.2, 0.3, 0.75, 0.5, 0.4, 0.0])),
-        (torch.tensor([[0.0, 0.3], [1e-9, 0.0], [0.7, 0.2]]), torch.tensor([[0.0, 0.1], [3e-9, 0.0], [0.7, 0.6]])),
+        (
+            torch.tensor([0.6, 0.1, 0.05, 2.5, 0.0, 0.9]),
+            torch.tensor([0.2, 0.3, 0.75, 0.5, 0.4, 0.0]),
+        ),
+        (
+            torch.tensor([[0.0, 0.3], [1e-9, 0.0], [0.7, 0.2]]),
+            torch.tensor([[0.0, 0.1], [3e-9, 0.0], [0.7, 0.6]]),
+        ),
         (
             torch.tensor([1e-30, 4e-20, 0.8], dtype=torch.float64),
             torch.tensor([3e-30, 1e-20, 0.1], dtype=torch.float64),
@@ -55,12 +79,22 @@ def exercise_1_1(fn: Answer) -> None:
     for p, q in cases:
         got = call(fn, p, q)
         require(
-            _shape(got) == tuple(p.shape), f"one answer a point, shape {tuple(p.shape)}", got, "Work entry by entry."
+            _shape(got) == tuple(p.shape),
+            f"one answer a point, shape {tuple(p.shape)}",
+            got,
+            "Work entry by entry.",
         )
         both, expected = (p == 0) & (q == 0), _best_by_odds(p, q)
         got = torch.as_tensor(got)
         require(not got[both].isnan().any(), "0.5 where both densities are 0", "NaN", _PLAIN)
-        expect_close(got, expected, "D*", inputs=(p, q), wrong=_WRONG_BEST, hint=_hint_if_small(got, expected, p + q))
+        expect_close(
+            got,
+            expected,
+            "D*",
+            inputs=(p, q),
+            wrong=_WRONG_BEST,
+            hint=_hint_if_small(got, expected, p + q),
+        )
 
 
 def _shape(value: object) -> tuple[int, ...] | None:
@@ -78,7 +112,9 @@ def _hint_if_small(got: Tensor, expected: Tensor, total: Tensor) -> str:
 
 def _value_by_bce(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     bce = F.binary_cross_entropy_with_logits
-    return -bce(real_logits, torch.ones_like(real_logits)) - bce(fake_logits, torch.zeros_like(fake_logits))
+    return -bce(real_logits, torch.ones_like(real_logits)) - bce(
+        fake_logits, torch.zeros_like(fake_logits)
+    )
 
 
 def _each(real: Tensor, fake: Tensor) -> Tensor:
@@ -86,9 +122,7 @@ def _each(real: Tensor, fake: Tensor) -> Tensor:
     return torch.cat([F.logsigmoid(real).flatten(), F.logsigmoid(-fake).flatten()])
 
 
-_TWO_STEPS = (
-    "The sigmoid of -200 is 0 in floating point, and its logarithm is lost. F.logsigmoid does both in one stable step."
-)
+_TWO_STEPS = "The sigmoid of -200 is 0 in floating point, and its logarithm is lost. F.logsigmoid does both in one stable step."
 _WRONG_VALUE: list[Wrong] = [
     (
         lambda r, f: -_value_by_bce(r, f),
@@ -97,7 +131,9 @@ _WRONG_VALUE: list[Wrong] = [
     (lambda r, f: torch.log(r.sigmoid()).mean() + torch.log(1 - f.sigmoid()).mean(), _TWO_STEPS),
     *[
         (
-            lambda r, f, e=eps: torch.log(r.sigmoid() + e).mean() + torch.log(1 - f.sigmoid() + e).mean(),
+            lambda r, f, e=eps: (
+                torch.log(r.sigmoid() + e).mean() + torch.log(1 - f.sigmoid() + e).mean()
+            ),
             "A small number inside the logarithm makes it finite, but wrong: at a logit of -200 log D is -200.",
         )
         for eps in (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
@@ -110,20 +146,35 @@ _WRONG_VALUE: list[Wrong] = [
         lambda r, f: torch.log(r.sigmoid().mean()) + torch.log((-f).sigmoid().mean()),
         "This is the logarithm of a mean; V is the mean of logarithms, which is smaller (Jensen's inequality).",
     ),
-    (lambda r, f: F.logsigmoid(r).sum() + F.logsigmoid(-f).sum(), "Sums grow with the batch; V is made of two means."),
+    (
+        lambda r, f: F.logsigmoid(r).sum() + F.logsigmoid(-f).sum(),
+        "Sums grow with the batch; V is made of two means.",
+    ),
     (
         lambda r, f: _each(r, f).mean(),
         "One mean over both batches together: V is the sum of two means, each over its own batch.",
     ),
-    (lambda r, f: _value_by_bce(r, f) / 2, "V is the sum of its two terms, not their mean: a factor 2 is missing."),
+    (
+        lambda r, f: _value_by_bce(r, f) / 2,
+        "V is the sum of its two terms, not their mean: a factor 2 is missing.",
+    ),
     (lambda r, f: _value_by_bce(r, f) / math.log(2), "These are bits (log base 2), not nats."),
     (
         lambda r, f: r.sigmoid().mean() + (-f).sigmoid().mean(),
         "The logarithms are missing: that game has another optimum.",
     ),
-    (lambda r, f: r.mean() - f.mean(), "This is a Wasserstein critic's objective; the logarithms of D are missing."),
-    (lambda r, f: F.logsigmoid(r).mean(), "Only the real examples count here: D would learn to call everything real."),
-    (lambda r, f: F.logsigmoid(-f).mean(), "Only the fakes count here: D would learn to call everything fake."),
+    (
+        lambda r, f: r.mean() - f.mean(),
+        "This is a Wasserstein critic's objective; the logarithms of D are missing.",
+    ),
+    (
+        lambda r, f: F.logsigmoid(r).mean(),
+        "Only the real examples count here: D would learn to call everything real.",
+    ),
+    (
+        lambda r, f: F.logsigmoid(-f).mean(),
+        "Only the fakes count here: D would learn to call everything fake.",
+    ),
     (
         lambda r, f: F.logsigmoid(-r).mean() + F.logsigmoid(f).mean(),
         "The labels are swapped: real examples should raise D, fakes should lower it.",
@@ -142,7 +193,12 @@ def exercise_1_2(fn: Answer) -> None:
 
 
 def _expect_scalar_loss(
-    fn: Answer, oracle: Callable[..., Tensor], args: tuple, what: str, wrong: list[Wrong], not_finite: str
+    fn: Answer,
+    oracle: Callable[..., Tensor],
+    args: tuple,
+    what: str,
+    wrong: list[Wrong],
+    not_finite: str,
 ) -> None:
     """Value and gradient of a scalar loss of logits; ``args`` are tensors, or settings such as a flag."""
     mine = [a.clone().requires_grad_() if isinstance(a, Tensor) else a for a in args]
@@ -189,7 +245,10 @@ _WRONG_LOSS: list[Wrong] = [
         "The two losses are exchanged: the saturating one is log(1 - D).",
     ),
     (lambda a, s: F.softplus(a).mean(), _CAUGHT),
-    (lambda a, s: -_loss_by_softplus(a, s), "The sign is wrong: minimising this lowers D(G(z)) instead of raising it."),
+    (
+        lambda a, s: -_loss_by_softplus(a, s),
+        "The sign is wrong: minimising this lowers D(G(z)) instead of raising it.",
+    ),
     (
         lambda a, s: torch.log(1 - a.sigmoid()).mean() if s else -torch.log(a.sigmoid()).mean(),
         _TWO_STEPS,
@@ -200,7 +259,9 @@ _WRONG_LOSS: list[Wrong] = [
     ),
     *[
         (
-            lambda a, s, e=eps: torch.log(1 - a.sigmoid() + e).mean() if s else -torch.log(a.sigmoid() + e).mean(),
+            lambda a, s, e=eps: (
+                torch.log(1 - a.sigmoid() + e).mean() if s else -torch.log(a.sigmoid() + e).mean()
+            ),
             "A small number inside the logarithm makes it finite, but wrong: at a logit of -200 log D is -200.",
         )
         for eps in (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
@@ -210,7 +271,10 @@ _WRONG_LOSS: list[Wrong] = [
         "A sum grows with the batch, and with it the step: take the mean.",
     ),
     (lambda a, s: _loss_by_softplus(a, s) / math.log(2), "These are bits (log base 2), not nats."),
-    (lambda a, s: -a.mean(), "This is a Wasserstein generator's loss; the logarithm of D is missing."),
+    (
+        lambda a, s: -a.mean(),
+        "This is a Wasserstein generator's loss; the logarithm of D is missing.",
+    ),
 ]
 
 
@@ -230,7 +294,9 @@ def exercise_1_4(fn: Answer) -> None:
     for logits in batches:
         for saturating in (True, False):
             what = f"the {'minimax' if saturating else 'non-saturating'} loss (saturating={saturating})"
-            _expect_scalar_loss(fn, _loss_by_softplus, (logits, saturating), what, _WRONG_LOSS, _TWO_STEPS)
+            _expect_scalar_loss(
+                fn, _loss_by_softplus, (logits, saturating), what, _WRONG_LOSS, _TWO_STEPS
+            )
 
 
 # ---------------------------------------------------------------- 1.5 the training step

@@ -1,1 +1,1 @@
-"""Models that a later lesson needs again."""
+"""Networks that a later lesson needs again, their losses and their training steps, and the weights that ship."""

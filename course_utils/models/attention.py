@@ -99,7 +99,9 @@ class Attention(nn.Module):
             if cache:
                 k, v = torch.cat([cache["k"], k], dim=2), torch.cat([cache["v"], v], dim=2)
             cache.update(k=k, v=v)
-        mask = causal_mask(k.shape[2])[-q.shape[2] :].to(x.device)  # (T, S): the rows of the new tokens
+        mask = causal_mask(k.shape[2])[-q.shape[2] :].to(
+            x.device
+        )  # (T, S): the rows of the new tokens
         return self.out(merge_heads(scaled_dot_product(q, k, v, mask)))
 
 
@@ -110,7 +112,9 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.attention = nn.LayerNorm(dim), Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim)
+        )
 
     def forward(self, x: Tensor, cache: dict[str, Tensor] | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -142,12 +146,21 @@ class GPT(nn.Module):
                 "Heads are equally wide.",
                 f"heads = {fits}",
             )
-        self.sizes = {"vocab": vocab, "dim": dim, "layers": layers, "heads": heads, "context": context}
+        self.sizes = {
+            "vocab": vocab,
+            "dim": dim,
+            "layers": layers,
+            "heads": heads,
+            "context": context,
+        }
         self.context = context
         self.tokens, self.positions = nn.Embedding(vocab, dim), nn.Embedding(context, dim)
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
-        for name, weight in self.named_parameters():  # GPT-2's initialisation, with a table that fits its width
+        for (
+            name,
+            weight,
+        ) in self.named_parameters():  # GPT-2's initialisation, with a table that fits its width
             if weight.dim() == 2:
                 into_stream = name.endswith(("out.weight", "mlp.2.weight"))
                 nn.init.normal_(weight, 0.0, 0.02 / math.sqrt(2 * layers) if into_stream else 0.02)
@@ -173,7 +186,9 @@ class GPT(nn.Module):
                 "A position beyond its context was never trained.",
                 "logits = model(ids[:, -model.context:])",
             )
-        x = self.tokens(ids) + self.positions(torch.arange(start, start + ids.shape[1], device=ids.device))
+        x = self.tokens(ids) + self.positions(
+            torch.arange(start, start + ids.shape[1], device=ids.device)
+        )
         for number, block in enumerate(self.blocks):
             x = block(x, cache[number] if cache else None)
         return self.norm(x) @ self.tokens.weight.T  # the same table reads tokens and names them
@@ -181,7 +196,11 @@ class GPT(nn.Module):
 
 @torch.no_grad()
 def generate(
-    model: GPT, ids: Sequence[int], count: int, choose: Callable[[Tensor], int], use_cache: bool = True
+    model: GPT,
+    ids: Sequence[int],
+    count: int,
+    choose: Callable[[Tensor], int],
+    use_cache: bool = True,
 ) -> list[int]:
     """``ids`` and ``count`` tokens more, each chosen by ``choose`` from the logits (V,) of the next token.
 

@@ -1,6 +1,6 @@
 """What lesson 04 builds around an encoder: batches, masking, optimiser groups, warm-up, one training step, predictions.
 
-The encoder itself is `transformers`' BERT; `course_utils.pretrained` loads it.
+The encoder itself is `transformers`' BERT; `course_utils.models.pretrained` loads it.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from course_utils.text_batches import length_order
+from course_utils.datasets.length_batches import length_order
 
 Autocast = Callable[[], contextlib.AbstractContextManager]
 IGNORED = -100
@@ -34,7 +34,11 @@ def pad_batch(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, 
 
 
 def mask_tokens(
-    ids: Tensor, special_mask: Tensor, mask_id: int, vocab_size: int, generator: torch.Generator | None = None
+    ids: Tensor,
+    special_mask: Tensor,
+    mask_id: int,
+    vocab_size: int,
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Choose 15 % of the tokens; of these 80 % become the mask, 10 % a random token, 10 % stay.
 
@@ -87,9 +91,13 @@ def warmup_linear(step: int, warmup_steps: int, total_steps: int) -> float:
     return max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
 
 
-def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float = 0.01) -> torch.optim.AdamW:
+def make_optimizer(
+    model: nn.Module, learning_rate: float, weight_decay: float = 0.01
+) -> torch.optim.AdamW:
     """AdamW with two groups. Each keeps its peak as ``initial_lr``, since `bert_step` changes ``lr``."""
-    optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, weight_decay), lr=learning_rate, fused=True
+    )
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer
@@ -144,7 +152,9 @@ def predict(
     if not sequences:
         return torch.empty(0, model.config.num_labels)
     device, logits = next(model.parameters()).device, [torch.empty(0)] * len(sequences)
-    order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))  # longest first: the estimate is safe
+    order = sorted(
+        range(len(sequences)), key=lambda i: -len(sequences[i])
+    )  # longest first: the estimate is safe
     for start in tqdm(range(0, len(order), batch_size), desc="predicting", delay=2, leave=False):
         part = order[start : start + batch_size]
         ids, mask = pad_batch([sequences[i] for i in part], pad_id)
@@ -155,7 +165,9 @@ def predict(
     return torch.stack(logits)
 
 
-def order_by_length(sequences: Sequence[Sequence[int]], batch_size: int) -> Callable[[int, int, int], Tensor]:
+def order_by_length(
+    sequences: Sequence[Sequence[int]], batch_size: int
+) -> Callable[[int, int, int], Tensor]:
     """The order of an epoch for `TrainingRun`: batches of like length (see `text_batches.length_order`)."""
     lengths = torch.tensor([len(s) for s in sequences])
     return lambda seed, epoch, examples: length_order(lengths[:examples], batch_size, seed, epoch)

@@ -16,7 +16,9 @@ _BLOCKS = {32: 3, 64: 4}
 """Number of stride-2 layers between a 4x4 map and an image of that size."""
 
 
-def make_generator(latent_dim: int = 100, width: int = 64, channels: int = 3, size: int = 32) -> nn.Sequential:
+def make_generator(
+    latent_dim: int = 100, width: int = 64, channels: int = 3, size: int = 32
+) -> nn.Sequential:
     """The DCGAN generator: noise (B, latent_dim, 1, 1) -> images (B, channels, size, size) in [-1, 1].
 
     Args:
@@ -31,10 +33,20 @@ def make_generator(latent_dim: int = 100, width: int = 64, channels: int = 3, si
     Source: arXiv 1511.06434, section 3 and figure 1.
     """
     maps = [width * 2**i for i in reversed(range(_blocks(size)))]
-    layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, maps[0], 4, 1, 0, bias=False)]  # (B, maps[0], 4, 4)
+    layers: list[nn.Module] = [
+        nn.ConvTranspose2d(latent_dim, maps[0], 4, 1, 0, bias=False)
+    ]  # (B, maps[0], 4, 4)
     for wide, narrow in pairwise(maps):
-        layers += [nn.BatchNorm2d(wide), nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
-    layers += [nn.BatchNorm2d(maps[-1]), nn.ReLU(), nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False)]
+        layers += [
+            nn.BatchNorm2d(wide),
+            nn.ReLU(),
+            nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False),
+        ]
+    layers += [
+        nn.BatchNorm2d(maps[-1]),
+        nn.ReLU(),
+        nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False),
+    ]
     return nn.Sequential(*layers, nn.Tanh())
 
 
@@ -54,7 +66,11 @@ def make_discriminator(width: int = 64, channels: int = 3, size: int = 32) -> nn
     maps = [width * 2**i for i in range(_blocks(size))]
     layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
     for narrow, wide in pairwise(maps):
-        layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
+        layers += [
+            nn.Conv2d(narrow, wide, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.LeakyReLU(0.2),
+        ]
     return nn.Sequential(*layers, nn.Conv2d(maps[-1], 1, 4, 1, 0, bias=False), nn.Flatten(0))
 
 
@@ -150,7 +166,9 @@ def sample(generator: nn.Module, noise: Tensor, batch_size: int = 500) -> Tensor
             module.training = True
 
 
-def load_shipped_generator(device: torch.device | str = "cpu") -> tuple[nn.Sequential, dict[str, str]]:
+def load_shipped_generator(
+    device: torch.device | str = "cpu",
+) -> tuple[nn.Sequential, dict[str, str]]:
     """The generator of the course's longest run, in evaluation mode, and the facts of that run.
 
     Returns:
@@ -172,7 +190,9 @@ def load_shipped_generator(device: torch.device | str = "cpu") -> tuple[nn.Seque
         facts = dict(file.metadata())
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     generator = make_generator(int(facts["latent_dim"]), int(facts["width"]))
-    generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    generator.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+    )
     return generator.to(device).eval(), facts
 
 

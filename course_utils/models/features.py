@@ -39,7 +39,10 @@ class ConvUnit(nn.Module):
     def fold(self) -> None:
         """Write BatchNorm's running mean and variance into the convolution; changes nothing that eval mode computes."""
         if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv, self.norm = fuse_conv_bn_eval(self.conv.eval(), self.norm.eval()), nn.Identity()
+            self.conv, self.norm = (
+                fuse_conv_bn_eval(self.conv.eval(), self.norm.eval()),
+                nn.Identity(),
+            )
 
 
 class Residual(nn.Module):
@@ -47,7 +50,9 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, folded: bool = False) -> None:
         super().__init__()
-        self.units = nn.Sequential(ConvUnit(channels, channels, 1, folded), ConvUnit(channels, channels, 1, folded))
+        self.units = nn.Sequential(
+            ConvUnit(channels, channels, 1, folded), ConvUnit(channels, channels, 1, folded)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, channels, H, W), >= 0 when x is."""
@@ -131,7 +136,9 @@ class FeatureNetwork(nn.Module):
         return self.eval()
 
 
-def load_feature_network(device: torch.device | str = "cpu", path: Path | None = None) -> FeatureNetwork:
+def load_feature_network(
+    device: torch.device | str = "cpu", path: Path | None = None
+) -> FeatureNetwork:
     """The trained feature network: eval mode, frozen, float32, BatchNorm folded, channels_last.
 
     Args:
@@ -163,7 +170,13 @@ def load_feature_network(device: torch.device | str = "cpu", path: Path | None =
 def check_shape(images: Tensor) -> None:
     """Refuse images that no feature network of the course reads, with a `CourseError` ``features-shape``."""
     shape = tuple(images.shape)
-    if len(shape) == 4 and shape[1] == 3 and shape[2] == shape[3] and shape[2] >= SIZE and shape[2] % SIZE == 0:
+    if (
+        len(shape) == 4
+        and shape[1] == 3
+        and shape[2] == shape[3]
+        and shape[2] >= SIZE
+        and shape[2] % SIZE == 0
+    ):
         return
     raise CourseError(
         "features-shape",

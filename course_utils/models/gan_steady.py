@@ -19,11 +19,15 @@ def slope(discriminator: nn.Module, real: Tensor) -> Tensor:
     """
     real = real.detach().requires_grad_(True)
     # Of the mean and times B, not of the sum: the same, and also right where other processes hold parts of the batch.
-    (gradient,) = torch.autograd.grad(discriminator(real).mean(), real, create_graph=True)  # (B, C, H, W)
+    (gradient,) = torch.autograd.grad(
+        discriminator(real).mean(), real, create_graph=True
+    )  # (B, C, H, W)
     return (len(real) * gradient).square().flatten(1).sum(dim=1).mean()
 
 
-def penalty_step(discriminator: nn.Module, d_optimizer: torch.optim.Optimizer, real: Tensor, gamma: float) -> float:
+def penalty_step(
+    discriminator: nn.Module, d_optimizer: torch.optim.Optimizer, real: Tensor, gamma: float
+) -> float:
     """One step of the discriminator against its own slope; call it every `PENALTY_EVERY` steps. Returns the slope.
 
     Args:

@@ -8,15 +8,17 @@ from safetensors import safe_open
 from safetensors.torch import save
 from tokenizers import Tokenizer
 
+from course_utils.datasets.texts import END, as_text_only
 from course_utils.errors import CourseError
 from course_utils.models.attention import GPT
 from course_utils.paths import checkpoints_dir
-from course_utils.texts import END, as_text_only
 
 
 def pack(model: GPT, tokenizer: Tokenizer, facts: Mapping[str, object]) -> bytes:
     """A GPT and its tokenizer as a safetensors file in half precision, with facts (data, steps, ...) as text."""
-    tensors = {key: value.detach().cpu().half().contiguous() for key, value in model.state_dict().items()}
+    tensors = {
+        key: value.detach().cpu().half().contiguous() for key, value in model.state_dict().items()
+    }
     about = {**facts, **model.sizes, "tokenizer": tokenizer.to_str()}
     return save(tensors, metadata={key: str(value) for key, value in about.items()})
 
@@ -35,7 +37,9 @@ def load_shipped(
     """
     path = checkpoints_dir() / f"{name}.safetensors"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in checkpoints_dir().glob("gpt_*.safetensors"))) or "none"
+        known = (
+            ", ".join(sorted(p.stem for p in checkpoints_dir().glob("gpt_*.safetensors"))) or "none"
+        )
         raise CourseError(
             "gpt-not-shipped",
             f"There is no {path.name}.",
@@ -52,7 +56,10 @@ def load_shipped(
 
 def to_transformers(model: GPT) -> Any:
     """The same network as a `transformers.GPT2LMHeadModel`, in evaluation mode: it is GPT-2's, layer for layer."""
-    from transformers import GPT2Config, GPT2LMHeadModel  # seconds to import, and only this needs it
+    from transformers import (  # seconds to import, and only this needs it
+        GPT2Config,
+        GPT2LMHeadModel,
+    )
 
     s = model.sizes
     config = GPT2Config(
@@ -62,8 +69,15 @@ def to_transformers(model: GPT) -> Any:
     theirs = GPT2LMHeadModel(config)
     ours = model.state_dict()
     renamed = {_their_name(key): value for key, value in ours.items()}
-    turned = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # its linear layers keep their weights transposed
-    state = {key: value.T.contiguous() if key.endswith(turned) else value for key, value in renamed.items()}
+    turned = (
+        "c_attn.weight",
+        "c_proj.weight",
+        "c_fc.weight",
+    )  # its linear layers keep their weights transposed
+    state = {
+        key: value.T.contiguous() if key.endswith(turned) else value
+        for key, value in renamed.items()
+    }
     theirs.load_state_dict({**state, "lm_head.weight": ours["tokens.weight"]})
     return theirs.to(model.tokens.weight.device).eval()
 
@@ -72,9 +86,13 @@ def text_pipeline(model: GPT, tokenizer: Tokenizer) -> Any:
     """``transformers.pipeline("text-generation")`` around a small GPT: the same call, the same answer's form."""
     from transformers import PreTrainedTokenizerFast, pipeline
 
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=END)
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=END
+    )
     device = model.tokens.weight.device
-    return pipeline("text-generation", model=to_transformers(model), tokenizer=wrapped, device=device)
+    return pipeline(
+        "text-generation", model=to_transformers(model), tokenizer=wrapped, device=device
+    )
 
 
 _NAMES = {

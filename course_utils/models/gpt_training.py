@@ -1,20 +1,15 @@
-"""The training of lesson 05's GPT, for the command line, for measurements and for later lessons."""
+"""The training of lesson 05's GPT: schedule, optimiser, step, and fine-tuning in place."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_utils import memory, runtime, texts
 from course_utils.models.attention import GPT, next_token_loss
 from course_utils.models.bert import parameter_groups
-from course_utils.texts import Corpus
-from course_utils.training import TrainingRun, last_means
-from course_utils.waiting import progress
+from course_utils.progress_bars import progress
 
 SIZES = ("vocab", "dim", "layers", "heads", "context")
 TOKENIZER_TEXTS = 2_000
@@ -40,7 +35,9 @@ def learning_rate(step: int, steps: int, peak: float = PEAK) -> float:
 
 def make_optimizer(model: GPT, peak: float = PEAK) -> torch.optim.AdamW:
     """AdamW; matrices decay, biases and LayerNorm's weights do not. Set each group's ``lr`` before every step."""
-    groups = [{**group, "initial_lr": peak} for group in parameter_groups(model, 0.1)]  # what a resumed run compares
+    groups = [
+        {**group, "initial_lr": peak} for group in parameter_groups(model, 0.1)
+    ]  # what a resumed run compares
     return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.95), fused=True)
 
 
@@ -62,50 +59,6 @@ def gpt_step(
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     return {"loss": loss.item()}
-
-
-def train_gpt(
-    run: runtime.Runtime, corpus: Corpus, folder: Path, settings: Mapping[str, Any], fresh: bool = False
-) -> tuple[TrainingRun, dict[str, float]]:
-    """Train lesson 05's GPT.
-
-    Args:
-        run: the machine's settings.
-        corpus: documents.
-        folder: where checkpoints live.
-        settings: ``steps``, ``batch_size``, ``vocab``, ``dim``, ``layers``, ``heads`` and ``context``.
-        fresh: start again.
-
-    Returns:
-        The run, and its last mean loss in nats a token (over the last 100 steps).
-    """
-    sizes = {name: settings[name] for name in SIZES}
-    tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], sizes["vocab"])
-    ids = texts.windows(texts.encode(tokenizer, corpus.train), sizes["context"])
-    model = GPT(**sizes).to(run.device)
-    light = memory.without_memory(model)
-
-    def forward(n: int) -> Tensor:
-        window = torch.zeros(n, sizes["context"], dtype=torch.int64, device="meta")
-        return next_token_loss(light(window), window)
-
-    memory.require_batch(min(settings["batch_size"], len(ids)), forward, run.device)
-    optimizer = make_optimizer(model)
-    training = TrainingRun(
-        folder,
-        state={"gpt": model, "optimizer": optimizer},
-        config={"lesson": "gpt", "data": corpus.name, **sizes},
-        steps=settings["steps"],
-        examples=len(ids),
-        batch_size=settings["batch_size"],
-        seed=run.seed,
-        fresh=fresh,
-        data_sha256=texts.digest(ids),
-    )
-    for index in training.batches():
-        lr = learning_rate(training.step, training.steps)
-        training.log(**gpt_step(model, optimizer, ids[index].to(run.device), lr, run.autocast))
-    return training, last_means(training.history)
 
 
 def fine_tune(
@@ -133,5 +86,7 @@ def fine_tune(
     model.train()
     for step in progress(range(steps), "training"):
         ids = windows[torch.randint(len(windows), (batch_size,), generator=random)].to(device)
-        losses.append(gpt_step(model, optimizer, ids, learning_rate(step, steps, peak), autocast)["loss"])
+        losses.append(
+            gpt_step(model, optimizer, ids, learning_rate(step, steps, peak), autocast)["loss"]
+        )
     return losses

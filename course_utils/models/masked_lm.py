@@ -64,11 +64,15 @@ def masked_loss(model: MaskedLM, ids: Tensor, mask: Tensor, labels: Tensor) -> T
 def pack(model: MaskedLM, facts: dict[str, object]) -> bytes:
     """What was trained, in half precision, with what is known about it, as a safetensors file."""
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    tensors = {k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items() if k in trained}
+    tensors = {
+        k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items() if k in trained
+    }
     return save(tensors, {"facts": json.dumps(facts)})
 
 
-def load_shipped(encoder: BertModel, path: Path | None = None) -> tuple[MaskedLM, dict[str, object]] | None:
+def load_shipped(
+    encoder: BertModel, path: Path | None = None
+) -> tuple[MaskedLM, dict[str, object]] | None:
     """The model that the course trained on the small encoder, and what is known about it; None for another encoder.
 
     Args:

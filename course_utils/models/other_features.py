@@ -42,10 +42,14 @@ class PixelFeatures(nn.Module):
         if len(pixels) < pixels.shape[1]:  # the same directions, by whichever way is quicker
             directions = torch.linalg.svd(pixels - centre, full_matrices=False).Vh[:dim].T
         else:
-            directions = torch.linalg.eigh(torch.cov((pixels - centre).T)).eigenvectors[:, -dim:].flip(1)
+            directions = (
+                torch.linalg.eigh(torch.cov((pixels - centre).T)).eigenvectors[:, -dim:].flip(1)
+            )
         self.name, self.dim = name, dim
         self.centre = nn.Parameter(centre, requires_grad=False)
-        self.directions = nn.Parameter(directions.contiguous(), requires_grad=False)  # (3072, dim), by falling variance
+        self.directions = nn.Parameter(
+            directions.contiguous(), requires_grad=False
+        )  # (3072, dim), by falling variance
 
     @property
     def description(self) -> str:

@@ -21,7 +21,9 @@ class StackedLinear(nn.Module):
         bound = 1 / math.sqrt(inputs)
         rows = []
         for k in range(copies):
-            random = torch.Generator().manual_seed(1_000_003 * (seed + k) + 1_009 * inputs + outputs)
+            random = torch.Generator().manual_seed(
+                1_000_003 * (seed + k) + 1_009 * inputs + outputs
+            )
             rows.append((2 * torch.rand(inputs + 1, outputs, generator=random) - 1) * bound)
         both = torch.stack(rows)  # (copies, in + 1, out)
         self.weight = nn.Parameter(both[:, :-1].clone())  # (copies, in, out)

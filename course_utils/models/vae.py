@@ -58,7 +58,9 @@ __all__ = [
 ]
 
 
-def make_encoder(latent_dim: int, width: int = 32, channels: int = 3, size: int = 32) -> nn.Sequential:
+def make_encoder(
+    latent_dim: int, width: int = 32, channels: int = 3, size: int = 32
+) -> nn.Sequential:
     """The encoder: images (B, channels, size, size) -> (B, 2 * latent_dim), the posterior's mean and log variance.
 
     Its convolutions mirror the decoder's; its head is linear, because a mean and a log variance take any value.
@@ -72,11 +74,17 @@ def make_encoder(latent_dim: int, width: int = 32, channels: int = 3, size: int 
     maps = [width * 2**i for i in range(int(math.log2(size)) - 2)]
     layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1), nn.LeakyReLU(0.2)]
     for narrow, wide in pairwise(maps):
-        layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
+        layers += [
+            nn.Conv2d(narrow, wide, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.LeakyReLU(0.2),
+        ]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * maps[-1], 2 * latent_dim))
 
 
-def make_decoder(latent_dim: int, width: int = 32, channels: int = 3, size: int = 32, hidden: int = 0) -> nn.Sequential:
+def make_decoder(
+    latent_dim: int, width: int = 32, channels: int = 3, size: int = 32, hidden: int = 0
+) -> nn.Sequential:
     """The decoder, lesson 02's generator: (B, latent_dim) -> the mean of p(x | z), (B, channels, size, size).
 
     Args:
@@ -89,7 +97,9 @@ def make_decoder(latent_dim: int, width: int = 32, channels: int = 3, size: int 
     """
     first = [nn.Linear(latent_dim, hidden), nn.ReLU()] if hidden else []
     inputs = hidden or latent_dim
-    return nn.Sequential(*first, nn.Unflatten(1, (inputs, 1, 1)), make_generator(inputs, width, channels, size))
+    return nn.Sequential(
+        *first, nn.Unflatten(1, (inputs, 1, 1)), make_generator(inputs, width, channels, size)
+    )
 
 
 class VAE(nn.Module):
@@ -107,7 +117,12 @@ class VAE(nn.Module):
     """
 
     def __init__(
-        self, latent_dim: int = 64, width: int = 32, sigma: float | None = None, size: int = 32, hidden: int = 0
+        self,
+        latent_dim: int = 64,
+        width: int = 32,
+        sigma: float | None = None,
+        size: int = 32,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         if sigma is not None and not 0 < sigma < math.inf:
@@ -120,7 +135,9 @@ class VAE(nn.Module):
         self.latent_dim, self.width, self.size, self.hidden = latent_dim, width, size, hidden
         self.encoder = make_encoder(latent_dim, width, 3, size)
         self.decoder = make_decoder(latent_dim, width, 3, size, hidden)
-        self.log_var = nn.Parameter(torch.tensor(2 * math.log(sigma or 1.0)), requires_grad=sigma is None)
+        self.log_var = nn.Parameter(
+            torch.tensor(2 * math.log(sigma or 1.0)), requires_grad=sigma is None
+        )
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x): (B, 3, H, W) -> (B, D), (B, D), float32."""
@@ -141,7 +158,10 @@ class Losses:
 
 
 def losses(
-    vae: VAE, x: Tensor, noise: Tensor, autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Losses:
     """One pass: images (B, 3, H, W) and noise (B, D) -> the parts of the negative ELBO.
 
@@ -179,11 +199,15 @@ def vae_step(
 def make_optimizer(vae: VAE, lr: float = 1e-3) -> torch.optim.Adam:
     """Adam, with a faster group for the pixels' log variance: it has some units to travel, and Adam goes lr a step."""
     networks = [*vae.encoder.parameters(), *vae.decoder.parameters()]
-    return torch.optim.Adam([{"params": networks}, {"params": [vae.log_var], "lr": 20 * lr}], lr=lr, fused=True)
+    return torch.optim.Adam(
+        [{"params": networks}, {"params": [vae.log_var], "lr": 20 * lr}], lr=lr, fused=True
+    )
 
 
 @torch.no_grad()
-def log_weights(vae: VAE, x: Tensor, draws: int, generator: torch.Generator | None = None) -> Tensor:
+def log_weights(
+    vae: VAE, x: Tensor, draws: int, generator: torch.Generator | None = None
+) -> Tensor:
     """Log p(x, z) - log q(z | x) for draws of z from q: (B, 3, H, W) -> (draws, B), in nats.
 
     Their mean over draws estimates the ELBO, ``iwae_bound`` of them a tighter bound. In evaluation mode.
@@ -194,7 +218,9 @@ def log_weights(vae: VAE, x: Tensor, draws: int, generator: torch.Generator | No
     for _ in range(draws):
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         z = reparameterise(mean, log_var, noise)
-        log_prior_over_posterior = 0.5 * (noise.square() + log_var - z.square()).sum(dim=1)  # the constants cancel
+        log_prior_over_posterior = 0.5 * (noise.square() + log_var - z.square()).sum(
+            dim=1
+        )  # the constants cancel
         rows.append(log_prior_over_posterior - gaussian_nll(x, vae.decode(z), vae.log_var))
     return torch.stack(rows)
 
@@ -205,21 +231,32 @@ def encode_means(vae: VAE, images: Tensor, batch_size: int = 500) -> tuple[Tenso
     vae.eval()
     device = vae.log_var.device
     parts = [vae.encode(part.to(device).float() / 127.5 - 1) for part in images.split(batch_size)]
-    return torch.cat([mean.cpu() for mean, _ in parts]), torch.cat([log_var.cpu() for _, log_var in parts])
+    return torch.cat([mean.cpu() for mean, _ in parts]), torch.cat(
+        [log_var.cpu() for _, log_var in parts]
+    )
 
 
 @torch.no_grad()
 def decode_bytes(vae: VAE, z: Tensor, batch_size: int = 500) -> Tensor:
     """The decoder's mean images, in evaluation mode: latent vectors (N, D) -> uint8 (N, 3, H, W)."""
     vae.eval()
-    return torch.cat([to_bytes(vae.decode(part.to(vae.log_var.device))).cpu() for part in z.split(batch_size)])
+    return torch.cat(
+        [to_bytes(vae.decode(part.to(vae.log_var.device))).cpu() for part in z.split(batch_size)]
+    )
 
 
 def pack(vae: VAE, facts: Mapping[str, object], decoder_only: bool = False) -> bytes:
     """A VAE as a safetensors file in half precision, with facts (data, steps, ...) as text."""
-    kept = {k: v for k, v in vae.state_dict().items() if not (decoder_only and k.startswith("encoder."))}
+    kept = {
+        k: v for k, v in vae.state_dict().items() if not (decoder_only and k.startswith("encoder."))
+    }
     tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in kept.items()}
-    shape = {"latent_dim": vae.latent_dim, "width": vae.width, "size": vae.size, "hidden": vae.hidden}
+    shape = {
+        "latent_dim": vae.latent_dim,
+        "width": vae.width,
+        "size": vae.size,
+        "hidden": vae.hidden,
+    }
     return save(tensors, metadata={k: str(v) for k, v in {**facts, **shape}.items()})
 
 
@@ -238,7 +275,9 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, di
     """
     path = checkpoints_dir() / f"{name}.safetensors"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in checkpoints_dir().glob("vae_*.safetensors"))) or "none"
+        known = (
+            ", ".join(sorted(p.stem for p in checkpoints_dir().glob("vae_*.safetensors"))) or "none"
+        )
         raise CourseError(
             "vae-not-shipped",
             f"There is no {path.name}.",
@@ -248,7 +287,13 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, di
     with safe_open(path, framework="pt") as file:
         facts = dict(file.metadata())
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    vae = VAE(int(facts["latent_dim"]), int(facts["width"]), None, int(facts["size"]), int(facts["hidden"]))
+    vae = VAE(
+        int(facts["latent_dim"]),
+        int(facts["width"]),
+        None,
+        int(facts["size"]),
+        int(facts["hidden"]),
+    )
     if not any(key.startswith("encoder.") for key in weights):
         vae.encoder = None
     vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})

@@ -94,7 +94,9 @@ def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
     return nats / dims / math.log(2) + math.log2(127.5)
 
 
-def dequantise(images: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None) -> Tensor:
+def dequantise(
+    images: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None
+) -> Tensor:
     """Bytes spread evenly over their grey level, in [-1, 1]: uint8 (...) -> float32 (...).
 
     Byte v becomes a number between v - 1/2 and v + 1/2, on the scale where 0 is -1 and 255 is 1. ``noise`` replaces the

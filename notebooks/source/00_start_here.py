@@ -13,40 +13,56 @@
 # %% [markdown]
 # # 0. Start here
 #
-# Ten minutes, and you know that every lesson will run on this machine, you have seen pictures that nobody has seen before, and you have solved your first exercise.
+# Ten minutes, and you know that every lesson will run on this machine, you have seen pictures that
+# nobody has seen before, and you have solved your first exercise.
 #
-# **You will learn to**
-# run a notebook from top to bottom · read what this machine has and what each lesson needs · answer an exercise and understand its check · move a widget · see your progress and go on.
+# **You will learn to** run a notebook from top to bottom · read what this machine has and what each
+# lesson needs · answer an exercise and understand its check · move a widget · see your progress and
+# go on.
 #
-# **You need** nothing yet. The lessons after this one expect Python, some calculus, and an idea of what a neural network is.
+# **You need** nothing yet. The lessons after this one expect Python, some calculus, and an idea of
+# what a neural network is.
 #
-# **Time** about 10 minutes to read and solve. The computer works as long as this table says; nothing is trained and nothing is downloaded.
+# **Time** about 10 minutes to read and solve. The computer works as long as this table says;
+# nothing is trained and nothing is downloaded.
 #
 # {{tiers}}
 
 # %% [markdown]
 # ## Set-up
 #
-# A notebook is text and *cells* of code. Click on the grey cell below and press **Shift + Enter**: it runs, shows what it has to say, and the next one is selected. `[*]` beside a cell means that it is still working, a number means that it is done.
+# A notebook is text and *cells* of code. Click on the grey cell below and press **Shift + Enter**:
+# it runs, shows what it has to say, and the next one is selected. `[*]` beside a cell means that it
+# is still working, a number means that it is done.
 #
-# The first cell looks for everything on this machine that a later lesson could stumble over, and says how to mend it.
+# The first cell looks for everything on this machine that a later lesson could stumble over, and
+# says how to mend it.
 
 # %%
-from course_utils import preflight
+from course_utils.machine import preflight
 
 preflight.report()
 
 # %% [markdown]
-# **It says `No module named 'course_utils'`?** Then this notebook runs on another Python than the course's. Close JupyterLab, open a terminal in the course's folder, and start it with `python3 run.py lab` (on Windows `py run.py lab`).
+# **It says `No module named 'course_utils'`?** Then this notebook runs on another Python than the
+# course's. Close JupyterLab, open a terminal in the course's folder, and start it with
+# `python3 run.py lab` (on Windows `py run.py lab`).
 #
-# What stands under *Mend this first* would stop a lesson or make it useless. What stands under *Good to know* would not: the lesson goes on with less, and says so. After mending, choose *Kernel > Restart Kernel* in the menu and run the cell again.
+# What stands under *Mend this first* would stop a lesson or make it useless. What stands under
+# *Good to know* would not: the lesson goes on with less, and says so. After mending, choose *Kernel >
+# Restart Kernel* in the menu and run the cell again.
 #
-# The next cell loads what this lesson uses and sets the machine up. Every lesson begins like this, and the line that it prints is explained below.
+# The next cell loads what this lesson uses and sets the machine up. Every lesson begins like this,
+# and the line that it prints is explained below.
 
 # %%
 import torch
 
-from course_utils import checks, outlook, plots, progress_report, runtime, widgets
+from course_utils import checks, runtime
+from course_utils.display import plots
+from course_utils.display.widgets import latent_walk
+from course_utils.learner import progress_report
+from course_utils.machine import overview
 from course_utils.models import dcgan
 
 run = runtime.setup(seed=0)
@@ -55,47 +71,68 @@ run = runtime.setup(seed=0)
 # Then come the settings, always in one cell, for you to change:
 
 # %%
+# fmt: off
 #                   smoke  laptop  gpu
 pictures = run.pick(   8,     40,   40)  # how many pictures to make
 seed     = 7                             # another number gives other pictures
+# fmt: on
 
 # %% [markdown]
 # ## A first picture
 #
-# This network was trained on photographs of ten kinds of things: animals, cars, boats, planes. You will build and train it yourself in lesson 2. It has never stored a photograph; it turns 100 random numbers into a picture of 32×32 pixels.
+# This network was trained on photographs of ten kinds of things: animals, cars, boats, planes. You
+# will build and train it yourself in lesson 2. It has never stored a photograph; it turns 100
+# random numbers into a picture of 32×32 pixels.
 
 # %%
 generator, facts = dcgan.load_shipped_generator(run.device)
-noise = torch.randn(pictures, 100, 1, 1, generator=torch.Generator().manual_seed(seed)).to(run.device)
+noise = torch.randn(pictures, 100, 1, 1, generator=torch.Generator().manual_seed(seed)).to(
+    run.device
+)
 made = dcgan.sample(generator, noise)  # (N, 3, 32, 32), bytes
 figure, (ax,) = plots.subplots(width=8, height=3.4)
 plots.image_grid(ax, made, columns=10, title=f"{facts['data']}: generated, none picked")
-plots.show(figure, alt=f"{pictures} small generated pictures: shapes like animals, vehicles and boats, blurred, with the colours of photographs.")
+plots.show(
+    figure,
+    alt=f"{pictures} small generated pictures: shapes like animals, vehicles and boats, blurred, with the colours of photographs.",
+)
 
 # %% [markdown]
-# Nobody has seen these before. Look for backgrounds, horizons, the outline of an animal; look also for what is wrong, such as legs that meet no body. How to say *how* good they are, in numbers with error bars, is lesson 6.
+# Nobody has seen these before. Look for backgrounds, horizons, the outline of an animal; look also
+# for what is wrong, such as legs that meet no body. How to say *how* good they are, in numbers with
+# error bars, is lesson 6.
 #
-# Now change `seed` in the settings, run that cell and the one with the picture again: other random numbers, other pictures. The same seed gives the same pictures, on any day. All lessons fix their seeds, so that you see what their text speaks of.
+# Now change `seed` in the settings, run that cell and the one with the picture again: other random
+# numbers, other pictures. The same seed gives the same pictures, on any day. All lessons fix their
+# seeds, so that you see what their text speaks of.
 #
 # ## What this machine has
 #
 # The line that `runtime.setup` printed, in words:
 
 # %%
-outlook.show_machine(run)
+overview.show_machine(run)
 
 # %% [markdown]
-# The *tier* decides how much a lesson computes. The course chose it by what it found: `gpu` where PyTorch can use a graphics card, else `laptop`. To choose yourself, put this into the first cell of a lesson, above the imports, and restart the kernel: `import os; os.environ["COURSE_TIER"] = "smoke"`. For all lessons at once, set the variable `COURSE_TIER` before JupyterLab starts. The code is the same at every tier; only numbers in the settings differ.
+# The *tier* decides how much a lesson computes. The course chose it by what it found: `gpu` where
+# PyTorch can use a graphics card, else `laptop`. To choose yourself, put this into the first cell
+# of a lesson, above the imports, and restart the kernel:
+# `import os; os.environ["COURSE_TIER"] = "smoke"`. For all lessons at once, set the variable
+# `COURSE_TIER` before JupyterLab starts. The code is the same at every tier; only numbers in the
+# settings differ.
 #
 # ## What each lesson needs
 #
-# *You* is the time to read and solve. *The computer* and *memory* were measured on the machine that each lesson's own table names; yours may be faster or slower.
+# *You* is the time to read and solve. *The computer* and *memory* were measured on the machine that
+# each lesson's own table names; yours may be faster or slower.
 
 # %%
-outlook.show_lessons(run)
+overview.show_lessons(run)
 
 # %% [markdown]
-# **Stand-in** means that the real data are not on this machine, and that the course draws or writes its own. The lesson runs, and every figure says so. For the real ones, run one of these lines in a new cell, once:
+# **Stand-in** means that the real data are not on this machine, and that the course draws or writes
+# its own. The lesson runs, and every figure says so. For the real ones, run one of these lines in a
+# new cell, once:
 #
 # | real data | line | size |
 # | --- | --- | --- |
@@ -106,7 +143,8 @@ outlook.show_lessons(run)
 #
 # ## How an exercise works
 #
-# An exercise is a function that you finish: replace its line `raise NotImplementedError(...)` by your own. The line under it calls the check, which has three outcomes.
+# An exercise is a function that you finish: replace its line `raise NotImplementedError(...)` by
+# your own. The line under it calls the check, which has three outcomes.
 #
 # | your function | what the check does | how the lesson goes on |
 # | --- | --- | --- |
@@ -114,15 +152,20 @@ outlook.show_lessons(run)
 # | is wrong | says what it expected, what came, and what may be behind it; the notebook stops there | when you have mended it, or put the `raise` line back |
 # | is right | says "correct" | with *your* function |
 #
-# So you can read first and solve later, in any order, and run a whole lesson with all exercises open.
+# So you can read first and solve later, in any order, and run a whole lesson with all exercises
+# open.
 
 # %% [markdown]
 # ### Exercise 0.1: from the network's range to the screen's
 #
-# *Easy, 3 minutes.* The generator speaks in numbers from −1 (black) to 1 (white). Many programs that show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays 1.
+# *Easy, 3 minutes.* The generator speaks in numbers from −1 (black) to 1 (white). Many programs
+# that show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays 1.
 #
-# <details><summary>Hint 1</summary>A straight line. First move the lower end to where it belongs; how wide is the range then?</details>
-# <details><summary>Hint 2</summary>PyTorch's arithmetic works on all numbers of a tensor at the same time: <code>images * 3</code> triples each.</details>
+# <details><summary>Hint 1</summary>A straight line. First move the lower end to where it belongs;
+# how wide is the range then?</details>
+# <details><summary>Hint 2</summary>PyTorch's arithmetic works on all numbers of a tensor at the
+# same time: <code>images * 3</code> triples each.</details>
+
 
 # %%
 def to_unit_range(images):
@@ -135,7 +178,10 @@ def to_unit_range(images):
 to_unit_range = checks.start.exercise_0_1(to_unit_range)
 
 # %% [markdown]
-# And this is what a check says about somebody else's answers. Read the second and the third message to the end; the last line is the one that helps. (`try_out` only shows; nothing stops and nothing is counted.)
+# And this is what a check says about somebody else's answers. Read the second and the third message
+# to the end; the last line is the one that helps. (`try_out` only shows; nothing stops and nothing
+# is counted.)
+
 
 # %%
 def not_written(images):
@@ -153,16 +199,25 @@ with torch.no_grad():
     spoken = generator(noise[:8]).cpu()  # (8, 3, 32, 32) in [-1, 1]
 assert to_unit_range(spoken).min() >= 0 and to_unit_range(spoken).max() <= 1
 figure, axes = plots.subplots(2, 1, width=8, height=2.4)
-for ax, name, unit in ((axes[0], "to_unit_range", to_unit_range(spoken)), (axes[1], "clamp(0, 1)", spoken.clamp(0, 1))):
+for ax, name, unit in (
+    (axes[0], "to_unit_range", to_unit_range(spoken)),
+    (axes[1], "clamp(0, 1)", spoken.clamp(0, 1)),
+):
     plots.image_grid(ax, (255 * unit).round().to(torch.uint8), columns=8, title=name)
-plots.show(figure, alt="Eight generated pictures twice: as they are above; below the same ones too dark, with their shadows black.")
+plots.show(
+    figure,
+    alt="Eight generated pictures twice: as they are above; below the same ones too dark, with their shadows black.",
+)
 
 # %% [markdown]
-# It runs, it makes pictures, and they are wrong. Most mistakes with generative models are of this kind; that is why every exercise has a check, and why lesson 7 is a clinic.
+# It runs, it makes pictures, and they are wrong. Most mistakes with generative models are of this
+# kind; that is why every exercise has a check, and why lesson 7 is a clinic.
 #
 # ## How a widget works
 #
-# Some figures can be moved. Where no program is running behind the page (on GitHub, or printed) you see the strip, which shows the same: a walk between two of the pictures in steps.
+# Some figures can be moved. Where no program is running behind the page (on GitHub, or printed) you
+# see the strip, which shows the same: a walk between two of the pictures in steps.
+
 
 # %%
 def decode(z):
@@ -172,18 +227,23 @@ def decode(z):
 
 latents = noise.flatten(1).cpu()  # (N, 100)
 figure, (ax,) = plots.subplots(width=8, height=1.1)
-widgets.latent_walk_static(ax, decode, latents, 0, 1, dcgan.slerp, "from sample 0 to sample 1")
+latent_walk.latent_walk_static(ax, decode, latents, 0, 1, dcgan.slerp, "from sample 0 to sample 1")
 plots.show(figure, alt="Eleven pictures; the first turns into the last step by step.")
 
 # %%
-widgets.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
+latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
 
 # %% [markdown]
-# Drag *t*, or press Tab until it is framed and use the arrow keys. **You see a line such as `HBox(children=...)` instead of sliders?** Then the widgets' other half is missing where JupyterLab runs: start it with `python3 run.py lab`, and reload the page.
+# Drag *t*, or press Tab until it is framed and use the arrow keys. **You see a line such as
+# `HBox(children=...)` instead of sliders?** Then the widgets' other half is missing where
+# JupyterLab runs: start it with `python3 run.py lab`, and reload the page.
 #
 # ## Your progress
 #
-# Each check writes its outcome into one small file on this machine: number of the exercise, outcome, time. Nothing that you wrote, no account, no network. It lies in `data/runs` of the course's folder, where updates of the course do not touch it (`COURSE_RUNS` moves that folder; `COURSE_PROGRESS=0` switches recording off).
+# Each check writes its outcome into one small file on this machine: number of the exercise,
+# outcome, time. Nothing that you wrote, no account, no network. It lies in `data/runs` of the
+# course's folder, where updates of the course do not touch it (`COURSE_RUNS` moves that folder;
+# `COURSE_PROGRESS=0` switches recording off).
 
 # %%
 progress_report.show()
@@ -191,7 +251,7 @@ progress_report.show()
 # %% [markdown]
 # The same in a terminal, in the course's folder, and what else can be done with it:
 #
-# | in a terminal | in a cell, after `from course_utils import progress` | what it does |
+# | in a terminal | in a cell, after `from course_utils.learner import progress` | what it does |
 # | --- | --- | --- |
 # | `python3 run.py progress` | `progress_report.show()` | shows what is solved, what is open and what comes next |
 # | `python3 run.py progress --export FILE` | `progress.export_to("FILE")` | writes a file to take to another machine |
@@ -200,7 +260,8 @@ progress_report.show()
 #
 # ## When it goes wrong
 #
-# Errors that the course foresees say what happened, why it matters, and what to do; the fix can be copied as it is. Here is one, made on purpose:
+# Errors that the course foresees say what happened, why it matters, and what to do; the fix can be
+# copied as it is. Here is one, made on purpose:
 
 # %%
 from course_utils.errors import CourseError
@@ -225,18 +286,25 @@ except CourseError as error:
 #
 # Think first; then open the answer.
 #
-# **1. An exercise says "not attempted yet". What does the rest of the lesson use?** (a) nothing, it stops (b) the course's own function (c) your unfinished function
+# **1. An exercise says "not attempted yet". What does the rest of the lesson use?** (a) nothing, it
+# stops (b) the course's own function (c) your unfinished function
 #
-# <details><summary>Answer</summary>(b). (a) happens when an answer is <em>wrong</em>. (c) would raise an error at its first use.</details>
+# <details><summary>Answer</summary>(b). (a) happens when an answer is <em>wrong</em>. (c) would
+# raise an error at its first use.</details>
 #
-# **2. A figure's title says "stand-in". May you compare its numbers with those of a paper?** (a) yes (b) no (c) yes, if the seed is the same
+# **2. A figure's title says "stand-in". May you compare its numbers with those of a paper?** (a)
+# yes (b) no (c) yes, if the seed is the same
 #
-# <details><summary>Answer</summary>(b). Drawn pictures and made-up sentences are much easier than real ones. (a) and (c) compare different tasks; no seed changes that.</details>
+# <details><summary>Answer</summary>(b). Drawn pictures and made-up sentences are much easier than
+# real ones. (a) and (c) compare different tasks; no seed changes that.</details>
 #
 # ## Recap
 #
-# You ran a notebook from top to bottom, read what this machine has and what each lesson needs, answered an exercise and understood its check, moved a widget, and saw your progress.
+# You ran a notebook from top to bottom, read what this machine has and what each lesson needs,
+# answered an exercise and understood its check, moved a widget, and saw your progress.
 #
-# **What this did not show:** how any of it works. A network that had learned from photographs made pictures; what "learned" means, and against whom, is the next lesson.
+# **What this did not show:** how any of it works. A network that had learned from photographs made
+# pictures; what "learned" means, and against whom, is the next lesson.
 #
-# **Next:** [lesson 1, the two-player game](01_gan_theory.ipynb). Solved versions of all lessons are in the folder `solutions`; they are worth a look *after* your own attempt.
+# **Next:** [lesson 1, the two-player game](01_gan_theory.ipynb). Solved versions of all lessons are
+# in the folder `solutions`; they are worth a look *after* your own attempt.

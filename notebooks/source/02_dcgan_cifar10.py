@@ -13,15 +13,16 @@
 # %% [markdown]
 # # 2. DCGAN on CIFAR-10
 #
-# In this lesson you build and train a network that turns 100 random numbers into a colour picture of
-# 32×32 pixels, and you measure how far its pictures are from photographs: a distance that starts at
+# In this lesson you build and train a network that turns 100 random numbers into a colour picture
+# of 32×32 pixels, and you measure how far its pictures are from photographs: a distance that starts
+# at
 # {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything, and after four minutes on two cores is
 # {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.1f}} (mean of three seeds; real photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
 #
-# **You will learn to**
-# compute what a transposed convolution does to the size of a feature map · build a DCGAN and initialise it ·
-# explain each line of its training step and read its curves · measure generated images with a score that has an
-# interval and a floor · walk through a latent space.
+# **You will learn to** compute what a transposed convolution does to the size of a feature map ·
+# build a DCGAN and initialise it · explain each line of its training step and read its curves ·
+# measure generated images with a score that has an interval and a floor · walk through a latent
+# space.
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
@@ -38,19 +39,24 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, metrics, plots, runtime, waiting, widgets
-from course_utils.diagnose import diagnose
-from course_utils.images import load_images
+from course_utils import checks, progress_bars, runtime
+from course_utils.display import plots
+from course_utils.display.widgets import latent_walk
+from course_utils.evaluation import metrics
+from course_utils.evaluation.diagnose import diagnose
+from course_utils.datasets.images import load_images
 from course_utils.models import dcgan, gan_steady
-from course_utils.training import TrainingRun, run_folder
+from course_utils.training.run import TrainingRun, run_folder
 
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# Everything you may want to change stands in the next cell. The three columns are the course's three tiers: `smoke` for
-# tests, `laptop` for a processor, `gpu` for a graphics card. The line above says which one this machine got.
+# Everything you may want to change stands in the next cell. The three columns are the course's
+# three tiers: `smoke` for tests, `laptop` for a processor, `gpu` for a graphics card. The line
+# above says which one this machine got.
 
 # %%
+# fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   30,  2_400, 80_000)  # optimisation steps of each player
 batch_size = run.pick(   32,     64,     64)  # images a step
@@ -64,41 +70,50 @@ latent_dim = 100    # numbers that a picture is made from; 128 works as well
 source     = None   # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
 size       = 32     # pixels; 64 for your own larger images
 fresh      = False  # True: forget an earlier run and train again
+# fmt: on
 
 # %% [markdown]
 # ## The images
 #
-# CIFAR-10 holds 60,000 photographs of ten kinds of things, 32×32 pixels each (Krizhevsky 2009). They are small enough
-# for a processor and rich enough that a generator has something to learn. At tier `laptop` they are used
-# where they are on this machine, at tier `gpu` they are fetched once; otherwise, and always at tier `smoke`, the course
-# draws its own *stand-in*, and every figure made from it says so.
+# CIFAR-10 holds 60,000 photographs of ten kinds of things, 32×32 pixels each (Krizhevsky 2009).
+# They are small enough for a processor and rich enough that a generator has something to learn. At
+# tier `laptop` they are used where they are on this machine, at tier `gpu` they are fetched once;
+# otherwise, and always at tier `smoke`, the course draws its own *stand-in*, and every figure made
+# from it says so.
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
 test = load_images(source, split="test", size=size)
-print(f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}")
+print(
+    f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}"
+)
 figure, (ax,) = plots.subplots(width=8, height=1.8)
 plots.image_grid(ax, train.images[:48], columns=16, title=train.title("training images"))
 plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.")
 
 # %% [markdown]
-# At this size a photograph is a hint of an object: some colours, an outline, a background. Keep that in mind when you
-# judge what the generator makes; it can at best be as good as these.
+# At this size a photograph is a hint of an object: some colours, an outline, a background. Keep
+# that in mind when you judge what the generator makes; it can at best be as good as these.
 #
-# A generator's last layer is Tanh, so its pictures lie in [−1, 1]. The photographs arrive as bytes from 0 to 255. Both
-# must share one range, because whatever separates them for no good reason is the first thing a discriminator learns; the
-# end of this lesson shows what happens then.
+# A generator's last layer is Tanh, so its pictures lie in [−1, 1]. The photographs arrive as bytes
+# from 0 to 255. Both must share one range, because whatever separates them for no good reason is
+# the first thing a discriminator learns; the end of this lesson shows what happens then.
 #
 # ### Exercise 2.2: bytes to the range of Tanh
 #
-# *Easy, 3 minutes.* (The exercises of this lesson come in the order in which it needs them; 2.1 is next.)
-# Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255 becomes 1 exactly.
+# *Easy, 3 minutes.* (The exercises of this lesson come in the order in which it needs them; 2.1 is
+# next.) Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255
+# becomes 1 exactly.
 #
-# <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is its offset?</details>
-# <details><summary>Hint 2</summary>Whole-number arithmetic on bytes wraps around at 256 (<code>images * 2</code>, say), so leave bytes first.</details>
+# <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is
+# its offset?</details>
+# <details><summary>Hint 2</summary>Whole-number arithmetic on bytes wraps around at 256
+# (<code>images * 2</code>, say), so leave bytes first.</details>
 #
-# The last line of the next cell checks your function. While it is not written yet, the lesson goes on with the course's own; when it is
-# wrong, the line says what it expected, what came, and what may be behind it.
+# The last line of the next cell checks your function. While it is not written yet, the lesson goes
+# on with the course's own; when it is wrong, the line says what it expected, what came, and what
+# may be behind it.
+
 
 # %%
 def to_tanh_range(images):
@@ -122,9 +137,10 @@ print("range:", there.min().item(), "to", there.max().item(), "| all 256 values 
 # %% [markdown]
 # ## Growing a picture: the transposed convolution
 #
-# A convolution with stride 2 halves the width and height of a feature map. A generator has to do the opposite: it starts from a single point and must
-# arrive at 32×32. The layer for that is the *transposed convolution*. Each input number stamps a copy of the kernel,
-# scaled by that number, onto the output. The stride says how far apart the stamps are, and where stamps overlap they add.
+# A convolution with stride 2 halves the width and height of a feature map. A generator has to do
+# the opposite: it starts from a single point and must arrive at 32×32. The layer for that is the
+# *transposed convolution*. Each input number stamps a copy of the kernel, scaled by that number,
+# onto the output. The stride says how far apart the stamps are, and where stamps overlap they add.
 #
 # In one dimension, with a kernel of powers of ten, you can read every stamp off the result:
 
@@ -132,7 +148,9 @@ print("range:", there.min().item(), "to", there.max().item(), "| all 256 values 
 x, kernel, stride = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 100.0, 1000.0]), 2
 stamped = torch.zeros((len(x) - 1) * stride + len(kernel))
 for i, value in enumerate(x):
-    stamped[i * stride : i * stride + len(kernel)] += value * kernel  # one stamp for each input number
+    stamped[i * stride : i * stride + len(kernel)] += (
+        value * kernel
+    )  # one stamp for each input number
 library = F.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)[0, 0]
 assert torch.equal(stamped, library)
 print(stamped.int().tolist())
@@ -140,8 +158,9 @@ print(stamped.int().tolist())
 # %% [markdown]
 # The third number, 102, is 100 from the first stamp and 2 from the second, and the library agrees.
 #
-# So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts
-# $p$ numbers off **each** end (in a normal convolution padding adds them; here everything is the other way round).
+# So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs.
+# *Padding* $p$ then cuts $p$ numbers off **each** end (in a normal convolution padding adds them;
+# here everything is the other way round).
 #
 # ### Exercise 2.1: the size of the output
 #
@@ -149,6 +168,7 @@ print(stamped.int().tolist())
 #
 # <details><summary>Hint 1</summary>Draw three stamps of width 4, two apart, and count.</details>
 # <details><summary>Hint 2</summary>Both ends are cut, so the padding counts twice.</details>
+
 
 # %%
 def conv_transpose_output_size(size, kernel_size, stride, padding):
@@ -161,8 +181,9 @@ def conv_transpose_output_size(size, kernel_size, stride, padding):
 conv_transpose_output_size = checks.dcgan.exercise_2_1(conv_transpose_output_size)
 
 # %% [markdown]
-# With kernel 4, stride 2 and padding 1 a layer doubles the size exactly, $(n-1)\cdot 2 - 2 + 4 = 2n$. The first layer uses
-# stride 1 and no padding, and makes 4×4 of a single point. Four layers reach our 32:
+# With kernel 4, stride 2 and padding 1 a layer doubles the size exactly,
+# $(n-1)\cdot 2 - 2 + 4 = 2n$. The first layer uses stride 1 and no padding, and makes 4×4 of a
+# single point. Four layers reach our 32:
 
 # %% tags=["nbval-check-output"]
 sizes = [1, conv_transpose_output_size(1, 4, 1, 0)]
@@ -171,10 +192,11 @@ while sizes[-1] < 32:
 print(" -> ".join(map(str, sizes)), f"({len(sizes) - 1} layers)")
 
 # %% [markdown]
-# Why kernel 4 and not 3? Count how many stamps cover each output. If the stride does not divide the kernel, the
-# cover alternates, and so does the brightness: a checkerboard that training must first unlearn
-# ([Odena et al. 2016](https://distill.pub/2016/deconv-checkerboard/)). Kernel 4 removes the uneven cover, though learned weights can still make
-# the pattern. (The first and last two outputs, at the border, are covered less and are left out here.)
+# Why kernel 4 and not 3? Count how many stamps cover each output. If the stride does not divide the
+# kernel, the cover alternates, and so does the brightness: a checkerboard that training must first
+# unlearn ([Odena et al. 2016](https://distill.pub/2016/deconv-checkerboard/)). Kernel 4 removes the
+# uneven cover, though learned weights can still make the pattern. (The first and last two outputs,
+# at the border, are covered less and are left out here.)
 
 # %% tags=["nbval-check-output"]
 for k in (3, 4):
@@ -184,8 +206,9 @@ for k in (3, 4):
 # %% [markdown]
 # ## The generator
 #
-# Radford, Metz and Chintala ([arXiv 1511.06434](https://arxiv.org/abs/1511.06434), section 3) found a family of networks
-# that trained stably on several sets of images. Their rules, each with a reason (theirs where the section gives one, else ours):
+# Radford, Metz and Chintala ([arXiv 1511.06434](https://arxiv.org/abs/1511.06434), section 3) found
+# a family of networks that trained stably on several sets of images. Their rules, each with a
+# reason (theirs where the section gives one, else ours):
 #
 # | rule | reason |
 # | --- | --- |
@@ -196,18 +219,24 @@ for k in (3, 4):
 # | ReLU in the generator, Tanh at its end | a bounded output fills the range of colours faster (theirs) |
 # | LeakyReLU (slope 0.2) in the discriminator | its gradient is the generator's only teacher and must not die |
 #
-# We keep these rules and change three sizes: 32×32 pixels instead of 64×64, kernel 4 instead of 5, and noise from N(0, 1) instead of a
-# uniform distribution.
+# We keep these rules and change three sizes: 32×32 pixels instead of 64×64, kernel 4 instead of 5,
+# and noise from N(0, 1) instead of a uniform distribution.
 #
 # ### Exercise 2.4: the generator
 #
-# *Medium, 15 minutes.* Build it. Noise of shape `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`,
-# `2*width` and `width` channels (256, 128, 64 for width 64) and at last a picture `(B, channels, 32, 32)` in [−1, 1].
-# After each hidden map comes BatchNorm and ReLU. A convolution before BatchNorm needs no bias: BatchNorm subtracts it.
+# *Medium, 15 minutes.* Build it. Noise of shape `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8
+# and 16×16 with `4*width`, `2*width` and `width` channels (256, 128, 64 for width 64) and at last a
+# picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map comes BatchNorm and ReLU. A
+# convolution before BatchNorm needs no bias: BatchNorm subtracts it.
 #
-# <details><summary>Hint 1</summary>The cell above with the sizes names kernel, stride and padding of all four layers. Which call makes 4 out of 1?</details>
-# <details><summary>Hint 2</summary>Build it in an <code>nn.Sequential</code>, one layer at a time, and print the shape after each.</details>
-# <details><summary>Hint 3</summary>The first layer is <code>nn.ConvTranspose2d(latent_dim, 4 * width, 4, 1, 0, bias=False)</code>; the last one has neither BatchNorm nor ReLU after it, only Tanh.</details>
+# <details><summary>Hint 1</summary>The cell above with the sizes names kernel, stride and padding
+# of all four layers. Which call makes 4 out of 1?</details>
+# <details><summary>Hint 2</summary>Build it in an <code>nn.Sequential</code>, one layer at a time,
+# and print the shape after each.</details>
+# <details><summary>Hint 3</summary>The first layer is <code>nn.ConvTranspose2d(latent_dim, 4 *
+# width, 4, 1, 0, bias=False)</code>; the last one has neither BatchNorm nor ReLU after it, only
+# Tanh.</details>
+
 
 # %%
 def make_generator(latent_dim, width, channels):
@@ -232,12 +261,20 @@ def make_generator(latent_dim, width, channels):
 make_generator = checks.dcgan.exercise_2_4(make_generator)
 
 # %% [markdown]
-# A shape probe after each convolution. (For pictures of 64 pixels one more doubling is needed; the package has it.)
+# A shape probe after each convolution. (For pictures of 64 pixels one more doubling is needed; the
+# package has it.)
 
 # %%
-generator = make_generator(latent_dim, width, 3) if size == 32 else dcgan.make_generator(latent_dim, width, 3, size)
+generator = (
+    make_generator(latent_dim, width, 3)
+    if size == 32
+    else dcgan.make_generator(latent_dim, width, 3, size)
+)
 convolutions = [layer for layer in generator.modules() if isinstance(layer, nn.ConvTranspose2d)]
-probes = [c.register_forward_hook(lambda _, x, y: print(tuple(x[0].shape), "->", tuple(y.shape))) for c in convolutions]
+probes = [
+    c.register_forward_hook(lambda _, x, y: print(tuple(x[0].shape), "->", tuple(y.shape)))
+    for c in convolutions
+]
 generator(torch.randn(2, latent_dim, 1, 1))
 for probe in probes:
     probe.remove()
@@ -248,8 +285,9 @@ print(f"{parameters:,} parameters make {3 * size * size:,} numbers from {latent_
 # ## The discriminator
 #
 # The discriminator goes the other way: 32 → 16 → 8 → 4 → 1. For a convolution the size is
-# $\lfloor (n + 2p - k)/s \rfloor + 1$. It ends in **one logit for each image**: no Sigmoid, because the loss of lesson 1
-# is exact and stable on logits.
+# $\lfloor (n + 2p - k)/s \rfloor + 1$. It ends in **one logit for each image**: no Sigmoid, because
+# the loss of lesson 1 is exact and stable on logits.
+
 
 # %%
 def make_discriminator(width, channels):
@@ -267,12 +305,16 @@ def make_discriminator(width, channels):
         nn.Flatten(0),  # (B,)
     )
 
+
 # %% [markdown]
-# Count its answers. With stride 1 in place of one 2 the last convolution would return a small *map* of logits for every
-# picture, `Flatten(0)` would make a longer list of it, and the mean in the loss would hide that: patches would be judged, not pictures.
+# Count its answers. With stride 1 in place of one 2 the last convolution would return a small *map*
+# of logits for every picture, `Flatten(0)` would make a longer list of it, and the mean in the loss
+# would hide that: patches would be judged, not pictures.
 
 # %%
-discriminator = make_discriminator(width, 3) if size == 32 else dcgan.make_discriminator(width, 3, size)
+discriminator = (
+    make_discriminator(width, 3) if size == 32 else dcgan.make_discriminator(width, 3, size)
+)
 with torch.no_grad():
     assert discriminator(to_tanh_range(train.images[:7])).shape == (7,)
     assert discriminator(generator(torch.randn(7, latent_dim, 1, 1))).shape == (7,)
@@ -280,13 +322,17 @@ with torch.no_grad():
 # %% [markdown]
 # ### Exercise 2.3: where training starts
 #
-# *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard deviation
-# (section 4); the authors'
-# [program](https://github.com/Newmu/dcgan_code) starts BatchNorm's weights from N(1, 0.02) and all biases from 0. Write a function of one
-# layer that does this in place; `network.apply(function)` then calls it for every layer.
+# *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard
+# deviation (section 4); the authors' [program](https://github.com/Newmu/dcgan_code) starts
+# BatchNorm's weights from N(1, 0.02) and all biases from 0. Write a function of one layer that does
+# this in place; `network.apply(function)` then calls it for every layer.
 #
-# <details><summary>Hint 1</summary><code>isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))</code>, and functions of <code>nn.init</code> whose names end in an underscore.</details>
-# <details><summary>Hint 2</summary>Some layers have <code>bias=None</code>, and layers of other kinds are to be left alone.</details>
+# <details><summary>Hint 1</summary><code>isinstance(module, (nn.Conv2d,
+# nn.ConvTranspose2d))</code>, and functions of <code>nn.init</code> whose names end in an
+# underscore.</details>
+# <details><summary>Hint 2</summary>Some layers have <code>bias=None</code>, and layers of other
+# kinds are to be left alone.</details>
+
 
 # %%
 def init_dcgan_weights(module):
@@ -296,7 +342,10 @@ def init_dcgan_weights(module):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)) and module.bias is not None:
+    if (
+        isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d))
+        and module.bias is not None
+    ):
         nn.init.zeros_(module.bias)
     ### END SOLUTION
 
@@ -312,11 +361,12 @@ for network in (generator, discriminator):
 # %% [markdown]
 # ## BatchNorm: the answer depends on the batch
 #
-# BatchNorm subtracts the mean of the *batch*. So in training mode the answer for one image depends on the images beside
-# it. Two habits follow.
+# BatchNorm subtracts the mean of the *batch*. So in training mode the answer for one image depends
+# on the images beside it. Two habits follow.
 #
-# First, real and generated images go through the discriminator **in separate batches**. The generator's own step sends a
-# batch of generated images only, and the same images get other logits when photographs are among them:
+# First, real and generated images go through the discriminator **in separate batches**. The
+# generator's own step sends a batch of generated images only, and the same images get other logits
+# when photographs are among them:
 
 # %%
 real, fake = to_tanh_range(train.images[:32]), torch.rand(32, 3, size, size) * 0.2
@@ -324,27 +374,31 @@ judge = dcgan.make_discriminator(8, 3, size).train()
 with torch.no_grad():
     alone = judge(fake)  # (32,)
     mixed = judge(torch.cat([real, fake]))[32:]  # (32,) the same images in a mixed batch
-print(f"the same 32 images: mean logit {alone.mean():+.3f} alone, {mixed.mean():+.3f} beside photographs")
+print(
+    f"the same 32 images: mean logit {alone.mean():+.3f} alone, {mixed.mean():+.3f} beside photographs"
+)
 assert not torch.allclose(alone, mixed, atol=1e-3)
 
 # %% [markdown]
-# Second, pictures are shown in **evaluation mode**, where BatchNorm uses the averages it has collected. Then a picture is a
-# function of its own latent vector and of nothing else.
+# Second, pictures are shown in **evaluation mode**, where BatchNorm uses the averages it has
+# collected. Then a picture is a function of its own latent vector and of nothing else.
 
 # %%
 noise = torch.randn(8, latent_dim, 1, 1)
 example = dcgan.make_generator(latent_dim, 8, 3, size)
 with torch.no_grad():
     example.eval()
-    assert torch.allclose(example(noise)[:1], example(noise[:1]), atol=1e-4)  # batch mates do not matter
+    assert torch.allclose(
+        example(noise)[:1], example(noise[:1]), atol=1e-4
+    )  # batch mates do not matter
     example.train()
     assert not torch.allclose(example(noise)[:1], example(noise[:2])[:1], atol=1e-4)  # here they do
 
 # %% [markdown]
 # ## The training step
 #
-# The losses are those of lesson 1, as means over a batch, in nats. With logits $a$, $\log D = \log\sigma(a)$ and
-# $\log(1-D) = \log\sigma(-a)$:
+# The losses are those of lesson 1, as means over a batch, in nats. With logits $a$,
+# $\log D = \log\sigma(a)$ and $\log(1-D) = \log\sigma(-a)$:
 #
 # $$L_D = -\tfrac1B\textstyle\sum \log D(x) - \tfrac1B\sum \log\bigl(1 - D(G(z))\bigr), \qquad
 # L_G = -\tfrac1B\sum \log D(G(z)).$$
@@ -354,11 +408,17 @@ with torch.no_grad():
 # %%
 logits = torch.tensor([-200.0, -3.0, 0.5, 200.0])
 ones, zeros = torch.ones(4), torch.zeros(4)
-assert torch.allclose(-F.logsigmoid(logits).mean(), F.binary_cross_entropy_with_logits(logits, ones))
-assert torch.allclose(-F.logsigmoid(-logits).mean(), F.binary_cross_entropy_with_logits(logits, zeros))
+assert torch.allclose(
+    -F.logsigmoid(logits).mean(), F.binary_cross_entropy_with_logits(logits, ones)
+)
+assert torch.allclose(
+    -F.logsigmoid(-logits).mean(), F.binary_cross_entropy_with_logits(logits, zeros)
+)
 
 # %% [markdown]
-# Now the whole step. Read it twice; the text below it explains the three places where bugs are common.
+# Now the whole step. Read it twice; the text below it explains the three places where bugs are
+# common.
+
 
 # %%
 def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
@@ -381,15 +441,24 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
     g_optimizer.step()
     discriminator.requires_grad_(True)
     d_real, d_fake = real_logits.float().sigmoid().mean(), fake_logits.float().sigmoid().mean()
-    return {"d_loss": d_loss.item(), "g_loss": g_loss.item(), "d_real": d_real.item(), "d_fake": d_fake.item()}
+    return {
+        "d_loss": d_loss.item(),
+        "g_loss": g_loss.item(),
+        "d_real": d_real.item(),
+        "d_fake": d_fake.item(),
+    }
+
 
 # %% [markdown]
-# *Detached*: without it, the discriminator's loss would also push the generator, towards being caught. *Asked again*: the
-# first answer was about a detached copy, so no gradient leads from it to the generator; besides, D has changed since. *Wants to be
-# called real*: with `-logits` in its place the generator's loss would fall to 0 while its pictures get worse. (The same fakes serve both
-# players; algorithm 1 of the GAN paper draws new noise for the generator. Both are right.)
+# *Detached*: without it, the discriminator's loss would also push the generator, towards being
+# caught. *Asked again*: the first answer was about a detached copy, so no gradient leads from it to
+# the generator; besides, D has changed since. *Wants to be called real*: with `-logits` in its
+# place the generator's loss would fall to 0 while its pictures get worse. (The same fakes serve
+# both players; algorithm 1 of the GAN paper draws new noise for the generator. Both are right.)
 #
-# What each loss *reaches* can be checked: after the discriminator's half, no weight of the generator may hold a gradient.
+# What each loss *reaches* can be checked: after the discriminator's half, no weight of the
+# generator may hold a gradient.
+
 
 # %%
 def generator_gets_gradients(detach):
@@ -406,15 +475,18 @@ assert generator_gets_gradients(detach=False)
 # %% [markdown]
 # ## What steadies the game
 #
-# The paper of 2015 trains with this step alone. Three later additions cost little and buy better pictures; each is one number in the settings cell.
+# The paper of 2015 trains with this step alone. Three later additions cost little and buy better
+# pictures; each is one number in the settings cell.
 #
-# **An average.** The players chase each other, so the generator of any single step is a snapshot of a chase. A copy whose weights
-# follow at a distance is calmer: after each step every weight moves a small share of the way,
+# **An average.** The players chase each other, so the generator of any single step is a snapshot of
+# a chase. A copy whose weights follow at a distance is calmer: after each step every weight moves a
+# small share of the way,
 #
 # $$\bar w \leftarrow d\,\bar w + (1-d)\,w ,$$
 #
-# with $d$ close to 1 ([Yazıcı et al. 2019](https://arxiv.org/abs/1806.04498)). It remembers about the last $1/(1-d)$ steps. It never takes part in the game; it is what we show and score.
-# PyTorch has it ready. With $d = 0.9$ and a weight that goes 0, 1, 1 the average goes 0, 0.1, 0.19:
+# with $d$ close to 1 ([Yazıcı et al. 2019](https://arxiv.org/abs/1806.04498)). It remembers about
+# the last $1/(1-d)$ steps. It never takes part in the game; it is what we show and score. PyTorch
+# has it ready. With $d = 0.9$ and a weight that goes 0, 1, 1 the average goes 0, 0.1, 0.19:
 
 # %%
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -427,76 +499,122 @@ for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
     assert abs(behind.module.weight.item() - expected) < 1e-6
 
 # %% [markdown]
-# **A penalty on slope.** All that the generator learns comes through the gradient of the discriminator's logit $a(x)$. A discriminator
-# that wins turns into a cliff between photographs and fakes: enormous slope at its edge, and no direction anywhere else. So we ask it to be flat
-# where photographs are ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406), eq. 9; lesson 1 met a relative of this penalty):
+# **A penalty on slope.** All that the generator learns comes through the gradient of the
+# discriminator's logit $a(x)$. A discriminator that wins turns into a cliff between photographs and
+# fakes: enormous slope at its edge, and no direction anywhere else. So we ask it to be flat where
+# photographs are ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406), eq. 9; lesson 1 met a
+# relative of this penalty):
 #
 # $$R_1 = \tfrac{\gamma}{2}\,\mathbb{E}_{x \sim p_{\text{data}}}\,\lVert \nabla_{\!x}\, a(x) \rVert^2 .$$
 #
 # A plane $a(x) = w \cdot x$ has the slope $\lVert w \rVert$ everywhere, which checks the code:
+
 
 # %%
 def slope(discriminator, real):
     """Mean squared length of the gradient of D's logit at photographs (B, 3, H, W): a scalar."""
     real = real.detach().requires_grad_(True)
     logits = discriminator(real)  # (B,)
-    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)  # (B, 3, H, W), itself to be differentiated
+    (gradient,) = torch.autograd.grad(
+        logits.sum(), real, create_graph=True
+    )  # (B, 3, H, W), itself to be differentiated
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
 w = torch.randn(3, 4, 4)
-assert torch.isclose(slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 3, 4, 4)), w.square().sum())
+assert torch.isclose(
+    slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 3, 4, 4)), w.square().sum()
+)
 
 # %% [markdown]
-# A gradient of a gradient is dear, so the penalty is taken in every sixteenth step only, sixteen times as strong
-# ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
+# A gradient of a gradient is dear, so the penalty is taken in every sixteenth step only, sixteen
+# times as strong ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
 #
-# **Two rates.** The generator's gradient is worth following when the discriminator is close to the best answer to it (lesson 1's $D^*$), so
-# the discriminator gets twice the learning rate ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule for GANs").
+# **Two rates.** The generator's gradient is worth following when the discriminator is close to the
+# best answer to it (lesson 1's $D^*$), so the discriminator gets twice the learning rate ([Heusel
+# et al. 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule for GANs").
 #
 # ## Training
 #
-# Adam with $\beta_1 = 0.5$: section 4 of the paper reports oscillation and instability with the usual 0.9.
-# A likely reason: momentum keeps pushing after the opponent has turned. (`fused` computes the same in
-# fewer passes over memory.)
+# Adam with $\beta_1 = 0.5$: section 4 of the paper reports oscillation and instability with the
+# usual 0.9. A likely reason: momentum keeps pushing after the opponent has turned. (`fused`
+# computes the same in fewer passes over memory.)
 
 # %%
 adam = {"betas": (0.5, 0.999), "fused": True}
 g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, **adam)
 d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=d_lr, **adam)
-averaged = gan_steady.make_average(generator, average)  # AveragedModel, BatchNorm's statistics included
+averaged = gan_steady.make_average(
+    generator, average
+)  # AveragedModel, BatchNorm's statistics included
 state = {"generator": generator, "discriminator": discriminator, "averaged": averaged}
 state |= {"g_optimizer": g_optimizer, "d_optimizer": d_optimizer}
-config = {"lesson": "dcgan", "data": train.name, "images": len(train), "size": size, "batch_size": batch_size}
+config = {
+    "lesson": "dcgan",
+    "data": train.name,
+    "images": len(train),
+    "size": size,
+    "batch_size": batch_size,
+}
 config |= {"latent_dim": latent_dim, "width": width, "gamma": gamma, "average": average}
 
 # %% [markdown]
-# `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, draws the progress bar, keeps the history and
-# saves. `state` is what it saves, `config` what defines the run: changed settings start a new one. If the kernel dies or you press stop, run the cells again and it goes on where it was. The pictures on the way
-# are always made from the *same* noise, so that you see one picture change and not another one each time.
+# `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, draws the progress
+# bar, keeps the history and saves. `state` is what it saves, `config` what defines the run: changed
+# settings start a new one. If the kernel dies or you press stop, run the cells again and it goes on
+# where it was. The pictures on the way are always made from the *same* noise, so that you see one
+# picture change and not another one each time.
 
 # %%
-fixed_noise = torch.randn(64, latent_dim, 1, 1, generator=torch.Generator().manual_seed(1)).to(run.device)
-training = TrainingRun(
-    run_folder("02_dcgan", config, state), state=state, config=config, steps=steps,
-    examples=len(train), batch_size=batch_size, seed=0, fresh=fresh,
+fixed_noise = torch.randn(64, latent_dim, 1, 1, generator=torch.Generator().manual_seed(1)).to(
+    run.device
 )
+training = TrainingRun(
+    run_folder("02_dcgan", config, state),
+    state=state,
+    config=config,
+    steps=steps,
+    examples=len(train),
+    batch_size=batch_size,
+    seed=0,
+    fresh=fresh,
+)
+
 
 def draw_progress():
     """Losses, probabilities and the present pictures, side by side."""
     figure, axes = plots.subplots(1, 3, width=11, height=3.2)
     h = training.history
-    plots.curves(axes[0], h["step"], {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]}, "step", "loss (nats)", smooth=25)
-    plots.curves(axes[1], h["step"], {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]}, "step", "probability", smooth=25)
+    plots.curves(
+        axes[0],
+        h["step"],
+        {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]},
+        "step",
+        "loss (nats)",
+        smooth=25,
+    )
+    plots.curves(
+        axes[1],
+        h["step"],
+        {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]},
+        "step",
+        "probability",
+        smooth=25,
+    )
     pictures = dcgan.sample(averaged, fixed_noise[:32])
-    plots.image_grid(axes[2], pictures, columns=8, title=f"{train.name}\ngenerated, step {training.step}")
+    plots.image_grid(
+        axes[2], pictures, columns=8, title=f"{train.name}\ngenerated, step {training.step}"
+    )
     return figure
+
 
 # %% [markdown]
 # The loop itself. The figure below it is redrawn every few seconds.
 
 # %%
-live = plots.LiveFigure(draw_progress, alt="Losses and probabilities by step, and 32 generated pictures.")
+live = plots.LiveFigure(
+    draw_progress, alt="Losses and probabilities by step, and 32 generated pictures."
+)
 pixels = train.images.to(run.device)  # uint8: all 50,000 photographs take 154 MB
 for index in training.batches():  # (B,) the examples of this step
     real = to_tanh_range(pixels[index]).contiguous(memory_format=torch.channels_last)
@@ -526,21 +644,27 @@ for ax, path in zip(axes, strips):
     ax.set_title(f"step {int(path.stem[-6:]):,}", fontsize=8, loc="left")
     ax.axis("off")
 figure.suptitle(train.title("generated"), fontsize=10)
-plots.show(figure, alt="Rows of sixteen pictures, after more and more steps; each column shows one latent vector.")
+plots.show(
+    figure,
+    alt="Rows of sixteen pictures, after more and more steps; each column shows one latent vector.",
+)
 
 # %% [markdown]
 # ## Reading the curves
 #
-# A classifier's loss falls and you are glad. These two losses are moves of a game, and neither says how good the pictures
-# are. What they do tell:
+# A classifier's loss falls and you are glad. These two losses are moves of a game, and neither says
+# how good the pictures are. What they do tell:
 #
-# - If both networks were perfect, $D$ would answer ½ everywhere: $L_D = 2\log 2 \approx 1.386$ and $L_G = \log 2 \approx 0.693$.
-# - In practice the discriminator stays a little ahead: $D(x)$ above ½, $D(G(z))$ below, $L_G$ above 0.693.
-# - $L_D \to 0$ is no success: the discriminator is then certain of every image, and how a picture should change to fool it can hardly
-#   be read off its gradient.
+# - If both networks were perfect, $D$ would answer ½ everywhere: $L_D = 2\log 2 \approx 1.386$ and
+#   $L_G = \log 2 \approx 0.693$.
+# - In practice the discriminator stays a little ahead: $D(x)$ above ½, $D(G(z))$ below, $L_G$ above
+#   0.693.
+# - $L_D \to 0$ is no success: the discriminator is then certain of every image, and how a picture
+#   should change to fool it can hardly be read off its gradient.
 #
-# The package's `diagnose` knows the usual failures by their traces. Its rules were set on recorded runs of each failure and on healthy
-# ones (lesson 1 shows them); it calls the discriminator too strong when $D(x)$ and $D(G(z))$ stay near 1 and 0 for a fifth of the run.
+# The package's `diagnose` knows the usual failures by their traces. Its rules were set on recorded
+# runs of each failure and on healthy ones (lesson 1 shows them); it calls the discriminator too
+# strong when $D(x)$ and $D(G(z))$ stay near 1 and 0 for a fifth of the run.
 
 # %%
 equilibrium = -2 * F.logsigmoid(torch.tensor(0.0))
@@ -551,13 +675,18 @@ for finding in diagnose(training.history):
 # %% [markdown]
 # ## Where longer training leads
 #
-# A few minutes on a processor see the data a handful of times. The course ships the generator of a longer run of
-# the same network (width 64, trained with the plain step alone, in batches of 128), so that you can see where it leads.
+# A few minutes on a processor see the data a handful of times. The course ships the generator of a
+# longer run of the same network (width 64, trained with the plain step alone, in batches of 128),
+# so that you can see where it leads.
 
 # %%
 shipped, facts = dcgan.load_shipped_generator(run.device)
-print(f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, seed {facts['seed']})")
-shipped_noise = torch.randn(64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2)).to(run.device)
+print(
+    f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, seed {facts['seed']})"
+)
+shipped_noise = torch.randn(
+    64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2)
+).to(run.device)
 figure, axes = plots.subplots(1, 2, width=11, height=3.4)
 yours, longer = dcgan.sample(averaged, fixed_noise[:40]), dcgan.sample(shipped, shipped_noise[:40])
 plots.image_grid(axes[0], yours, 10, train.title(f"yours, {training.step} steps"))
@@ -565,21 +694,24 @@ plots.image_grid(axes[1], longer, 10, f"{facts['data']}: shipped, {facts['steps'
 plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the shipped one.")
 
 # %% [markdown]
-# Look for backgrounds, horizons and animals' outlines, and look for what is wrong: legs that do not meet a body, cars that
-# melt. Nobody picked these pictures; they are the first forty.
+# Look for backgrounds, horizons and animals' outlines, and look for what is wrong: legs that do not
+# meet a body, cars that melt. Nobody picked these pictures; they are the first forty.
 #
 # ## How good is it? Two distances and a floor
 #
-# "Looks better" is no measurement. The usual way: a trained classifier turns every image into a feature vector, and the *clouds* of
-# feature vectors of real and of generated images are compared. The (squared) **Fréchet distance** compares their means and covariances
-# ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), eq. 6):
+# "Looks better" is no measurement. The usual way: a trained classifier turns every image into a
+# feature vector, and the *clouds* of feature vectors of real and of generated images are compared.
+# The (squared) **Fréchet distance** compares their means and covariances ([Heusel et al.
+# 2017](https://arxiv.org/abs/1706.08500), eq. 6):
 #
 # $$\mathrm{FD} = \lVert \mu_1-\mu_2 \rVert^2 + \mathrm{Tr}\bigl(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\bigr)$$
 #
-# The **kernel distance** compares all pairs of vectors $a, b$ of length $d$ with the kernel $(a \cdot b/d + 1)^3$
-# ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). Its expected value does not depend on how many images are used, while
-# FD falls as their number grows. Two small cases that you can check by hand: for a single feature FD is $(\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2$,
-# and for two clouds that sit in one point each, $a$ and $b$, KD is $k(a,a) + k(b,b) - 2k(a,b)$.
+# The **kernel distance** compares all pairs of vectors $a, b$ of length $d$ with the kernel
+# $(a \cdot b/d + 1)^3$ ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). Its
+# expected value does not depend on how many images are used, while FD falls as their number grows.
+# Two small cases that you can check by hand: for a single feature FD is
+# $(\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2$, and for two clouds that sit in one point each, $a$ and
+# $b$, KD is $k(a,a) + k(b,b) - 2k(a,b)$.
 
 # %%
 mean, variance = torch.tensor([[1.0], [4.0]]), torch.tensor([[[2.0**2]], [[6.0**2]]])
@@ -589,11 +721,13 @@ kd = metrics.kernel_distance(torch.tensor([[1.0]] * 3), torch.tensor([[2.0]] * 3
 assert abs(kd - ((1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3)) < 1e-6
 
 # %% [markdown]
-# Our features come from a small network that ships with the course and was trained on CIFAR-10. The famous FID uses another network
-# (Inception), so **our numbers are not FIDs** and must not be compared with published ones. A distance also means nothing without
-# its *floor*: what real images score against other real images, with the same number of images. It is not 0, because a finite sample never
-# has exactly the mean and covariance of another. Each score below is the mean of five comparisons, with other images on both sides each time;
-# the interval (95 %, Student's t over the five) says how far that mean may be off.
+# Our features come from a small network that ships with the course and was trained on CIFAR-10. The
+# famous FID uses another network (Inception), so **our numbers are not FIDs** and must not be
+# compared with published ones. A distance also means nothing without its *floor*: what real images
+# score against other real images, with the same number of images. It is not 0, because a finite
+# sample never has exactly the mean and covariance of another. Each score below is the mean of five
+# comparisons, with other images on both sides each time; the interval (95 %, Student's t over the
+# five) says how far that mean may be off.
 
 # %%
 n_score = min(n_score, len(train) // 5, len(test) // 5)  # five draws, and no image in two of them
@@ -605,7 +739,9 @@ def sampler(network, dims):
     return lambda count: dcgan.sample(network, torch.randn(count, dims, 1, 1).to(run.device))
 
 
-untrained = dcgan.make_generator(latent_dim, width, 3, size).apply(init_dcgan_weights).to(run.device)
+untrained = (
+    dcgan.make_generator(latent_dim, width, 3, size).apply(init_dcgan_weights).to(run.device)
+)
 
 candidates = {
     "untrained generator": sampler(untrained, latent_dim),
@@ -613,27 +749,40 @@ candidates = {
     "your generator, last step": sampler(generator, latent_dim),
     "your generator, averaged": sampler(averaged, latent_dim),
 }
-same_data = train.name.startswith("CIFAR-10") and size == 32  # what the shipped generator learned from
+same_data = (
+    train.name.startswith("CIFAR-10") and size == 32
+)  # what the shipped generator learned from
 if same_data:
     candidates["shipped generator"] = sampler(shipped, int(facts["latent_dim"]))
-scores = {name: reference.score(candidate) for name, candidate in waiting.progress(candidates.items(), "candidates")}
+scores = {
+    name: reference.score(candidate)
+    for name, candidate in progress_bars.progress(candidates.items(), "candidates")
+}
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# **How to read it.** An untrained generator makes a plain grey. The second row draws each pixel on its own, from that pixel's mean and
-# spread over the training set. Both are nonsense, and the two distances do not even agree on which is worse. Your generator has to be well
-# below both, that is below {{result:dcgan_laptop.json:untrained.FD.value:.1f}} and {{result:dcgan_laptop.json:pixels.FD.value:.1f}}: on CIFAR-10 (JPEG copy), three minutes of this training on two cores reach FD {{result:dcgan_equal_time.json:curves.3.course_averaged.value:.2f}} averaged
-# (three seeds, 95 % interval of their mean {{result:dcgan_equal_time.json:curves.3.course_averaged.low:.2f}} to {{result:dcgan_equal_time.json:curves.3.course_averaged.high:.2f}}), and the shipped generator reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. A score of the last step
-# jumps from step to step as the two players chase each other, so a single run can lie far outside. A run whose interval
-# touches the first row's has failed, however calm its losses. The last row is the floor: even the shipped generator is far from it. A KD interval may reach
-# below 0, because an unbiased estimate of 0 falls on both sides of it.
+# **How to read it.** An untrained generator makes a plain grey. The second row draws each pixel on
+# its own, from that pixel's mean and spread over the training set. Both are nonsense, and the two
+# distances do not even agree on which is worse. Your generator has to be well below both, that is
+# below {{result:dcgan_laptop.json:untrained.FD.value:.1f}} and
+# {{result:dcgan_laptop.json:pixels.FD.value:.1f}}: on CIFAR-10 (JPEG copy), three minutes of this
+# training on two cores reach FD {{result:dcgan_equal_time.json:curves.3.course_averaged.value:.2f}}
+# averaged (three seeds, 95 % interval of their mean
+# {{result:dcgan_equal_time.json:curves.3.course_averaged.low:.2f}} to
+# {{result:dcgan_equal_time.json:curves.3.course_averaged.high:.2f}}), and the shipped generator
+# reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. A score of the last step jumps from step
+# to step as the two players chase each other, so a single run can lie far outside. A run whose
+# interval touches the first row's has failed, however calm its losses. The last row is the floor:
+# even the shipped generator is far from it. A KD interval may reach below 0, because an unbiased
+# estimate of 0 falls on both sides of it.
 #
-# At tier `gpu`, with the extra `torch-fidelity` installed, the next cell also computes the Inception FID, which is what papers report.
+# At tier `gpu`, with the extra `torch-fidelity` installed, the next cell also computes the
+# Inception FID, which is what papers report.
 
 # %%
 if run.tier == "gpu":
     from course_utils.errors import CourseError
-    from course_utils.inception import inception_fid
+    from course_utils.evaluation.inception import inception_fid
 
     try:
         print(inception_fid(candidates["your generator, averaged"](10_000), train))
@@ -645,16 +794,21 @@ else:
 # %% [markdown]
 # ## Are they copies?
 #
-# A generator that had memorised its training images would score well. So look up, for some samples, the training
-# image that is nearest pixel by pixel, and do the same for *test* images, which the generator has never seen.
+# A generator that had memorised its training images would score well. So look up, for some samples,
+# the training image that is nearest pixel by pixel, and do the same for *test* images, which the
+# generator has never seen.
+
 
 # %%
 def nearest(queries, images, chunk=5_000):
     """Distance to and index of the nearest image: uint8 (Q, C, H, W), (N, C, H, W) -> (Q,), (Q,)."""
     q = queries.flatten(1).float() / 255
-    parts = [torch.cdist(q, part.flatten(1).float() / 255) for part in images.split(chunk)]  # (Q, chunk) each
+    parts = [
+        torch.cdist(q, part.flatten(1).float() / 255) for part in images.split(chunk)
+    ]  # (Q, chunk) each
     distance, index = torch.cat(parts, dim=1).min(dim=1)
     return distance, index
+
 
 # %%
 samples = dcgan.sample(shipped, shipped_noise) if same_data else dcgan.sample(averaged, fixed_noise)
@@ -665,19 +819,25 @@ print(f"generated {sample_distance.median():.2f}, test images {test_distance.med
 
 figure, axes = plots.subplots(2, 1, width=8, height=1.7)
 plots.image_grid(axes[0], samples[:12], 12, train.title("generated"))
-plots.image_grid(axes[1], train.images[sample_index[:12]], 12, train.title("nearest training image to each"))
-plots.show(figure, alt="Twelve generated pictures and, below each, the training image nearest to it.")
+plots.image_grid(
+    axes[1], train.images[sample_index[:12]], 12, train.title("nearest training image to each")
+)
+plots.show(
+    figure, alt="Twelve generated pictures and, below each, the training image nearest to it."
+)
 
 # %% [markdown]
-# Compare each pair. A copy would show as the same object in the same place, and as a distance far below that of test images. Pixel
-# distance sees little more than large areas of colour, and blurred pictures are near to many images, so this panel can expose a copy but
-# cannot prove that nothing was learned by heart.
+# Compare each pair. A copy would show as the same object in the same place, and as a distance far
+# below that of test images. Pixel distance sees little more than large areas of colour, and blurred
+# pictures are near to many images, so this panel can expose a copy but cannot prove that nothing
+# was learned by heart.
 #
 # ## Walking through the latent space
 #
-# Every point of the latent space is a picture, so there are pictures *between* two pictures. But which way? Latent vectors
-# are drawn from N(0, 1) in 100 dimensions, and there almost all of the mass lies in a thin shell: the length of such a vector is close to
-# $\sqrt{100} = 10$. The middle of a straight line between two of them is much too short.
+# Every point of the latent space is a picture, so there are pictures *between* two pictures. But
+# which way? Latent vectors are drawn from N(0, 1) in 100 dimensions, and there almost all of the
+# mass lies in a thin shell: the length of such a vector is close to $\sqrt{100} = 10$. The middle
+# of a straight line between two of them is much too short.
 
 # %%
 z = torch.randn(10_000, latent_dim, generator=torch.Generator().manual_seed(3))
@@ -688,8 +848,9 @@ assert abs(length.mean() - latent_dim**0.5) < 0.1
 assert abs(middle_length.mean() - (latent_dim / 2) ** 0.5) < 0.1
 
 # %% [markdown]
-# With 100 dimensions the midpoints are 7 long, and of 10,000 drawn vectors not one is that short (`length.min()` tells). The generator was
-# never trained there. The way out is to walk along the arc: *spherical* interpolation.
+# With 100 dimensions the midpoints are 7 long, and of 10,000 drawn vectors not one is that short
+# (`length.min()` tells). The generator was never trained there. The way out is to walk along the
+# arc: *spherical* interpolation.
 #
 # ### Exercise 2.5: slerp
 #
@@ -697,12 +858,17 @@ assert abs(middle_length.mean() - (latent_dim / 2) ** 0.5) < 0.1
 #
 # $$\mathrm{slerp}(z_0, z_1, t) = \frac{\sin((1-t)\,\theta)}{\sin\theta}\,z_0 + \frac{\sin(t\,\theta)}{\sin\theta}\,z_1$$
 #
-# (Shoemake 1985; for latent spaces [White 2016](https://arxiv.org/abs/1609.04468)), separately for each row of a batch. At $t=0$ and $t=1$ give back
-# the ends exactly; where the vectors are parallel or nearly so ($\sin\theta < 10^{-6}$), use the straight line.
+# (Shoemake 1985; for latent spaces [White 2016](https://arxiv.org/abs/1609.04468)), separately for
+# each row of a batch. At $t=0$ and $t=1$ give back the ends exactly; where the vectors are parallel
+# or nearly so ($\sin\theta < 10^{-6}$), use the straight line.
 #
-# <details><summary>Hint 1</summary>The angle: <code>torch.arccos</code> of the inner product of the normalised rows, kept as a column (B, 1).</details>
-# <details><summary>Hint 2</summary>Rounding can make a cosine 1.0000001, and its arccos is NaN: clamp it first.</details>
-# <details><summary>Hint 3</summary><code>torch.where</code> chooses the straight line in the rows that need it.</details>
+# <details><summary>Hint 1</summary>The angle: <code>torch.arccos</code> of the inner product of the
+# normalised rows, kept as a column (B, 1).</details>
+# <details><summary>Hint 2</summary>Rounding can make a cosine 1.0000001, and its arccos is NaN:
+# clamp it first.</details>
+# <details><summary>Hint 3</summary><code>torch.where</code> chooses the straight line in the rows
+# that need it.</details>
+
 
 # %%
 def slerp(z0, z1, t):
@@ -720,6 +886,7 @@ def slerp(z0, z1, t):
 
 slerp = checks.dcgan.exercise_2_5(slerp)
 
+
 # %%
 def lerp(z0, z1, t):
     """The straight line, for comparison."""
@@ -734,23 +901,35 @@ def decode(z):
 latents = shipped_noise.flatten(1).cpu()  # (64, 100)
 start, end = 3, 4  # which two of them
 figure, axes = plots.subplots(2, 1, width=8, height=2.0)
-widgets.latent_walk_static(axes[0], decode, latents, start, end, slerp, f"{facts['data']}, shipped generator, slerp: along the arc")
-widgets.latent_walk_static(axes[1], decode, latents, start, end, lerp, "lerp: straight through")
-plots.show(figure, alt="Eleven pictures between the same two ends: above along the arc, below on the straight line.")
+latent_walk.latent_walk_static(
+    axes[0],
+    decode,
+    latents,
+    start,
+    end,
+    slerp,
+    f"{facts['data']}, shipped generator, slerp: along the arc",
+)
+latent_walk.latent_walk_static(axes[1], decode, latents, start, end, lerp, "lerp: straight through")
+plots.show(
+    figure,
+    alt="Eleven pictures between the same two ends: above along the arc, below on the straight line.",
+)
 
 # %% [markdown]
-# Compare the middles of the two rows, where the vectors differ most. With a running kernel you can walk yourself: choose both ends
-# and drag $t$.
+# Compare the middles of the two rows, where the vectors differ most. With a running kernel you can
+# walk yourself: choose both ends and drag $t$.
 
 # %%
-widgets.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
+latent_walk.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
 
 # %% [markdown]
 # ## Arithmetic
 #
-# Section 6.3.2 of the paper averages latent vectors of a few pictures that share a property and uses differences of such averages as
-# *directions*, although the network was trained without any labels. We take a property that can be measured without judgement: how
-# blue a picture is.
+# Section 6.3.2 of the paper averages latent vectors of a few pictures that share a property and
+# uses differences of such averages as *directions*, although the network was trained without any
+# labels. We take a property that can be measured without judgement: how blue a picture is.
+
 
 # %%
 def blueness(images):
@@ -761,11 +940,13 @@ def blueness(images):
 
 z = torch.randn(1_000, latents.shape[1], generator=torch.Generator().manual_seed(4))
 order = blueness(decode(z)).argsort()
-direction = z[order[-100:]].mean(0) - z[order[:100]].mean(0)  # the bluest hundred minus the least blue
+direction = z[order[-100:]].mean(0) - z[order[:100]].mean(
+    0
+)  # the bluest hundred minus the least blue
 
 # %% [markdown]
-# Now *other* latent vectors, moved along that direction. If the arithmetic works, blueness rises with every step, on average over
-# pictures that took no part in finding the direction.
+# Now *other* latent vectors, moved along that direction. If the arithmetic works, blueness rises
+# with every step, on average over pictures that took no part in finding the direction.
 
 # %%
 fresh_z = torch.randn(200, latents.shape[1], generator=torch.Generator().manual_seed(5))
@@ -778,24 +959,32 @@ figure, axes = plots.subplots(5, 1, width=8, height=3.6)
 for ax, a in zip(axes, amounts):
     plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
     ax.set_title(f"{a:+.1f} × direction", fontsize=8, loc="left")
-plots.show(figure, alt="Twelve generated pictures in five rows, from least blue at the top to bluest at the bottom.")
+plots.show(
+    figure,
+    alt="Twelve generated pictures in five rows, from least blue at the top to bluest at the bottom.",
+)
 
 # %% [markdown]
 # ## From the textbook's loop to this one
 #
-# Most tutorials read one picture at a time from a `DataLoader`. Ours computes the same and sees more images a second, by three steps.
+# Most tutorials read one picture at a time from a `DataLoader`. Ours computes the same and sees
+# more images a second, by three steps.
 #
-# *All images as one tensor.* Tutorials keep pictures as PIL images and convert each one anew in every epoch. The numbers that come out are the same, as the first cell
-# asserts. *Channels last.* A convolution adds up over the channels of a pixel, so it reads fastest when those stand side by side in memory. *bf16.*
-# `autocast` gives matrix products and convolutions numbers of 16 bits, where the machine multiplies those faster; weights, losses and the
-# optimiser stay in 32 bits.
+# *All images as one tensor.* Tutorials keep pictures as PIL images and convert each one anew in
+# every epoch. The numbers that come out are the same, as the first cell asserts. *Channels last.* A
+# convolution adds up over the channels of a pixel, so it reads fastest when those stand side by
+# side in memory. *bf16.* `autocast` gives matrix products and convolutions numbers of 16 bits,
+# where the machine multiplies those faster; weights, losses and the optimiser stay in 32 bits.
 #
-# A machine's speed drifts. So these rungs take turns, a second each, several rounds long, and what counts is the ratio within a round. Each rung keeps what the one before it gained.
+# A machine's speed drifts. So these rungs take turns, a second each, several rounds long, and what
+# counts is the ratio within a round. Each rung keeps what the one before it gained.
 
 # %%
 from torchvision import transforms
 
-convert = transforms.Compose([transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
+convert = transforms.Compose(
+    [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)]
+)
 
 
 def one_by_one(index):
@@ -817,14 +1006,23 @@ from contextlib import nullcontext
 
 def make_rung(read, memory_format, autocast):
     """New networks, and a function that trains them for some seconds -> images a second."""
-    players = [dcgan.make_generator(latent_dim, width, 3, size), dcgan.make_discriminator(width, 3, size)]
-    players = [p.apply(init_dcgan_weights).to(run.device, memory_format=memory_format) for p in players]
+    players = [
+        dcgan.make_generator(latent_dim, width, 3, size),
+        dcgan.make_discriminator(width, 3, size),
+    ]
+    players = [
+        p.apply(init_dcgan_weights).to(run.device, memory_format=memory_format) for p in players
+    ]
     optimizers = [torch.optim.Adam(p.parameters(), lr=2e-4, **adam) for p in players]
 
     def images_per_second(seconds):
         start, images = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
-            real = read(torch.randint(len(train), (batch_size,))).to(run.device).contiguous(memory_format=memory_format)
+            real = (
+                read(torch.randint(len(train), (batch_size,)))
+                .to(run.device)
+                .contiguous(memory_format=memory_format)
+            )
             noise = torch.randn(batch_size, latent_dim, 1, 1).to(run.device)
             dcgan.dcgan_step(*players, *optimizers, real, noise, autocast)
             images += batch_size
@@ -832,6 +1030,7 @@ def make_rung(read, memory_format, autocast):
 
     images_per_second(0)  # the first step prepares the machine's kernels
     return images_per_second
+
 
 # %%
 from tqdm.auto import tqdm
@@ -841,24 +1040,40 @@ rungs = {
     "one image at a time, float32": make_rung(one_by_one, plain, nullcontext),
     "+ all images as one tensor": make_rung(all_at_once, plain, nullcontext),
     "+ channels last": make_rung(all_at_once, fast, nullcontext),
-    "+ " + ("bf16" if run.autocast_dtype else "bf16, which this machine would only emulate: left out"): make_rung(all_at_once, fast, run.autocast),
+    "+ "
+    + (
+        "bf16" if run.autocast_dtype else "bf16, which this machine would only emulate: left out"
+    ): make_rung(all_at_once, fast, run.autocast),
 }
-rounds = [[rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()] for _ in tqdm(range(4), desc="rounds")]
-lines = ["| training step | images a second | times the first (95 % interval) |", "| --- | --- | --- |"]
+rounds = [
+    [rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()]
+    for _ in tqdm(range(4), desc="rounds")
+]
+lines = [
+    "| training step | images a second | times the first (95 % interval) |",
+    "| --- | --- | --- |",
+]
 for name, *speeds in zip(rungs, *rounds):
     value, low, high = metrics.mean_interval([s / r[0] for s, r in zip(speeds, rounds)])
-    lines.append(f"| {name} | {sum(speeds) / len(speeds):,.0f} | {value:.2f} ({low:.2f} to {high:.2f}) |")
+    lines.append(
+        f"| {name} | {sum(speeds) / len(speeds):,.0f} | {value:.2f} ({low:.2f} to {high:.2f}) |"
+    )
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Against a whole tutorial loop (with a `DataLoader`, a Sigmoid and its loss, and gradients for the discriminator's weights in the generator's step, which nobody uses) `python3 run.py bench`
-# measured {{result:bench.json:rows.0.ratio:.2f}} times as many images a second (95 % interval {{result:bench.json:rows.0.ratio_low:.2f}} to {{result:bench.json:rows.0.ratio_high:.2f}}) on {{result:bench.json:machine.cores}} cores of {{result:bench.json:machine.cpu}}, and
+# Against a whole tutorial loop (with a `DataLoader`, a Sigmoid and its loss, and gradients for the
+# discriminator's weights in the generator's step, which nobody uses) `python3 run.py bench`
+# measured {{result:bench.json:rows.0.ratio:.2f}} times as many images a second (95 % interval
+# {{result:bench.json:rows.0.ratio_low:.2f}} to {{result:bench.json:rows.0.ratio_high:.2f}}) on
+# {{result:bench.json:machine.cores}} cores of {{result:bench.json:machine.cpu}}, and
 # {{result:bench.json:rows.1.ratio:.2f}} times without bf16. That is {{result:bench.json:rows.0.peak_share:.0%}} of what these cores reach in one large matrix product.
 #
 # ### What the time buys
 #
-# Speed alone is no better picture. So both ways of training were given the same eight minutes on the same two cores: the textbook's loop (batches of 128, one rate, no
-# penalty, no average) and this lesson's (with $d = 0.998$, since it takes three times as many steps as here), in turns of ten seconds, three seeds each. What counts is the distance that they reach.
+# Speed alone is no better picture. So both ways of training were given the same eight minutes on
+# the same two cores: the textbook's loop (batches of 128, one rate, no penalty, no average) and
+# this lesson's (with $d = 0.998$, since it takes three times as many steps as here), in turns of
+# ten seconds, three seeds each. What counts is the distance that they reach.
 
 # %%
 import json
@@ -867,28 +1082,59 @@ from course_utils.paths import results_dir
 
 recorded = json.loads((results_dir() / "dcgan_equal_time.json").read_text(encoding="utf-8"))
 points = [p for p in recorded["curves"] if p["minutes"] >= 1]
-ways = {"textbook's loop": "textbook_generator", "this lesson, last step": "course_generator", "this lesson, averaged": "course_averaged"}
+ways = {
+    "textbook's loop": "textbook_generator",
+    "this lesson, last step": "course_generator",
+    "this lesson, averaged": "course_averaged",
+}
 figure, (ax,) = plots.subplots(width=8, height=3.4)
 minutes = [p["minutes"] for p in points]
-plots.curves(ax, minutes, {name: [p[key]["value"] for p in points] for name, key in ways.items()}, "minutes of training", "FD")
+plots.curves(
+    ax,
+    minutes,
+    {name: [p[key]["value"] for p in points] for name, key in ways.items()},
+    "minutes of training",
+    "FD",
+)
 for line, key in zip(ax.lines[:3], ways.values()):
     seeds = [p[key]["seeds"] for p in points]
-    ax.fill_between(minutes, [min(s) for s in seeds], [max(s) for s in seeds], color=line.get_color(), alpha=0.15)
+    ax.fill_between(
+        minutes,
+        [min(s) for s in seeds],
+        [max(s) for s in seeds],
+        color=line.get_color(),
+        alpha=0.15,
+    )
 ax.axhline(recorded["floor"], color="black", linewidth=0.8)
 ax.set_title(f"equal time, three seeds [{recorded['data']}]")
 ax.set_ylim(0)
-plots.show(figure, alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 8 to 2; the lesson's last step from 3 to 1; its average begins highest, because it remembers the start, and ends lowest. A thin line at the bottom is the floor.")
+plots.show(
+    figure,
+    alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 8 to 2; the lesson's last step from 3 to 1; its average begins highest, because it remembers the start, and ends lowest. A thin line at the bottom is the floor.",
+)
 
 # %% [markdown]
-# **How to read it.** After eight minutes the lesson's averages stand at FD {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.0:.2f}}, {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.1:.2f}} and {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.2:.2f}}, the textbook's
-# at {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.0:.2f}}, {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.1:.2f}} and {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.2:.2f}}: on average {{result:dcgan_equal_time.json:ratio.value:.2f}} times the distance (95 % interval {{result:dcgan_equal_time.json:ratio.low:.2f}} to {{result:dcgan_equal_time.json:ratio.high:.2f}}, wide with three seeds). Much of it is
-# speed. After four minutes the lesson's way had seen about as many images as the textbook's after eight, and stood at {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.2f}}: where two of the textbook runs end. The third was stopped at
-# a bad moment, and that is the other gain: the averages hardly jump. (Which addition gives how much was not taken apart.)
+# **How to read it.** After eight minutes the lesson's averages stand at FD
+# {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.0:.2f}},
+# {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.1:.2f}} and
+# {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.2:.2f}}, the textbook's at
+# {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.0:.2f}},
+# {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.1:.2f}} and
+# {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.2:.2f}}: on average
+# {{result:dcgan_equal_time.json:ratio.value:.2f}} times the distance (95 % interval
+# {{result:dcgan_equal_time.json:ratio.low:.2f}} to {{result:dcgan_equal_time.json:ratio.high:.2f}},
+# wide with three seeds). Much of it is speed. After four minutes the lesson's way had seen about as
+# many images as the textbook's after eight, and stood at
+# {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.2f}}: where two of the textbook
+# runs end. The third was stopped at a bad moment, and that is the other gain: the averages hardly
+# jump. (Which addition gives how much was not taken apart.)
 #
 # ## When it goes wrong: images left in [0, 1]
 #
-# `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing crashes. Two short trainings of small
-# networks with the same seed, one in each range, show what happens.
+# `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing
+# crashes. Two short trainings of small networks with the same seed, one in each range, show what
+# happens.
+
 
 # %%
 def short_training(scale, count):
@@ -896,15 +1142,19 @@ def short_training(scale, count):
     torch.manual_seed(0)
     narrow = max(16, width // 2)
     players = dcgan.make_generator(32, narrow, 3, size), dcgan.make_discriminator(narrow, 3, size)
-    optimizers = [torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), lr=2e-4, **adam) for p in players]
+    optimizers = [
+        torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), lr=2e-4, **adam)
+        for p in players
+    ]
     rows = []
-    for step in waiting.progress(range(count), "training"):
+    for step in progress_bars.progress(range(count), "training"):
         start = 64 * step % (len(train) - 63)
         noise = torch.randn(64, 32, 1, 1)
         row = train_step(*players, *optimizers, scale(train.images[start : start + 64]), noise)
         with torch.no_grad():
             rows.append({**row, "negative": (players[0](noise) < 0).float().mean().item()})
     return players[0].eval(), {name: [row[name] for row in rows] for name in rows[0]}
+
 
 # %%
 short_steps = run.pick(25, 150, 150)
@@ -913,15 +1163,25 @@ right_generator, right = short_training(to_tanh_range, short_steps)
 figure, axes = plots.subplots(1, 2, width=9, height=2.8)
 x = range(1, short_steps + 1)
 plots.curves(axes[0], x, {"[0, 1]": wrong["d_real"], "[−1, 1]": right["d_real"]}, "step", "D(x)")
-plots.curves(axes[1], x, {"[0, 1]": wrong["negative"], "[−1, 1]": right["negative"]}, "step", "share of G's pixels below 0")
+plots.curves(
+    axes[1],
+    x,
+    {"[0, 1]": wrong["negative"], "[−1, 1]": right["negative"]},
+    "step",
+    "share of G's pixels below 0",
+)
 figure.suptitle(train.title("images in two ranges"), fontsize=10)
-plots.show(figure, alt="By step, for both ranges: left D's belief in photographs, right the share of negative pixels of G.")
+plots.show(
+    figure,
+    alt="By step, for both ranges: left D's belief in photographs, right the share of negative pixels of G.",
+)
 
 assert wrong["d_real"][9] > right["d_real"][9] and wrong["negative"][-1] < right["negative"][-1]
 
 # %% [markdown]
-# In the wrong range the discriminator is sure of its photographs within a few steps (left), and the generator spends its first steps on
-# getting rid of negative numbers (right). Why? Take the simplest discriminator one could write by hand: *an image with a negative pixel is a fake*.
+# In the wrong range the discriminator is sure of its photographs within a few steps (left), and the
+# generator spends its first steps on getting rid of negative numbers (right). Why? Take the
+# simplest discriminator one could write by hand: *an image with a negative pixel is a fake*.
 
 # %%
 untrained.eval()
@@ -935,9 +1195,11 @@ for name, real in reals.items():
     assert accuracy == 1 if name == "[0, 1]" else accuracy < 0.75
 
 # %% [markdown]
-# On data in [0, 1] the rule is always right, so the discriminator's first lesson is not what photographs look like. What remains of it
-# later? Show the pictures, and score them, once as if they were in [−1, 1], as every other cell of this lesson does, and once in the range
-# that they really have.
+# On data in [0, 1] the rule is always right, so the discriminator's first lesson is not what
+# photographs look like. What remains of it later? Show the pictures, and score them, once as if
+# they were in [−1, 1], as every other cell of this lesson does, and once in the range that they
+# really have.
+
 
 # %%
 def small_sampler(generator, to_unit):
@@ -948,59 +1210,97 @@ def small_sampler(generator, to_unit):
 readings = {
     "trained and read in [−1, 1]": small_sampler(right_generator, lambda x: x),
     "trained in [0, 1], read as [−1, 1]": small_sampler(wrong_generator, lambda x: x),
-    "trained in [0, 1], read as [0, 1]": small_sampler(wrong_generator, lambda x: 2 * x.clamp(0, 1) - 1),
+    "trained in [0, 1], read as [0, 1]": small_sampler(
+        wrong_generator, lambda x: 2 * x.clamp(0, 1) - 1
+    ),
 }
-display(Markdown(metrics.table({name: reference.score(reading) for name, reading in waiting.progress(readings.items(), "readings")})))
+display(
+    Markdown(
+        metrics.table(
+            {
+                name: reference.score(reading)
+                for name, reading in progress_bars.progress(readings.items(), "readings")
+            }
+        )
+    )
+)
 
 figure, axes = plots.subplots(3, 1, width=8, height=2.7)
 for ax, (name, reading) in zip(axes, readings.items()):
     torch.manual_seed(0)
     plots.image_grid(ax, dcgan.to_bytes(reading(12)), 12, train.title(name))
-plots.show(figure, alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.")
+plots.show(
+    figure,
+    alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.",
+)
 
 # %% [markdown]
-# Compare the first and the last row of the table: read in its own range, the training in [0, 1] comes out no worse than the other. The generator
-# did learn to avoid negative numbers, and the game went on. What breaks is everything around it that relies on the range: the pictures of the
-# middle row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this early, that score gives an alarm,
-# which is why the mistake lives long. The cure is the one line of exercise 2.2, and a check of the range wherever data enter a program.
-# (One seed each, early in training.)
+# Compare the first and the last row of the table: read in its own range, the training in [0, 1]
+# comes out no worse than the other. The generator did learn to avoid negative numbers, and the game
+# went on. What breaks is everything around it that relies on the range: the pictures of the middle
+# row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this
+# early, that score gives an alarm, which is why the mistake lives long. The cure is the one line of
+# exercise 2.2, and a check of the range wherever data enter a program. (One seed each, early in
+# training.)
 #
 # ## Questions
 #
 # Think first; then open the answer, which also says why each other choice is wrong.
 #
-# **1. A transposed convolution with kernel 4, stride 2, padding 1 gets a map of 7×7. What comes out?** (a) 14×14 (b) 16×16 (c) 3×3 (d) 15×15
+# **1. A transposed convolution with kernel 4, stride 2, padding 1 gets a map of 7×7. What comes
+# out?** (a) 14×14 (b) 16×16 (c) 3×3 (d) 15×15
 #
-# <details><summary>Answer</summary>(a): (7 − 1)·2 − 2·1 + 4 = 14. (b) forgets the padding. (c) is the normal convolution. (d) cuts the padding off one end only.</details>
+# <details><summary>Answer</summary>(a): (7 − 1)·2 − 2·1 + 4 = 14. (b) forgets the padding. (c) is
+# the normal convolution. (d) cuts the padding off one end only.</details>
 #
-# **2. In the discriminator's half of the step, what would happen without `detach`?** (a) nothing (b) the generator's weights would change at once
-# (c) the discriminator's loss would send gradients into the generator, and use up its graph (d) the discriminator would not learn
+# **2. In the discriminator's half of the step, what would happen without `detach`?** (a) nothing
+# (b) the generator's weights would change at once (c) the discriminator's loss would send gradients
+# into the generator, and use up its graph (d) the discriminator would not learn
 #
-# <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code> then stops with "Trying to backward through the graph a second time".
-# The often suggested <code>retain_graph=True</code> silences that message; in loops that clear gradients elsewhere it leaves gradients that push the generator towards being caught. (a) overlooks both.
-# (b) Weights change only in <code>step()</code>. (d) The discriminator's own gradients are the same with and without.</details>
+# <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code>
+# then stops with "Trying to backward through the graph a second time".
+# The often suggested <code>retain_graph=True</code> silences that message; in loops that clear
+# gradients elsewhere it leaves gradients that push the generator towards being caught. (a)
+# overlooks both. (b) Weights change only in <code>step()</code>. (d) The discriminator's own
+# gradients are the same with and without.</details>
 #
-# **3. After an hour $L_D$ is 0.001 and $L_G$ is 9. What do you see?** (a) a converged GAN (b) a discriminator that wins, and a generator without a useful gradient direction
-# (c) mode collapse (d) two learning rates that are too low
+# **3. After an hour $L_D$ is 0.001 and $L_G$ is 9. What do you see?** (a) a converged GAN (b) a
+# discriminator that wins, and a generator without a useful gradient direction (c) mode collapse (d)
+# two learning rates that are too low
 #
-# <details><summary>Answer</summary>(b). At equilibrium L_D would be 2 log 2 ≈ 1.386, so (a) is the opposite of what happened. (c) cannot be told from these losses alone. (d) would leave both losses near their start.</details>
+# <details><summary>Answer</summary>(b). At equilibrium L_D would be 2 log 2 ≈ 1.386, so (a) is the
+# opposite of what happened. (c) cannot be told from these losses alone. (d) would leave both losses
+# near their start.</details>
 #
-# **4. Your program prints FD 31 on 2,000 images; suppose a paper reports FID 34. Is yours better?** (a) yes (b) no, it is worse (c) the numbers cannot be compared (d) only if both used the same seed
+# **4. Your program prints FD 31 on 2,000 images; suppose a paper reports FID 34. Is yours better?**
+# (a) yes (b) no, it is worse (c) the numbers cannot be compared (d) only if both used the same seed
 #
-# <details><summary>Answer</summary>(c): other features, another number of images, perhaps another set of real images. (a) and (b) compare different units. (d) the seed is the least of the differences.</details>
+# <details><summary>Answer</summary>(c): other features, another number of images, perhaps another
+# set of real images. (a) and (b) compare different units. (d) the seed is the least of the
+# differences.</details>
 #
 # ## Recap
 #
-# You computed what a transposed convolution does to the size of a feature map, built a DCGAN and initialised it, explained each line of its
-# training step and read its curves, measured generated images with scores that have an interval and a floor, and walked through a latent space.
+# You computed what a transposed convolution does to the size of a feature map, built a DCGAN and
+# initialised it, explained each line of its training step and read its curves, measured generated
+# images with scores that have an interval and a floor, and walked through a latent space.
 #
-# **What this did not show.** One seed of one network is an anecdote: lesson 6 compares generators with error bars. Our feature network knows ten
-# kinds of objects and nothing else; what it does not see, FD and KD do not see. And a likelihood, which would tell how probable the model finds
-# a photograph, a GAN does not have: lesson 3 builds a model that does.
+# **What this did not show.** One seed of one network is an anecdote: lesson 6 compares generators
+# with error bars. Our feature network knows ten kinds of objects and nothing else; what it does not
+# see, FD and KD do not see. And a likelihood, which would tell how probable the model finds a
+# photograph, a GAN does not have: lesson 3 builds a model that does.
 #
-# **Sources.** Radford, Metz, Chintala 2015, [arXiv 1511.06434](https://arxiv.org/abs/1511.06434), sections 3, 4 and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661),
-# algorithm 1 and section 3 · Heusel et al. 2017, [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 and the section on two time scales · Mescheder, Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), eq. 9 · Yazıcı et al. 2019, [arXiv 1806.04498](https://arxiv.org/abs/1806.04498) · Karras et al. 2020, [arXiv 1912.04958](https://arxiv.org/abs/1912.04958), section 3.1 · Bińkowski et al. 2018, [arXiv 1801.01401](https://arxiv.org/abs/1801.01401), section 4 ·
-# Shoemake 1985, *Animating rotation with quaternion curves*, SIGGRAPH, section 3.3 · White 2016, [arXiv 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016, [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
+# **Sources.** Radford, Metz, Chintala 2015, [arXiv 1511.06434](https://arxiv.org/abs/1511.06434),
+# sections 3, 4 and 6.3 · Goodfellow et al. 2014, [arXiv
+# 1406.2661](https://arxiv.org/abs/1406.2661), algorithm 1 and section 3 · Heusel et al. 2017,
+# [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 and the section on two time scales ·
+# Mescheder, Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), eq. 9 ·
+# Yazıcı et al. 2019, [arXiv 1806.04498](https://arxiv.org/abs/1806.04498) · Karras et al. 2020,
+# [arXiv 1912.04958](https://arxiv.org/abs/1912.04958), section 3.1 · Bińkowski et al. 2018, [arXiv
+# 1801.01401](https://arxiv.org/abs/1801.01401), section 4 · Shoemake 1985, *Animating rotation with
+# quaternion curves*, SIGGRAPH, section 3.3 · White 2016, [arXiv
+# 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016,
+# [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
 # Krizhevsky 2009, *Learning multiple layers of features from tiny images*, section 3.
 #
 # **Next:** lesson 3, the variational autoencoder, on the same images and with the same score.

@@ -1,24 +1,48 @@
 """The textbook loops are honest baselines: they train, and they train what the course trains."""
 
-import bench
 import pytest
-import quality
-import textbook_bert
-import textbook_dcgan
-import textbook_gpt
-import textbook_vae
 import torch
-from sides import Side
 
-from course_utils.images import load_images
+from course_utils.datasets.images import load_images
+from course_utils.datasets.reviews import load_reviews
 from course_utils.models import attention, bert, dcgan, vae
-from course_utils.pretrained import load_encoder
-from course_utils.reviews import load_reviews
+from course_utils.models.pretrained import load_encoder
+from measuring.benchmarks import (
+    bench,
+    quality,
+    textbook_bert,
+    textbook_dcgan,
+    textbook_gpt,
+    textbook_vae,
+)
+from measuring.benchmarks.sides import Side
 
 SMALL = {
-    "dcgan": {"batch_size": 16, "latent_dim": 8, "width": 4, "images": 64, "workers": 0, "data": "standin"},
-    "vae": {"batch_size": 16, "latent_dim": 8, "width": 4, "images": 64, "workers": 0, "data": "standin"},
-    "gpt": {"batch_size": 4, "vocab": 300, "dim": 16, "layers": 1, "heads": 2, "context": 32, "documents": 30}
+    "dcgan": {
+        "batch_size": 16,
+        "latent_dim": 8,
+        "width": 4,
+        "images": 64,
+        "workers": 0,
+        "data": "standin",
+    },
+    "vae": {
+        "batch_size": 16,
+        "latent_dim": 8,
+        "width": 4,
+        "images": 64,
+        "workers": 0,
+        "data": "standin",
+    },
+    "gpt": {
+        "batch_size": 4,
+        "vocab": 300,
+        "dim": 16,
+        "layers": 1,
+        "heads": 2,
+        "context": 32,
+        "documents": 30,
+    }
     | {"data": "manual"},
     "bert": {"batch_size": 4, "max_tokens": 16, "reviews": 32, "data": "standin", "keep": "head"},
 }
@@ -83,11 +107,16 @@ def test_the_textbook_vae_is_the_lessons_network_and_loss() -> None:
     same_numbers(theirs.decoder, ours.decoder)
     heads = theirs.fc_mu, theirs.fc_logvar
     convolutions = list(theirs.encoder.state_dict().values())
-    tensors = [*convolutions, *(torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias"))]
+    tensors = [
+        *convolutions,
+        *(torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias")),
+    ]
     ours.encoder.load_state_dict(dict(zip(ours.encoder.state_dict(), tensors, strict=True)))
     x = torch.rand(6, 3, 32, 32) * 2 - 1
     torch.manual_seed(1)
-    nll, kl = textbook_vae.loss_function(*(lambda r, m, v: (r, x, m, v))(*theirs(x)), theirs.log_var)
+    nll, kl = textbook_vae.loss_function(
+        *(lambda r, m, v: (r, x, m, v))(*theirs(x)), theirs.log_var
+    )
     torch.manual_seed(1)
     parts = vae.losses(ours, x, torch.randn(6, 8))
     torch.testing.assert_close(parts.nll.mean(), nll)
@@ -96,15 +125,27 @@ def test_the_textbook_vae_is_the_lessons_network_and_loss() -> None:
 
 def test_the_textbook_gpt_is_the_lessons_network_and_loss() -> None:
     sizes = {"vocab": 50, "dim": 16, "layers": 2, "heads": 2, "context": 12}
-    theirs, ours = textbook_gpt.GPTLanguageModel(*sizes.values()).eval(), attention.GPT(**sizes).eval()
+    theirs, ours = (
+        textbook_gpt.GPTLanguageModel(*sizes.values()).eval(),
+        attention.GPT(**sizes).eval(),
+    )
     with torch.no_grad():
         ours.tokens.weight.copy_(theirs.token_embedding_table.weight)
         ours.positions.weight.copy_(theirs.position_embedding_table.weight)
         for a, b in zip(theirs.blocks, ours.blocks, strict=True):
             for part in ("weight", "bias"):
-                rows = [getattr(getattr(h, n), part) for n in ("query", "key", "value") for h in a.sa.heads]
+                rows = [
+                    getattr(getattr(h, n), part)
+                    for n in ("query", "key", "value")
+                    for h in a.sa.heads
+                ]
                 getattr(b.attention.qkv, part).copy_(torch.cat(rows))
-            for x, y in ((a.sa.proj, b.attention.out), (a.ffwd, b.mlp), (a.ln1, b.norm1), (a.ln2, b.norm2)):
+            for x, y in (
+                (a.sa.proj, b.attention.out),
+                (a.ffwd, b.mlp),
+                (a.ln1, b.norm1),
+                (a.ln2, b.norm2),
+            ):
                 y.load_state_dict(x.state_dict())
         ours.norm.load_state_dict(theirs.ln_f.state_dict())
     ids = torch.randint(50, (3, 12))
@@ -118,8 +159,12 @@ def test_the_textbook_bert_sees_the_same_texts_padded() -> None:
     encoder = load_encoder("standin", tier="smoke", texts=reviews.texts)
     sequences = encoder.encode(reviews.texts, 16)
     ids, mask = bert.pad_batch(sequences, encoder.tokenizer.pad_token_id)
-    whole = encoder.tokenizer(list(reviews.texts), truncation=True, padding="max_length", max_length=20)
-    data = textbook_bert.Reviews({k: whole[k] for k in ("input_ids", "attention_mask")}, reviews.labels.tolist())
+    whole = encoder.tokenizer(
+        list(reviews.texts), truncation=True, padding="max_length", max_length=20
+    )
+    data = textbook_bert.Reviews(
+        {k: whole[k] for k in ("input_ids", "attention_mask")}, reviews.labels.tolist()
+    )
     row = data[0]
     assert len(row["input_ids"]) == 20 and row["labels"] == reviews.labels[0]
     with torch.no_grad():
@@ -130,8 +175,19 @@ def test_the_textbook_bert_sees_the_same_texts_padded() -> None:
 
 
 def test_a_row_has_what_the_record_promises(capsys) -> None:
-    rows = bench.measure("gpt", {**SMALL["gpt"], "steps": 4_000}, 0.2, 2, {"float32": 100.0, "bfloat16": 100.0})
-    wanted = {"lesson", "bf16", "textbook_per_s", "course_per_s", "ratio", "ratio_low", "ratio_high", "peak_share"}
+    rows = bench.measure(
+        "gpt", {**SMALL["gpt"], "steps": 4_000}, 0.2, 2, {"float32": 100.0, "bfloat16": 100.0}
+    )
+    wanted = {
+        "lesson",
+        "bf16",
+        "textbook_per_s",
+        "course_per_s",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "peak_share",
+    }
     assert [row["bf16"] for row in rows][-1] is False
     for row in rows:
         assert wanted <= set(row)

@@ -11,9 +11,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from course_utils.authoring.browser import launch
+from measuring.browser import launch
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install -e ".[browser]" for axe-core')
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason='pip install -e ".[browser]" for axe-core'
+)
 playwright = pytest.importorskip("playwright.sync_api")
 nbconvert = pytest.importorskip("nbconvert")
 
@@ -43,13 +45,19 @@ def findings(browser: Any, page_html: str) -> list[str]:
     result = axe.Axe().run(page, context=THEIRS, options=OPTIONS)
     page.close()
     assert len(result.response["passes"]) > 5  # it did look
-    return [f"{v['id']}: {node['html'][:200]}" for v in result.response["violations"] for node in v["nodes"]]
+    return [
+        f"{v['id']}: {node['html'][:200]}"
+        for v in result.response["violations"]
+        for node in v["nodes"]
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_axe_finds_nothing_in_a_notebook(path: Path, browser: Any) -> None:
     exporter = nbconvert.HTMLExporter(exclude_input=True)
-    page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4), {"metadata": {"name": path.stem}})
+    page, _ = exporter.from_notebook_node(
+        nbformat.read(path, as_version=4), {"metadata": {"name": path.stem}}
+    )
     assert findings(browser, page) == []
 
 

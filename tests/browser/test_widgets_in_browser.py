@@ -1,15 +1,15 @@
 """Every widget in a real browser: its lesson run in JupyterLab, every control reached and moved by keyboard alone.
 
 Needs the extra ``browser`` and a Chromium, Chrome or Edge; without them all of this is skipped, and says so.
-Times are not asserted here: `course_utils.authoring.measure_widgets` records them.
+Times are not asserted here: `measuring.measure_widgets` records them.
 """
 
 from pathlib import Path
 
 import pytest
 
-from course_utils.authoring import browser, widget_moves
-from course_utils.authoring.measure_widgets import lessons_with_widgets, summary
+from measuring import browser, widget_moves
+from measuring.measure_widgets import lessons_with_widgets, summary
 
 ROOT = Path(__file__).parents[2]
 NO_BROWSER = "WIDGETS NOT TESTED IN A BROWSER: "
@@ -50,7 +50,9 @@ def test_every_control_answers_to_the_keyboard(lesson, program, lab):
         order = widget_moves.tab_order(page.page, widget)
         assert all(order), "a control without a name"
         moves = list(widget_moves.moves(page.page, widget))
-        assert len({m.control for m in moves if m.control.endswith(", slider")}) == order.count("slider")
+        assert len({m.control for m in moves if m.control.endswith(", slider")}) == order.count(
+            "slider"
+        )
         mute = {m.control for m in moves} - {m.control for m in moves if m.answered}
         assert moves and not mute, f"no answer from {mute}"
         assert summary(moves)["all"]["n"] > 0

@@ -7,7 +7,8 @@ import random
 import pytest
 from servers import Server
 
-from course_utils import assets, http_downloads
+from course_utils import assets
+from course_utils.fetching import http
 
 SIZE = 1_000_000
 
@@ -29,7 +30,7 @@ def cache(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("COURSE_CACHE", str(folder))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(http_downloads, "PAUSE", 0.01)
+    monkeypatch.setattr(http, "PAUSE", 0.01)
     return folder
 
 
@@ -48,5 +49,7 @@ def offer(monkeypatch, content):
 @pytest.fixture
 def environment(cache):
     """Of a child process: this very course, one thread, no proxy."""
-    path = os.pathsep.join([str(assets.data_dir().parent), os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(assets.data_dir().parent), os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]
+    )
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "no_proxy": "127.0.0.1"}

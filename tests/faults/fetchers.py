@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from course_utils import assets, locks
+from course_utils import assets
+from course_utils.fetching import locks
 
 
 def one_asset(url, size, digest):

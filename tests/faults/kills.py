@@ -21,10 +21,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # threads of the parent would be missing in
 
 import torch
 
-from course_utils import runtime, train, training
-from course_utils.checkpoints import newest_generation
-from course_utils.images import load_images
-from course_utils.reviews import load_reviews
+from course_utils import runtime, train
+from course_utils.datasets.images import load_images
+from course_utils.datasets.reviews import load_reviews
+from course_utils.training import run as training
+from course_utils.training.checkpoints import newest_generation
 
 EVERY = 2  # steps between two checkpoints
 SHARED = struct.Struct("<qq32s")  # operations so far, steps so far, the name of the last operation
@@ -98,11 +99,17 @@ class Lesson:
             self.settings = {**common, "latent_dim": 4, "width": 4}
             self.modules, self.train = [train], train.LESSONS[name].train
         elif name == "bert":
-            from course_utils import train_bert
+            from course_utils.training.recipes import bert
 
             self.data = load_reviews("standin", limit=10)
-            self.settings = {**common, "max_tokens": 16, "learning_rate": 1e-3, "encoder": "standin", "keep": "head"}
-            self.modules, self.train = [train_bert], train_bert.train_bert
+            self.settings = {
+                **common,
+                "max_tokens": 16,
+                "learning_rate": 1e-3,
+                "encoder": "standin",
+                "keep": "head",
+            }
+            self.modules, self.train = [bert], bert.train_bert
         else:
             from course_utils.models import gpt_training
 
@@ -133,7 +140,12 @@ class Lesson:
 
 def gpt_data():
     """Tiny texts and settings for the character model, from what its command line takes."""
-    settings = dict(train.SETTINGS["gpt"]["smoke"]) | {"documents": 30, "vocab": 300, "dim": 16, "context": 16}
+    settings = dict(train.SETTINGS["gpt"]["smoke"]) | {
+        "documents": 30,
+        "vocab": 300,
+        "dim": 16,
+        "context": 16,
+    }
     data = train.LESSONS["gpt"].load("standin", settings)
     small = {k: v for k, v in settings.items() if k not in ("steps", "batch_size")}
     return data, small
@@ -144,7 +156,9 @@ def digest(folder):
     found = newest_generation(folder)
     state = hashlib.sha256(f"{found.step}".encode())
     for name, value in sorted(found.tensors.items()):
-        state.update(name.encode() + value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        state.update(
+            name.encode() + value.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        )
     record = {key: value for key, value in found.record.items() if key != "seconds"}
     state.update(json.dumps(record, sort_keys=True).encode())
     return state.hexdigest()
@@ -171,7 +185,9 @@ class Trials:
     def __init__(self, name, root, steps):
         self.lesson, self.root = Lesson(name, steps), root
         self.shared = mmap.mmap(-1, SHARED.size)
-        self.lesson.run(root / "warm-up")  # first steps are slow; the forks inherit what they prepare
+        self.lesson.run(
+            root / "warm-up"
+        )  # first steps are slow; the forks inherit what they prepare
         self.whole = forked(lambda: self.finish(root / "whole"))[1]["digest"]
 
     def finish(self, folder):
@@ -217,7 +233,11 @@ class Trials:
 
 def main(name, root, kind, value):
     tempfile.tempdir = root
-    with contextlib.redirect_stdout(sys.stderr), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+    ):
         trials = Trials(name, Path(root), 7 if kind == "sweep" else 100)
         report = trials.sweep(float(value)) if kind == "sweep" else trials.random(int(value))
     print(json.dumps(report))

@@ -30,14 +30,22 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.content, self.later, self.cuts, self.reset, self.length = content, None, [], False, True
+        self.content, self.later, self.cuts, self.reset, self.length = (
+            content,
+            None,
+            [],
+            False,
+            True,
+        )
         self.ranges, self.etag, self.rate, self.stall_at, self.page = True, False, 0, None, None
         self.requests, self.sent, self.broken, self.stalled = [], 0, [], 0
         self.watch = lambda: None
         self.seen, self.lock, self.free = [], threading.Lock(), threading.Event()
 
     def server_bind(self):
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's own asks the name service who 127.0.0.1 is
+        socketserver.TCPServer.server_bind(
+            self
+        )  # HTTPServer's own asks the name service who 127.0.0.1 is
         self.server_name, self.server_port = self.server_address
 
     def handle_error(self, request, client_address):
@@ -116,7 +124,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.cuts.remove(cut)
             self.server.broken.append(cut)
         self.wfile.flush()
-        if self.server.reset:  # RST instead of FIN; what is on its way must arrive first, or the reset swallows it
+        if (
+            self.server.reset
+        ):  # RST instead of FIN; what is on its way must arrive first, or the reset swallows it
             time.sleep(0.02)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()

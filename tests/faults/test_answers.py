@@ -67,6 +67,10 @@ def test_bad_answers_to_every_exercise_are_named_and_leave_no_trace(check, monke
         assert failure.number == number, name
         assert words in str(failure), f"{name}: {failure}"
         assert failure.hint, name
-        assert (torch.get_rng_state().tolist(), torch.get_default_dtype(), torch.initial_seed()) == before, name
+        assert (
+            torch.get_rng_state().tolist(),
+            torch.get_default_dtype(),
+            torch.initial_seed(),
+        ) == before, name
         if name in ("raises", "default dtype"):
             assert check(reference) is reference, name  # the next check is not affected

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from servers import Server
 
-from course_utils import assets, downloads, quiet
+from course_utils import assets
 from course_utils.errors import CourseError
+from course_utils.fetching import downloads, stall
 
 FETCHERS = Path(__file__).parent / "fetchers.py"
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="each program is a forked process")
@@ -46,9 +47,14 @@ def test_a_cut_download_goes_on_by_range(server, cache, offer, content, percent,
 
 
 @pytest.mark.fault("A1")
-def test_a_server_without_ranges_starts_over_and_a_longer_part_is_never_lost(server, cache, offer, content):
+def test_a_server_without_ranges_starts_over_and_a_longer_part_is_never_lost(
+    server, cache, offer, content
+):
     offer(server.url())
-    server.ranges, server.cuts = False, [600_000, 300_000]  # the second answer, from the beginning, gets to 300,000
+    server.ranges, server.cuts = (
+        False,
+        [600_000, 300_000],
+    )  # the second answer, from the beginning, gets to 300,000
     server.watch = lambda: sum(p.stat().st_size for p in cache.glob(".thing.bin.part"))
     assert fetched(content)
     assert server.broken == [300_000, 600_000]
@@ -57,7 +63,9 @@ def test_a_server_without_ranges_starts_over_and_a_longer_part_is_never_lost(ser
 
 @pytest.mark.fault("A1")
 @pytest.mark.parametrize("etag", [True, False], ids=["etag", "no-etag"])
-def test_a_file_that_changes_between_two_pieces_is_fetched_whole(server, cache, offer, content, etag, capsys):
+def test_a_file_that_changes_between_two_pieces_is_fetched_whole(
+    server, cache, offer, content, etag, capsys
+):
     offer(server.url())
     server.content, server.later = content[::-1], content
     server.cuts, server.etag = [400_000], etag
@@ -70,10 +78,14 @@ def test_a_file_that_changes_between_two_pieces_is_fetched_whole(server, cache, 
 
 @pytest.mark.fault("A1")
 @pytest.mark.parametrize("etag", [True, False], ids=["etag", "no-etag"])
-def test_what_a_killed_program_left_is_gone_on_with(server, cache, offer, content, environment, etag, tmp_path):
+def test_what_a_killed_program_left_is_gone_on_with(
+    server, cache, offer, content, environment, etag, tmp_path
+):
     offer(server.url())
     server.rate, server.etag = 400_000, etag
-    process = subprocess.Popen(fetcher(server, content, 1, tmp_path), env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        fetcher(server, content, 1, tmp_path), env=environment, start_new_session=True
+    )
     part = cache / ".thing.bin.part"
     wait_until(lambda: part.exists() and part.stat().st_size > 300_000)
     os.killpg(process.pid, signal.SIGKILL)
@@ -84,7 +96,9 @@ def test_what_a_killed_program_left_is_gone_on_with(server, cache, offer, conten
     assert 300_000 < left < len(content)
     assert fetched(content)
     assert server.requests == [None, f"bytes={left}-"]
-    assert server.sent - before <= len(content) - left + 8192  # whatever the killed one's answer still sent
+    assert (
+        server.sent - before <= len(content) - left + 8192
+    )  # whatever the killed one's answer still sent
     assert names_in(cache) == ["thing.bin"]
 
 
@@ -111,13 +125,17 @@ def test_a_server_that_stalls_is_named_within_10_s_and_left_within_30(
         server.stall_at = 500_000
         start = time.monotonic()
         good.watch = lambda: words.append(("next mirror", time.monotonic() - start))
-        monkeypatch.setattr(quiet.tqdm, "write", lambda text: words.append(("word", time.monotonic() - start)))
+        monkeypatch.setattr(
+            stall.tqdm, "write", lambda text: words.append(("word", time.monotonic() - start))
+        )
         assert fetched(content)
         assert server.stalled == 1
         assert [name for name, _ in words] == ["word", "next mirror"]
         assert words[0][1] < 10
         assert words[1][1] < 30
-        assert good.requests == ["bytes=500000-"] or int(good.requests[0][6:-1]) > 450_000  # what came is not lost
+        assert (
+            good.requests == ["bytes=500000-"] or int(good.requests[0][6:-1]) > 450_000
+        )  # what came is not lost
     figure("A3.seconds_to_word", round(words[0][1], 1))
     figure("A3.seconds_to_next_mirror", round(words[1][1], 1))
 
@@ -132,15 +150,19 @@ def test_no_kind_of_silence_hangs(server, cache, offer, content, kind, monkeypat
             monkeypatch.setattr(
                 socket,
                 "getaddrinfo",
-                lambda host, *rest, **more: asked.append(host) or time.sleep(30)
-                if host == "example.org"
-                else resolve(host, *rest, **more),
+                lambda host, *rest, **more: (
+                    asked.append(host) or time.sleep(30)
+                    if host == "example.org"
+                    else resolve(host, *rest, **more)
+                ),
             )
             offer("https://example.org/thing.bin", good.url())
         else:
             offer(server.url(), good.url())
             server.stall_at = -1 if kind == "before the head" else None
-            server.rate = 8192 * 50 if kind == "before the head" else 700  # 8 KiB, then nothing for 12 s
+            server.rate = (
+                8192 * 50 if kind == "before the head" else 700
+            )  # 8 KiB, then nothing for 12 s
         start = time.monotonic()
         assert fetched(content)
         assert time.monotonic() - start < 8
@@ -154,7 +176,13 @@ def test_a_slow_server_is_not_given_up(cache, offer, content, monkeypatch):
     with Server(content[:200_000]) as server:
         server.rate = 55_000
         asset = assets.Asset(
-            "thing", "thing.bin", (server.url(),), 200_000, hashlib.sha256(content[:200_000]).hexdigest(), "", ""
+            "thing",
+            "thing.bin",
+            (server.url(),),
+            200_000,
+            hashlib.sha256(content[:200_000]).hexdigest(),
+            "",
+            "",
         )
         monkeypatch.setattr(assets, "manifest", lambda: {"thing": asset})
         start = time.monotonic()
@@ -197,7 +225,16 @@ def fetcher(server, content, count, folder, kind="lock"):
     reports = folder / "reports"
     reports.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(content).hexdigest()
-    return [sys.executable, str(FETCHERS), server.url(), str(len(content)), digest, str(count), str(reports), kind]
+    return [
+        sys.executable,
+        str(FETCHERS),
+        server.url(),
+        str(len(content)),
+        digest,
+        str(count),
+        str(reports),
+        kind,
+    ]
 
 
 def wait_until(condition, seconds=30.0):
@@ -219,7 +256,9 @@ def run_fetchers(server, content, count, folder, environment, kind="lock"):
 
 @posix
 @pytest.mark.fault("A5")
-def test_thirty_programs_with_a_cold_cache_download_once(server, cache, content, environment, tmp_path, figure):
+def test_thirty_programs_with_a_cold_cache_download_once(
+    server, cache, content, environment, tmp_path, figure
+):
     server.rate = 600_000
     said = run_fetchers(server, content, 30, tmp_path, environment)
     assert "Another program is fetching" not in said or server.sent > 0
@@ -244,9 +283,13 @@ def test_without_any_lock_all_is_correct_too(server, cache, content, environment
 
 @posix
 @pytest.mark.fault("A6")
-def test_when_the_holder_of_the_lock_is_killed_others_go_on(server, cache, content, environment, tmp_path, figure):
+def test_when_the_holder_of_the_lock_is_killed_others_go_on(
+    server, cache, content, environment, tmp_path, figure
+):
     server.rate = 40_000
-    holder = subprocess.Popen(fetcher(server, content, 1, tmp_path / "a"), env=environment, start_new_session=True)
+    holder = subprocess.Popen(
+        fetcher(server, content, 1, tmp_path / "a"), env=environment, start_new_session=True
+    )
     part = cache / ".thing.bin.part"
     wait_until(lambda: part.exists() and part.stat().st_size > 20_000)
     other = subprocess.Popen(
@@ -277,7 +320,9 @@ def test_when_the_holder_of_the_lock_is_killed_others_go_on(server, cache, conte
 def test_programs_that_find_the_same_damage_repair_it_once(
     server, cache, content, environment, damage, tmp_path
 ):
-    (cache / "thing.bin").write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if damage == "flipped" else b"")
+    (cache / "thing.bin").write_bytes(
+        content[:-1] + bytes([content[-1] ^ 1]) if damage == "flipped" else b""
+    )
     server.rate = 600_000
     said = run_fetchers(server, content, 12, tmp_path, environment)
     assert "is damaged" in said

@@ -11,42 +11,37 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import (
-    assets,
-    checkpoints,
-    clinic,
-    diagnose,
-    distances,
-    elbo,
-    manifolds,
-    paths,
-    plots,
-    pretrained,
-    proportions,
-    review_readers,
-    runtime,
-    scores,
-    spoiled,
-    standin,
-    texts,
-    vae_lab,
-    widgets_blind,
-    widgets_vae,
-)  # fmt: skip
+from course_utils import assets, paths, runtime
+from course_utils.datasets import corruptions, review_readers, standin_images, texts
+from course_utils.datasets.images import ImageSet, load_images
+from course_utils.datasets.reviews import ReviewSet, load_reviews
+from course_utils.display import plots
+from course_utils.display.widgets import blind_test, latent_plane
 from course_utils.errors import CourseError
-from course_utils.images import ImageSet, load_images
-from course_utils.metrics import RealReference
-from course_utils.models import attention, dcgan, features, gpt_shipped, masked_lm, vae
-from course_utils.reviews import ReviewSet, load_reviews
-from course_utils.training import TrainingRun
+from course_utils.evaluation import diagnose, distances, elbo, intervals, manifolds, scores
+from course_utils.evaluation.metrics import RealReference
+from course_utils.learner import clinic
+from course_utils.models import attention, dcgan, features, gpt_shipped, masked_lm, pretrained, vae
+from course_utils.training import checkpoints
+from course_utils.training.recipes import vae_laboratory  # fmt: skip
+from course_utils.training.run import TrainingRun
 
 ROOT = Path(__file__).parents[2]
 
 
 def paste(fix):
     """The longest piece of a fix that is a statement of Python."""
-    starts = [0, *(match.end() for match in re.finditer(r"[:.,] (?:or )?|\bor |\bfrom (?=factors)", fix))]
-    ends = [len(fix), *(match.start() for match in re.finditer(r"[.,;] |\.$| to go |   #| which | and change", fix))]
+    starts = [
+        0,
+        *(match.end() for match in re.finditer(r"[:.,] (?:or )?|\bor |\bfrom (?=factors)", fix)),
+    ]
+    ends = [
+        len(fix),
+        *(
+            match.start()
+            for match in re.finditer(r"[.,;] |\.$| to go |   #| which | and change", fix)
+        ),
+    ]
     best = ""
     for start in starts:
         for end in ends:
@@ -72,7 +67,12 @@ def codes_in_source():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CourseError":
                 code = node.args[0]
                 if isinstance(code, ast.JoinedStr):
-                    found.add("".join(p.value if isinstance(p, ast.Constant) else "[a-z-]+" for p in code.values))
+                    found.add(
+                        "".join(
+                            p.value if isinstance(p, ast.Constant) else "[a-z-]+"
+                            for p in code.values
+                        )
+                    )
                 else:
                     found.add(code.value)
     return found
@@ -116,7 +116,9 @@ def wrong_page(place):
 
 def full_disk(place):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 0))
+        patch.setattr(
+            shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 0)
+        )
         assets.fetch("thing")
 
 
@@ -216,7 +218,14 @@ def no_base(place):
 
 
 def line(**changes):
-    values = {"likelihood": "bernoulli", "reconstruction": "sum", "kl": "sum", "dims": 784, "latent_dim": 20, **changes}
+    values = {
+        "likelihood": "bernoulli",
+        "reconstruction": "sum",
+        "kl": "sum",
+        "dims": 784,
+        "latent_dim": 20,
+        **changes,
+    }
     return elbo.LossLine("mine", "text", **values)
 
 
@@ -231,9 +240,9 @@ def labels_of(values, dtype=torch.int64):
 
 
 def with_factor(value):
-    drawn = standin.make_factors(4, 1)
+    drawn = standin_images.make_factors(4, 1)
     first = next(iter(drawn))
-    standin.draw({**drawn, first: np.full_like(drawn[first], value)})
+    standin_images.draw({**drawn, first: np.full_like(drawn[first], value)})
 
 
 def plane_of(dims):
@@ -252,38 +261,57 @@ EXECUTED = {
     "elbo-batch-size": lambda place: elbo.effective_beta(line(reconstruction="mean")),
     "elbo-loss-line": lambda place: line(likelihood="poisson"),
     "elbo-likelihood": lambda place: elbo.measured_beta(lambda *a: a[0].sum(), 4, 2, "poisson"),
-    "elbo-not-an-elbo": lambda place: elbo.measured_beta(lambda *a: sum(p.square().sum() for p in a), 4, 2, "squared"),
+    "elbo-not-an-elbo": lambda place: elbo.measured_beta(
+        lambda *a: sum(p.square().sum() for p in a), 4, 2, "squared"
+    ),
     "features-shape": lambda place: features.check_shape(torch.zeros(2, 1, 28, 28)),
     "images-bad-files": bad_picture,
     "images-no-split": one_split,
     "images-none": empty_folder,
     "images-not-found": lambda place: load_images(place.folder / "nowhere"),
-    "images-bad-images": lambda place: ImageSet(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), "a", False, ("x", "y")),
+    "images-bad-images": lambda place: ImageSet(
+        torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), "a", False, ("x", "y")
+    ),
     "images-bad-labels": lambda place: labels_of([0.0, 1.0], torch.float32),
-    "images-bad-factors": lambda place: labels_of([0, 1]) and ImageSet(
-        torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), "a", False, ("x", "y"),
-        factors={"hue": torch.zeros(3)}),
+    "images-bad-factors": lambda place: (
+        labels_of([0, 1])
+        and ImageSet(
+            torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
+            torch.tensor([0, 1]),
+            "a",
+            False,
+            ("x", "y"),
+            factors={"hue": torch.zeros(3)},
+        )
+    ),
     "images-limit": lambda place: load_images("standin", limit=0),
     "images-split": lambda place: load_images("standin", split="validation"),
     "images-size": lambda place: load_images("standin", size=48),
     "images-on-bad": lambda place: load_images("standin", on_bad="ignore"),
     "metrics-shape": lambda place: distances.kernel_distance(torch.zeros(3, 2), torch.zeros(3, 4)),
     "metrics-covariance": lambda place: distances.frechet_distance(
-        torch.zeros(2), torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2), torch.eye(2)),
+        torch.zeros(2), torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2), torch.eye(2)
+    ),
     "metrics-probabilities": lambda place: distances.inception_score(torch.ones(3, 4)),
-    "metrics-neighbours": lambda place: manifolds.precision_recall(torch.zeros(3, 2), torch.zeros(3, 2), k=5),
+    "metrics-neighbours": lambda place: manifolds.precision_recall(
+        torch.zeros(3, 2), torch.zeros(3, 2), k=5
+    ),
     "metrics-sampler": lambda place: place.reference.score(torch.nn.Identity()),
     "metrics-too-few": lambda place: RealReference.from_images(place.train, place.test, n=10_000),
     "metrics-range": lambda place: place.reference.score(place.train.images.float()),
-    "metrics-not-comparable": lambda place: scores.table({"a": {"FD": score()}, "b": {"FD": score(n=6)}}),
+    "metrics-not-comparable": lambda place: scores.table(
+        {"a": {"FD": score()}, "b": {"FD": score(n=6)}}
+    ),
     "metrics-score": lambda place: score(n=1),
     "paths-not-writable": nothing_writable,
     "plots-not-images": lambda place: plots.tile(torch.zeros(4, 3, 8, 8), 2),
     "plots-no-alt": lambda place: plots.show(plots.subplots()[0], alt=" "),
-    "pretrained-unknown": lambda place: pretrained.load_encoder("large", tier="smoke", texts=["a film"]),
+    "pretrained-unknown": lambda place: pretrained.load_encoder(
+        "large", tier="smoke", texts=["a film"]
+    ),
     "pretrained-keep": lambda place: place.encoder.encode(["a film"], 8, keep="middle"),
     "pretrained-hub": no_base,
-    "proportions-counts": lambda place: proportions.wilson_interval(3, 2),
+    "proportions-counts": lambda place: intervals.wilson_interval(3, 2),
     "reviews-not-found": lambda place: load_reviews(place.folder / "nowhere"),
     "reviews-hub": hub_fails,
     "reviews-bad-set": lambda place: ReviewSet(("a",), torch.tensor([0.5]), "a", False),
@@ -292,26 +320,29 @@ EXECUTED = {
     "reviews-limit": lambda place: load_reviews("standin", limit=0),
     "runtime-seed": lambda place: runtime.setup(seed=-1),
     "runtime-unknown-tier": other_tier,
-    "blind-too-few": lambda place: widgets_blind.make_test(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), 5, "x"),
+    "blind-too-few": lambda place: blind_test.make_test(
+        torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), 5, "x"
+    ),
     "clinic-no-record": lambda place: clinic.recorded("no such run"),
     "clinic-unknown-case": lambda place: clinic.checklist({}, {"9.9": "x"}),
     "gpt-heads": lambda place: attention.GPT(vocab=8, dim=6, layers=1, heads=4, context=8),
     "gpt-context": lambda place: attention.GPT(8, 6, 1, 2, 4)(torch.zeros(1, 5, dtype=torch.int64)),
     "gpt-not-shipped": lambda place: gpt_shipped.load_shipped("gpt_nothing"),
     "texts-none": empty_texts,
-    "spoiled-classes": lambda place: spoiled.some_classes(place.train, 99),
+    "spoiled-classes": lambda place: corruptions.some_classes(place.train, 99),
     "standin-factors": lambda place: with_factor(10_000),
-    "standin-count": lambda place: standin.render(-1, 1),
+    "standin-count": lambda place: standin_images.render(-1, 1),
     "dcgan-size": lambda place: dcgan.make_generator(8, 4, 3, 48),
     "vae-not-shipped": lambda place: vae.load_shipped("vae_nothing"),
     "vae-sigma": lambda place: vae.VAE(sigma=0.0),
-    "widgets-no-factors": lambda place: widgets_vae.codes_static(None, plane_of(2), labels_of([0, 1])),
-    "widgets-plane": lambda place: widgets_vae.plane(plane_of(3)),
+    "widgets-no-factors": lambda place: latent_plane.codes_static(
+        None, plane_of(2), labels_of([0, 1])
+    ),
+    "widgets-plane": lambda place: latent_plane.plane(plane_of(3)),
 }
 
 ELSEWHERE = {
-    "memory-batch-too-large":
-        "faults/test_machine.py::test_a_batch_that_is_far_too_large_is_refused_with_one_that_fits",
+    "memory-batch-too-large": "faults/test_machine.py::test_a_batch_that_is_far_too_large_is_refused_with_one_that_fits",
     "checkpoint-disk-full": "test_training.py::test_full_disk_at_the_end_is_an_error_and_the_cell_can_be_run_again",
     "training-other-settings": "faults/test_fixes.py::test_a_run_that_cannot_be_gone_on_with_is_started_again",
     "training-not-finite": "faults/test_fixes.py::test_a_run_that_cannot_be_gone_on_with_is_started_again",
@@ -369,7 +400,13 @@ def things():
     reviews = load_reviews("standin", limit=40)
     encoder = pretrained.load_encoder("standin", tier="smoke", texts=reviews.texts)
     reference = RealReference.from_images(train, test, n=4, draws=2)
-    return {"train": train, "test": test, "reviews": reviews, "encoder": encoder, "reference": reference}
+    return {
+        "train": train,
+        "test": test,
+        "reviews": reviews,
+        "encoder": encoder,
+        "reference": reference,
+    }
 
 
 def names(things):
@@ -378,14 +415,19 @@ def names(things):
     figure = plots.subplots()[0]
     plots.plt.close("all")
     modules = [
-        assets, checkpoints, diagnose, distances, elbo, manifolds, plots, pretrained, proportions, scores, spoiled
+        assets, checkpoints, diagnose, distances, elbo, manifolds, plots, pretrained, intervals, scores, corruptions
     ]  # fmt: skip
-    found = {name: value for module in modules for name, value in vars(module).items() if not name.startswith("_")}
+    found = {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+    }
     return found | {
         "torch": torch, "os": __import__("os"), "load_images": load_images, "load_reviews": load_reviews,
         "clinic": clinic, "assets": assets,
         "runtime": runtime, "vae": vae, "VAE": vae.VAE, "dcgan": dcgan, "plots": plots,
-        "vae_lab": vae_lab, "course_utils": __import__("course_utils.standin"), "RealReference": RealReference,
+        "vae_lab": vae_laboratory, "course_utils": __import__("course_utils.datasets.standin_images"), "RealReference": RealReference,
         "ImageSet": ImageSet, "ReviewSet": ReviewSet, "reference": things["reference"], "encoder": things["encoder"],
         "train": things["reviews"], "texts": things["reviews"].texts, "labels": train.labels, "name": "mine",
         "classes": train.classes, "images": drawn, "run": runtime.setup(quiet=True), "figure": figure,
@@ -394,7 +436,7 @@ def names(things):
         "generator": lambda noise: drawn[:1].expand(len(noise), -1, -1, -1),
         "latent_dim": 4, "real": torch.randn(9, 3), "fake": torch.randn(9, 3), "line": line(reconstruction="mean"),
         "loss": lambda x_hat, x, mean, log_var: elbo._nll(x_hat, x, "bernoulli", 1.0) + elbo._kl(mean, log_var),
-        "make_test": widgets_blind.make_test, "real_images": torch.zeros(20, 3, 8, 8, dtype=torch.uint8),
+        "make_test": blind_test.make_test, "real_images": torch.zeros(20, 3, 8, 8, dtype=torch.uint8),
         "made_images": torch.zeros(20, 3, 8, 8, dtype=torch.uint8),
         "nll": torch.ones(3), "beta": 1.0, "mean": torch.zeros(3, 2), "log_var": torch.zeros(3, 2),
         "gaussian_kl": lambda mean, log_var: mean.sum(1),
@@ -407,7 +449,10 @@ OWN_NAMES = {
     "images-bad-labels": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0.0, 1.0])},
     "images-bad-factors": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])},
     "texts-none": {"texts": texts},
-    "gpt-context": {"model": attention.GPT(8, 6, 1, 2, 4), "ids": torch.zeros(1, 5, dtype=torch.int64)},
+    "gpt-context": {
+        "model": attention.GPT(8, 6, 1, 2, 4),
+        "ids": torch.zeros(1, 5, dtype=torch.int64),
+    },
     "gpt-not-shipped": {"gpt_shipped": gpt_shipped},
     "features-shape": {"images": torch.zeros(2, 1, 28, 28)},
     "metrics-range": {"images": torch.full((2, 3, 32, 32), 200.0)},
@@ -430,17 +475,26 @@ def test_the_printed_fix_works(code, things, tmp_path, cache, server, offer, mon
     assert error.code == code
     assert error.what and error.why and error.fix
     server.page = None
-    if ("reviews" in error.fix and '"sentences"' in error.fix) or '"small"' in error.fix or '"imdb"' in error.fix:
+    if (
+        ("reviews" in error.fix and '"sentences"' in error.fix)
+        or '"small"' in error.fix
+        or '"imdb"' in error.fix
+    ):
         stand_in(monkeypatch)
     own = OWN_NAMES.get(code, {})
     if code == "spoiled-classes":
         own = {"images": things["train"]}
     if code == "metrics-score":  # the defaults want 10,000 images
-        few = SimpleNamespace(from_images=lambda *sets: RealReference.from_images(*sets, n=4, draws=2))
+        few = SimpleNamespace(
+            from_images=lambda *sets: RealReference.from_images(*sets, n=4, draws=2)
+        )
         own = {"RealReference": few}
     text = paste(error.fix).replace("[...]", "[0.5] * 300")
     assert text, error.fix
-    if code == "gpt-not-shipped" and not (paths.checkpoints_dir() / "gpt_reviews.safetensors").is_file():
+    if (
+        code == "gpt-not-shipped"
+        and not (paths.checkpoints_dir() / "gpt_reviews.safetensors").is_file()
+    ):
         pytest.skip("the GPT that the fix loads does not ship yet")
     pasted = names(things) | own
     exec(compile(text, "pasted", "exec"), pasted)
@@ -452,13 +506,19 @@ def test_the_printed_fix_works(code, things, tmp_path, cache, server, offer, mon
 
 def stand_in(monkeypatch):
     """Let what the installation fetches (90 MB) be something small: the fix's line is what is tested here."""
-    from course_utils import review_standin, reviews
+    from course_utils.datasets import reviews, standin_reviews
 
     monkeypatch.setattr(assets, "fetch", lambda name: Path("not read"))
-    monkeypatch.setattr(review_readers, "read_sentences", lambda wheel, split: review_standin.make(split))
-    monkeypatch.setattr(review_readers, "read_tree", lambda path, split, order=None: review_standin.make(split))
+    monkeypatch.setattr(
+        review_readers, "read_sentences", lambda wheel, split: standin_reviews.make(split)
+    )
+    monkeypatch.setattr(
+        review_readers, "read_tree", lambda path, split, order=None: standin_reviews.make(split)
+    )
     monkeypatch.setattr(reviews, "_imdb_path", lambda: None)
-    monkeypatch.setattr(pretrained, "_small", lambda: pretrained._standin(["a good film", "a bad film"]))
+    monkeypatch.setattr(
+        pretrained, "_small", lambda: pretrained._standin(["a good film", "a bad film"])
+    )
 
 
 def test_a_run_that_cannot_be_gone_on_with_is_started_again(tmp_path, monkeypatch):
@@ -487,7 +547,10 @@ def test_a_run_that_cannot_be_gone_on_with_is_started_again(tmp_path, monkeypatc
 @pytest.mark.parametrize("code", ["dcgan-no-weights", "features-weights", "masked-lm-checkpoint"])
 def test_what_ships_with_the_course_is_got_back_from_git(code, tmp_path, monkeypatch):
     clone = tmp_path / "clone"
-    done = subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", "--shared", str(ROOT), str(clone)], check=False)
+    done = subprocess.run(
+        ["git", "clone", "--quiet", "--no-hardlinks", "--shared", str(ROOT), str(clone)],
+        check=False,
+    )
     if done.returncode or not shutil.which("git"):
         pytest.skip("this copy of the course is not a git repository")
     shipped = sorted((clone / "data" / "checkpoints").iterdir())
@@ -496,8 +559,12 @@ def test_what_ships_with_the_course_is_got_back_from_git(code, tmp_path, monkeyp
     for module in (dcgan, features, masked_lm):
         monkeypatch.setattr(module, "checkpoints_dir", lambda: clone / "data" / "checkpoints")
     load = {
-        "dcgan-no-weights": dcgan.load_shipped_generator if hasattr(dcgan, "load_shipped_generator") else None,
-        "features-weights": features.load_feature_network if hasattr(features, "load_feature_network") else None,
+        "dcgan-no-weights": dcgan.load_shipped_generator
+        if hasattr(dcgan, "load_shipped_generator")
+        else None,
+        "features-weights": features.load_feature_network
+        if hasattr(features, "load_feature_network")
+        else None,
         "masked-lm-checkpoint": lambda: masked_lm.load_shipped(None),
     }[code]
     with pytest.raises(CourseError) as caught:

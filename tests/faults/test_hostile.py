@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.checkpoints import newest_generation, save_generation
+from course_utils.datasets.images import load_images
+from course_utils.datasets.reviews import load_reviews
 from course_utils.errors import CourseError
-from course_utils.images import load_images
-from course_utils.reviews import load_reviews
+from course_utils.training.checkpoints import newest_generation, save_generation
 
 PACKAGE = Path(__file__).parents[2] / "course_utils"
 
@@ -51,7 +51,9 @@ def torchs(content, path, sign):
 
 
 @pytest.mark.fault("A8")
-@pytest.mark.parametrize(("name", "make"), [("batch.npy", numpys), ("weights.pt", torchs), ("a.pkl", None)])
+@pytest.mark.parametrize(
+    ("name", "make"), [("batch.npy", numpys), ("weights.pt", torchs), ("a.pkl", None)]
+)
 def test_a_bomb_of_any_name_is_refused_and_does_not_go_off(bomb, name, make, tmp_path):
     content, sign = bomb
     path = tmp_path / name
@@ -88,19 +90,36 @@ def test_a_bomb_in_a_checkpoint_is_damage(bomb, tmp_path, capsys):
 @pytest.mark.fault("A8")
 def test_the_package_never_unpacks_and_never_unpickles():
     """On a Python whose own filter for archives has holes nothing changes: there is nothing to filter."""
-    forbidden = {"extractall", "unpack_archive", "pickle", "cPickle", "dill", "joblib", "marshal", "shelve"}
+    forbidden = {
+        "extractall",
+        "unpack_archive",
+        "pickle",
+        "cPickle",
+        "dill",
+        "joblib",
+        "marshal",
+        "shelve",
+    }
     calls = {("torch", "load"), ("np", "load"), ("numpy", "load")}
     found = []
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = {node.attr} if isinstance(node, ast.Attribute) else set()
             if isinstance(node, ast.Import | ast.ImportFrom):
-                names |= {alias.name.split(".")[0] for alias in node.names} | {getattr(node, "module", "") or ""}
+                names |= {alias.name.split(".")[0] for alias in node.names} | {
+                    getattr(node, "module", "") or ""
+                }
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                own = path.parent.name == "authoring"  # reads what it wrote itself, and with weights_only
+                own = (
+                    path.parent.name == "authoring"
+                )  # reads what it wrote itself, and with weights_only
                 names |= {"a load"} if (node.value.id, node.attr) in calls and not own else set()
                 # tarfile's and zipfile's `extract`; `extractfile` reads from the stream
-                names |= {"extract"} if node.attr == "extract" and node.value.id in ("archive", "tar", "zip") else set()
+                names |= (
+                    {"extract"}
+                    if node.attr == "extract" and node.value.id in ("archive", "tar", "zip")
+                    else set()
+                )
             if names & (forbidden | {"a load", "extract"}):
                 found.append(f"{path.name}:{getattr(node, 'lineno', 0)} {names}")
     assert found == []

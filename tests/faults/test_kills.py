@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_utils.checkpoints import newest_generation, save_generation
 from course_utils.train import LESSONS
+from course_utils.training.checkpoints import newest_generation, save_generation
 
 KILLS = Path(__file__).parent / "kills.py"
 NAMES = ("dcgan", "vae", "gpt", "bert")
@@ -33,7 +33,9 @@ def trials(name, folder, environment, kind, value):
 @posix
 @pytest.mark.fault("C1")
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_at_any_operation_of_a_save_the_run_ends_bit_equal(name, tmp_path, environment, full, figure):
+def test_killed_at_any_operation_of_a_save_the_run_ends_bit_equal(
+    name, tmp_path, environment, full, figure
+):
     report = trials(name, tmp_path, environment, "sweep", 1 if full else SHARE)
     kills = report["kills"]
     lost = 0
@@ -45,7 +47,9 @@ def test_killed_at_any_operation_of_a_save_the_run_ends_bit_equal(name, tmp_path
         assert found["digest"] == report["whole"], case
         assert step - EVERY <= found["resumed"] <= step, case  # at most one interval is done again
         assert left == 0, case  # and nothing half-written stays
-    assert {"write", "replace", "unlink", "rmdir", "fsync", "open", "mkdir"} <= {kill[1] for kill in kills}
+    assert {"write", "replace", "unlink", "rmdir", "fsync", "open", "mkdir"} <= {
+        kill[1] for kill in kills
+    }
     assert len(kills) >= 50
     figure(f"C1.kills_{name}", len(kills))
     figure(f"C1.lost_{name}", lost)
@@ -61,7 +65,11 @@ def test_twenty_kills_in_one_run_end_bit_equal(tmp_path, environment, figure):
     steps = [step for _, step, _ in report["kills"]]
     assert steps == sorted(steps)  # nothing that was saved is lost
     assert steps[0] < steps[10] < steps[-1]
-    assert report["end"] == {"resumed": report["end"]["resumed"], "step": 100, "digest": report["whole"]}
+    assert report["end"] == {
+        "resumed": report["end"]["resumed"],
+        "step": 100,
+        "digest": report["whole"],
+    }
     assert 0 <= steps[-1] - report["end"]["resumed"] <= EVERY
     figure("C2.kills_in_one_run", 20)
 
@@ -70,9 +78,16 @@ def test_twenty_kills_in_one_run_end_bit_equal(tmp_path, environment, figure):
 def test_a_thousand_flipped_bits_are_found(tmp_path, capsys, figure):
     torch.manual_seed(0)
     for step in (1, 2):
-        tensors = {"net.weight": torch.randn(40, 30), "net.bias": torch.randn(30), "rng.cpu": torch.get_rng_state()}
+        tensors = {
+            "net.weight": torch.randn(40, 30),
+            "net.bias": torch.randn(30),
+            "rng.cpu": torch.get_rng_state(),
+        }
         newest = save_generation(tmp_path, step, tensors, {"history": {"loss": [0.1 * step] * 50}})
-    parts = {name: (newest / name).read_bytes() for name in ("tensors.safetensors", "record.json", "manifest.json")}
+    parts = {
+        name: (newest / name).read_bytes()
+        for name in ("tensors.safetensors", "record.json", "manifest.json")
+    }
     rng, found, flipped = random.Random(0), Counter(), Counter()
     for name, count in zip(parts, (600, 200, 200), strict=True):
         for bit in rng.sample(range(8 * len(parts[name])), count):
@@ -82,7 +97,10 @@ def test_a_thousand_flipped_bits_are_found(tmp_path, capsys, figure):
             (newest / name).write_bytes(bad)
             flipped[name] += 1
             generation = newest_generation(tmp_path)
-            told = len(generation.skipped) == 1 and "step-000000002 is damaged" in generation.skipped[0]
+            told = (
+                len(generation.skipped) == 1
+                and "step-000000002 is damaged" in generation.skipped[0]
+            )
             found[name] += generation.step == 1 and told
         (newest / name).write_bytes(parts[name])
     assert newest_generation(tmp_path).step == 2

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from course_utils import memory, runtime, train
+from course_utils import runtime, train
 from course_utils.errors import CourseError
+from course_utils.training import batch_memory
 
 PROGRAM = """
 import os, pathlib, sys, contextlib, io
@@ -42,10 +43,14 @@ def course(environment, folder, who="me", **changes):
     (folder / "tmp").chmod(0o777)
     values = {name: value for name, value in wanted.items() if value is not None}
     command = [sys.executable, "-c", PROGRAM, who]
-    if who == "other-user":  # may read everything, in case this Python lies in root's home, and write nothing
+    if (
+        who == "other-user"
+    ):  # may read everything, in case this Python lies in root's home, and write nothing
         user = "--reuid=54321 --regid=54321 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
         command = ["setpriv", *user.split(), *command]
-    done = subprocess.run(command, env=values, capture_output=True, text=True, cwd=folder, timeout=120)
+    done = subprocess.run(
+        command, env=values, capture_output=True, text=True, cwd=folder, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -88,13 +93,17 @@ def test_a_file_system_that_is_read_only(tmp_path, environment):
         pytest.skip("a read-only file system is mounted here, which needs Linux and root")
     disk = tmp_path / "read-only"
     disk.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", disk], capture_output=True, text=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", disk], capture_output=True, text=True
+    )
     if done.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
     try:
         with pytest.raises(OSError, match="Read-only"):
             (disk / "x").touch()
-        said = course(environment, tmp_path, COURSE_CACHE=str(disk / "cache"), COURSE_RUNS=str(disk / "runs"))
+        said = course(
+            environment, tmp_path, COURSE_CACHE=str(disk / "cache"), COURSE_RUNS=str(disk / "runs")
+        )
     finally:
         subprocess.run(["umount", str(disk)], check=True)
     assert f"{disk / 'cache'} cannot be written to; using {tmp_path / 'tmp'}" in said
@@ -120,7 +129,9 @@ def test_a_batch_that_is_far_too_large_is_refused_with_one_that_fits(name, tmp_p
     lesson, settings = train.LESSONS[name], dict(train.SETTINGS[name]["smoke"]) | {"steps": 1}
     data = lesson.load("standin", settings)
     settings |= {"batch_size": 64 if name in ("bert", "gpt") else 512, "encoder": "standin"}
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 8 << 20)  # a machine with 8 MiB left
+    monkeypatch.setattr(
+        batch_memory, "free_bytes", lambda device: 8 << 20
+    )  # a machine with 8 MiB left
     with pytest.raises(CourseError, match="GiB are free") as caught:
         lesson.train(machine, data, tmp_path / "run", settings)
     assert caught.value.code == "memory-batch-too-large"
@@ -152,17 +163,19 @@ before = most()
 d(torch.rand(2048, 3, 32, 32)).sum().backward()
 print((most() - before) / 2048, (memory.saved_bytes(forward, 4) - memory.saved_bytes(forward, 2)) / 2)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     real, saved = map(float, done.stdout.split())
-    assert 0.5 * real < memory.GRADIENTS * saved < 4 * real
+    assert 0.5 * real < batch_memory.GRADIENTS * saved < 4 * real
     device = torch.device("cpu")
-    assert memory.free_bytes(device) is None or memory.free_bytes(device) > 1 << 20
+    assert batch_memory.free_bytes(device) is None or batch_memory.free_bytes(device) > 1 << 20
 
 
 def test_memory_that_nobody_tells_is_no_reason_to_refuse(monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    monkeypatch.setattr(batch_memory, "free_bytes", lambda device: None)
     forward = lambda n: torch.ones(n, 10**6, device="meta", requires_grad=True).exp()  # noqa: E731
-    memory.require_batch(10**9, forward, torch.device("cpu"))
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 30)
+    batch_memory.require_batch(10**9, forward, torch.device("cpu"))
+    monkeypatch.setattr(batch_memory, "free_bytes", lambda device: 1 << 30)
     with pytest.raises(CourseError, match="memory-batch-too-large"):
-        memory.require_batch(10**9, forward, torch.device("cpu"))
+        batch_memory.require_batch(10**9, forward, torch.device("cpu"))

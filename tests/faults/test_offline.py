@@ -58,7 +58,9 @@ def offline(environment, cache):
     def run(*arguments, **changes):
         command = ["unshare", "-n", sys.executable, "-c", UP, *arguments]
         values = {**environment, **changes}
-        done = subprocess.run(command, env=values, capture_output=True, text=True, cwd=ROOT, timeout=1200)
+        done = subprocess.run(
+            command, env=values, capture_output=True, text=True, cwd=ROOT, timeout=1200
+        )
         assert "NO NETWORK: [Errno 101]" in done.stdout, done.stdout + done.stderr
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
         return done.stdout
@@ -85,7 +87,14 @@ def test_every_notebook_finishes_without_a_network(offline, full, figure):
     notebooks = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if full:
         notebooks += sorted((ROOT / "notebooks" / "solutions").glob("[0-9][0-9]_*.ipynb"))
-    options = ["-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=300",
+    ]
     names = [str(path.relative_to(ROOT)) for path in notebooks]
     said = offline("-m", "pytest", *options, *names, COURSE_TIER="smoke")
     cells = int(re.search(r"(\d+) passed", said)[1])

@@ -1,0 +1,119 @@
+"""Fill a lesson's text from measured results, so that no number is typed by hand.
+
+In a Markdown cell of a source:
+
+- ``{{result:FILE.json:dotted.key:FORMAT}}`` becomes that value of ``data/results/FILE.json`` in Python's format
+  (``.1f``, ``,d``, ``.0%``; may be left out);
+- ``{{tiers}}`` on a line of its own becomes the table of the lesson's measured time, memory and download per tier.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from course_utils.authoring.source import Cell, Problem
+from course_utils.machine.lesson_costs import download_mib, duration
+
+TIERS = ("smoke", "laptop", "gpu")
+_FIELD = re.compile(r"\{\{\s*([a-z_]+)(?::([^{}]*))?\s*\}\}")
+_HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of its own (in LaTeX: `{ {x} }`)."
+
+
+def fill(cell: Cell, lesson: str, folder: Path) -> tuple[str, list[Problem]]:
+    """A Markdown cell's text with its placeholders filled.
+
+    Args:
+        cell: a Markdown cell.
+        lesson: the lesson's name, for example ``"02_dcgan_cifar10"``.
+        folder: where the results are (``data/results``).
+
+    Returns:
+        The text, and a problem for each placeholder that cannot be filled.
+    """
+    lines, problems = [], []
+    for number, text in cell.lines:
+        try:
+            lines.append(_FIELD.sub(lambda field: _value(field, lesson, folder), text))
+        except (LookupError, ValueError, TypeError, OSError) as error:
+            lines.append(text)
+            problems.append(Problem(number, str(error).strip("'\""), _HELP))
+    return "\n".join(lines), problems
+
+
+def number(folder: Path, file: str, key: str, spec: str) -> str:
+    """A measured value as text.
+
+    Args:
+        folder: where the results are (``data/results``).
+        file: a results file, for example ``"dcgan_laptop.json"``.
+        key: where in it, with dots.
+        spec: Python's format, may be empty.
+
+    Raises:
+        LookupError, ValueError, OSError: there is no such value, or it does not go into this format.
+    """
+    value = _look_up(load(folder / file), key, file)
+    try:
+        return format(value, spec)
+    except ValueError as error:
+        raise ValueError(
+            f"{file}:{key}: {value!r} does not go into the format {spec!r} ({error})."
+        ) from None
+
+
+def tier_table(lesson: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``)."""
+    rows = [
+        "| tier | time | peak memory | download | measured on |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join(rows + [_tier_row(lesson, tier, measured.get(tier)) for tier in TIERS])
+
+
+def load(path: Path) -> Any:
+    """A results file.
+
+    Raises:
+        ValueError: it is not JSON.
+        FileNotFoundError: it does not exist.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no data/results/{path.name}.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"data/results/{path.name} is not JSON: {error}.") from None
+
+
+def _value(field: re.Match[str], lesson: str, folder: Path) -> str:
+    name = field[1]
+    if name == "tiers" and field.string.strip() == field[0]:
+        path = folder / "lessons.json"
+        return tier_table(lesson, load(path).get(lesson, {}) if path.is_file() else {})
+    file, _, key_and_format = (field[2] or "").partition(":")
+    key, _, spec = key_and_format.partition(":")
+    if name != "result" or not re.fullmatch(r"[\w-]+\.json", file) or not key:
+        raise ValueError(f"Unknown placeholder {field[0]}.")
+    return number(folder, file, key, spec)
+
+
+def _look_up(value: Any, key: str, file: str) -> int | float | str:
+    for part in key.split("."):
+        try:
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        except (LookupError, ValueError, TypeError):
+            raise LookupError(f"data/results/{file} has no {key!r} (no {part!r} there).") from None
+    if not isinstance(value, int | float | str):
+        raise LookupError(
+            f"{key!r} of data/results/{file} is not a number or text but a {type(value).__name__}."
+        )
+    return value
+
+
+def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any] | None) -> str:
+    download = f"{size:,.0f} MiB" if (size := download_mib(lesson, tier)) else "none"
+    if not entry:
+        return f"| {tier} | not measured yet | | {download} | |"
+    return f"| {tier} | {duration(entry['seconds'])} | {entry['peak_mib']:,.0f} MiB | {download} | {entry['machine']} |"

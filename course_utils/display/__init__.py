@@ -1,0 +1,1 @@
+"""Figures, tables and text for people; nothing here computes a result."""

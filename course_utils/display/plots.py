@@ -1,0 +1,257 @@
+"""The figures' common ground: image grids, curves, live figures, and a sentence under every picture.
+
+Functions take and return Axes; `show` ends a figure and demands the sentence that says what it shows.
+Colours are four of Okabe and Ito's, black, and two darker ones for theirs that are too pale on white: colour-blind
+readers can tell all seven apart, and each has a contrast of at least 3 to 1 (`tests/test_colours.py`).
+"""
+
+import base64
+import html
+import io
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.animation import Animation
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from course_utils.errors import CourseError
+from course_utils.paths import atomic_write
+from course_utils.progress_bars import progress
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#95143B", "#3F95FF", "#000000")
+"""Blue, vermilion, green, purple, crimson, bright blue, black."""
+
+_STYLE = {
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.constrained_layout.use": True,
+}
+_SHARP = 1.5
+"""Pixels drawn for each pixel shown, so that pictures stay sharp on fine screens."""
+
+
+def style() -> AbstractContextManager[None]:
+    """The course's settings of matplotlib, for a ``with``."""
+    return plt.rc_context(_STYLE)
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, width: float = 8.0, height: float = 3.0
+) -> tuple[Figure, np.ndarray]:
+    """A figure in the course's style; width and height in inches. Returns it with a flat array of its Axes."""
+    with style():
+        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    return figure, axes.ravel()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a finished figure with the sentence that tells what it shows, and close it.
+
+    Args:
+        figure: the figure.
+        alt: what is to be seen, in one or two sentences; printed under the picture and attached as alt text.
+
+    Raises:
+        CourseError: the sentence is missing.
+    """
+    _demand_alt(alt)
+    data, metadata = _bundle(figure, alt)
+    display(data, metadata=metadata, raw=True)
+    display(_caption(alt), raw=True)
+    plt.close(figure)
+
+
+def image_grid(ax: Axes, images: Tensor, columns: int, title: str = "", gap: int = 2) -> Axes:
+    """Draw images side by side, pixel by pixel, row by row.
+
+    Args:
+        ax: where to draw.
+        images: uint8 (N, 3, H, W), or (N, 1, H, W) for grey images.
+        columns: images a row.
+        title: what they are; for a stand-in use `ImageSet.title`, which says so.
+        gap: white pixels between images.
+
+    Raises:
+        CourseError: the images are not bytes of that shape.
+    """
+    ax.imshow(tile(images, columns, gap), interpolation="nearest")
+    ax.set_title(
+        title, loc="left", fontsize=10, parse_math=False
+    )  # a data set's name may hold dollar signs
+    ax.axis("off")
+    return ax
+
+
+def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
+    """One picture of many: uint8 (N, C, H, W) -> uint8 (rows*(H+gap)-gap, columns*(W+gap)-gap, 3), gaps white.
+
+    Raises:
+        CourseError: the images are not bytes of that shape.
+    """
+    if (
+        images.ndim != 4
+        or images.shape[1] not in (1, 3)
+        or str(images.dtype) != "torch.uint8"
+        or not len(images)
+    ):
+        raise CourseError(
+            "plots-not-images",
+            f"Expected uint8 images of shape (N, 3, H, W), got {images.dtype} of shape {tuple(images.shape)}.",
+            "Floats are refused because nobody could tell whether they lie in [0, 1] or in [-1, 1].",
+            "images = dcgan.to_bytes(images)   # from [-1, 1]",
+        )
+    pixels = images.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    count, height, width, _ = pixels.shape
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for number, image in enumerate(pixels):
+        top, left = number // columns * (height + gap), number % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def save_tile(path: Path, images: Tensor, columns: int) -> Path:
+    """Write many images as one PNG file, pixel by pixel; a reader never sees half of it. Returns the path."""
+    buffer = io.BytesIO()
+    Image.fromarray(tile(images, columns)).save(buffer, "PNG")
+    return atomic_write(path, buffer.getvalue())
+
+
+_BUTTONS = {
+    "minus": "−",
+    "fast-backward": "|◂◂",
+    "step-backward": "|◂",
+    "play fa-flip-horizontal": "◂",
+    "pause": "❚❚",
+    "play": "▸",
+    "step-forward": "▸|",
+    "fast-forward": "▸▸|",
+    "plus": "+",
+}
+
+
+def film_html(
+    film: Animation, alt: str = "An animation; the sentence below says what it shows."
+) -> str:
+    """An animation as HTML with buttons that need no network: matplotlib takes their icons from a web host.
+
+    Args:
+        film: the animation.
+        alt: what is to be seen; matplotlib leaves the picture without a description and the slider without a name.
+    """
+    frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
+    film.save = partial(
+        film.save, progress_callback=lambda *_: next(frames, None)
+    )  # to_jshtml saves each picture
+    html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
+    html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
+    html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')
+    for icon, sign in _BUTTONS.items():
+        html_text = html_text.replace(f'<i class="fa fa-{icon}"></i>', sign)
+    return html_text
+
+
+def curves(
+    ax: Axes,
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    smooth: int = 1,
+) -> Axes:
+    """Draw named curves over a common x, each directly labelled in the legend and with its own line style.
+
+    Args:
+        ax: where to draw.
+        x: positions, such as steps.
+        series: name -> values, as long as ``x``.
+        xlabel: name and unit of x.
+        ylabel: name and unit of the values.
+        smooth: width of the moving average in points; the raw values then stay visible behind it.
+    """
+    styles = ("-", "--", "-.", ":")
+    for number, (name, values) in enumerate(series.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        line = np.asarray(values, float)
+        if smooth > 1 and len(line) > smooth:
+            ax.plot(x, line, color=colour, alpha=0.2, linewidth=0.8)
+            line = np.convolve(line, np.ones(smooth) / smooth, mode="valid")
+        ax.plot(x[-len(line) :], line, styles[number % 4], color=colour, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if len(series) > 1:
+        ax.legend(frameon=False)
+    return ax
+
+
+class LiveFigure:
+    """A figure that is redrawn in place while a loop runs.
+
+    Args:
+        draw: makes a new figure of the present state.
+        alt: what it shows, in one or two sentences.
+        seconds: shortest time between two drawings.
+
+    Raises:
+        CourseError: the sentence is missing.
+    """
+
+    def __init__(self, draw: Callable[[], Figure], alt: str, seconds: float = 5.0) -> None:
+        _demand_alt(alt)
+        self._draw, self._alt, self._seconds = draw, alt, seconds
+        self._handle, self._last = None, time.monotonic()
+
+    def update(self, force: bool = False) -> None:
+        """Redraw if the last drawing is old enough, or if forced (at the end of the loop)."""
+        if not force and time.monotonic() - self._last < self._seconds:
+            return
+        figure = self._draw()
+        data, metadata = _bundle(figure, self._alt)
+        plt.close(figure)
+        if self._handle is None:
+            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self._handle.update(data, metadata=metadata, raw=True)
+        self._last = time.monotonic()
+
+    def close(self) -> None:
+        """Draw the last state and print the sentence under it."""
+        self.update(force=True)
+        display(_caption(self._alt), raw=True)
+
+
+def _demand_alt(alt: str) -> None:
+    if not alt.strip():
+        raise CourseError(
+            "plots-no-alt",
+            "A figure was shown without a sentence that describes it.",
+            "Readers who cannot see the picture, and everyone who is new to it, need that sentence.",
+            'plots.show(figure, alt="Two curves that ...")',
+        )
+
+
+def _bundle(figure: Figure, alt: str) -> tuple[dict[str, str], dict[str, dict[str, object]]]:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=96 * _SHARP, bbox_inches="tight", pad_inches=0.05)
+    size = {"width": round(Image.open(buffer).width / _SHARP), "alt": alt}
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    return {"image/png": picture, "text/plain": f"<Figure: {alt}>"}, {"image/png": size}
+
+
+def _caption(alt: str) -> dict[str, str]:
+    return {
+        "text/html": f"<p><em>Figure. {html.escape(alt)}</em></p>",
+        "text/plain": f"Figure. {alt}",
+    }

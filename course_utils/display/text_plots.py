@@ -1,0 +1,119 @@
+"""Text in outputs: tables, bars for words, attention maps. What comes from data is escaped: reviews hold HTML."""
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from course_utils.display import plots
+
+_CONTROL = dict.fromkeys([*range(32), 127, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], " ")
+
+
+def shorten(text: str, length: int = 160) -> str:
+    """One line of a text, at most so many characters."""
+    line = " ".join(text.translate(_CONTROL).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> HTML:
+    """A table of texts and numbers with a caption; every cell is escaped, so a review's markup is shown and not run.
+
+    Args:
+        headers: names of the columns.
+        rows: their values; texts are shown whole, so shorten long ones first.
+        caption: what the table shows.
+    """
+    head = "".join(
+        f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' for name in headers
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    title = f'<caption style="text-align:left"><em>{html.escape(caption)}</em></caption>'
+    return _Table(
+        f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
+        headers,
+        rows,
+        caption,
+    )
+
+
+class _Table(HTML):
+    """An HTML table that is also plain text, for terminals and screen readers of them."""
+
+    def __init__(
+        self, data: str, headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str
+    ) -> None:
+        super().__init__(data)
+        lines = [" | ".join(map(str, row)) for row in [headers, *rows]]
+        self._plain = "\n".join([caption, *lines])
+
+    def __repr__(self) -> str:
+        return self._plain
+
+
+def word_bars(
+    ax: Axes, words: Sequence[str], effects: Sequence[float] | Tensor, xlabel: str, title: str
+) -> Axes:
+    """One bar for each word, from top to bottom in the order of the text.
+
+    Args:
+        ax: where to draw.
+        words: N words.
+        effects: N numbers; positive ones to the right.
+        xlabel: what the numbers are, with their unit.
+        title: the figure's title.
+    """
+    values, places = np.asarray(effects, float), np.arange(len(words))
+    colours = [plots.COLOURS[0] if value > 0 else plots.COLOURS[1] for value in values]
+    ax.barh(places, values, color=colours, height=0.7)
+    ax.set_yticks(places, [_plain(word) for word in words], fontsize=8)
+    ax.invert_yaxis()
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_xlabel(xlabel)
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
+    return ax
+
+
+def attention_map(ax: Axes, weights: Tensor, tokens: Sequence[str], title: str) -> Axes:
+    """Attention weights (T, T) as a grid: each row is a token that looks, each column a token that is looked at."""
+    picture = ax.imshow(weights.float().cpu().numpy(), cmap="cividis", vmin=0)
+    names = [_plain(token) for token in tokens]
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+    ax.set_yticks(range(len(names)), names, fontsize=7)
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
+    ax.grid(visible=False)
+    ax.figure.colorbar(picture, ax=ax, shrink=0.8, label="weight")
+    return ax
+
+
+def reliability(
+    ax: Axes, groups: Sequence[tuple[float, float, float, float, int]], title: str
+) -> Axes:
+    """How often answers of a given confidence are right: (mean confidence, share right, low, high, count) a group."""
+    x, y, low, high, counts = (np.asarray(column, float) for column in zip(*groups, strict=True))
+    ax.plot([0.5, 1], [0.5, 1], ":", color="black", label="as sure as right")
+    spread = np.clip([y - low, high - y], 0, None)
+    ax.errorbar(
+        x, y, yerr=spread, fmt="o", color=plots.COLOURS[0], capsize=3, label="measured, 95 %"
+    )
+    for place, share, count in zip(x, y, counts, strict=True):
+        ax.annotate(
+            f"{count:.0f}", (place, share), xytext=(6, -10), textcoords="offset points", fontsize=8
+        )
+    ax.set(xlabel="confidence", ylabel="share right", xlim=(0.48, 1.02), ylim=(0.3, 1.05))
+    ax.legend(frameon=False, loc="lower right", fontsize=8)
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
+    return ax
+
+
+def _plain(word: str) -> str:
+    """A word as matplotlib shows it: dollar signs are no mathematics here."""
+    return shorten(word, 24).replace("$", r"\$")

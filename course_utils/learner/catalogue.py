@@ -1,0 +1,74 @@
+"""What the course consists of: its lessons in order, their exercises in order, and the files that ship with it.
+
+`data/catalogue.json` is written by ``python3 run.py build`` from the lessons' sources; nobody edits it.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+
+from course_utils.paths import data_dir
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: number (``"2.1"``), title, level (``easy``, ``medium``, ``hard``), minutes, functions to write."""
+
+    number: str
+    title: str
+    level: str
+    minutes: int
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson.
+
+    Attributes:
+        number: 0 to 99.
+        name: of its source and notebooks, for example ``"02_dcgan_cifar10"``.
+        title: in words.
+        minutes: to read and solve.
+        uses: which real data it takes where they are: ``images``, ``reviews``, ``encoder``.
+        exercises: in the order in which they come.
+    """
+
+    number: int
+    name: str
+    title: str
+    minutes: int
+    uses: tuple[str, ...]
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def notebook(self) -> str:
+        """The learner's notebook, seen from the folder ``notebooks``."""
+        return f"{self.name}.ipynb"
+
+
+def lessons() -> tuple[Lesson, ...]:
+    """All lessons, in order.
+
+    Raises:
+        OSError: the catalogue is missing or cannot be read.
+        ValueError: it is not what the build wrote.
+    """
+    entries = _read()["lessons"]
+    return tuple(
+        Lesson(
+            **e
+            | {"uses": tuple(e["uses"]), "exercises": tuple(Exercise(**x) for x in e["exercises"])}
+        )
+        for e in entries
+    )
+
+
+def shipped() -> dict[str, str]:
+    """SHA-256 of each file of weights that ships with the course, by its name in ``data/checkpoints``."""
+    return dict(_read()["checkpoints"])
+
+
+@functools.cache
+def _read() -> dict:
+    return json.loads((data_dir() / "catalogue.json").read_text(encoding="utf-8"))

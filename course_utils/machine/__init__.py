@@ -1,0 +1,1 @@
+"""What this machine has, and what a lesson could stumble over on it."""

@@ -1,0 +1,1 @@
+"""What surrounds a training loop: order, checkpoints, exact resume, interrupts, several processes, memory."""

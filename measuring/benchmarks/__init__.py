@@ -1,0 +1,1 @@
+"""The course's training beside textbook loops, timed in turn."""

@@ -1,0 +1,216 @@
+"""How fast the course trains beside a textbook loop: ``python3 run.py bench``.
+
+For each lesson three processes train in turn, A B C A B C: the textbook loop, the course with bf16 where the machine
+has it, and the course without. A row of ``data/results/bench.json`` holds examples per second of both sides, their
+ratio with its 95 % interval over the rounds, the share of the measured peak of matrix products, and peak memory.
+``--sweep`` adds how this changes with width, batch and tokens, ``--quality`` that both sides learn equally well. What
+is not measured now is kept from the file. Real data sets are used where they are on this machine.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from course_utils import runtime
+from course_utils.evaluation.scores import mean_interval
+from course_utils.provenance import commit, provenance
+from measuring.benchmarks.sides import LAPTOP, Side
+from measuring.measured import earlier, write_result
+
+FILE = "bench.json"
+SWEEPS: dict[str, list[dict[str, int]]] = {
+    "dcgan": [{"width": 32}, {"width": 96}, {"batch_size": 32}, {"batch_size": 512}],
+    "vae": [{"width": 16}, {"width": 64}, {"batch_size": 32}, {"batch_size": 512}],
+    "gpt": [
+        {"dim": 64},
+        {"dim": 256},
+        {"batch_size": 4},
+        {"batch_size": 64},
+        {"context": 32},
+        {"context": 128},
+    ],
+    "bert": [{"batch_size": 8}, {"batch_size": 32}, {"max_tokens": 64}, {"max_tokens": 128}],
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "lessons", nargs="*", default=list(LAPTOP), help=f"of {', '.join(LAPTOP)}; default: all"
+    )
+    parser.add_argument(
+        "--images", help="CIFAR-10's folder or archive; default: what the course finds"
+    )
+    parser.add_argument(
+        "--reviews", help="IMDB's folder or archive; default: what the course finds"
+    )
+    parser.add_argument("--seconds", type=float, default=8, help="of one turn")
+    parser.add_argument(
+        "--rounds", type=int, default=6, help="turns of each side; 0 keeps the earlier rows"
+    )
+    parser.add_argument(
+        "--sweep", action="store_true", help="also other widths, batches and tokens"
+    )
+    parser.add_argument(
+        "--quality", action="store_true", help="also train both sides for three seeds and compare"
+    )
+    options = parser.parse_args(argv)
+    if unknown := set(options.lessons) - set(LAPTOP):
+        parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
+    found = earlier(FILE)
+    peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
+    if options.rounds:
+        peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
+    print(f"peak of matrix products: {peaks} GFLOP/s")
+    for lesson in options.lessons:
+        data = {"data": options.images if lesson in ("dcgan", "vae") else options.reviews}
+        if options.rounds:
+            _replace(
+                found, "rows", lesson, measure(lesson, data, options.seconds, options.rounds, peaks)
+            )
+        if options.sweep:
+            _replace(found, "sweep", lesson, sweep(lesson, data, options.seconds))
+        if options.quality:
+            from measuring.benchmarks.quality import compare
+
+            _replace(found, "quality", lesson, [compare(lesson, data)])
+        _save(found, peaks)
+    return 0
+
+
+_FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def matrix_peak(dtype: torch.dtype, sizes: Sequence[int] = (1024, 2048), tries: int = 8) -> float:
+    """The most floating point operations a second that a square matrix product reaches on this machine."""
+    best = 0.0
+    for size in sizes:
+        a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+        a @ b
+        for _ in range(tries):
+            start = time.perf_counter()
+            a @ b
+            best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def measure(
+    lesson: str, settings: dict[str, Any], seconds: float, rounds: int, peaks: dict[str, float]
+) -> list[dict[str, Any]]:
+    """The rows of one lesson: with bf16 where the machine has it, and without."""
+    has_bf16 = runtime.fast_dtype(torch.device("cpu")) is not None
+    kinds = [True, False] if has_bf16 else [False]
+    textbook = Side(lesson, "textbook", settings)
+    courses = {bf16: Side(lesson, "course", settings, bf16) for bf16 in kinds}
+    for side in (textbook, *courses.values()):
+        side.steps(3)
+    turns: list[dict[str, Any]] = []
+    for _ in range(rounds):
+        turns.append(
+            {
+                "textbook": textbook.run(seconds),
+                **{k: side.run(seconds) for k, side in courses.items()},
+            }
+        )
+    rows = []
+    for bf16, side in courses.items():
+        flops = side.flops()
+        slow, fast = (
+            [_rate(turn["textbook"]) for turn in turns],
+            [_rate(turn[bf16]) for turn in turns],
+        )
+        ratio, low, high = geometric_interval([b / a for a, b in zip(slow, fast, strict=True)])
+        peak = peaks["bfloat16" if bf16 else "float32"] * 1e9
+        rows.append(
+            {
+                "lesson": lesson,
+                "bf16": bf16,
+                "textbook_per_s": fmean(slow),
+                "course_per_s": fmean(fast),
+                "ratio": ratio,
+                "ratio_low": low,
+                "ratio_high": high,
+                "peak_share": fmean(fast) * flops / peak,
+                "mflop_per_example": flops / 1e6,
+                "textbook_peak_mib": turns[-1]["textbook"]["peak_mib"],
+                "course_peak_mib": turns[-1][bf16]["peak_mib"],
+                "rounds": rounds,
+                "seconds_a_turn": seconds,
+            }
+        )
+        _print(rows[-1])
+    for side in (textbook, *courses.values()):
+        side.close()
+    return rows
+
+
+def sweep(lesson: str, settings: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
+    """Examples per second of both sides with one setting changed; one pair of turns each."""
+    rows = []
+    for change in SWEEPS[lesson]:
+        sides = [Side(lesson, name, {**settings, **change}) for name in ("textbook", "course")]
+        for side in sides:
+            side.steps(3)
+        slow, fast = (_rate(side.run(seconds)) for side in sides)
+        rows.append(
+            {
+                "lesson": lesson,
+                **change,
+                "textbook_per_s": slow,
+                "course_per_s": fast,
+                "ratio": fast / slow,
+            }
+        )
+        print(
+            f"  {lesson} {change}: {slow:,.0f} and {fast:,.0f} a second, ratio {fast / slow:.2f}",
+            flush=True,
+        )
+        for side in sides:
+            side.close()
+    return rows
+
+
+def geometric_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of the rounds' ratios with its 95 % interval (Student's t on the logarithms)."""
+    value, low, high = mean_interval([math.log(r) for r in ratios])
+    return math.exp(value), math.exp(low), math.exp(high)
+
+
+def _rate(turn: dict[str, float]) -> float:
+    return turn["examples"] / turn["seconds"]
+
+
+def _print(row: dict[str, Any]) -> None:
+    kind = "bf16" if row["bf16"] else "float32"
+    print(
+        f"{row['lesson']:6s} {kind:8s} textbook {row['textbook_per_s']:8,.1f}/s  course {row['course_per_s']:8,.1f}/s  "
+        f"ratio {row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})  "
+        f"{row['peak_share']:.0%} of the matrix peak  memory {row['textbook_peak_mib']} and "
+        f"{row['course_peak_mib']} MiB",
+        flush=True,
+    )
+
+
+def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, Any]]) -> None:
+    own = {"commit": commit()}
+    found[key] = [row for row in found.get(key, []) if row["lesson"] != lesson] + [
+        {**row, **own} for row in rows
+    ]
+
+
+def _save(found: dict[str, Any], peaks: dict[str, float]) -> None:
+    order = ("machine", "versions", "commit", "matrix_peak_gflops", "rows", "sweep", "quality")
+    content = {**found, **provenance(), "matrix_peak_gflops": peaks}
+    print(
+        write_result(FILE, {name: content[name] for name in order if name in content}), flush=True
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

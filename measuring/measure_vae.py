@@ -1,0 +1,270 @@
+"""Measure lesson 03 and ship its weights.
+
+``python -m measuring.measure_vae laptop --data FOLDER --run-dir DIR`` trains the lesson's run with the
+learned sigma and with two fixed ones, three seeds each, and scores them (``data/results/vae_laptop.json``);
+``--sigma learned`` does one of the three and leaves the others as they are.
+``... collapse`` trains the laboratory's recipes on the stand-in, five seeds each (``vae_collapse.json``).
+``... plane`` trains the two-dimensional latent planes on the stand-in, ships them and writes ``vae_plane.json``.
+``... ship --data FOLDER --run-dir DIR`` takes the newest checkpoint of a long run of ``course_utils.train vae``, ships
+its decoder and scores it (``vae_cifar10.json``).
+"""
+
+import argparse
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils import runtime
+from course_utils.datasets.images import ImageSet, load_images
+from course_utils.errors import CourseError
+from course_utils.evaluation.metrics import RealReference
+from course_utils.models import vae
+from course_utils.paths import atomic_write, checkpoints_dir
+from course_utils.provenance import provenance
+from course_utils.train import SETTINGS
+from course_utils.training.checkpoints import newest_generation
+from course_utils.training.recipes import vae_laboratory
+from course_utils.training.recipes.vae import train_vae
+from measuring.measured import earlier, numbers, over_seeds, write_result
+
+N = 1_000
+SEEDS = (0, 1, 2)
+SIGMAS = {"learned": None, "one": 1.0, "small": 0.05}
+RECIPES = {
+    "mean": vae_laboratory.Recipe(1.0, mean_error=True),
+    "annealed": vae_laboratory.Recipe(1.0, mean_error=True, warm_up=0.5),
+    "free_bits": vae_laboratory.Recipe(1.0, mean_error=True, free_nats=1.0),
+    "learned": vae_laboratory.Recipe(),
+}
+COLLAPSE = {"steps": 600, "images": 4_000, "latent_dim": 16, "width": 8, "batch_size": 64}
+BETAS = (1, 10, 100, 400, 1_000)
+PLANE = {
+    "steps": 1_500,
+    "images": 4_000,
+    "latent_dim": 2,
+    "width": 8,
+    "hidden": 32,
+    "batch_size": 64,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m measuring.measure_vae")
+    parser.add_argument("what", choices=("laptop", "collapse", "plane", "ship"))
+    parser.add_argument(
+        "--data", help="CIFAR-10 as an archive or a folder of class folders (laptop, ship)"
+    )
+    parser.add_argument("--run-dir", type=Path, help="folder of the checkpoints (laptop, ship)")
+    parser.add_argument(
+        "--sigma", choices=sorted(SIGMAS), action="append", help="only this likelihood (laptop)"
+    )
+    options = parser.parse_args(argv)
+    measure = {"laptop": _laptop, "collapse": _collapse, "plane": _plane, "ship": _ship}[
+        options.what
+    ]
+    measure(options)
+    return 0
+
+
+def _laptop(options: argparse.Namespace) -> None:
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
+    reference, settings = RealReference.from_images(train, test, n=N), SETTINGS["vae"]["laptop"]
+    common = {
+        "data": train.name,
+        "n": N,
+        "draws": len(reference.blocks),
+        "features": reference.network.description,
+        "settings": settings,
+        "floor": numbers(reference.floor),
+        "sharpness_real": sharpness(test.images),
+    }
+    for name in options.sigma or SIGMAS:
+        rows = []
+        for seed in SEEDS:
+            run = runtime.setup(seed)
+            chosen = {**settings, "sigma": SIGMAS[name]}
+            training, _ = train_vae(run, train, options.run_dir / f"{name}-{seed}", chosen)
+            row = {"seed": seed, "seconds": round(training.seconds, 1)}
+            rows.append(
+                row
+                | held_out(training.state["vae"], test)
+                | generated(training.state["vae"], reference)
+            )
+            print(name, rows[-1], flush=True)
+        keys = [key for key in rows[0] if key not in ("seed", "seconds")]
+        measured = {
+            name: {"seeds": rows, **{key: over_seeds([row[key] for row in rows]) for key in keys}}
+        }
+        print(
+            write_result(
+                "vae_laptop.json",
+                {**earlier("vae_laptop.json"), **common, **measured, **provenance()},
+            )
+        )
+
+
+def held_out(
+    network: vae.VAE, test: ImageSet, images: int = 1_000, draws: int = 16
+) -> dict[str, float]:
+    """What a VAE does with the first held-out images: bits, KL, active units, errors and sharpness."""
+    bytes_, random = test.images[:images], torch.Generator().manual_seed(0)
+    weights = [
+        vae.log_weights(network, vae.dequantise(part, random), draws, random)
+        for part in bytes_.split(250)
+    ]
+    log_weights, dims = torch.cat(weights, dim=1), bytes_[0].numel()
+    mean, log_var = vae.encode_means(network, bytes_)
+    rebuilt = vae.decode_bytes(network, mean)
+    return {
+        "bits": vae.bits_per_dim(-log_weights.mean(), dims).item(),
+        "bits_iwae": vae.bits_per_dim(-vae.iwae_bound(log_weights), dims).item(),
+        "kl": vae.gaussian_kl(mean, log_var).mean().item(),
+        "active": float(vae.active_units(mean)),
+        "sigma": torch.exp(0.5 * network.log_var.detach()).item(),
+        "error": (rebuilt.float() - bytes_.float()).square().mean().sqrt().item(),
+        "sharpness_rebuilt": sharpness(rebuilt),
+    }
+
+
+def generated(network: vae.VAE, reference: RealReference) -> dict[str, float]:
+    """FD and KD of new images (the decoder's means), of means with the likelihood's noise, and their sharpness."""
+    scores, noisy = reference.score(sampler(network)), reference.score(sampler(network, noise=True))
+    return {
+        "FD": scores["FD"].value,
+        "KD": scores["KD"].value,
+        "FD_noisy": noisy["FD"].value,
+        "sharpness": sharpness(sampler(network)(1_000)),
+    }
+
+
+def sampler(network: vae.VAE, noise: bool = False) -> Callable[[int], Tensor]:
+    """New images from fixed noise; with ``noise`` draws of p(x | z), otherwise its means."""
+    random = torch.Generator().manual_seed(99)
+
+    def draw(count: int) -> Tensor:
+        images = vae.decode_bytes(network, torch.randn(count, network.latent_dim, generator=random))
+        if not noise:
+            return images
+        grain = (
+            torch.exp(0.5 * network.log_var.detach())
+            * 127.5
+            * torch.randn(images.shape, generator=random)
+        )
+        return (images + grain).round().clamp(0, 255).to(torch.uint8)
+
+    return draw
+
+
+def sharpness(images: Tensor) -> float:
+    """Root mean square step between neighbouring pixels, in grey levels: uint8 (N, C, H, W) -> >= 0."""
+    x = images.float()
+    steps = torch.cat(
+        [(x[..., 1:] - x[..., :-1]).flatten(), (x[..., 1:, :] - x[..., :-1, :]).flatten()]
+    )
+    return steps.square().mean().sqrt().item()
+
+
+def _collapse(options: argparse.Namespace) -> None:
+    train, test = (
+        load_images("standin", "train", limit=COLLAPSE["images"]),
+        load_images("standin", "test", limit=1_000),
+    )
+    result: dict[str, Any] = {"data": train.name, "settings": COLLAPSE}
+    run = runtime.setup(0)
+    for name, recipe in RECIPES.items():
+        rows = []
+        for seed in range(5):
+            network = vae_laboratory.train_recipe(
+                recipe, train.images, seed, **_sizes(COLLAPSE), autocast=run.autocast
+            )
+            rows.append({"seed": seed} | vae_laboratory.examine(network, test.images))
+            print(name, rows[-1], flush=True)
+        summary = {
+            key: over_seeds([float(row[key]) for row in rows])
+            for key in ("active", "kl", "error", "bits")
+        }
+        result[name] = {"seeds": rows, **summary}
+        print(write_result("vae_collapse.json", {**result, **provenance()}))
+
+
+def _plane(options: argparse.Namespace) -> None:
+    train, test = (
+        vae_laboratory.moving_hearts(PLANE["images"]),
+        vae_laboratory.moving_hearts(1_000, "test"),
+    )
+    run, result = runtime.setup(0), {"data": train.name, "settings": PLANE, "betas": {}}
+    for beta in BETAS:
+        recipe = vae_laboratory.Recipe(beta=float(beta))
+        network = vae_laboratory.train_recipe(
+            recipe, train.images, 0, **_sizes(PLANE), autocast=run.autocast
+        )
+        facts = {"data": train.name, "beta": beta, "steps": PLANE["steps"], "seed": 0}
+        content = vae.pack(network, facts)
+        atomic_write(checkpoints_dir() / f"vae_plane_{beta}.safetensors", content)
+        shipped, _ = vae.load_shipped(f"vae_plane_{beta}")
+        spread = vae.encode_means(shipped, test.images)[0].std(0).tolist()
+        row = {
+            **vae_laboratory.examine(shipped, test.images),
+            "spread": spread,
+            "bytes": len(content),
+        }
+        result["betas"][str(beta)] = row | {"file_sha256": hashlib.sha256(content).hexdigest()}
+        print(beta, row, flush=True)
+    print(write_result("vae_plane.json", {**result, **provenance()}))
+
+
+def _ship(options: argparse.Namespace) -> None:
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
+    reference, found = (
+        RealReference.from_images(train, test, n=N),
+        newest_generation(options.run_dir),
+    )
+    if found is None:
+        raise CourseError(
+            "measure-no-run",
+            f"{options.run_dir} holds no checkpoint.",
+            "Nothing can be shipped.",
+            "Train first.",
+        )
+    config = found.record["config"]
+    network = vae.VAE(config["latent_dim"], config["width"], config["sigma"], config["size"])
+    network.load_state_dict(
+        {k.removeprefix("vae."): v for k, v in found.tensors.items() if k.startswith("vae.")}
+    )
+    epochs = round(found.step * config["batch_size"] / config["examples"])
+    facts = {"data": config["data"], "steps": found.step, "epochs": epochs, "seed": config["seed"]}
+    content = vae.pack(network, {**facts, "parts": "decoder"}, decoder_only=True)
+    atomic_write(checkpoints_dir() / "vae_cifar10.safetensors", content)
+    shipped, _ = vae.load_shipped("vae_cifar10")
+    result = {
+        **facts,
+        "seconds": round(found.record["seconds"]),
+        "n": N,
+        "draws": len(reference.blocks),
+        "features": reference.network.description,
+        "real_set": reference.real_set,
+        "floor": numbers(reference.floor),
+        "score": numbers(reference.score(sampler(shipped))),
+        "score_with_noise": numbers(reference.score(sampler(shipped, noise=True))),
+        "held_out": held_out(network.eval(), test),
+        "sharpness": {
+            "real": sharpness(test.images),
+            "samples": sharpness(sampler(shipped)(1_000)),
+        },
+        "file_sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    print(write_result("vae_cifar10.json", {**result, **provenance()}))
+
+
+def _sizes(settings: Mapping[str, int]) -> dict[str, int]:
+    return {name: value for name, value in settings.items() if name != "images"}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

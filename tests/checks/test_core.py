@@ -1,0 +1,443 @@
+"""The machinery of the exercise checks: three outcomes, and answers that are hostile in every way of fault E1."""
+
+import random
+import sys
+
+import numpy as np
+import pytest
+import torch
+from answers import AlwaysEqual
+from torch import nn
+
+from course_utils import checks
+from course_utils.checks import (
+    CheckFailed,
+    call,
+    describe,
+    exercise,
+    expect_close,
+    expect_number,
+    expect_tensor,
+)
+
+
+def twice(x):
+    return x * torch.tensor(2.0)
+
+
+@exercise("0.1", twice)
+def exercise_0_1(fn):
+    """Double a tensor."""
+    x = torch.tensor([0.5, 1.5, -3.0])
+    got = call(fn, x)
+    expect_tensor(got, (3,), "the doubled x", torch.float32)
+    expect_close(
+        got, twice(x), "the doubled x", inputs=[x], wrong=[(lambda x: x**2, "This is the square.")]
+    )
+
+
+def failure_of(answer, check=exercise_0_1):
+    with pytest.raises(CheckFailed) as caught:
+        check(answer)
+    return caught.value
+
+
+def right(x):
+    return x + x
+
+
+class EqualTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return True
+
+
+class Unprintable:
+    def __repr__(self):
+        raise ValueError("no picture")
+
+
+# ---- three outcomes
+
+
+@pytest.fixture(autouse=True)
+def not_strict(monkeypatch):
+    monkeypatch.delenv("COURSE_STRICT", raising=False)
+
+
+def test_right_answer_is_handed_back(capsys):
+    assert exercise_0_1(right) is right
+    assert capsys.readouterr().out == "Exercise 0.1: correct.\n"
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("Exercise 0.1"), NotImplementedError()])
+def test_stub_is_not_attempted(capsys, error):
+    def stub(x):
+        raise error
+
+    assert exercise_0_1(stub) is twice
+    assert (
+        capsys.readouterr().out
+        == "Exercise 0.1: not attempted yet; the lesson goes on with the reference.\n"
+    )
+
+
+def test_stub_fails_when_strict(monkeypatch):
+    def stub(x):
+        raise NotImplementedError("Exercise 0.1")
+
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    assert "COURSE_STRICT" in failure_of(stub).hint
+    assert exercise_0_1(right) is right
+    monkeypatch.setenv("COURSE_STRICT", "0")
+    assert exercise_0_1(stub) is twice
+
+
+def test_wrong_answer_shows_expected_came_and_hint(capsys):
+    failure = failure_of(lambda x: x**2)
+    assert str(failure) == (
+        "Exercise 0.1: not yet.\n"
+        "  Expected: the doubled x: 1 at index [0]\n"
+        "  Came:     0.25 at index [0]\n"
+        "  Hint:     This is the square."
+    )
+    assert failure._render_traceback_() == [f"CheckFailed: {failure}"]
+    assert failure.__suppress_context__ and capsys.readouterr().out == ""
+
+
+def test_unknown_mistake_gets_the_general_hint():
+    assert failure_of(lambda x: x * 3).hint.startswith("Compare with the formula")
+
+
+def test_an_answer_called_by_mistake_is_named():
+    failure = failure_of(right(torch.ones(3)))
+    assert failure.expected == "a function" and "without calling it" in failure.hint
+
+
+# ---- E1: named as what it is
+
+
+def nan_result(x):
+    return x * float("nan")
+
+
+def double_result(x):
+    return (x + x).double()
+
+
+def wider_result(x):
+    return (x + x)[None]
+
+
+def list_result(x):
+    return (x + x).tolist()
+
+
+def nothing(x):
+    x + x
+
+
+def raising(x):
+    return x @ torch.ones(7)
+
+
+def leaving(x):
+    sys.exit("bye")
+
+
+def mutating(x):
+    return x.mul_(2)
+
+
+def requiring_gradients(x):
+    return (x.requires_grad_() * 2).detach()
+
+
+def library_stub(x):
+    return nn.Module()(x)
+
+
+def library_bare_stub(x):
+    return torch.distributions.Distribution(validate_args=False).mean
+
+
+def seeding(x):
+    torch.manual_seed(0)
+    return x + x
+
+
+def new_dtype(x):
+    torch.set_default_dtype(torch.float64)
+    return x + x
+
+
+def no_gradients(x):
+    torch.set_grad_enabled(False)
+    return x + x
+
+
+def deterministic(x):
+    torch.use_deterministic_algorithms(True)
+    return x + x
+
+
+def new_device(x):
+    torch.set_default_device("meta")
+    return x + x
+
+
+def more_threads(x):
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    return x + x
+
+
+E1 = [
+    (nan_result, "NaN comes from"),
+    (double_result, "Convert with"),
+    (wider_result, "merely broadcasts"),
+    (list_result, "Return a tensor"),
+    (nothing, "without `return`"),
+    (raising, "stopped with an error"),
+    (leaving, "stopped with an error"),
+    (mutating, "In-place operations"),
+    (requiring_gradients, "In-place operations"),
+    (library_stub, "stopped with an error"),
+    (library_bare_stub, "stopped with an error"),
+    (lambda x: AlwaysEqual(), "Return a tensor"),
+    (lambda x: (x + x).as_subclass(EqualTensor), "Return a tensor"),
+    (lambda x: Unprintable(), "Return a tensor"),
+    (lambda x: (x + x).to(torch.complex64), "Convert with"),
+    (lambda x: (x + x).to_sparse(), "Compare with the formula"),
+    (lambda x: (x + x).to("meta"), "Compare with the formula"),
+    (seeding, "set it outside"),
+    (new_dtype, "set it outside"),
+    (no_gradients, "set it outside"),
+    (deterministic, "set it outside"),
+    (new_device, "set it outside"),
+    (more_threads, "set it outside"),
+]
+
+
+def surroundings():
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state()[1].tolist(),
+        "torch": torch.get_rng_state().tolist(),
+        "settings": (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()),
+        "more": (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_default_device(),
+            torch.initial_seed(),
+        ),
+    }
+
+
+@pytest.mark.fault("E1")
+@pytest.mark.parametrize(
+    ("answer", "keyword"), E1, ids=[getattr(a, "__name__", "?") for a, _ in E1]
+)
+def test_bad_answer_is_named_and_the_next_check_unaffected(answer, keyword):
+    before = surroundings()
+    failure = failure_of(answer)
+    assert keyword in failure.hint, failure
+    assert len(failure.got) < 400 and "\n" not in failure.got
+    assert surroundings() == before
+    assert exercise_0_1(right) is right
+
+
+def test_what_was_changed_is_said():
+    assert "the random seed" in failure_of(seeding).got
+    assert "the default dtype" in failure_of(new_dtype).got
+    assert "the deterministic mode" in failure_of(deterministic).got
+
+
+def test_the_line_of_the_error_and_its_input_are_said():
+    failure = failure_of(raising)
+    assert f"line {raising.__code__.co_firstlineno + 1}" in failure.got
+    assert "shape (3,) [0.5, 1.5, -3]" in failure.expected
+
+
+def test_seeding_in_a_fork_and_drawing_are_allowed():
+    def drawing(x):
+        torch.rand(3), np.random.rand(3), random.random()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            return x + x + 0 * torch.rand(3)
+
+    before = surroundings()
+    assert exercise_0_1(drawing) is drawing
+    assert surroundings() == before
+
+
+def test_numpy_and_python_seeds_do_not_leak():
+    def seeding_others(x):
+        np.random.seed(0), random.seed(0)
+        return x + x
+
+    before = surroundings()
+    exercise_0_1(seeding_others)
+    assert surroundings() == before
+
+
+def test_the_learners_own_settings_do_not_decide():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            assert exercise_0_1(right) is right
+            assert not torch.is_grad_enabled()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_interrupt_passes_and_restores():
+    def interrupted(x):
+        torch.set_default_dtype(torch.float64)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise_0_1(interrupted)
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_an_answer_that_breaks_the_comparison_is_a_wrong_answer():
+    @exercise("0.2", twice)
+    def check(fn):
+        call(fn, 1.0).shape.numel()
+
+    failure = failure_of(lambda x: 2.0, check)
+    assert (
+        failure.number == "0.2"
+        and "AttributeError" in failure.got
+        and failure.__cause__ is not None
+    )
+
+
+# ---- call
+
+
+def test_changes_are_seen_in_every_kind_of_argument():
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout())
+    changes = [
+        (network, lambda n: n[0].weight.data.zero_()),
+        (network, lambda n: n[1].running_mean.add_(1)),
+        (network, lambda n: n[2].eval()),
+        (np.zeros((2, 3)), lambda a: a.fill(1)),
+        (np.zeros((2, 3)), lambda a: a.resize((3, 2), refcheck=False)),
+        ([torch.zeros(2), [1, 2]], lambda x: x[1].append(3)),
+        ({"a": torch.zeros(2)}, lambda d: d["a"].add_(1)),
+        (torch.zeros(2, dtype=torch.bfloat16), lambda t: t.add_(1)),
+        (torch.zeros(()), lambda t: t.fill_(float("nan"))),
+        (torch.zeros(4, 4)[:, 1], lambda t: t.add_(1)),
+    ]
+    for argument, change in changes:
+        with pytest.raises(CheckFailed, match="changed its argument"):
+            call(lambda x, change=change: (change(x), 1), argument)
+
+
+def test_what_may_change_may_change():
+    network = nn.Linear(2, 2)
+
+    def train(n, x):
+        n.weight.data.zero_()
+
+    assert call(train, network, torch.ones(2), may_change=[network], returns=False) is None
+    with pytest.raises(CheckFailed, match="return value"):
+        call(train, network, torch.ones(2), may_change=[network])
+
+
+# ---- comparisons
+
+
+@pytest.mark.parametrize(
+    "good",
+    [2, 2.0, np.float32(2), np.array(2.0), torch.tensor(2.0), nn.Parameter(torch.tensor(2.0))],
+)
+def test_numbers_in_every_kind(good):
+    assert expect_number(good, "n") == 2.0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        True,
+        "2",
+        [2.0],
+        None,
+        2 + 0j,
+        float("nan"),
+        float("inf"),
+        torch.ones(1),
+        np.ones((1, 1)),
+        AlwaysEqual(),
+    ],
+)
+def test_what_is_no_number(bad):
+    with pytest.raises(CheckFailed):
+        expect_number(bad, "n")
+
+
+@pytest.mark.parametrize(
+    "bad", [float("nan"), AlwaysEqual(), "1.0", None, 10**400, 1 + 0j, [1.0], object(), 1.1]
+)
+def test_nothing_but_the_number_is_close(bad):
+    with pytest.raises(CheckFailed):
+        expect_close(bad, 1.0, "x")
+
+
+def test_nan_never_equals_even_where_nan_is_expected_or_a_mistake_gives_nan():
+    nan = torch.tensor([float("nan"), 1.0])
+    with pytest.raises(CheckFailed, match="NaN comes from"):
+        expect_close(nan, nan, "x", wrong=[(lambda: nan, "a mistake")])
+
+
+def test_the_first_matching_mistake_speaks_and_broken_ones_are_passed_over():
+    wrong = [
+        (lambda x: 1 / 0, "broken"),
+        (lambda x: x + 1, "plus one"),
+        (lambda x: x + 1, "second"),
+    ]
+    with pytest.raises(CheckFailed, match="plus one"):
+        expect_close(3, 2, "x", inputs=[2], wrong=wrong)
+
+
+def test_the_place_of_the_first_difference_is_shown():
+    expected = torch.zeros(4, 5)
+    answer = expected.clone()
+    answer[2, 3] = 0.5
+    with pytest.raises(CheckFailed, match=r"0.5 at index \[2, 3\]"):
+        expect_close(answer, expected, "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "picture"),
+    [
+        (torch.tensor(1.5), "1.5"),
+        (torch.tensor([1.5]), "shape (1,) [1.5]"),
+        (torch.arange(6).reshape(2, 3), "shape (2, 3) [0, 1, 2, 3, ...]"),
+        (torch.tensor([True]), "shape (1,) [1]"),
+        (torch.empty(0, 3), "shape (0, 3) []"),
+        (np.array([1.0, 2.0]), "shape (2,) [1, 2]"),
+        (0.1234567, "0.123457"),
+        ("two\nlines", r"'two\nlines'"),
+        (Unprintable(), "an object of type Unprintable"),
+        (nn.Sequential(nn.ReLU(), nn.Tanh()), "Sequential( (0): ReLU() (1): Tanh() )"),
+    ],
+)
+def test_describe(value, picture):
+    assert describe(value) == picture
+
+
+def test_describe_stays_short():
+    assert len(describe("x" * 10_000)) <= 160
+    assert describe(torch.ones(2, device="meta")).startswith("tensor(")
+
+
+# ---- the package
+
+
+def test_lessons_are_found_by_name(monkeypatch):
+    monkeypatch.delitem(sys.modules, "course_utils.checks.dcgan", raising=False)
+    monkeypatch.delattr(checks, "dcgan", raising=False)
+    assert checks.dcgan.exercise_2_1.__name__ == "exercise_2_1"
+    assert not hasattr(checks, "nonsense")

@@ -1,0 +1,191 @@
+"""What stands around the cases of lesson 07: complaints, recorded runs, the checklist; and `diagnose` on those runs."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.authoring.lessons import load_definitions
+from course_utils.checks import clinic as checks
+from course_utils.errors import CourseError
+from course_utils.evaluation.diagnose import diagnose
+from course_utils.learner import clinic
+from course_utils.paths import results_dir
+from measuring import measure_clinic
+
+FILES = ("clinic_traces.json", "clinic_imdb.json")
+NEW = [name for file in FILES for name in json.loads((results_dir() / file).read_text())["traces"]]
+SOUND = [name for name in NEW if name.startswith(("healthy", "decoy"))]
+ILL = [name for name in NEW if name not in SOUND]
+
+
+def names(history):
+    return [finding.name for finding in diagnose(history)]
+
+
+# ---- diagnose on recorded runs
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_healthy_runs_and_decoys_do_not_alarm(name):
+    assert all(names(history) == ["healthy"] for history in clinic.recorded_all(name))
+
+
+def test_three_decoys_and_ten_healthy_runs_of_each_kind():
+    assert sum(name.startswith("decoy") for name in SOUND) == 3
+    healthy = [name for name in SOUND if name.startswith("healthy")]
+    assert len(healthy) == 2 and all(len(clinic.recorded_all(name)) >= 10 for name in healthy)
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_failures_are_named(name):
+    assert all(names(history) == [name] for history in clinic.recorded_all(name))
+
+
+@pytest.mark.parametrize("rows", [30, 60, 120])
+def test_a_healthy_vae_does_not_alarm_at_any_length(rows):
+    for history in clinic.recorded_all("healthy vae"):
+        assert names({key: values[:rows] for key, values in history.items()}) == ["healthy"]
+
+
+@pytest.mark.parametrize("rows", [30, 80, 150])
+def test_a_healthy_classifier_does_not_alarm_at_any_length(rows):
+    for history in clinic.recorded_all("healthy classifier"):
+        assert names({key: values[:rows] for key, values in history.items()}) == ["healthy"]
+
+
+def test_a_classifier_with_rare_positives_is_not_called_sorted():
+    rng = np.random.default_rng(0)
+    history = {
+        "loss": [0.1] * 100,
+        "accuracy": [0.97] * 100,
+        "positive": rng.binomial(16, 0.02, 100) / 16,
+    }
+    assert names({k: list(v) for k, v in history.items()}) == ["healthy"]
+
+
+def test_batches_of_one_are_not_called_sorted():
+    positive = np.random.default_rng(0).integers(2, size=200).tolist()
+    assert names({"loss": [0.6] * 200, "accuracy": [0.6] * 200, "positive": positive}) == [
+        "healthy"
+    ]
+
+
+def test_the_bound_of_cross_entropy_is_a_theorem():
+    rng = torch.Generator().manual_seed(0)
+    for scale in (0.1, 1.0, 10.0):
+        logits, y = (
+            scale * torch.randn(500, 2, generator=rng),
+            torch.randint(2, (500,), generator=rng),
+        )
+        loss = torch.nn.functional.cross_entropy(logits, y)
+        assert loss >= (logits.argmax(1) != y).float().mean() * math.log(2)
+
+
+def test_a_nan_in_a_vae_is_found_first():
+    found = names({"nll": [3.0] * 40 + [math.nan], "kl": [1.0] * 41})
+    assert found[0] == "not a number"
+
+
+def test_unequal_series_of_a_vae_are_refused():
+    with pytest.raises(CourseError) as caught:
+        diagnose({"nll": [1.0] * 30, "kl": [1.0] * 29})
+    assert caught.value.code == "diagnose-unequal-series"
+
+
+# ---- complaints
+
+
+def test_a_complaint_names_the_error_and_its_line(capsys):
+    def program(x):
+        return x / 0
+
+    clinic.complaint(program, 1)
+    out = capsys.readouterr().out
+    assert out.startswith("ZeroDivisionError: division by zero") and "at: return x / 0" in out
+
+
+def test_a_sound_program_has_no_complaint(capsys):
+    clinic.complaint(torch.zeros, 2, 3)
+    clinic.complaint(lambda: torch.tensor(0.5))
+    assert capsys.readouterr().out == "no error; result: shape (2, 3)\nno error; result: 0.5000\n"
+
+
+# ---- recorded runs
+
+
+def test_unknown_records_are_refused_with_those_that_exist():
+    for arguments in (("nothing",), ("healthy line", 99)):
+        with pytest.raises(CourseError, match="healthy line") as caught:
+            clinic.recorded(*arguments)
+        assert caught.value.code == "clinic-no-record"
+
+
+def test_results_say_where_they_come_from():
+    for name in ("clinic_traces.json", "clinic_imdb.json"):
+        facts = json.loads((results_dir() / name).read_text())["provenance"]
+        assert {"commit", "machine", "versions", "seed", "date"} <= set(facts)
+
+
+def test_imdb_supports_what_the_lesson_says():
+    found = json.loads((results_dir() / "clinic_imdb.json").read_text())
+    assert found["sorted"]["high"] < found["shuffled"]["low"] - 0.3
+    assert found["mixed_batches"] <= 1 and found["sorted_last_loss"] < 0.01
+    assert len(found["shuffled"]["values"]) >= 3
+
+
+@pytest.mark.parametrize("kind", measure_clinic.DECOYS)
+def test_decoys_play_the_whole_game(kind, monkeypatch):
+    monkeypatch.setattr(measure_clinic, "GAN_STEPS", 60)
+    history = measure_clinic.record_decoy(kind, 0)
+    assert history["step"] == [20, 40, 60] and all(map(math.isfinite, history["g_loss"]))
+
+
+# ---- the checklist
+
+
+@pytest.fixture(scope="module")
+def solved():
+    return load_definitions("07_debugging_clinic")
+
+
+def test_each_case_has_its_exercise_and_its_function(solved):
+    assert [case.number for case in clinic.CASES] == [
+        f"7.{n}" for n in range(1, len(clinic.CASES) + 1)
+    ]
+    assert all(
+        hasattr(checks, f"exercise_{case.number.replace('.', '_')}") for case in clinic.CASES
+    )
+    assert all(callable(getattr(solved, case.function)) for case in clinic.CASES)
+
+
+def test_the_checklist_ticks_what_the_learner_mended(solved):
+    def kl(p, q):
+        return 0
+
+    page = clinic.checklist({"kl": kl, "gan_step": checks.gan_step_with_labels, "elbo": None})
+    ticked = [line for line in page.splitlines() if line.startswith("- [x]")]
+    assert len(ticked) == 1 and "(7.12)" in ticked[0]
+    assert page.count("- [ ]") == len(clinic.CASES) - 1
+    assert "- [ ]" not in clinic.checklist(vars(solved))
+
+
+def test_notes_stand_under_their_case_on_one_line():
+    lines = clinic.checklist({}, {"7.5": "two\nlines"}).splitlines()
+    assert (
+        lines[next(i for i, line in enumerate(lines) if "(7.5)" in line) + 1] == "    - two lines"
+    )
+
+
+def test_a_note_for_no_case_is_refused():
+    with pytest.raises(CourseError) as caught:
+        clinic.checklist({}, {"8.1": "?"})
+    assert caught.value.code == "clinic-unknown-case"
+
+
+def test_the_checklist_is_saved_among_the_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    path = clinic.save_checklist("é\n")
+    assert path == tmp_path / "07_checklist.md" and path.read_text(encoding="utf-8") == "é\n"

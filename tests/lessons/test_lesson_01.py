@@ -1,0 +1,218 @@
+"""Lesson 01's own code against independent ones, its claims from the measured results, and what graduated."""
+
+import copy
+import json
+import math
+import os
+from pathlib import Path
+
+import jupytext
+import nbclient
+import pytest
+import torch
+from torch import nn
+
+from course_utils.authoring.lessons import load_definitions
+from course_utils.models import gan
+from course_utils.models.dcgan import dcgan_step
+from course_utils.models.stacked import StackedLinear, stacked_mlp
+from course_utils.paths import results_dir
+
+SOURCE = Path(__file__).parents[2] / "notebooks" / "source" / "01_gan_theory.py"
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    module = load_definitions("01_gan_theory")
+    module.copies = 2
+    return module
+
+
+def result(name):
+    return json.loads((results_dir() / f"gan_{name}.json").read_text())
+
+
+def players(seed=0):
+    torch.manual_seed(seed)
+    return [
+        nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)),
+        nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)),
+    ]
+
+
+# ---- graduation
+
+
+@pytest.mark.parametrize("batch", [(8, 8), (5, 3), (1, 4)])
+@pytest.mark.parametrize("theirs_step", [gan.gan_step, dcgan_step], ids=["gan", "dcgan"])
+def test_the_step_of_the_lesson_is_the_step_of_the_package(lesson, batch, theirs_step):
+    ours = players()
+    theirs = copy.deepcopy(ours)
+    our_sgd, their_sgd = (
+        [torch.optim.SGD(n.parameters(), 0.3) for n in nets] for nets in (ours, theirs)
+    )
+    for _ in range(3):
+        real, noise = torch.randn(batch[0], 2), torch.randn(batch[1], 3)
+        told = theirs_step(*theirs, *their_sgd, real, noise)
+        told = (told["d_loss"], told["g_loss"]) if isinstance(told, dict) else told
+        assert lesson.gan_step(*ours, *our_sgd, real, noise) == pytest.approx(told, abs=1e-6)
+    for a, b in zip(ours, theirs, strict=True):
+        assert all(
+            torch.allclose(x, y, atol=1e-6)
+            for x, y in zip(a.parameters(), b.parameters(), strict=True)
+        )
+
+
+def test_the_losses_of_the_lesson_are_those_of_the_package(lesson):
+    for logits in (torch.randn(7), torch.tensor([[-200.0], [200.0]]), torch.randn(2, 3, 1)):
+        other = torch.randn(4)
+        assert torch.equal(lesson.value_function(logits, other), gan.value_function(logits, other))
+        for saturating in (True, False):
+            assert torch.equal(
+                lesson.generator_loss(logits, saturating), gan.generator_loss(logits, saturating)
+            )
+
+
+# ---- stacks: the copies must not see each other
+
+
+def test_a_stack_is_its_networks_side_by_side():
+    stack, x = stacked_mlp([3, 5, 2], copies=4, seed=7), torch.randn(4, 6, 3)
+    for k in range(4):
+        alone = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+        for layer, part in zip(alone, stack, strict=True):
+            if isinstance(part, StackedLinear):
+                layer.weight.data, layer.bias.data = (
+                    part.weight[k].T.clone(),
+                    part.bias[k, 0].clone(),
+                )
+        assert torch.allclose(stack(x)[k], alone(x[k]), atol=1e-6)
+
+
+def test_copies_do_not_reach_each_other():
+    stack, x = stacked_mlp([3, 5, 2], copies=4), torch.randn(4, 6, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(stack(x)[2].square().sum(), x)
+    assert gradient[2].abs().sum() > 0 and gradient[[0, 1, 3]].abs().sum() == 0
+
+
+def test_a_copy_starts_from_its_seed_however_many_there_are():
+    few, many = stacked_mlp([3, 5, 2], copies=2, seed=3), stacked_mlp([3, 5, 2], copies=6, seed=3)
+    assert all(
+        torch.equal(a, b[:2]) for a, b in zip(few.parameters(), many.parameters(), strict=True)
+    )
+    first = many[0].weight
+    assert not torch.equal(first[0], first[1])
+    assert first.abs().max() <= 1 / math.sqrt(3)
+
+
+# ---- the lesson's rulers
+
+
+def test_ring_scores_of_known_samples(lesson):
+    centres = lesson.ring_centres()
+    three = centres[torch.arange(900) % 3][None]  # three modes in equal shares
+    far = torch.full((1, 900, 2), 9.0)
+    modes, good, kl = (
+        torch.cat(parts)
+        for parts in zip(lesson.score_ring(three), lesson.score_ring(far), strict=True)
+    )
+    assert modes.tolist() == [3, 0] and good.tolist() == [1, 0]
+    assert kl[0].item() == pytest.approx(math.log(8 / 3), abs=1e-5)
+
+
+def test_draws_of_the_ring_have_eight_equal_modes(lesson):
+    torch.manual_seed(0)
+    modes, good, kl = lesson.score_ring(lesson.draw_ring(3, 5_000))
+    assert modes.tolist() == [8, 8, 8] and kl.max() < 0.01
+    assert (
+        good - (1 - math.exp(-4.5))
+    ).abs().max() < 0.01  # three standard deviations of a plane Gaussian
+
+
+def test_both_ways_to_wasserstein_agree(lesson):
+    grid = torch.linspace(-8, 12, 20_001, dtype=torch.float64)
+    p, q = (
+        torch.exp(-0.5 * ((grid - m) / s) ** 2) / (s * math.sqrt(2 * math.pi))
+        for m, s in ((0, 1), (3, 1))
+    )
+    assert lesson.wasserstein_from_cdfs(p, q, 0.001).item() == pytest.approx(3, abs=1e-3)
+    x = torch.randn(50, dtype=torch.float64)
+    assert lesson.wasserstein_1d(x, (x + 3)[torch.randperm(50)]).item() == pytest.approx(3)
+
+
+def test_first_arrival(lesson):
+    mean = torch.tensor([[0.0, 3.1, 0.0], [2.8, 0.0, 1.0], [0.0, 3.0, 2.0]])
+    assert lesson.arrival(mean).tolist() == [1, 0, 3]
+
+
+def test_a_critic_overshoots_as_the_formula_says(lesson):
+    estimate = lesson.train_critic(penalty=10.0, steps=200)
+    assert (estimate - 4.8).abs().max() < 0.1
+
+
+# ---- what the prose claims
+
+
+def test_claims_about_the_optimum():
+    found = result("optimum")
+    assert found["copies"] >= 10 and found["error"]["max"] < 0.02
+
+
+def test_claims_about_the_two_losses():
+    found = result("losses")
+    sgd, adam = found["sgd"], found["adam"]
+    assert len(sgd["minimax"]["values"]) >= 10
+    assert sgd["minimax"]["low"] > sgd["non-saturating"]["high"]
+    assert sgd["minimax"]["high"] < found["steps"]  # "All did arrive"
+    assert adam["minimax"]["median"] < adam["non-saturating"]["median"]
+
+
+def test_claims_about_collapse():
+    found = result("collapse")
+    assert found["copies"] >= 5
+    slow, fast, spread = found["slow"], found["fast"], found["spread"]
+    assert max(slow["modes"]["values"]) <= 2 and min(fast["modes"]["values"]) >= 7
+    assert min(spread["modes"]["values"]) >= 7 and spread["d_lr"] == slow["d_lr"]
+    assert (
+        fast["good"]["mean"] - fast["good"]["half_width"]
+        > slow["good"]["mean"] + slow["good"]["half_width"]
+    )
+    assert fast["reverse_kl"]["mean"] < 0.2 < 1 < slow["reverse_kl"]["mean"]
+
+
+def test_claims_about_wrong_loops():
+    toy = result("traces")["toy"]
+    assert abs(toy["right"]["mean"] - 3) < 0.1 and abs(toy["right"]["d_loss"] - math.log(4)) < 0.02
+    assert toy["caught"]["g_loss"] < 0.01 and toy["caught"]["mean"] < 0
+    for name in ("no_detach", "stale", "joint"):
+        row = toy[name]
+        assert abs(row["d_fake"] - 0.5) < 0.01 and row["d_real"] > 0.99 and row["std"] < 0.05
+        assert abs(row["d_loss"] - math.log(2)) < 0.02 and abs(row["g_loss"] - math.log(2)) < 0.02
+
+
+@pytest.mark.parametrize("name", ["optimum", "losses", "collapse", "traces", "dcgan"])
+def test_results_say_where_they_come_from(name):
+    facts = result(name)["provenance"]
+    assert {"seed", "commit", "machine", "torch", "python", "date", "seconds"} <= facts.keys()
+
+
+# ---- the whole lesson
+
+
+def test_the_solved_lesson_runs_at_smoke(tmp_path, monkeypatch):
+    notebook = jupytext.read(SOURCE)
+    for name, value in {
+        "COURSE_TIER": "smoke",
+        "COURSE_STRICT": "1",
+        "COURSE_RUNS": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    client = nbclient.NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=dict(os.environ))
+    printed = "".join(
+        o.get("text", "") for c in notebook.cells if c.cell_type == "code" for o in c.outputs
+    )
+    assert printed.count("correct.") == 5

@@ -1,0 +1,158 @@
+"""The code of lesson 03, taken from its source, against the package and against independent oracles."""
+
+import ast
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.distributions import Independent, Normal, kl_divergence
+
+from course_utils import checks
+from course_utils.authoring.lessons import load_definitions
+from course_utils.datasets import standin_images
+from course_utils.evaluation.elbo import PUBLISHED, effective_beta, measured_beta
+from course_utils.models import vae
+from course_utils.train import SETTINGS
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    module = load_definitions("03_vae_elbo")
+    module.run = SimpleNamespace(autocast=nullcontext)
+    module.size, module.latent_dim = 32, 6
+    return module
+
+
+@pytest.fixture(scope="module")
+def images():
+    return vae.dequantise(
+        torch.from_numpy(standin_images.render(10, 5)[0]), torch.Generator().manual_seed(0)
+    )
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_solutions_pass_their_checks_and_stubs_are_open(lesson, number, monkeypatch, capsys):
+    names = ("reparameterise", "gaussian_kl", "gaussian_nll", "negative_elbo", "iwae_bound")
+    check, name = getattr(checks.vae, f"exercise_3_{number}"), names[number - 1]
+    assert check(getattr(lesson, name)) is getattr(lesson, name)
+    monkeypatch.setenv("COURSE_STRICT", "0")
+    check(getattr(load_definitions("03_vae_elbo", solved=False), name))
+    assert f"Exercise 3.{number}: not attempted yet" in capsys.readouterr().out
+
+
+def test_the_lessons_functions_and_the_packages_agree(lesson):
+    random = torch.Generator().manual_seed(1)
+    mean, log_var, noise = (torch.randn(7, 4, generator=random) for _ in range(3))
+    assert torch.allclose(
+        lesson.reparameterise(mean, log_var, noise), vae.reparameterise(mean, log_var, noise)
+    )
+    assert torch.allclose(lesson.gaussian_kl(mean, log_var), vae.gaussian_kl(mean, log_var))
+    one = torch.tensor(-2.0)
+    nll = lesson.gaussian_nll(noise, mean, one)
+    assert torch.allclose(nll, vae.gaussian_nll(noise, mean, one))
+    kl = lesson.gaussian_kl(mean, log_var)
+    assert lesson.negative_elbo(nll, kl, 3.0) == vae.negative_elbo(nll, kl, 3.0)
+    assert torch.allclose(lesson.iwae_bound(100 * noise), vae.iwae_bound(100 * noise))
+    assert lesson.bits_per_dim(6000.0, 3072) == pytest.approx(
+        vae.bits_per_dim(torch.tensor(6000.0), 3072).item()
+    )
+
+
+def test_the_lessons_network_is_the_packages(lesson, images):
+    torch.manual_seed(0)
+    own, package = lesson.VAE(6, 4), vae.VAE(6, 4)
+    package.load_state_dict(own.state_dict())
+    for ours, theirs in zip(own.encode(images), package.encode(images), strict=True):
+        assert torch.equal(ours, theirs)
+    z = torch.randn(3, 6)
+    assert torch.equal(own.decode(z), package.decode(z))
+
+
+def test_the_lessons_step_is_the_packages(lesson, images):
+    torch.manual_seed(0)
+    own, package = lesson.VAE(6, 4), vae.VAE(6, 4)
+    package.load_state_dict(own.state_dict())
+    rows = []
+    for network, step in ((own, lesson.train_step), (package, vae.vae_step)):
+        optimizer = vae.make_optimizer(network)
+        torch.manual_seed(9)
+        rows.append([step(network, optimizer, images, 0.7) for _ in range(3)])
+    for ours, theirs in zip(*rows, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_the_step_descends_the_negative_elbo_of_distributions(lesson, images):
+    """The oracle is made of torch.distributions alone; SGD, because Adam hides a wrong scale."""
+    torch.manual_seed(3)
+    network = lesson.VAE(6, 2).eval()  # evaluation mode: BatchNorm without memory
+    reference = vae.VAE(6, 2).eval()
+    reference.load_state_dict(network.state_dict())
+    torch.manual_seed(4)
+    lesson.train_step(network, torch.optim.SGD(network.parameters(), 1.0), images, beta=2.5)
+    torch.manual_seed(4)
+    noise = torch.randn(len(images), 6)
+    mean, log_var = reference.encode(images)
+    q, prior = (
+        Normal(mean, (log_var / 2).exp()),
+        Normal(torch.zeros_like(mean), torch.ones_like(mean)),
+    )
+    x_mean = reference.decode(mean + q.stddev * noise)
+    log_lik = Independent(Normal(x_mean, (reference.log_var / 2).exp()), 3).log_prob(images)
+    kl = kl_divergence(Independent(q, 1), Independent(prior, 1))
+    (2.5 * kl - log_lik).mean().backward()
+    for (name, ours), theirs in zip(
+        network.named_parameters(), reference.parameters(), strict=True
+    ):
+        step, gradient = theirs.detach() - ours.detach(), theirs.grad  # with a learning rate of 1
+        assert torch.allclose(
+            step, gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item() + 1e-6
+        ), name
+        assert step.any(), name
+
+
+def test_the_linear_gaussian_identity_holds_in_any_setting(lesson):
+    for w, s, x in ((1.5, 0.5, 2.0), (-0.7, 1.1, 0.3), (3.0, 0.2, -4.0)):
+        lesson.w, lesson.s, lesson.x = (torch.tensor(v, dtype=torch.float64) for v in (w, s, x))
+        lesson.zero, lesson.one = (
+            torch.zeros((), dtype=torch.float64),
+            torch.ones((), dtype=torch.float64),
+        )
+        m, v = torch.linspace(-3, 3, 50).double(), torch.linspace(0.02, 4, 50).double()
+        w, s, x = lesson.w, lesson.s, lesson.x
+        posterior = Normal(w * x / (w**2 + s**2), s / torch.hypot(w, s))
+        gap = kl_divergence(Normal(m, v.sqrt()), posterior)
+        exact = Normal(lesson.zero, torch.hypot(w, s)).log_prob(x)
+        assert (lesson.linear_elbo(m, v) + gap - exact).abs().max() < 1e-6
+
+
+def test_my_line_is_the_collapsing_one(lesson):
+    assert measured_beta(lesson.my_line, 3072, 64, "squared") == pytest.approx(1536)
+    assert [round(effective_beta(line), 3) for line in PUBLISHED] == [1.0, 392.0, 1.536, 0.6]
+
+
+def test_noise_and_sharpness(lesson):
+    flat = torch.full((40, 3, 32, 32), 120, dtype=torch.uint8)
+    noisy = lesson.with_noise(flat, 0.1)
+    assert noisy.float().std().item() == pytest.approx(12.75, rel=0.03)
+    assert lesson.sharpness(flat) == 0
+    assert lesson.sharpness(noisy) == pytest.approx(12.75 * 2**0.5, rel=0.03)
+
+
+def test_settings_are_those_of_the_command_line():
+    source = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "03_vae_elbo.py"
+    picked = {}
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Attribute(attr="pick"), args=values),
+            ):
+                picked[name] = [ast.literal_eval(value) for value in values]
+    names = {"steps": "steps", "batch_size": "batch_size", "n_images": "images", "width": "width"}
+    for tier, column in {"smoke": 0, "laptop": 1, "gpu": 2}.items():
+        assert {n: picked[n][column] for n in names} == {
+            n: SETTINGS["vae"][tier][k] for n, k in names.items()
+        }
+        assert SETTINGS["vae"][tier]["latent_dim"] == 64

@@ -1,0 +1,208 @@
+"""The code of lesson 05, taken from its source, against the package and against independent oracles."""
+
+import ast
+import math
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from course_utils import checks
+from course_utils.authoring.lessons import load_definitions
+from course_utils.evaluation import language_models
+from course_utils.models import attention, gpt_shipped, gpt_training
+from course_utils.train import SETTINGS
+
+SIZES = {"vocab": 30, "dim": 16, "layers": 2, "heads": 2, "context": 24}
+NAMES = {
+    1: ["scaled_dot_product"],
+    2: ["causal_mask"],
+    3: ["split_heads", "merge_heads"],
+    4: ["next_token_loss"],
+    5: ["filter_logits"],
+}
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    module = load_definitions("05_attention_text")
+    module.run = SimpleNamespace(autocast=nullcontext, device=torch.device("cpu"))
+    return module
+
+
+@pytest.fixture(scope="module")
+def twins(lesson):
+    """The lesson's network and the package's with the same weights, large enough that everything matters."""
+    torch.manual_seed(0)
+    own, package = lesson.GPT(**SIZES).eval(), attention.GPT(**SIZES).eval()
+    for weight in own.parameters():
+        weight.data += 0.2 * torch.randn_like(weight)
+    package.load_state_dict(own.state_dict())
+    return own, package
+
+
+@pytest.mark.parametrize("number", NAMES)
+def test_solutions_pass_their_checks_and_stubs_are_open(lesson, number, monkeypatch, capsys):
+    check = getattr(checks.attention, f"exercise_5_{number}")
+    stubs = load_definitions("05_attention_text", solved=False)
+    monkeypatch.setenv("COURSE_STRICT", "0")
+    for name in NAMES[number]:
+        assert check(getattr(lesson, name)) is getattr(lesson, name)
+        check(getattr(stubs, name))
+        assert f"Exercise 5.{number}: not attempted yet" in capsys.readouterr().out
+
+
+def test_the_lessons_functions_and_the_packages_agree(lesson):
+    q, k, v = torch.randn(2, 3, 4, 6), torch.randn(2, 3, 5, 6), torch.randn(2, 3, 5, 6)
+    mask = torch.ones(4, 5, dtype=torch.bool).tril(1)
+    for chosen in (None, mask):
+        ours, theirs = (f.scaled_dot_product(q, k, v, chosen) for f in (lesson, attention))
+        assert torch.equal(ours, theirs)
+    assert torch.equal(lesson.causal_mask(7), attention.causal_mask(7))
+    x = torch.randn(2, 5, 12)
+    assert torch.equal(lesson.split_heads(x, 3), attention.split_heads(x, 3))
+    assert torch.equal(lesson.merge_heads(q), attention.merge_heads(q))
+    logits, tokens = torch.randn(2, 5, 9), torch.randint(9, (2, 5))
+    assert lesson.next_token_loss(logits, tokens) == attention.next_token_loss(logits, tokens)
+    for settings in ((0.7, 4, None), (1.2, None, 0.8), (0.9, 6, 0.9), (1.0, None, None)):
+        ours, theirs = (
+            f.filter_logits(torch.linspace(0, 3, 12).sin() * 3, *settings)
+            for f in (lesson, attention)
+        )
+        assert torch.equal(ours, theirs)
+
+
+def test_the_lessons_network_is_the_packages(twins):
+    own, package = twins
+    ids = torch.randint(30, (3, 20))
+    with torch.no_grad():
+        assert torch.equal(own(ids), package(ids))
+        caches = [{} for _ in own.blocks], package.new_cache()
+        for part in ids.split(7, dim=1):
+            assert torch.equal(own(part, caches[0]), package(part, caches[1]))
+    assert own.sizes == package.sizes == SIZES
+
+
+def test_the_lessons_network_is_initialised_like_the_packages(lesson):
+    stds = []
+    for kind in (lesson.GPT, attention.GPT):
+        torch.manual_seed(1)
+        network = kind(vocab=200, dim=64, layers=3, heads=4, context=32)
+        stds.append(
+            {
+                name: weight.std().item()
+                for name, weight in network.named_parameters()
+                if weight.dim() == 2
+            }
+        )
+    assert stds[0] == stds[1]
+    assert stds[0]["blocks.1.attention.qkv.weight"] == pytest.approx(0.02, rel=0.1)
+    assert stds[0]["blocks.1.mlp.2.weight"] == pytest.approx(0.02 / 6**0.5, rel=0.1)
+
+
+def test_the_lessons_step_is_the_packages_and_descends_the_librarys_loss(lesson):
+    torch.manual_seed(2)
+    own, package = lesson.GPT(**SIZES), attention.GPT(**SIZES)
+    package.load_state_dict(own.state_dict())
+    oracle = gpt_shipped.to_transformers(own)
+    ids = torch.randint(1, 30, (4, 20))
+    losses = {}
+    for name, network, step in (
+        ("own", own, lesson.train_step),
+        ("package", package, gpt_training.gpt_step),
+    ):
+        optimizer = gpt_training.make_optimizer(network)
+        losses[name] = [step(network, optimizer, ids, 1e-3)["loss"] for _ in range(3)]
+    assert (
+        losses["own"] == pytest.approx(losses["package"], rel=1e-6)
+        and losses["own"][2] < losses["own"][0]
+    )
+    theirs = oracle(ids, attention_mask=torch.ones_like(ids), labels=ids).loss
+    assert losses["own"][0] == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_generation_agrees_with_the_package_and_the_cache_with_recomputation(lesson, twins):
+    own, package = twins
+    for make in (lambda: lesson.greedy, lambda: lesson.sampler(0.9, 10, 0.95, seed=4)):
+        plain = lesson.generate(own, [3, 1], 20, make())
+        assert plain == lesson.generate_cached(own, [3, 1], 20, make())
+        assert plain == attention.generate(package, [3, 1], 20, make())
+    assert len(lesson.generate(own, [0], 40, lesson.greedy)) == 41  # beyond the context
+
+
+def test_beam_search_finds_what_the_library_finds(lesson, twins):
+    own, _ = twins
+    theirs = gpt_shipped.to_transformers(own)
+    for beams in (1, 2, 4):
+        found, log_p = lesson.beam_search(own, [5, 8], 10, beams)
+        options = {"num_beams": beams, "max_new_tokens": 10, "do_sample": False}
+        options |= {"eos_token_id": None, "pad_token_id": 0}
+        oracle = theirs.generate(torch.tensor([[5, 8]]), attention_mask=torch.ones(1, 2), **options)
+        assert found == oracle[0].tolist()
+        with torch.no_grad():
+            log_all = own(torch.tensor([found]))[0].log_softmax(-1)
+        assert log_p == pytest.approx(
+            sum(log_all[t, found[t + 1]].item() for t in range(1, 11)), rel=1e-4
+        )
+
+
+def test_beam_search_with_all_beams_is_exhaustive(lesson):
+    torch.manual_seed(5)
+    tiny = lesson.GPT(vocab=4, dim=8, layers=1, heads=2, context=8).eval()
+    for weight in tiny.parameters():
+        weight.data += 0.5 * torch.randn_like(weight)
+    found, log_p = lesson.beam_search(tiny, [0], 3, beams=4)
+    best = -math.inf
+    for code in range(64):
+        ids = torch.tensor([[0, code // 16, code // 4 % 4, code % 4]])
+        best = max(best, -3 * attention.next_token_loss(tiny(ids), ids).item())
+    _, wide = lesson.beam_search(tiny, [0], 2, beams=4)
+    assert log_p <= best + 1e-5 and wide <= 0 and len(found) == 4
+
+
+def test_the_perturbation_test_finds_a_leak_and_only_a_leak(lesson, twins):
+    own, _ = twins
+    ids = torch.randint(30, (2, 20))
+    assert lesson.first_change(own, ids, 9) == 9
+    torch.manual_seed(0)
+    leaky = lesson.GPT(**SIZES).eval()
+    leaky.load_state_dict(own.state_dict())
+    for block in leaky.blocks:
+        block.attention.causal = False
+    assert lesson.first_change(leaky, ids, 9) == 0
+
+
+def test_bits_per_byte(lesson):
+    assert lesson.bits_per_byte(math.log(256), 10, 10) == pytest.approx(8)
+    assert lesson.bits_per_byte(math.log(2), 10, 40) == pytest.approx(0.25)
+
+
+def test_copied_share_is_the_packages(lesson):
+    text = "the quick brown fox jumps over the lazy dog while nobody at all is looking at it. " * 3
+    training = text[20:140] + "#" + text[100:180]
+    finder = language_models.CopyFinder(training, 30)
+    for length, step in ((30, 7), (50, 10)):
+        assert lesson.copied_share([text], training, length, step) == finder.copied_share(
+            [text], length, step
+        )
+
+
+def test_settings_are_those_of_the_command_line():
+    source = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "05_attention_text.py"
+    picked = {}
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Attribute(attr="pick"), args=values),
+            ):
+                picked.setdefault(name, [ast.literal_eval(value) for value in values])
+    names = {"steps": "steps", "batch_size": "batch_size", "n_texts": "documents"} | {
+        k: k for k in SIZES
+    }
+    for tier, column in {"smoke": 0, "laptop": 1, "gpu": 2}.items():
+        assert {n: picked[n][column] for n in names} == {
+            n: SETTINGS["gpt"][tier][k] for n, k in names.items()
+        }
