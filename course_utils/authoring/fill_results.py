@@ -4,16 +4,21 @@ In a Markdown cell of a source:
 
 - ``{{result:FILE.json:dotted.key:FORMAT}}`` becomes that value of ``data/results/FILE.json`` in Python's format
   (``.1f``, ``,d``, ``.0%``; may be left out);
+- ``{{exercise:slerp}}`` becomes the number of this lesson's exercise, ``{{exercise:gan.gan_step}}`` that of another's,
+  and the heading of each card gets its number;
 - ``{{tiers}}`` on a line of its own becomes the table of the lesson's measured time, memory and download per tier.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils.authoring.exercises import Card
 from course_utils.authoring.source import Cell, Problem
+from course_utils.learner import catalogue
 from course_utils.machine.lesson_costs import download_mib, duration
 
 TIERS = ("smoke", "laptop", "gpu")
@@ -21,21 +26,32 @@ _FIELD = re.compile(r"\{\{\s*([a-z_]+)(?::([^{}]*))?\s*\}\}")
 _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of its own (in LaTeX: `{ {x} }`)."
 
 
-def fill(cell: Cell, lesson: str, folder: Path) -> tuple[str, list[Problem]]:
+@dataclass(frozen=True)
+class Page:
+    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order."""
+
+    lesson: str
+    results: Path
+    cards: Sequence[Card] = ()
+
+
+def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
     """A Markdown cell's text with its placeholders filled.
 
     Args:
         cell: a Markdown cell.
-        lesson: the lesson's name, for example ``"02_dcgan_cifar10"``.
-        folder: where the results are (``data/results``).
+        page: the lesson that it stands in.
 
     Returns:
         The text, and a problem for each placeholder that cannot be filled.
     """
     lines, problems = [], []
+    numbers = {card.line: card.number for card in page.cards}
     for number, text in cell.lines:
+        if number in numbers:
+            text = text.replace("Exercise:", f"Exercise {numbers[number]}:", 1)
         try:
-            lines.append(_FIELD.sub(lambda field: _value(field, lesson, folder), text))
+            lines.append(_FIELD.sub(lambda field: _value(field, page), text))
         except (LookupError, ValueError, TypeError, OSError) as error:
             lines.append(text)
             problems.append(Problem(number, str(error).strip("'\""), _HELP))
@@ -87,8 +103,23 @@ def load(path: Path) -> Any:
         raise ValueError(f"data/results/{path.name} is not JSON: {error}.") from None
 
 
-def _value(field: re.Match[str], lesson: str, folder: Path) -> str:
-    name = field[1]
+def exercise_number(name: str, cards: Sequence[Card] = ()) -> str:
+    """The number of an exercise: of these cards by its function, of any lesson by folder and function.
+
+    Raises:
+        LookupError: there is none.
+    """
+    here = {known.partition(".")[2]: card.number for card in cards for known in card.names}
+    found = here.get(name) or catalogue.number_of(name)
+    if found == name:
+        raise LookupError(f"There is no exercise {name!r}.")
+    return found
+
+
+def _value(field: re.Match[str], page: Page) -> str:
+    name, lesson, folder = field[1], page.lesson, page.results
+    if name == "exercise":
+        return exercise_number(field[2] or "", page.cards)
     if name == "tiers" and field.string.strip() == field[0]:
         path = folder / "lessons.json"
         return tier_table(lesson, load(path).get(lesson, {}) if path.is_file() else {})

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 from types import ModuleType
 
+from course_utils.authoring.exercises import numbers
 from course_utils.authoring.solutions import find_regions, learner_text
 from course_utils.authoring.source import BadSource, find_source, read_source
 
@@ -38,7 +39,11 @@ def _definitions(path: Path, root: Path, solved: bool) -> ast.Module:
     regions, unsound = find_regions(source) if source else ([], [])
     if source is None or problems or unsound:
         raise BadSource({path.relative_to(root).as_posix(): [*problems, *unsound]})
-    text = source.text if solved else learner_text(source.text, regions, keep_lines=True)
+    text = (
+        source.text
+        if solved
+        else learner_text(source.text, regions, numbers(path), keep_lines=True)
+    )
     tree = ast.parse(text)
     tree.body = [node for node in tree.body if _is_definition(node)]
     return tree

@@ -13,7 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_utils.authoring import notebook as nb
-from course_utils.authoring.catalogue import exercises
+from course_utils.authoring.exercises import CHECK, cards
 from course_utils.authoring.rules import IMAGE
 from course_utils.authoring.solutions import BEGIN
 from course_utils.authoring.source import find_sources
@@ -31,9 +31,6 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "generative-ai"
 c.ExecutePreprocessor.timeout = 300  # seconds for one cell; nbgrader's own 30 are short on a busy machine
 '''
-_CHECK = re.compile(
-    r"^(?P<name>\w+) = checks\.\w+\.exercise_(?P<number>\d+_\d+)\((?P=name)\)$", re.MULTILINE
-)
 _MARKED = """# Points: {points}. A wrong answer costs none further down: the reference goes on in its place.
 try:
     {check}
@@ -93,18 +90,18 @@ def for_nbgrader(path: Path, root: Path) -> NotebookNode:
 
 def _split(cell: NotebookNode, points: dict[str, int]) -> Iterator[NotebookNode]:
     """A code cell as the solution, the check that gives points, and what follows; each where there is some."""
-    found = _CHECK.search(cell.source)
+    found = CHECK.search(cell.source)
     if found is None:
         yield cell
         return
     before, after = cell.source[: found.start()].strip("\n"), cell.source[found.end() :].strip("\n")
-    identity = f"exercise_{found['number']}_{found['name']}"
+    identity = f"exercise_{found['name']}"
     if before:
         answer = nbformat.v4.new_code_cell(before, id=cell.id)
         if BEGIN in before:
             answer.metadata["nbgrader"] = _metadata(identity, solution=True)
         yield answer
-    worth = points[found["number"]]
+    worth = points[f"{found['lesson']}.{found['name']}"]
     check = nbformat.v4.new_code_cell(
         _MARKED.format(points=worth, check=found[0], name=found["name"]), id=f"{cell.id}-check"
     )
@@ -119,8 +116,9 @@ def _split(cell: NotebookNode, points: dict[str, int]) -> Iterator[NotebookNode]
 def _points(path: Path) -> dict[str, int]:
     """Points of each exercise, by the difficulty on its card; two functions of one exercise share them."""
     return {
-        one["number"].replace(".", "_"): max(1, POINTS[one["level"]] // one["parts"])
-        for one in exercises(path)
+        name: max(1, POINTS[one.level] // len(one.names))
+        for one in cards(path)
+        for name in one.names
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring import bootstrap, fill_results, rules, solutions
+from course_utils.authoring import bootstrap, exercises, fill_results, rules, solutions
 from course_utils.authoring.source import (
     BadSource,
     Cell,
@@ -40,12 +40,16 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     if source is None or problems:
         raise BadSource({name: problems})
     regions, problems = solutions.find_regions(source)
-    texts, unfilled = _markdown(source.cells, path.stem, root / "data" / "results")
+    numbers = exercises.numbers(path)
+    texts, unfilled = _markdown(source.cells, path, root)
     problems += unfilled + rules.find_problems(source, root)
     if problems:
         raise BadSource({name: problems})
     learner = _notebook(
-        source, texts, notebook_cells(solutions.learner_text(source.text, regions)), solved=False
+        source,
+        texts,
+        notebook_cells(solutions.learner_text(source.text, regions, numbers)),
+        solved=False,
     )
     solved = _notebook(source, texts, notebook_cells(source.text), solved=True)
     leaks = [c for c in learner.cells if solutions.LOOKS_LIKE_MARKER.search(c.source)]
@@ -143,11 +147,11 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     ).encode()
 
 
-def _markdown(cells: Sequence[Cell], lesson: str, folder: Path) -> tuple[list[str], list[Problem]]:
+def _markdown(cells: Sequence[Cell], path: Path, root: Path) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
+    page = fill_results.Page(path.stem, root / "data" / "results", exercises.cards(path))
     filled = [
-        fill_results.fill(cell, lesson, folder) if cell.kind == "markdown" else ("", [])
-        for cell in cells
+        fill_results.fill(cell, page) if cell.kind == "markdown" else ("", []) for cell in cells
     ]
     return [text for text, _ in filled], [problem for _, problems in filled for problem in problems]
 

@@ -10,6 +10,7 @@ from course_utils.machine.lesson_costs import download_mib, duration
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
+_EXERCISE = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- exercise:([\w.]+) -->)")
 _MEMORY = re.compile(r"(<!-- memory[^>]*-->\n)(.*?)(<!-- end of memory -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
 _MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes")
@@ -61,6 +62,7 @@ def fill_numbers(text: str, folder: Path) -> str:
         CourseError: a comment names what is not there.
     """
     try:
+        text = _EXERCISE.sub(lambda found: fill_results.exercise_number(found[2]) + found[1], text)
         text = _NUMBER.sub(
             lambda found: fill_results.number(folder, *found.groups()[1:]) + found[1], text
         )

@@ -2,25 +2,23 @@
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from course_utils.authoring.source import Problem, Source
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 LOOKS_LIKE_MARKER = re.compile(r"#+[ \t]*(begin|end)[ \t_-]*solution", re.IGNORECASE)
-_CHECK = re.compile(r"exercise_(\d+)_(\d+)$")
 
 
 @dataclass(frozen=True)
 class Region:
-    """A solution: the lines of its two markers, their indentation, its function, and the exercise's number."""
+    """A solution: the lines of its two markers, their indentation and its function."""
 
     begin: int
     end: int
     indent: str
     function: str
-    exercise: str
 
 
 def find_regions(source: Source) -> tuple[list[Region], list[Problem]]:
@@ -37,18 +35,21 @@ def find_regions(source: Source) -> tuple[list[Region], list[Problem]]:
     return regions, problems
 
 
-def learner_text(text: str, regions: Sequence[Region], keep_lines: bool = False) -> str:
+def learner_text(
+    text: str, regions: Sequence[Region], numbers: Mapping[str, str], keep_lines: bool = False
+) -> str:
     """The source with ``raise NotImplementedError("Exercise N.M")`` in the place of each solution.
 
     Args:
         text: the source.
         regions: its solutions.
+        numbers: of the exercises, by the names of their functions.
         keep_lines: leave blank lines, so that all that follows keeps its line number.
     """
     lines: list[str | None] = list(text.splitlines())
     for region in regions:
         size = region.end - region.begin
-        stub = f'{region.indent}raise NotImplementedError("Exercise {region.exercise}")'
+        stub = f'{region.indent}raise NotImplementedError("Exercise {numbers[region.function]}")'
         lines[region.begin - 1 : region.end] = [stub, *([""] if keep_lines else [None]) * size]
     return "\n".join(line for line in lines if line is not None) + "\n"
 
@@ -157,11 +158,10 @@ def _region(source: Source, begin: int, end: int) -> Region | Problem:
             "The markers cut a statement or a block.",
             "them at the indentation of whole statements.",
         )
-    number = _exercise_of(source, owner)
-    if number is None:
-        fix = f"`{owner.name} = checks.<lesson>.exercise_N_M({owner.name})` directly under the function."
+    if not _is_checked(source, owner):
+        fix = f"`{owner.name} = checks.<lesson>.{owner.name}({owner.name})` directly under the function."
         return Problem(begin, f"`{owner.name}` has a solution but no check.", fix)
-    return Region(begin, end, indent, owner.name, number)
+    return Region(begin, end, indent, owner.name)
 
 
 def _end_of(source: Source, node: ast.stmt) -> int:
@@ -186,8 +186,8 @@ def _crosses(source: Source, begin: int, end: int, indent: str, inside: Sequence
     )
 
 
-def _exercise_of(source: Source, function: ast.stmt) -> str | None:
-    """The number in ``name = ...exercise_2_1(name)`` below the function, in its cell or the next code cell."""
+def _is_checked(source: Source, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether ``name = checks.lesson.name(name)`` stands below the function, in its cell or the next code cell."""
     here = source.cell_at(function.lineno)
     code = [cell for cell in source.cells if cell.kind == "code"]
     near = code[code.index(here) : code.index(here) + 2] if here in code else []
@@ -197,15 +197,16 @@ def _exercise_of(source: Source, function: ast.stmt) -> str | None:
                 targets=[ast.Name(id=target)],
                 value=ast.Call(func=check, args=[ast.Name(id=answer)]),
             ):
-                found = _CHECK.search(ast.unparse(check))
+                checked = re.fullmatch(rf"checks\.\w+\.{function.name}", ast.unparse(check))
                 below = node.lineno > function.lineno and source.cell_at(node.lineno) in near
-                if found and below and target == answer == function.name:
-                    return f"{found[1]}.{found[2]}"
-    return None
+                if checked and below and target == answer == function.name:
+                    return True
+    return False
 
 
 def _learner_problems(source: Source, regions: Sequence[Region]) -> list[Problem]:
-    text = learner_text(source.text, regions, keep_lines=True)
+    names = {region.function: "0.0" for region in regions}
+    text = learner_text(source.text, regions, names, keep_lines=True)
     leaks = [
         n for n, line in enumerate(text.splitlines(), start=1) if LOOKS_LIKE_MARKER.search(line)
     ]

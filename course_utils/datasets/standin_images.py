@@ -210,7 +210,7 @@ def _bad_factor(what: str) -> CourseError:
         "standin-factors",
         what,
         "A picture is drawn from all of its factors, and each has a range.",
-        "Start from factors = course_utils.datasets.standin_images.make_factors(count=16, seed=1) and change one array of it.",
+        "Start from factors = standin_images.make_factors(count=16, seed=1) and change one array of it.",
     )
 
 

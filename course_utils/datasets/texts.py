@@ -51,8 +51,8 @@ def load_texts(source: str | Path | None = None, limit: int | None = None) -> Co
     Args:
         source: None takes the real film reviews that are on this machine (tier ``gpu`` fetches them), else, and always
             at tier ``smoke``, the manual; ``"manual"`` the documentation inside this Python; ``"imdb"``,
-            ``"sentences"`` or ``"standin"`` these sets of `course_utils.datasets.reviews`; otherwise the path of a text file,
-            of a folder of text files, or of an IMDB folder.
+            ``"sentences"`` or ``"standin"`` these sets of `course_utils.datasets.reviews`; otherwise the path of a text
+            file, of a folder of text files, or of an IMDB folder.
         limit: at most so many documents for training.
 
     Raises:

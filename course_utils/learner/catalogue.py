@@ -12,13 +12,21 @@ from course_utils.paths import data_dir
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: number (``"2.1"``), title, level (``easy``, ``medium``, ``hard``), minutes, functions to write."""
+    """One exercise.
+
+    Attributes:
+        number: by its place in the lesson, for example ``"2.1"``.
+        title: in words.
+        level: ``easy``, ``medium`` or ``hard``.
+        minutes: that it takes.
+        names: of its functions as checks and progress know them, for example ``("dcgan.slerp",)``.
+    """
 
     number: str
     title: str
     level: str
     minutes: int
-    parts: int = 1
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,15 +66,42 @@ def lessons() -> tuple[Lesson, ...]:
     return tuple(
         Lesson(
             **e
-            | {"uses": tuple(e["uses"]), "exercises": tuple(Exercise(**x) for x in e["exercises"])}
+            | {
+                "uses": tuple(e["uses"]),
+                "exercises": tuple(
+                    Exercise(**x | {"names": tuple(x["names"])}) for x in e["exercises"]
+                ),
+            }
         )
         for e in entries
     )
 
 
+def number_of(name: str) -> str:
+    """The number of the exercise that holds a function: ``"dcgan.slerp"`` -> ``"2.5"``; the name where there is none.
+
+    Args:
+        name: the lesson's folder in `course_utils.checks`, a dot, the function.
+    """
+    try:
+        known = _numbers()
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+    ):  # a damaged clone: preflight says so, a check need not
+        known = {}
+    return known.get(name, name)
+
+
 def shipped() -> dict[str, str]:
     """SHA-256 of each file of weights that ships with the course, by its name in ``data/checkpoints``."""
     return dict(_read()["checkpoints"])
+
+
+@functools.cache
+def _numbers() -> dict[str, str]:
+    return {name: x.number for lesson in lessons() for x in lesson.exercises for name in x.names}
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 The file is a journal: one line of JSON for each outcome that says something new. Lines are only ever added, each with
 a single write, so that several notebooks can write at the same time, a program killed in the middle spoils at most its
-own line, and two files are merged by taking the lines of both. It holds numbers of exercises, outcomes, times, tiers
+own line, and two files are merged by taking the lines of both. It holds names of exercises, outcomes, times, tiers
 and a digest of the hint that was shown; nothing that the learner wrote.
 
 ``python3 run.py progress`` shows it; ``--reset``, ``--export FILE`` and ``--import FILE`` do what they say.
@@ -33,13 +33,25 @@ _FULL = (
 )  # bytes; a file that large holds ten thousand attempts, and only solutions are still added
 _PATIENCE = 1.0  # seconds that a check waits for another notebook at most
 _SHAPES = {
-    "exercise": r"\d{1,3}\.\d{1,3}",
-    "part": r"\w{0,60}",
+    "exercise": r"\w{1,40}\.\w{1,60}",
     "outcome": "|".join(OUTCOMES),
     "when": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
     "tier": r"[a-z]{0,20}",
     "hint": r"[0-9a-f]{0,8}",
 }
+_ONCE_NUMBERED = {
+    "start": "to_unit_range",
+    "gan": "optimal_discriminator value_function js_divergence generator_loss gan_step",
+    "dcgan": "conv_transpose_output_size to_tanh_range init_dcgan_weights make_generator slerp",
+    "vae": "reparameterise gaussian_kl gaussian_nll negative_elbo iwae_bound",
+    "bert": "pad_batch mask_tokens parameter_groups warmup_linear wilson_interval",
+    "attention": "scaled_dot_product causal_mask split_heads next_token_loss filter_logits",
+    "metrics": "frechet_distance kernel_distance inception_score precision_recall bootstrap_interval",
+    "clinic": "train_epoch label_loss generator_input make_judge critic_step is_equilibrium gan_losses gan_step "
+    "match_ranges generator_objective elbo kl make_optimizer encode_batch make_classifier shuffled share_cut "
+    "first_break errors_apart objections commons_folder same_training",
+}
+"""The exercises by the numbers that they had once, before records held names: lesson 0 first, each from N.1 on."""
 _paused: ContextVar[bool] = ContextVar("paused", default=False)
 
 
@@ -48,8 +60,7 @@ class Record:
     """One outcome of a check.
 
     Attributes:
-        exercise: its number, for example ``"2.1"``.
-        part: which of its functions, where there are several.
+        exercise: the lesson and the function, for example ``"dcgan.slerp"``.
         outcome: ``open`` (not attempted yet), ``wrong`` or ``correct``.
         when: UTC, for example ``"2026-11-24T10:15:00.250Z"``.
         tier: the tier of that run.
@@ -57,7 +68,6 @@ class Record:
     """
 
     exercise: str
-    part: str
     outcome: str
     when: str
     tier: str = ""
@@ -98,12 +108,11 @@ def paused() -> Iterator[None]:
         _paused.reset(token)
 
 
-def record(exercise: str, part: str, outcome: str, tier: str = "", hint: str = "") -> None:
+def record(exercise: str, outcome: str, tier: str = "", hint: str = "") -> None:
     """Add an outcome, where it says something new. Never raises: a lesson must not stop because of this file.
 
     Args:
-        exercise: its number.
-        part: a name for the function among those of the exercise.
+        exercise: its lesson and function, for example ``"dcgan.slerp"``.
         outcome: ``open``, ``wrong`` or ``correct``.
         tier: the tier of this run.
         hint: the hint's text, of which only a digest is kept.
@@ -112,7 +121,7 @@ def record(exercise: str, part: str, outcome: str, tier: str = "", hint: str = "
         return
     try:
         digest = hashlib.sha256(hint.encode()).hexdigest()[:8] if hint else ""
-        new = Record(exercise, part, outcome, _now(), tier, digest)
+        new = Record(exercise, outcome, _now(), tier, digest)
         file = path()
         if _says_something_new(new, file):
             _append(file, [new])
@@ -200,13 +209,9 @@ def _now() -> str:
 
 def _says_something_new(new: Record, file: Path) -> bool:
     lines = [
-        line for line in _lines(file) if f'"{new.exercise}"'.encode() in line
+        line for line in _lines(file) if _mentions(line, new.exercise)
     ]  # parse only these: it is faster
-    same = [
-        one
-        for line in lines
-        if (one := _parse(line)) and (one.exercise, one.part) == (new.exercise, new.part)
-    ]
+    same = [one for line in lines if (one := _parse(line)) and one.exercise == new.exercise]
     if any(one.outcome == "correct" for one in same):
         return False
     room = not file.is_file() or file.stat().st_size < _FULL
@@ -248,8 +253,8 @@ def _parse(line: bytes) -> Record | None:
     if not line.strip():
         return None
     try:
-        found = Record(**json.loads(line))
-    except (ValueError, TypeError, RecursionError):
+        found = Record(**_renamed(json.loads(line)))
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return None
     values = asdict(found)
     sound = all(
@@ -257,3 +262,18 @@ def _parse(line: bytes) -> Record | None:
         for k, shape in _SHAPES.items()
     )
     return found if sound else None
+
+
+def _mentions(line: bytes, exercise: str) -> bool:
+    return exercise.encode() in line or b'"part"' in line
+
+
+def _renamed(values: dict[str, str]) -> dict[str, str]:
+    """A line as it is written now; once it held a number, ``2.5``, and a part of the exercise, ``exercise_2_5``."""
+    if "part" not in values:
+        return values
+    part = values.pop("part")
+    lesson, _, place = values["exercise"].partition(".")
+    folder, functions = list(_ONCE_NUMBERED.items())[int(lesson)]
+    name = "merge_heads" if part == "exercise_merge" else functions.split()[int(place) - 1]
+    return values | {"exercise": f"{folder}.{name}"}

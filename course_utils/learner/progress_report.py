@@ -140,18 +140,13 @@ _DONE = "Every exercise is solved."
 
 
 def _standing(lesson: Lesson, records: Sequence[Record]) -> Standing:
-    numbers = {exercise.number for exercise in lesson.exercises}
-    ours = [one for one in records if one.exercise in numbers]
-    right = {(one.exercise, one.part) for one in ours if one.outcome == "correct"}
-    done = {
-        x.number
-        for x in lesson.exercises
-        if sum(number == x.number for number, _ in right) >= x.parts
-    }
+    ours = [one for one in records if any(one.exercise in x.names for x in lesson.exercises)]
+    right = {one.exercise for one in ours if one.outcome == "correct"}
+    done = {x.number for x in lesson.exercises if right.issuperset(x.names)}
     order = [exercise.number for exercise in lesson.exercises]
     wrong = {
-        number: sum(one.exercise == number and one.outcome == "wrong" for one in ours)
-        for number in order
+        x.number: sum(one.exercise in x.names and one.outcome == "wrong" for one in ours)
+        for x in lesson.exercises
     }
     return Standing(
         lesson,

@@ -1,6 +1,6 @@
 """Quality at equal time: lesson 02's DCGAN and the textbook loop, each so many minutes on the same cores, in turn.
 
-``python -m measuring.benchmarks.equal_time --data FOLDER --work DIR`` writes ``data/results/dcgan_equal_time.json``: the
+``python -m measuring.benchmarks.equal_time --data FOLDER --work DIR`` writes ``dcgan_equal_time.json``: the
 Fréchet distance against minutes for three seeds of both. Both sides train in slices of a few seconds, A B A B, and a
 side's clock runs only while it trains. Their snapshots are scored afterwards; a finished seed is kept in DIR.
 """

@@ -156,7 +156,7 @@ overview.show_lessons(run)
 # open.
 
 # %% [markdown]
-# ### Exercise 0.1: from the network's range to the screen's
+# ### Exercise: from the network's range to the screen's
 #
 # *Easy, 3 minutes.* The generator speaks in numbers from −1 (black) to 1 (white). Many programs
 # that show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays 1.
@@ -175,7 +175,7 @@ def to_unit_range(images):
     ### END SOLUTION
 
 
-to_unit_range = checks.start.exercise_0_1(to_unit_range)
+to_unit_range = checks.start.to_unit_range(to_unit_range)
 
 # %% [markdown]
 # And this is what a check says about somebody else's answers. Read the second and the third message

@@ -138,7 +138,7 @@ print(f"best answer {d[contribution.argmax()]:.2f}, p / (p + q) = {p / (p + q):.
 # D may answer independently at every x, so what is best at each point is best for the whole
 # integral (proposition 1 of the paper). This is the *optimal discriminator for a fixed generator*.
 #
-# ### Exercise 1.1: the optimal discriminator
+# ### Exercise: the optimal discriminator
 #
 # *Easy, 4 minutes.* Write it for arrays of densities. Where both are 0 nothing is ever asked;
 # answer ½ there.
@@ -159,7 +159,7 @@ def optimal_discriminator(p_data, p_g):
     ### END SOLUTION
 
 
-optimal_discriminator = checks.gan.exercise_1_1(optimal_discriminator)
+optimal_discriminator = checks.gan.optimal_discriminator(optimal_discriminator)
 
 # %% [markdown]
 # ## Does training find it?
@@ -203,7 +203,7 @@ print("in one step: ", F.logsigmoid(a).tolist())
 # At −200 the sigmoid has become 0, and its logarithm −∞ turns all weights into NaN. `logsigmoid`
 # does the algebra first. And $1 - \sigma(a) = \sigma(-a)$, so it serves both terms.
 #
-# ### Exercise 1.2: the value from logits
+# ### Exercise: the value from logits
 #
 # *Easy, 5 minutes.* Write $V$: the mean over the real logits plus the mean over the fake ones. The
 # two batches may differ in size.
@@ -221,7 +221,7 @@ def value_function(real_logits, fake_logits):
     ### END SOLUTION
 
 
-value_function = checks.gan.exercise_1_2(value_function)
+value_function = checks.gan.value_function(value_function)
 
 # %% [markdown]
 # D ascends V. Optimisers descend, so its loss is $-V$:
@@ -302,7 +302,7 @@ plots.show(
 # $V(D^*, \cdot)$ reduces a divergence from the data, and the minimum, $-\log 4 \approx -1.386$, is
 # reached exactly at $p_g = p_{data}$ (theorem 1 of the paper).
 #
-# ### Exercise 1.3: the Jensen-Shannon divergence
+# ### Exercise: the Jensen-Shannon divergence
 #
 # *Medium, 8 minutes.* Densities come as values on a grid of spacing `dx`, so an integral is a sum
 # times `dx`. Mind that $0 \log 0$ counts as 0.
@@ -325,7 +325,7 @@ def js_divergence(p, q, dx):
     ### END SOLUTION
 
 
-js_divergence = checks.gan.exercise_1_3(js_divergence)
+js_divergence = checks.gan.js_divergence(js_divergence)
 
 # %% [markdown]
 # Now compute the left side, $V(D^*, G)$ as an integral, and the right side,
@@ -420,7 +420,7 @@ gan_game.game(p_data, optimal_discriminator, js_divergence)
 #
 # Both are negative, so both push the logit up. They differ in *when they push hard*.
 #
-# ### Exercise 1.4: both generator losses
+# ### Exercise: both generator losses
 #
 # *Easy, 5 minutes.* Return the scalar to be *minimised*: the minimax loss if `saturating`,
 # otherwise the non-saturating one.
@@ -440,7 +440,7 @@ def generator_loss(fake_logits, saturating):
     ### END SOLUTION
 
 
-generator_loss = checks.gan.exercise_1_4(generator_loss)
+generator_loss = checks.gan.generator_loss(generator_loss)
 
 # %% [markdown]
 # Automatic differentiation knows nothing of our derivation. Does it agree?
@@ -530,7 +530,7 @@ assert torch.isclose(-value_function(a, b), bce(a, torch.ones(3)) + bce(b, torch
 assert torch.isclose(generator_loss(b, saturating=False), bce(b, torch.ones(2)))
 
 # %% [markdown]
-# ### Exercise 1.5: the step as a function
+# ### Exercise: the step as a function
 #
 # *Medium, 12 minutes.* Put both halves into one function (algorithm 1 of the paper with k = 1,
 # non-saturating): one discriminator step, then one generator step on the same noise against the
@@ -563,7 +563,7 @@ def gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
     ### END SOLUTION
 
 
-gan_step = checks.gan.exercise_1_5(gan_step)
+gan_step = checks.gan.gan_step(gan_step)
 
 # %% [markdown]
 # ## Watch a generator move

@@ -99,10 +99,9 @@ plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.
 # from 0 to 255. Both must share one range, because whatever separates them for no good reason is
 # the first thing a discriminator learns; the end of this lesson shows what happens then.
 #
-# ### Exercise 2.2: bytes to the range of Tanh
+# ### Exercise: bytes to the range of Tanh
 #
-# *Easy, 3 minutes.* (The exercises of this lesson come in the order in which it needs them; 2.1 is
-# next.) Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255
+# *Easy, 3 minutes.* Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255
 # becomes 1 exactly.
 #
 # <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is
@@ -123,7 +122,7 @@ def to_tanh_range(images):
     ### END SOLUTION
 
 
-to_tanh_range = checks.dcgan.exercise_2_2(to_tanh_range)
+to_tanh_range = checks.dcgan.to_tanh_range(to_tanh_range)
 
 # %% [markdown]
 # No information may get lost on the way. All 256 values must survive the trip there and back:
@@ -162,7 +161,7 @@ print(stamped.int().tolist())
 # *Padding* $p$ then cuts $p$ numbers off **each** end (in a normal convolution padding adds them;
 # here everything is the other way round).
 #
-# ### Exercise 2.1: the size of the output
+# ### Exercise: the size of the output
 #
 # *Easy, 5 minutes.* Turn that sentence into a function. You will use it to plan the generator.
 #
@@ -178,7 +177,7 @@ def conv_transpose_output_size(size, kernel_size, stride, padding):
     ### END SOLUTION
 
 
-conv_transpose_output_size = checks.dcgan.exercise_2_1(conv_transpose_output_size)
+conv_transpose_output_size = checks.dcgan.conv_transpose_output_size(conv_transpose_output_size)
 
 # %% [markdown]
 # With kernel 4, stride 2 and padding 1 a layer doubles the size exactly,
@@ -222,7 +221,7 @@ for k in (3, 4):
 # We keep these rules and change three sizes: 32×32 pixels instead of 64×64, kernel 4 instead of 5,
 # and noise from N(0, 1) instead of a uniform distribution.
 #
-# ### Exercise 2.4: the generator
+# ### Exercise: the generator
 #
 # *Medium, 15 minutes.* Build it. Noise of shape `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8
 # and 16×16 with `4*width`, `2*width` and `width` channels (256, 128, 64 for width 64) and at last a
@@ -258,7 +257,7 @@ def make_generator(latent_dim, width, channels):
     ### END SOLUTION
 
 
-make_generator = checks.dcgan.exercise_2_4(make_generator)
+make_generator = checks.dcgan.make_generator(make_generator)
 
 # %% [markdown]
 # A shape probe after each convolution. (For pictures of 64 pixels one more doubling is needed; the
@@ -320,7 +319,7 @@ with torch.no_grad():
     assert discriminator(generator(torch.randn(7, latent_dim, 1, 1))).shape == (7,)
 
 # %% [markdown]
-# ### Exercise 2.3: where training starts
+# ### Exercise: where training starts
 #
 # *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard
 # deviation (section 4); the authors' [program](https://github.com/Newmu/dcgan_code) starts
@@ -350,7 +349,7 @@ def init_dcgan_weights(module):
     ### END SOLUTION
 
 
-init_dcgan_weights = checks.dcgan.exercise_2_3(init_dcgan_weights)
+init_dcgan_weights = checks.dcgan.init_dcgan_weights(init_dcgan_weights)
 
 # %%
 for network in (generator, discriminator):
@@ -852,7 +851,7 @@ assert abs(middle_length.mean() - (latent_dim / 2) ** 0.5) < 0.1
 # (`length.min()` tells). The generator was never trained there. The way out is to walk along the
 # arc: *spherical* interpolation.
 #
-# ### Exercise 2.5: slerp
+# ### Exercise: slerp
 #
 # *Medium, 10 minutes.* With $\theta$ the angle between the **normalised** vectors,
 #
@@ -884,7 +883,7 @@ def slerp(z0, z1, t):
     ### END SOLUTION
 
 
-slerp = checks.dcgan.exercise_2_5(slerp)
+slerp = checks.dcgan.slerp(slerp)
 
 
 # %%
@@ -1240,7 +1239,7 @@ plots.show(
 # went on. What breaks is everything around it that relies on the range: the pictures of the middle
 # row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this
 # early, that score gives an alarm, which is why the mistake lives long. The cure is the one line of
-# exercise 2.2, and a check of the range wherever data enter a program. (One seed each, early in
+# exercise {{exercise:to_tanh_range}}, and a check of the range wherever data enter a program. (One seed each, early in
 # training.)
 #
 # ## Questions

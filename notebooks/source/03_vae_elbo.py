@@ -182,7 +182,7 @@ plots.show(
 # `log_var`, since any real number is a valid one.
 
 # %% [markdown]
-# ### Exercise 3.2: the KL divergence
+# ### Exercise: the KL divergence
 #
 # *Easy, 6 minutes.* (The exercises come in the order in which the lesson needs them.) Write it for
 # a batch: one number in nats for each row, summed over the D dimensions.
@@ -201,7 +201,7 @@ def gaussian_kl(mean, log_var):
     ### END SOLUTION
 
 
-gaussian_kl = checks.vae.exercise_3_2(gaussian_kl)
+gaussian_kl = checks.vae.gaussian_kl(gaussian_kl)
 
 # %% [markdown]
 # Two independent witnesses: the library's formula, and plain sampling, which knows no formula and
@@ -229,7 +229,7 @@ assert abs(draws.mean() - closed.item()) < 4 * standard_error
 # does the rest (same paper, section 2.4).
 
 # %% [markdown]
-# ### Exercise 3.1: reparameterise
+# ### Exercise: reparameterise
 #
 # *Easy, 4 minutes.* Write that line. The noise is an argument, so that the function itself is not
 # random.
@@ -247,7 +247,7 @@ def reparameterise(mean, log_var, noise):
     ### END SOLUTION
 
 
-reparameterise = checks.vae.exercise_3_1(reparameterise)
+reparameterise = checks.vae.reparameterise(reparameterise)
 
 # %% [markdown]
 # An older way needs no derivative of $z$, the *score function* (REINFORCE): the gradient is the
@@ -304,7 +304,7 @@ print(
 )
 
 # %% [markdown]
-# ### Exercise 3.3: the likelihood
+# ### Exercise: the likelihood
 #
 # *Medium, 8 minutes.* One number in nats for each picture, with the constant. `log_var` is
 # $\log\sigma_x^2$; it may be a single number for all pixels or any tensor that broadcasts.
@@ -324,10 +324,10 @@ def gaussian_nll(x, mean, log_var):
     ### END SOLUTION
 
 
-gaussian_nll = checks.vae.exercise_3_3(gaussian_nll)
+gaussian_nll = checks.vae.gaussian_nll(gaussian_nll)
 
 # %% [markdown]
-# ### Exercise 3.4: the loss
+# ### Exercise: the loss
 #
 # *Easy, 4 minutes.* The negative ELBO as a mean over the batch. A factor `beta` weighs the KL: 1 is
 # the ELBO itself; larger values ask for a simpler code at the price of worse pictures ([Higgins et
@@ -345,7 +345,7 @@ def negative_elbo(nll, kl, beta):
     ### END SOLUTION
 
 
-negative_elbo = checks.vae.exercise_3_4(negative_elbo)
+negative_elbo = checks.vae.negative_elbo(negative_elbo)
 
 # %% [markdown]
 # On the linear-Gaussian model the three pieces together must give back the closed form of above:
@@ -728,7 +728,7 @@ plots.show(
 # $$\mathcal L_K = \mathbb E\left[\log \tfrac1K\sum_{k=1}^K w_k\right],\qquad \mathcal L_1 = \text{ELBO} \le \mathcal L_2 \le \dots \le \log p(x).$$
 
 # %% [markdown]
-# ### Exercise 3.5: the importance-weighted bound
+# ### Exercise: the importance-weighted bound
 #
 # *Medium, 8 minutes.* You get *log* weights, one row for each of K draws. With 3,072 pixels ±1,000
 # is nothing unusual, and `exp` of that is infinite, or 0.
@@ -746,7 +746,7 @@ def iwae_bound(log_weights):
     ### END SOLUTION
 
 
-iwae_bound = checks.vae.exercise_3_5(iwae_bound)
+iwae_bound = checks.vae.iwae_bound(iwae_bound)
 
 # %% [markdown]
 # First where we know the answer. Take a poor $q$ for the linear-Gaussian model, so that the ELBO

@@ -251,7 +251,7 @@ plots.show(
 )
 
 # %% [markdown]
-# ### Exercise 4.1: a batch of texts of different length
+# ### Exercise: a batch of texts of different length
 #
 # *Easy, 6 minutes.* A tensor is a rectangle, so shorter texts are filled up at the right with a
 # padding id, and a **mask** says where real tokens are (1) and where padding is (0). Return both,
@@ -274,7 +274,7 @@ def pad_batch(sequences, pad_id):
     ### END SOLUTION
 
 
-pad_batch = checks.bert.exercise_4_1(pad_batch)
+pad_batch = checks.bert.pad_batch(pad_batch)
 
 # %% [markdown]
 # The mask must make padding invisible: a text's answer may not depend on its neighbours in the
@@ -318,7 +318,7 @@ for name, order in {"random": at_random, "like length": by_length}.items():
 #   followed the first.
 
 # %% [markdown]
-# ### Exercise 4.2: hide tokens
+# ### Exercise: hide tokens
 #
 # *Medium, 12 minutes.* Return the ids to show and the labels. Each ordinary token is chosen with
 # probability 0.15, special ones (where `special_mask` is true) never; a random token is drawn from
@@ -347,7 +347,7 @@ def mask_tokens(ids, special_mask, mask_id, vocab_size, generator):
     ### END SOLUTION
 
 
-mask_tokens = checks.bert.exercise_4_2(mask_tokens)
+mask_tokens = checks.bert.mask_tokens(mask_tokens)
 
 # %% [markdown]
 # Both tasks at once, from scratch, on your reviews' first 64 tokens and with a network of two
@@ -491,7 +491,7 @@ print("most negative:", ", ".join(names[order[:8]]))
 print("most positive:", ", ".join(names[order[:-9:-1]]))
 
 # %% [markdown]
-# ### Exercise 4.5: how sure is an accuracy?
+# ### Exercise: how sure is an accuracy?
 #
 # *Medium, 8 minutes.* An accuracy is a count of successes, and another test set would give another
 # one. The interval of Wilson for $\hat p = k/n$ contains every $p$ from which $\hat p$ is at most
@@ -518,7 +518,7 @@ def wilson_interval(correct, total, z):
     ### END SOLUTION
 
 
-wilson_interval = checks.bert.exercise_4_5(wilson_interval)
+wilson_interval = checks.bert.wilson_interval(wilson_interval)
 
 # %% [markdown]
 # Is it a 95 % interval? Simulate: draw many test sets of 100 reviews from a classifier that is
@@ -582,7 +582,7 @@ print(f"logits {tuple(logits.shape)};", ", ".join(f"{name} {n:,}" for name, n in
 # leaves them out.
 
 # %% [markdown]
-# ### Exercise 4.3: two groups of parameters
+# ### Exercise: two groups of parameters
 #
 # *Medium, 10 minutes.* Return a list of two dictionaries with `params` and `weight_decay`, as
 # PyTorch's optimisers take them. Every *trainable* parameter is in one of them, once; biases and
@@ -615,7 +615,7 @@ def parameter_groups(model, weight_decay):
     ### END SOLUTION
 
 
-parameter_groups = checks.bert.exercise_4_3(parameter_groups)
+parameter_groups = checks.bert.parameter_groups(parameter_groups)
 
 # %% [markdown]
 # **Warm-up.** Adam divides by a running estimate of the gradient's size. In the first steps that
@@ -624,7 +624,7 @@ parameter_groups = checks.bert.exercise_4_3(parameter_groups)
 # the paper).
 
 # %% [markdown]
-# ### Exercise 4.4: the schedule
+# ### Exercise: the schedule
 #
 # *Easy, 6 minutes.* Return the factor by which the peak learning rate is multiplied: 0 at step 0, 1
 # at step `warmup_steps`, 0 at step `total_steps` *and after it*. A warm-up of 0 steps is allowed:
@@ -646,7 +646,7 @@ def warmup_linear(step, warmup_steps, total_steps):
     ### END SOLUTION
 
 
-warmup_linear = checks.bert.exercise_4_4(warmup_linear)
+warmup_linear = checks.bert.warmup_linear(warmup_linear)
 
 # %% [markdown]
 # **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1.

@@ -139,7 +139,7 @@ print(
 # A network gives logits `(B, T, V)`: at each position one number for each token that may come
 # *next*.
 #
-# ### Exercise 5.4: the loss of the next token
+# ### Exercise: the loss of the next token
 #
 # *Easy, 6 minutes.* (The exercises come in the order in which the lesson needs them.) The logits at
 # position t predict the token at t + 1. A window of T tokens therefore holds T − 1 predictions.
@@ -159,7 +159,7 @@ def next_token_loss(logits, tokens):
     ### END SOLUTION
 
 
-next_token_loss = checks.attention.exercise_5_4(next_token_loss)
+next_token_loss = checks.attention.next_token_loss(next_token_loss)
 
 # %% [markdown]
 # By hand, once: two predictions over a vocabulary of three.
@@ -293,7 +293,7 @@ print("good, after looking around:", [round(number, 2) for number in result])
 #
 # $$\mathrm{Attention}(Q,K,V) = \mathrm{softmax}\!\left(\frac{QK^\top}{\sqrt d}\right)V.$$
 #
-# ### Exercise 5.1: attention
+# ### Exercise: attention
 #
 # *Medium, 10 minutes.* Write it for any number of leading dimensions (batch, heads). There may be
 # fewer queries T than keys S. A mask is True where a query *may* look at a key; where it is False,
@@ -318,7 +318,7 @@ def scaled_dot_product(q, k, v, mask=None):
     ### END SOLUTION
 
 
-scaled_dot_product = checks.attention.exercise_5_1(scaled_dot_product)
+scaled_dot_product = checks.attention.scaled_dot_product(scaled_dot_product)
 
 # %% [markdown]
 # Two witnesses: the loop above, and the library's own function, with and without a mask, in the
@@ -390,7 +390,7 @@ assert torch.allclose(
 # looked at, t itself included. In training all T − 1 predictions of a window are made in one pass,
 # so this is not a matter of what we feed in: a **causal mask** has to forbid it.
 #
-# ### Exercise 5.2: the causal mask
+# ### Exercise: the causal mask
 #
 # *Easy, 3 minutes.* Row t is the token that looks, column s the one that is looked at.
 #
@@ -408,7 +408,7 @@ def causal_mask(length):
     ### END SOLUTION
 
 
-causal_mask = checks.attention.exercise_5_2(causal_mask)
+causal_mask = checks.attention.causal_mask(causal_mask)
 
 # %%
 weights = scaled_dot_product(queries, keys, torch.eye(6), causal_mask(6))
@@ -436,7 +436,7 @@ assert torch.equal(weights.triu(1), torch.zeros(6, 6)) and torch.allclose(
 # again (same paper, section 3.2.2). It costs no more than one wide head: the same number of
 # products.
 #
-# ### Exercise 5.3: split and merge heads
+# ### Exercise: split and merge heads
 #
 # *Medium, 8 minutes.* Head h gets the h-th *run* of columns of every token; merging undoes it
 # exactly.
@@ -458,7 +458,7 @@ def split_heads(x, heads):
     ### END SOLUTION
 
 
-split_heads = checks.attention.exercise_5_3(split_heads)
+split_heads = checks.attention.split_heads(split_heads)
 
 
 # %%
@@ -469,7 +469,7 @@ def merge_heads(x):
     ### END SOLUTION
 
 
-merge_heads = checks.attention.exercise_5_3(merge_heads)
+merge_heads = checks.attention.merge_heads(merge_heads)
 
 # %%
 x = torch.arange(24.0).view(1, 3, 8)  # three tokens of eight columns, numbered
@@ -796,7 +796,7 @@ print(words_of.decode(generate(writer, start, 100, greedy)))
 # - **Top-p** (nucleus) keeps the smallest set of tokens that together reach p: few where the model
 #   is sure, many where it is not.
 #
-# ### Exercise 5.5: filter the logits
+# ### Exercise: filter the logits
 #
 # *Hard, 15 minutes.* First divide by the temperature. Then top-k: everything smaller than the k-th
 # largest becomes −inf (tokens tied with it stay; k may be larger than V). Then top-p on what is
@@ -828,7 +828,7 @@ def filter_logits(logits, temperature, top_k, top_p):
     ### END SOLUTION
 
 
-filter_logits = checks.attention.exercise_5_5(filter_logits)
+filter_logits = checks.attention.filter_logits(filter_logits)
 
 # %% [markdown]
 # The same next token under five settings; greedy is top-k with k = 1. Outlines are the model's own

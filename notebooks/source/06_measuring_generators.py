@@ -171,7 +171,7 @@ print(
 assert abs(smallest) < 1e-4
 
 # %% [markdown]
-# ### Exercise 6.1: the Fréchet distance
+# ### Exercise: the Fréchet distance
 #
 # *Medium, 10 minutes.* Write the formula for $D$ dimensions: two means (D,) and two covariances (D,
 # D), one number.
@@ -194,7 +194,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
     ### END SOLUTION
 
 
-frechet_distance = checks.metrics.exercise_6_1(frechet_distance)
+frechet_distance = checks.metrics.frechet_distance(frechet_distance)
 
 # %% [markdown]
 # Two properties that it must have: on a line it is the formula that you started from, and turning
@@ -304,7 +304,7 @@ plots.show(figure, alt=alt)
 # $n$ right on average, and therefore sometimes negative.
 
 # %% [markdown]
-# ### Exercise 6.2: the kernel distance
+# ### Exercise: the kernel distance
 #
 # *Medium, 10 minutes.* The unbiased estimate from features (N, D) and (M, D).
 #
@@ -331,7 +331,7 @@ def kernel_distance(x, y):
     ### END SOLUTION
 
 
-kernel_distance = checks.metrics.exercise_6_2(kernel_distance)
+kernel_distance = checks.metrics.kernel_distance(kernel_distance)
 
 # %%
 drawn = [kernel_distance(x, y) for x, y in torch.randn(200, 2, 50, 8).double()]
@@ -451,7 +451,7 @@ print(f"real against real, n = {n:,} [{train.name}]: FD {fd:.3f}, KD {kd:+.5f}")
 # Score; with our network we call it classifier score.
 
 # %% [markdown]
-# ### Exercise 6.3: the classifier score
+# ### Exercise: the classifier score
 #
 # *Easy, 6 minutes.* From probabilities (N, K), one row for each picture.
 #
@@ -473,7 +473,7 @@ def inception_score(probabilities):
     ### END SOLUTION
 
 
-inception_score = checks.metrics.exercise_6_3(inception_score)
+inception_score = checks.metrics.inception_score(inception_score)
 
 # %%
 with torch.no_grad():
@@ -510,7 +510,7 @@ assert ten_score > real_score
 # - **Recall**: the share of *real* points in the *generated* region. Is everything there?
 
 # %% [markdown]
-# ### Exercise 6.4: precision and recall
+# ### Exercise: precision and recall
 #
 # *Hard, 12 minutes.* Two numbers, precision first. A point is no neighbour of itself.
 #
@@ -535,7 +535,7 @@ def precision_recall(real, fake, k):
     ### END SOLUTION
 
 
-precision_recall = checks.metrics.exercise_6_4(precision_recall)
+precision_recall = checks.metrics.precision_recall(precision_recall)
 
 # %%
 for name, points in toys.items():
@@ -565,7 +565,7 @@ assert all(abs(one - two) < 0.02 for one, two in zip(ours, package))
 # from it with replacement.
 
 # %% [markdown]
-# ### Exercise 6.5: the bootstrap
+# ### Exercise: the bootstrap
 #
 # *Medium, 8 minutes.* Draw N of the N rows with replacement, compute the statistic, `repeats`
 # times; return the 2.5 and 97.5 % points of the results. `statistic` takes rows and returns a
@@ -589,7 +589,7 @@ def bootstrap_interval(values, statistic, repeats, generator):
     ### END SOLUTION
 
 
-bootstrap_interval = checks.metrics.exercise_6_5(bootstrap_interval)
+bootstrap_interval = checks.metrics.bootstrap_interval(bootstrap_interval)
 
 # %% [markdown]
 # Does a "95 % interval" hold the truth 95 times of 100? That can be counted, in 100 worlds where

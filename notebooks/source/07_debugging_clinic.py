@@ -86,7 +86,7 @@ encoder = load_encoder("standin", tier=run.tier, texts=reviews.texts)
 #
 # ## Loud: it stops
 #
-# ### Exercise 7.1: it stops, an hour later
+# ### Exercise: it stops, an hour later
 #
 # *Medium, 8 minutes.* This epoch passed its trial with 64 images. Which three runs will it not
 # survive?
@@ -131,13 +131,13 @@ def train_epoch(images, batch_size, log_every, folder):
     ### END SOLUTION
 
 
-train_epoch = checks.clinic.exercise_7_1(train_epoch)
+train_epoch = checks.clinic.train_epoch(train_epoch)
 
 # %% [markdown]
 # **So that it cannot come back:** the first trial of any training is 80 images in batches of 32, a
 # note at every step, an empty folder, and then the same again.
 #
-# ### Exercise 7.2: the wrong kind of one
+# ### Exercise: the wrong kind of one
 #
 # *Easy, 4 minutes.* The next program was right in an old version of PyTorch. What is the type of
 # `torch.full((3,), 1)`?
@@ -167,13 +167,13 @@ def label_loss(logits, label):
     ### END SOLUTION
 
 
-label_loss = checks.clinic.exercise_7_2(label_loss)
+label_loss = checks.clinic.label_loss(label_loss)
 
 # %% [markdown]
 # **So that it cannot come back:** make labels from logits, never from sizes and numbers that you
 # remember.
 #
-# ### Exercise 7.3: noise of the wrong shape
+# ### Exercise: noise of the wrong shape
 #
 # *Easy, 4 minutes.* A generator starts with a transposed convolution. It gets 100 noise vectors of
 # 100 numbers as they are, and then after three repairs. Two of them run. Which one is right?
@@ -200,13 +200,13 @@ def generator_input(z):
     ### END SOLUTION
 
 
-generator_input = checks.clinic.exercise_7_3(generator_input)
+generator_input = checks.clinic.generator_input(generator_input)
 
 # %% [markdown]
 # **So that it cannot come back:** test shapes with batches of 1, 7 and 100, and ask what a row
 # depends on. A batch as large as another dimension hides exchanges.
 #
-# ### Exercise 7.4: twenty-five answers
+# ### Exercise: twenty-five answers
 #
 # *Medium, 8 minutes.* This judge was written for 32 pixels and now gets 64. The first loss stops;
 # the second one does not. What does it train?
@@ -248,13 +248,13 @@ def make_judge(size):
     ### END SOLUTION
 
 
-make_judge = checks.clinic.exercise_7_4(make_judge)
+make_judge = checks.clinic.make_judge(make_judge)
 
 # %% [markdown]
 # **So that it cannot come back:** `assert logits.shape == (len(pictures),)` right behind the judge.
 # `ones_like` fits everything, faults included.
 #
-# ### Exercise 7.5: modified by an inplace operation
+# ### Exercise: modified by an inplace operation
 #
 # *Hard, 12 minutes.* One step of a Wasserstein critic against its generator (the bound on the
 # critic's slope is left out). The message speaks of an in-place operation. Which one is it?
@@ -319,7 +319,7 @@ def critic_step(generator, critic, g_optimizer, c_optimizer, real, noise):
     ### END SOLUTION
 
 
-critic_step = checks.clinic.exercise_7_5(critic_step)
+critic_step = checks.clinic.critic_step(critic_step)
 
 # %% [markdown]
 # **So that it cannot come back:** loss, `zero_grad`, `backward`, `step`: finish one half before the
@@ -361,10 +361,10 @@ plots.show(
 # The sum, 2σ(a) − 1, is 0 where D says ½: nobody moves, and ½ is what the textbook
 # promises.</details>
 #
-# The step is mended as in 7.5: detach, and finish the discriminator's half first. What was missing
+# The step is mended as in {{exercise:critic_step}}: detach, and finish the discriminator's half first. What was missing
 # is an alarm.
 #
-# ### Exercise 7.6: is this the equilibrium?
+# ### Exercise: is this the equilibrium?
 #
 # *Medium, 8 minutes.* Write the test that tells run A from run B by means over their last rows.
 #
@@ -381,7 +381,7 @@ def is_equilibrium(d_loss, g_loss, d_real, d_fake):
     ### END SOLUTION
 
 
-is_equilibrium = checks.clinic.exercise_7_6(is_equilibrium)
+is_equilibrium = checks.clinic.is_equilibrium(is_equilibrium)
 
 # %%
 for finding in diagnose(runs["run B"]):
@@ -390,7 +390,7 @@ for finding in diagnose(runs["run B"]):
 # %% [markdown]
 # **So that it cannot come back:** log D(x) *and* D(G(z)), and look at the samples' spread.
 #
-# ### Exercise 7.7: success, says the loss
+# ### Exercise: success, says the loss
 #
 # *Medium, 6 minutes.* After {{result:gan_traces.json:toy.steps:,d}} steps (mean of five runs) the
 # generator's loss is {{result:gan_traces.json:toy.caught.g_loss:.5f}}. The samples have mean
@@ -427,13 +427,13 @@ def gan_losses(real_logits, fake_logits):
     ### END SOLUTION
 
 
-gan_losses = checks.clinic.exercise_7_7(gan_losses)
+gan_losses = checks.clinic.gan_losses(gan_losses)
 
 # %% [markdown]
 # **So that it cannot come back:** descending a loss with a positive slope lowers the logit. Test
 # the *slope* of a loss at a few logits; its value proves nothing.
 #
-# ### Exercise 7.8: swept up too late
+# ### Exercise: swept up too late
 #
 # *Hard, 10 minutes.* No message, every network has its `zero_grad`, labels are right. Five such
 # runs ended at mean {{result:gan_traces.json:toy.stale.mean:.2f}} with all samples in one place
@@ -485,14 +485,14 @@ def gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
     ### END SOLUTION
 
 
-gan_step = checks.clinic.exercise_7_8(gan_step)
+gan_step = checks.clinic.gan_step(gan_step)
 
 # %% [markdown]
 # **So that it cannot come back:** `zero_grad` directly above `backward`, always; and three SGD
 # steps held against a second, independent implementation. One step would not show what is left for
 # the next.
 #
-# ### Exercise 7.9: one pixel is enough
+# ### Exercise: one pixel is enough
 #
 # *Medium, 6 minutes.* Photographs were read as numbers in [0, 1]. The generator ends in Tanh. What
 # is the cheapest rule that tells them apart, before any training?
@@ -523,7 +523,7 @@ def match_ranges():
     ### END SOLUTION
 
 
-match_ranges = checks.clinic.exercise_7_9(match_ranges)
+match_ranges = checks.clinic.match_ranges(match_ranges)
 
 # %% [markdown]
 # **So that it cannot come back:** print minimum and maximum of a real and of a generated batch,
@@ -557,7 +557,7 @@ assert joint[0] == max(joint)
 # of linear functions is concave, and at the data its slope is the same, $\log\frac92$, for every
 # $x$, so that moving mass about has no slope at all: a maximum.
 #
-# ### Exercise 7.10: what the generator should descend
+# ### Exercise: what the generator should descend
 #
 # *Hard, 12 minutes.* Write the value of the game instead, $V = \sum p\log D + q\log(1-D)$, at *D's
 # own* best answer.
@@ -578,7 +578,7 @@ def generator_objective(p_data, p_g):
     ### END SOLUTION
 
 
-generator_objective = checks.clinic.exercise_7_10(generator_objective)
+generator_objective = checks.clinic.generator_objective(generator_objective)
 
 # %%
 game = [float(generator_objective(p_data, (1 - s) * p_data + s * elsewhere)) for s in t]
@@ -594,7 +594,7 @@ plots.show(
 # **So that it cannot come back:** evaluate an objective at the data themselves. It has to be best
 # there.
 #
-# ### Exercise 7.11: a term that nobody can move
+# ### Exercise: a term that nobody can move
 #
 # *Hard, 12 minutes.* A VAE, “reconstruction plus a term that ties the code to noise”. Its copies
 # are sharp, its samples from the prior are junk. For a model that can be solved, $z \sim N(0, 1)$,
@@ -633,14 +633,14 @@ def elbo(x, mean, log_var, noise, w, s):
     ### END SOLUTION
 
 
-elbo = checks.clinic.exercise_7_11(elbo)
+elbo = checks.clinic.elbo(elbo)
 
 # %% [markdown]
 # **So that it cannot come back:** ask every term for its gradient,
 # `torch.autograd.grad(term, parameters, allow_unused=True)`; and hold a bound against a model that
 # can be solved.
 #
-# ### Exercise 7.12: a divergence below zero
+# ### Exercise: a divergence below zero
 #
 # *Medium, 6 minutes.* “We minimise the divergence of our model p from the data q.” The loss falls,
 # and falls. Look at the sign.
@@ -676,7 +676,7 @@ def kl(p, q):
     ### END SOLUTION
 
 
-kl = checks.clinic.exercise_7_12(kl)
+kl = checks.clinic.kl(kl)
 
 # %% [markdown]
 # **So that it cannot come back:** a divergence is tested on two *unequal* distributions, both ways
@@ -684,7 +684,7 @@ kl = checks.clinic.exercise_7_12(kl)
 #
 # ## Silent: text
 #
-# ### Exercise 7.13: the same name, another default
+# ### Exercise: the same name, another default
 #
 # *Medium, 6 minutes.* `from transformers import AdamW` stopped working (the class was
 # [removed](https://github.com/huggingface/transformers/pull/36177) in 4.50). Everybody writes
@@ -713,13 +713,13 @@ def make_optimizer(model, lr):
     ### END SOLUTION
 
 
-make_optimizer = checks.clinic.exercise_7_13(make_optimizer)
+make_optimizer = checks.clinic.make_optimizer(make_optimizer)
 
 # %% [markdown]
 # **So that it cannot come back:** write down every setting that matters, and read it back from
 # `optimizer.param_groups`.
 #
-# ### Exercise 7.14: one hundred per cent
+# ### Exercise: one hundred per cent
 #
 # *Medium, 8 minutes.* Rows are pairs (text, "pos" or "neg"). The tokenizer takes the list of them
 # without a word. To see what the model sees, we count the ids of a batch and train on **labels
@@ -764,7 +764,7 @@ def encode_batch(tokenizer, rows):
     ### END SOLUTION
 
 
-encode_batch = checks.clinic.exercise_7_14(encode_batch)
+encode_batch = checks.clinic.encode_batch(encode_batch)
 
 # %%
 print(f"accuracy on labels drawn by lot, mended: {accuracy_on_random_labels(encode_batch):.0%}")
@@ -773,7 +773,7 @@ print(f"accuracy on labels drawn by lot, mended: {accuracy_on_random_labels(enco
 # **So that it cannot come back:** labels drawn by lot must give chance. And decode one batch, and
 # read it.
 #
-# ### Exercise 7.15: a loss that is too good
+# ### Exercise: a loss that is too good
 #
 # *Easy, 5 minutes.* The loss falls below log 2 at once and goes on falling; the accuracy stays at
 # one half. First the recorded run, then an untrained model of the kind:
@@ -816,13 +816,13 @@ def make_classifier(vocab_size):
     ### END SOLUTION
 
 
-make_classifier = checks.clinic.exercise_7_15(make_classifier)
+make_classifier = checks.clinic.make_classifier(make_classifier)
 
 # %% [markdown]
 # **So that it cannot come back:** an untrained classifier's loss is about log(number of classes).
 # Look at it before you train.
 #
-# ### Exercise 7.16: whatever came last
+# ### Exercise: whatever came last
 #
 # *Medium, 6 minutes.* IMDB's folders come one after the other, so whoever reads them in turn gets
 # one label first and then the other; here all positive reviews, then all negative ones. A
@@ -865,7 +865,7 @@ def shuffled(texts, labels, seed):
     ### END SOLUTION
 
 
-shuffled = checks.clinic.exercise_7_16(shuffled)
+shuffled = checks.clinic.shuffled(shuffled)
 
 # %%
 print(
@@ -876,7 +876,7 @@ print(
 # %% [markdown]
 # **So that it cannot come back:** print the labels of the first three batches.
 #
-# ### Exercise 7.17: what was never read
+# ### Exercise: what was never read
 #
 # *Easy, 4 minutes.* “`padding='max_length'` at 128 tokens wastes time on padding.” On IMDB
 # {{result:bert_data.json:imdb.longer.128:.0%}} of the reviews are longer than 128 tokens, so there
@@ -897,7 +897,7 @@ def share_cut(lengths, limit):
     ### END SOLUTION
 
 
-share_cut = checks.clinic.exercise_7_17(share_cut)
+share_cut = checks.clinic.share_cut(share_cut)
 
 # %% [markdown]
 # **So that it cannot come back:** whatever preprocessing throws away, count it, in the unit that
@@ -939,7 +939,7 @@ for k, line in enumerate(proof):
     print(f"line {k}:", *(f"{line(*point):+.4f}" for point in points))
 
 # %% [markdown]
-# ### Exercise 7.18: the first line that does not follow
+# ### Exercise: the first line that does not follow
 #
 # *Medium, 10 minutes.* Write the tool that finds it, for any chain of lines.
 #
@@ -963,13 +963,13 @@ def first_break(lines, points):
     ### END SOLUTION
 
 
-first_break = checks.clinic.exercise_7_18(first_break)
+first_break = checks.clinic.first_break(first_break)
 
 # %% [markdown]
 # **So that it cannot come back:** before you believe a derivation, evaluate both sides of each line
 # at random points, none of them symmetric.
 #
-# ### Exercise 7.19: is 95.5 % plausible?
+# ### Exercise: is 95.5 % plausible?
 #
 # *Easy, 5 minutes.* A tutorial reports 95.5 % on IMDB's 25,000 test reviews: BERT-base, 128 tokens,
 # five epochs. A tuned fine-tuning with 512 tokens has 94.6 % ([Sun et al.
@@ -989,11 +989,11 @@ def errors_apart(claimed, known, n):
     ### END SOLUTION
 
 
-errors_apart = checks.clinic.exercise_7_19(errors_apart)
+errors_apart = checks.clinic.errors_apart(errors_apart)
 print(f"{errors_apart(0.955, 0.946, 25_000):.1f} standard errors")
 
 # %% [markdown]
-# ### Exercise 7.20: did this model write that?
+# ### Exercise: did this model write that?
 #
 # *Medium, 6 minutes.* “Output of GPT-2” for the prompt *Language models are*, at most 12 tokens in
 # all: see below. GPT-2's training text holds no links from after December 2017 ([Radford et al.
@@ -1020,7 +1020,7 @@ def objections(prompt, text, limit, count, years, trained):
     ### END SOLUTION
 
 
-objections = checks.clinic.exercise_7_20(objections)
+objections = checks.clinic.objections(objections)
 claim = (
     "In recent years language models like GPT-3 have learned to write whole essays on any subject."
 )
@@ -1041,7 +1041,7 @@ print(
 # %% [markdown]
 # (Words undercount tokens, so the length alone is proof enough.)
 #
-# ### Exercise 7.21: can this address exist?
+# ### Exercise: can this address exist?
 #
 # *Easy, 4 minutes.* As evidence for its faces, a tutorial shows a picture at
 # `.../wikipedia/commons/7/79/Generated_faces_epoch_5.png`. Wikimedia files a picture under the MD5
@@ -1062,13 +1062,13 @@ def commons_folder(name):
     ### END SOLUTION
 
 
-commons_folder = checks.clinic.exercise_7_21(commons_folder)
+commons_folder = checks.clinic.commons_folder(commons_folder)
 print("it would have to be in", commons_folder("Generated_faces_epoch_5.png"))
 
 # %% [markdown]
 # ## Healthy: looks wrong, is right
 #
-# ### Exercise 7.22: prove that it is broken, first
+# ### Exercise: prove that it is broken, first
 #
 # *Hard, 10 minutes.* The next step fills one label tensor in place, makes the fakes a second time,
 # and takes more noise than data. Three complaints that you will hear in reviews. Is it ill? Do not
@@ -1117,7 +1117,7 @@ def same_training(step, other, make_players, batches):
     ### END SOLUTION
 
 
-same_training = checks.clinic.exercise_7_22(same_training)
+same_training = checks.clinic.same_training(same_training)
 
 # %%
 batches = [(torch.randn(n, 1), torch.randn(8, 2)) for n in (8, 5, 1)]

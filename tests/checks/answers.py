@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_utils.checks import CheckFailed
+from course_utils.checks.core import CheckFailed
 
 
 class AlwaysEqual:

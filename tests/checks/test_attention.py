@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_utils.checks import CheckFailed, attention
+from course_utils.checks.core import CheckFailed, attention
 
 NAMES = {1: "attention", 2: "mask", "3 split": "split", "3 merge": "merge", 4: "loss", 5: "filter"}
 CHECKS = {n: getattr(attention, f"exercise_5_{str(n)[0]}") for n in NAMES}

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import get_linear_schedule_with_warmup
 from transformers.trainer_pt_utils import get_parameter_names
 
-from course_utils.checks import CheckFailed, _bert_shares, bert
+from course_utils.checks.core import CheckFailed, _bert_shares, bert
 from course_utils.evaluation import intervals
 from course_utils.models import bert as package
 

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from course_utils.authoring.lessons import load_definitions
-from course_utils.checks import CheckFailed, clinic
+from course_utils.checks.core import CheckFailed, clinic
 from course_utils.learner.clinic import CASES
 
 CHECKS = {n: getattr(clinic, f"exercise_7_{n}") for n in range(1, 23)}

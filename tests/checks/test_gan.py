@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.authoring.lessons import load_definitions
-from course_utils.checks import CheckFailed, gan
+from course_utils.checks.core import CheckFailed, gan
 from course_utils.models import gan as package
 
 CHECKS = {n: getattr(gan, f"exercise_1_{n}") for n in range(1, 6)}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from course_utils.checks._neighbour_mistakes import WRONG_REGIONS
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 
 from course_utils.checks import metrics
-from course_utils.checks._neighbour_mistakes import WRONG_REGIONS
 
 CHECKS = {n: getattr(metrics, f"exercise_6_{n}") for n in range(1, 6)}
 hint_of = partial(answers.hint_of, CHECKS, 6)

@@ -42,8 +42,8 @@ def game_at(
 
     Args:
         p_data: density of the data.
-        optimal: exercise 1.1.
-        divergence: exercise 1.3.
+        optimal: the exercise `optimal_discriminator`.
+        divergence: the exercise `js_divergence`.
         mean: of the generator's density.
         std: its standard deviation, above 0.
 
@@ -91,8 +91,8 @@ def game(p_data: Density, optimal: Optimal, divergence: Divergence) -> ipywidget
 
     Args:
         p_data: density of the data.
-        optimal: exercise 1.1.
-        divergence: exercise 1.3.
+        optimal: the exercise `optimal_discriminator`.
+        divergence: the exercise `js_divergence`.
     """
     mean = controls.number("mean of p_g", -5.0, 5.0, 0.25, 2.0)
     std = controls.number("std of p_g", 0.25, 3.0, 0.05, 0.8)

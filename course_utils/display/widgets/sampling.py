@@ -25,7 +25,7 @@ from course_utils.models.attention import (
 )
 
 Filter = Callable[[Tensor, float, int | None, float | None], Tensor]
-"""Exercise 5.5: logits (V,), temperature, top_k, top_p -> logits (V,)."""
+"""The exercise `filter_logits`: logits (V,), temperature, top_k, top_p -> logits (V,)."""
 
 BARS = 15
 
@@ -130,7 +130,7 @@ def sampling(
         model: a network in evaluation mode.
         tokenizer: its tokens.
         prompts: beginnings to choose from.
-        keep: exercise 5.5.
+        keep: the exercise `filter_logits`.
     """
     prompt = controls.choice("beginning", [(text, text) for text in prompts], prompts[0])
     temperature = controls.number("temperature", 0.1, 2.0, 0.1, 1.0)

@@ -1,0 +1,210 @@
+"""The exercise `scaled_dot_product`: its reference, the mistakes that learners make in it, and its check."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils.checks.attention.shared import _expect_gradient
+from course_utils.checks.core import (
+    Answer,
+    CheckFailed,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_tensor,
+)
+
+Mask = Tensor | None
+
+
+def _scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor:
+    return q @ k.transpose(-2, -1) / (math.sqrt(q.shape[-1]) if scale is None else scale)
+
+
+def _masked(scores: Tensor, mask: Mask, fill: float = -torch.inf) -> Tensor:
+    return scores if mask is None else scores.masked_fill(~mask, fill)
+
+
+def _weights(q: Tensor, k: Tensor, mask: Mask, scale: float | None = None) -> Tensor:
+    return _masked(_scores(q, k, scale), mask).softmax(-1)
+
+
+def _scaled_by(scale: Callable[[Tensor, Tensor], float]) -> Callable[..., Tensor]:
+    return lambda q, k, v, mask: _weights(q, k, mask, scale(q, k)) @ v
+
+
+def _after_softmax(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+    return _scores(q, k).softmax(-1).masked_fill(~mask, 0.0) @ v
+
+
+_UNSCALED = (
+    "The scores are not divided by sqrt(d): for wide heads softmax would then pick a single token."
+)
+
+
+WRONG_ATTENTIONS: list[Wrong] = [
+    (_scaled_by(lambda q, k: 1.0), _UNSCALED),
+    (_scaled_by(lambda q, k: q.shape[-1]), "Divided by d; it is its square root."),
+    (
+        _scaled_by(lambda q, k: q.shape[-1] ** -0.5),
+        "Multiplied by sqrt(d): the scores are divided by it.",
+    ),
+    (
+        _scaled_by(lambda q, k: k.shape[-2] ** 0.5),
+        "Divided by the root of the number of tokens. d is the width of a query: the last dimension.",
+    ),
+    (
+        _scaled_by(lambda q, k: q.shape[0] ** 0.5),
+        "Divided by the root of the first dimension. d is the last one.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m).softmax(-2) @ v,
+        "Softmax over the queries (dimension -2). Each query's weights over the keys, a row, must sum to 1.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m).softmax(0) @ v,
+        "Softmax over dimension 0. Each query's weights over the keys (the last dimension) must sum to 1.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m).softmax(1) @ v,
+        "Softmax over dimension 1. Each query's weights over the keys (the last dimension) must sum to 1.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), None if m is None else ~m).softmax(-1) @ v,
+        "The mask is turned round: True means *may* attend, so -inf goes where it is False.",
+    ),
+    (lambda q, k, v, m: _weights(q, k, None) @ v, "The mask is not used."),
+    (
+        lambda q, k, v, m: (_scores(q, k) * m).softmax(-1) @ v,
+        "A forbidden score was made 0, or nearly 0 like -1e-9, and exp(0) = 1 still gets weight. Only -inf gets none.",
+    ),
+    (
+        lambda q, k, v, m: (_scores(q, k) + m).softmax(-1) @ v,
+        "The mask was added to the scores: True adds 1 and False adds 0, which forbids nothing.",
+    ),
+    (
+        _after_softmax,
+        "The mask came after softmax: the rows no longer sum to 1. Put -inf into the scores before it.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k, 1.0), m).softmax(-1) / math.sqrt(q.shape[-1]) @ v,
+        "The weights were divided after softmax: divide the scores, before it.",
+    ),
+    (
+        lambda q, k, v, m: _weights(k, q, m) @ v,
+        "Queries and keys changed places: row t belongs to query t.",
+    ),
+    (
+        lambda q, k, v, m: _weights(q, q, m) @ v,
+        "Queries were compared with queries: the keys are missing.",
+    ),
+    (
+        lambda q, k, v, m: _weights(k, k, m) @ v,
+        "Keys were compared with keys: the queries are missing.",
+    ),
+    (
+        lambda q, k, v, m: _weights(q, v, m) @ v,
+        "Queries were compared with the values: compare them with the keys.",
+    ),
+    (
+        lambda q, k, v, m: _weights(q, k, m) @ k,
+        "The keys were averaged; the weights belong to the values.",
+    ),
+    (
+        lambda q, k, v, m: _weights(q, k, m) @ q,
+        "The queries were averaged; the weights belong to the values.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m, 0.0) @ v,
+        "Softmax is missing: scores are not weights yet.",
+    ),
+    (lambda q, k, v, m: _scores(q, k) @ v, "Softmax is missing: scores are not weights yet."),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m).log_softmax(-1) @ v,
+        "These are logs of weights: `softmax`, not `log_softmax`.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m).sigmoid() @ v,
+        "Sigmoid judges each score alone; rows must sum to 1.",
+    ),
+    (
+        lambda q, k, v, m: F.normalize(_masked(_scores(q, k), m, 0.0), p=1, dim=-1) @ v,
+        "Divided by their sum, scores can be negative weights. Softmax takes exp first.",
+    ),
+    (
+        lambda q, k, v, m: _weights(q, k, m),
+        "These are the weights; the average of the values is left to do.",
+    ),
+    (
+        lambda q, k, v, m: _masked(_scores(q, k), m),
+        "These are the scores; softmax and the values are left to do.",
+    ),
+    (
+        lambda q, k, v, m: _weights(q, k, m).transpose(-2, -1) @ v,
+        "The weights are transposed: row t, over the keys, belongs to query t.",
+    ),
+]
+
+
+def _attention_by_library(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+@exercise(_attention_by_library)
+def scaled_dot_product(fn: Answer) -> None:
+    """Check ``scaled_dot_product(q, k, v, mask)``: q (..., T, d), k and v (..., S, d) -> (..., T, d)."""
+    cases = (
+        ((3, 4, 5), 4, None, torch.float64),
+        ((2, 4, 3), 4, "random", torch.float32),
+        ((5, 3), 5, "random", torch.float32),
+        ((2, 3, 4, 6), 4, "causal", torch.float32),
+        ((2, 2, 3, 4), 7, "random", torch.float32),
+    )
+    for shape, keys, kind, dtype in cases:
+        inputs = _attention_inputs(shape, keys, kind, dtype)
+        what = f"attention for q {shape}, {keys} keys and {'no mask' if kind is None else f'a {kind} mask'}"
+        _attention_case(fn, inputs, what, dtype)
+    q, k, v, mask = _attention_inputs((2, 4, 6), 4, "causal", torch.float32)
+    unstable = "With scores near ±100 it breaks: subtract each row's largest score before exp, or use `softmax`."
+    large = (30 * q, 8 * k, v, mask)
+    try:
+        expect_close(call(fn, *large), _attention_by_library(*large), "attention with large scores")
+    except CheckFailed as failure:
+        raise CheckFailed(failure.expected, failure.got, unstable) from None
+    leaves = {"q": q.requires_grad_(), "k": k.requires_grad_(), "v": v.requires_grad_()}
+    _expect_gradient(call(fn, q, k, v, mask), _attention_by_library(q, k, v, mask), leaves)
+
+
+def _attention_inputs(
+    shape: tuple[int, ...], keys: int, kind: str | None, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    *batch, length, dim = shape
+    q = 1.5 * torch.randn(*batch, length, dim, dtype=dtype)
+    k, v = (torch.randn(*batch, keys, dim, dtype=dtype) + 0.3 for _ in range(2))
+    if kind is None:
+        return q, k, v, None
+    mask = torch.ones(length, keys, dtype=torch.bool).tril()
+    if kind == "random":
+        mask = torch.rand(length, keys) < 0.6
+        mask[:, 1], mask[:, 2] = (
+            True,
+            False,
+        )  # every row, also of a mask turned round, may look somewhere
+    return q, k, v, mask
+
+
+def _attention_case(
+    fn: Answer, inputs: tuple[Tensor | None, ...], what: str, dtype: torch.dtype
+) -> None:
+    got, expected = call(fn, *inputs), _attention_by_library(*inputs)
+    shape = "One output row for each query, as wide as v: (..., T, d)."
+    if (
+        type(got) is Tensor and got.shape != expected.shape
+    ):  # a mistake that changes the shape is named first
+        expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ATTENTIONS, hint=shape)
+    expect_tensor(got, expected.shape, what, dtype, hint=shape)
+    expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ATTENTIONS, rtol=1e-4, atol=1e-5)

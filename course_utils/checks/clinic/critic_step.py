@@ -1,0 +1,192 @@
+"""The exercise `critic_step`: its reference, the mistakes that learners make in it, and its check."""
+
+from collections.abc import Callable
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.checks.clinic.shared import (
+    Players,
+    call_in_words,
+    expect_pair,
+    make_batches,
+    make_players,
+)
+from course_utils.checks.core import Answer, CheckFailed, Wrong, describe, exercise, expect_close
+
+
+def critic_step_by_halves(
+    g: nn.Module,
+    c: nn.Module,
+    g_opt: torch.optim.Optimizer,
+    c_opt: torch.optim.Optimizer,
+    real: Tensor,
+    noise: Tensor,
+) -> tuple[float, float]:
+    """The reference: the critic's half on fakes without a graph, then the generator's half on a new answer."""
+    with torch.no_grad():
+        fake = g(noise)
+    c_loss = c(fake).mean() - c(real).mean()
+    c_opt.zero_grad()
+    c_loss.backward()
+    c_opt.step()
+    g_loss = -c(g(noise)).mean()
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return c_loss.item(), g_loss.item()
+
+
+def _steps_last(cleared_between: bool) -> Callable[..., tuple]:
+    def step(
+        g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
+    ) -> tuple:
+        fake = g(noise)
+        c_loss, g_loss = c(fake).mean() - c(real).mean(), -c(fake).mean()
+        g_opt.zero_grad()
+        c_opt.zero_grad()
+        c_loss.backward(retain_graph=True)
+        if cleared_between:
+            g_opt.zero_grad()
+        g_loss.backward()
+        c_opt.step()
+        g_opt.step()
+        return c_loss.item(), g_loss.item()
+
+    return step
+
+
+def _old_answer(
+    g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
+) -> tuple:
+    fake = g(noise)
+    c_loss, g_loss = c(fake.detach()).mean() - c(real).mean(), -c(fake).mean()
+    g_gradients = torch.autograd.grad(g_loss, list(g.parameters()))
+    c_opt.zero_grad()
+    c_loss.backward()
+    c_opt.step()
+    for parameter, gradient in zip(g.parameters(), g_gradients, strict=True):
+        parameter.grad = gradient
+    g_opt.step()
+    return c_loss.item(), g_loss.item()
+
+
+def _negated(part: int) -> Callable[..., tuple]:
+    def step(
+        g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
+    ) -> tuple:
+        signs = (-1 if part == 0 else 1, -1 if part == 1 else 1)
+        c_loss = signs[0] * (c(g(noise).detach()).mean() - c(real).mean())
+        c_opt.zero_grad()
+        c_loss.backward()
+        c_opt.step()
+        g_loss = -signs[1] * c(g(noise)).mean()
+        g_opt.zero_grad()
+        g_loss.backward()
+        g_opt.step()
+        return c_loss.item(), g_loss.item()
+
+    return step
+
+
+_WRONG_CRITIC: list[tuple[Callable[..., tuple], str]] = [
+    (
+        _steps_last(True),
+        "No error any more, and no judge either: both losses reach the critic, "
+        "their pulls on every fake cancel, and it "
+        "never learns to lower one. Detach the fakes, and finish the critic's half first.",
+    ),
+    (
+        _steps_last(False),
+        "No error any more, and no game either: both losses reach both networks, their pulls on every fake are +1 and "
+        "-1 and cancel, and the generator stands still. Detach the fakes, and finish the critic's half first.",
+    ),
+    (
+        _old_answer,
+        "G learns from the critic as it was *before* its step: ask the critic again after it.",
+    ),
+    (
+        _negated(0),
+        "The critic's loss has the wrong sign: it should lower fakes and raise real examples.",
+    ),
+    (
+        _negated(1),
+        "The generator's loss has the wrong sign: it should raise the critic's answer to fakes.",
+    ),
+]
+
+
+_SAME_ERROR = "The same error as before. "
+
+
+_USELESS = {
+    "retain": _SAME_ERROR
+    + "`retain_graph=True` keeps a graph alive; the weights in it have still been changed by "
+    "`c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its step.",
+    "detach": _SAME_ERROR
+    + "Detaching the fakes in the critic's half is right and not enough: `g_loss` was computed "
+    "with the critic's old weights. Ask the critic again after its step.",
+    "nothing": _SAME_ERROR
+    + "No layer's `inplace=True` is to blame (there is none in these networks): "
+    "`c_optimizer.step()` changes the weights in place, and `g_loss` was computed with the old ones.",
+}
+
+
+_TWICE = {
+    "second time": "One graph is used twice. Do not keep it with `retain_graph=True`: "
+    "detach the fakes in the critic's half.",
+    "does not require grad": "A gradient was cut off: detach in the critic's half only.",
+}
+
+
+def inspect_critic_step(fn: Answer) -> None:
+    """Three SGD steps against the reference; the error, if it is still there, is told apart by what led to it."""
+    outcome = _play(critic_step_by_halves)
+    came = _play(fn, checked=True)
+    wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _WRONG_CRITIC]
+    hint = "One half at a time: loss, zero_grad, backward, step. Which network may move, on which loss?"
+    try:
+        expect_close(
+            came, outcome, "losses and weights", wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3
+        )
+    except CheckFailed as failure:
+        rows = [
+            f"losses {describe(row[:6])}, weights {describe(row[6:])}" for row in (outcome, came)
+        ]
+        raise CheckFailed(f"after three SGD steps: {rows[0]}", rows[1], failure.hint) from None
+
+
+def _play(step: Callable[..., object], checked: bool = False) -> Tensor:
+    """Losses of three steps, then all weights."""
+    players, told = make_players(), []
+    for real, noise in make_batches():
+        result = _watched(step, players, real, noise) if checked else step(*players, real, noise)
+        losses = expect_pair(result, "(critic's loss, generator's loss)")
+        told += [float(loss) for loss in losses]
+    weights = [p.detach().flatten() for network in players[:2] for p in network.parameters()]
+    return torch.cat([torch.tensor(told), *weights])
+
+
+def _watched(fn: Answer, players: Players, real: Tensor, noise: Tensor) -> object:
+    backward, kept = Tensor.backward, []
+
+    def spy(self: Tensor, *args: object, **options: object) -> None:
+        kept.append(bool(options.get("retain_graph")))
+        backward(self, *args, **options)
+
+    try:
+        with patch.object(Tensor, "backward", spy):
+            return call_in_words(fn, *players, real, noise, may_change=players, says=_TWICE)
+    except CheckFailed as failure:
+        if "inplace operation" not in failure.got:
+            raise
+        reached = any(p.grad is not None for p in players[0].parameters())
+        kind = "retain" if any(kept) else "nothing" if reached else "detach"
+        raise CheckFailed("one step of both players", failure.got, _USELESS[kind]) from None
+
+
+@exercise(critic_step_by_halves)
+def critic_step(fn: Answer) -> None:
+    """Check ``critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)`` -> (critic's, G's loss)."""
+    inspect_critic_step(fn)

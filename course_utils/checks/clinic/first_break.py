@@ -1,0 +1,85 @@
+"""The exercise `first_break`: its reference, the mistakes that learners make in it, and its check."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from course_utils.checks.core import Answer, call, exercise, require
+
+Line = Callable[..., float]
+
+
+def break_by_pairs(lines: Sequence[Line], points: Sequence[tuple]) -> int | None:
+    """The reference: the first line that differs from the one above it at any point."""
+    for k in range(1, len(lines)):
+        if any(
+            not math.isclose(lines[k](*p), lines[k - 1](*p), rel_tol=1e-6, abs_tol=1e-9)
+            for p in points
+        ):
+            return k
+    return None
+
+
+def _v(p: float, q: float) -> float:
+    return p * math.log(p / (p + q)) + q * math.log(q / (p + q))
+
+
+_SYMMETRIC: list[Line] = [lambda p, q: p - q, lambda p, q: q - p, lambda p, q: -(p - q)]
+
+
+_RETURNS: list[Line] = [lambda p, q: p, lambda p, q: p + 1, lambda p, q: p + 1, lambda p, q: p]
+
+
+_ROUNDED: list[Line] = [lambda p, q: (0.1 + 0.2) * p, lambda p, q: 0.3 * p, lambda p, q: 0.3 * q]
+
+
+_VALID: list[Line] = [
+    _v,
+    lambda p, q: (
+        (p + q) * (p / (p + q) * math.log(p / (p + q)) + q / (p + q) * math.log(q / (p + q)))
+    ),
+]
+
+
+_TRIALS: list[tuple[list[Line], list[tuple], str]] = [
+    (
+        _SYMMETRIC,
+        [(0.5, 0.5), (0.2, 0.7)],
+        "At the first point p = q, where much is equal that is not: a line holds only if it holds at *every* point.",
+    ),
+    (
+        _RETURNS,
+        [(0.5, 0.1), (0.3, 0.3)],
+        "Two errors can cancel: the first and last line agree, the second is wrong.",
+    ),
+    (
+        _ROUNDED,
+        [(0.5, 0.1)],
+        "0.1 + 0.2 is not 0.3 in floating point: allow for rounding, `math.isclose`.",
+    ),
+    (_VALID, [(0.5, 0.1), (0.3, 0.9)], "Every line follows here: the answer is None."),
+    (_RETURNS[:1], [(0.5, 0.1)], "One line alone cannot contradict anything: the answer is None."),
+]
+
+
+def inspect_first_break(fn: Answer) -> None:
+    """Chains that break where p differs from q only, whose errors cancel, that differ by rounding, and sound ones."""
+    for lines, points, hint in _TRIALS:
+        expected = break_by_pairs(lines, points)
+        came = _none_is_fine(fn, lines, points)
+        shown = f"{expected} for a chain of {len(lines)} lines"
+        numbers = isinstance(came, int) and expected is not None
+        if numbers and came == expected + 1 and lines is _SYMMETRIC:
+            hint = "Count lines from 0: the answer is the index of the line that does not equal the one above it."
+        elif numbers and came > expected:
+            hint = "A later break came back: stop at the first one."
+        require(came == expected and type(came) is type(expected), shown, repr(came), hint)
+
+
+def _none_is_fine(fn: Answer, *arguments: object) -> object:
+    return call(fn, *arguments, returns=False)
+
+
+@exercise(break_by_pairs)
+def first_break(fn: Answer) -> None:
+    """Check ``first_break(lines, points)``: index of the first line that differs from the one above, or None."""
+    inspect_first_break(fn)

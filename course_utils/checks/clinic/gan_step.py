@@ -1,0 +1,10 @@
+"""The exercise `gan_step`: its reference, the mistakes that learners make in it, and its check."""
+
+from course_utils.checks.core import Answer, exercise
+from course_utils.checks.gan.gan_step import gan_step_with_labels, inspect_gan_step
+
+
+@exercise(gan_step_with_labels)
+def gan_step(fn: Answer) -> None:
+    """Check ``gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise) -> (float, float)``."""
+    inspect_gan_step(fn)

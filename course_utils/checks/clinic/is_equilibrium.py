@@ -1,0 +1,60 @@
+"""The exercise `is_equilibrium`: its reference, the mistakes that learners make in it, and its check."""
+
+import json
+import math
+
+from torch import Tensor
+
+from course_utils.checks.core import Answer, call, exercise, require
+from course_utils.paths import results_dir
+
+
+def equilibrium_by_largest_gap(d_loss: float, g_loss: float, d_real: float, d_fake: float) -> bool:
+    """The reference: D is undecided about everything, and both losses are what that makes them."""
+    gaps = (d_real - 0.5, d_fake - 0.5, d_loss - 2 * math.log(2), g_loss - math.log(2))
+    return max(map(abs, gaps)) < 0.15
+
+
+_NEAR_REAL = (
+    "D answers 1/2 to fakes, and the generator's loss is log 2, here too; but D is sure about real examples. At the "
+    "equilibrium it answers 1/2 to *both*, and its loss is the sum of two log 2."
+)
+
+
+_ROWS_GAN: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
+    ("the equilibrium itself", (2 * math.log(2), math.log(2), 0.5, 0.5), True,
+     "D's loss is the sum of two means: 2 log 2 = 1.386 where D says 1/2 to all."),
+    ("no_detach", None, False, _NEAR_REAL),
+    ("stale", None, False, _NEAR_REAL),
+    ("joint", None, False, _NEAR_REAL),
+    ("a D that leads", (0.446, 1.609, 0.8, 0.2), False,
+     "The *mean* of D(x) and D(G(z)) is 1/2 whenever D is as sure of the one as of the other: look at each."),
+    ("caught", None, False, "D tells everything apart here: D(x) = 1 and D(G(z)) = 0."),
+    ("a generator ahead", (1.378, 0.329, 0.9, 0.72), False,
+     "D's loss is 1.38 here by chance: it calls everything real, fakes included. Look at its answers."),
+    ("a healthy end", (1.34, 0.74, 0.53, 0.48), True,
+     "A run wobbles around its equilibrium: allow about 0.1 on each side."),
+    ("right", None, True, "This is the mean of five healthy runs at their end: allow about 0.1 on each side."),
+]  # fmt: skip
+
+
+def inspect_equilibrium(fn: Answer) -> None:
+    """Recorded ends of runs (``gan_traces.json``), the equilibrium itself, and states that share one sign with it."""
+    toy = json.loads((results_dir() / "gan_traces.json").read_text())["toy"]
+    for name, numbers, expected, hint in _ROWS_GAN:
+        row = numbers or tuple(toy[name][key] for key in ("d_loss", "g_loss", "d_real", "d_fake"))
+        came = call(fn, *row)
+        require(
+            type(came) is bool or (isinstance(came, Tensor) and came.numel() == 1),
+            "True or False",
+            came,
+            "A bool.",
+        )
+        shown = f"D's loss {row[0]:.2f}, G's {row[1]:.2f}, D(x) {row[2]:.2f}, D(G(z)) {row[3]:.2f}"
+        require(bool(came) is expected, f"{expected} for {shown}", f"{bool(came)}", hint)
+
+
+@exercise(equilibrium_by_largest_gap)
+def is_equilibrium(fn: Answer) -> None:
+    """Check ``is_equilibrium(d_loss, g_loss, d_real, d_fake)`` -> bool."""
+    inspect_equilibrium(fn)

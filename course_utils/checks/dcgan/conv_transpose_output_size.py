@@ -1,0 +1,83 @@
+"""The exercise `conv_transpose_output_size`: its reference, the mistakes that learners make in it, and its check."""
+
+import torch
+import torch.nn.functional as F
+
+from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
+
+
+def _size_by_running(size: int, kernel_size: int, stride: int, padding: int) -> int:
+    row, kernel = torch.zeros(1, 1, size), torch.zeros(1, 1, kernel_size)
+    return F.conv_transpose1d(row, kernel, stride=stride, padding=padding).shape[-1]
+
+
+# The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
+_SIZES = (
+    (7, 9, 4, 3),
+    (1, 4, 1, 0),
+    (4, 4, 2, 1),
+    (16, 4, 2, 1),
+    (5, 3, 2, 0),
+    (6, 2, 3, 0),
+    (3, 6, 1, 2),
+)
+
+
+_WRONG_SIZES_DCGAN: list[Wrong] = [
+    (
+        lambda i, k, s, p: (i + 2 * p - k) // s + 1,
+        "This is the size after an ordinary convolution, which shrinks. A transposed one runs it backwards.",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s + k,
+        "Padding is missing. In a transposed convolution it crops the output: at one side only, or at both?",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s - p + k,
+        "Padding is cropped at one side here; it is cropped at both.",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s + 2 * p + k,
+        "Padding makes the output larger here. Which way does it go?",
+    ),
+    (
+        lambda i, k, s, p: i * s,
+        "Input times stride is right only for special kernels (4, stride 2, padding 1). What do kernel and padding do?",
+    ),
+    (
+        lambda i, k, s, p: i * s - 2 * p + k,
+        "One step too many: between i copies of the kernel there are fewer than i strides (fence posts and gaps).",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s - 2 * p + k - 1,
+        "Short by one: how many output pixels does the kernel itself cover where the last input pixel lands?",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s - 2 * p,
+        "The kernel is missing: even a single input pixel (i = 1) writes a whole kernel into the output.",
+    ),
+]
+
+
+@exercise(_size_by_running)
+def conv_transpose_output_size(fn: Answer) -> None:
+    """Check ``conv_transpose_output_size(size, kernel_size, stride, padding) -> int``."""
+    for case in _SIZES:
+        what, got = f"conv_transpose_output_size{case}", call(fn, *case)
+        whole = "A size is a whole number of pixels, but `/` makes a float even of whole numbers. Is a division needed?"
+        require(type(got) is not float, f"{what}: an int", got, whole)
+        require(
+            type(got) is int,
+            f"{what}: an int",
+            got,
+            "Return one plain int: the size along one side.",
+        )
+        expect_close(
+            got,
+            _size_by_running(*case),
+            what,
+            inputs=case,
+            wrong=_WRONG_SIZES_DCGAN,
+            atol=0,
+            rtol=0,
+        )

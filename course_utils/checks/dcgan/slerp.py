@@ -1,0 +1,193 @@
+"""The exercise `slerp`: its reference, the mistakes that learners make in it, and its check."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils.checks.core import (
+    Answer,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_tensor,
+    require,
+)
+
+
+def slerp_by_rotation(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    """Turn z0 by t times the angle in the plane of both, and correct for the other length; in float64.
+
+    Where the vectors are parallel there is no such plane, and the straight line is taken.
+    """
+    a, b = z0.double(), z1.double()
+    length0, length1, along, across, angle = _plane(a, b)
+    turned = length0 * (torch.cos(t * angle) * along + torch.sin(t * angle) * across)
+    curved = turned + (length1 - length0) * torch.sin(t * angle) / torch.sin(angle) * b / length1
+    return torch.where(torch.sin(angle) < 1e-6, a + t * (b - a), curved).to(
+        z0.dtype
+    )  # across is 0/0 there
+
+
+def _plane(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Lengths (B, 1), unit vectors along z0 and at right angles to it (B, D), and the angle between (B, 1)."""
+    length0, length1 = (z.norm(dim=1, keepdim=True) for z in (z0, z1))
+    along, other = z0 / length0, z1 / length1
+    cosine = (along * other).sum(1, keepdim=True)
+    across = other - cosine * along
+    sine = across.norm(dim=1, keepdim=True)
+    return length0, length1, along, across / sine, torch.atan2(sine, cosine)
+
+
+def _turned_with_mean_length(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    """The other right answer where lengths differ: turn the direction, let the length go on in a straight line."""
+    length0, length1, along, across, angle = _plane(z0.double(), z1.double())
+    direction = torch.cos(t * angle) * along + torch.sin(t * angle) * across
+    turned = ((1 - t) * length0 + t * length1) * direction
+    return torch.where(torch.sin(angle) < 1e-6, _line(z0, z1, t).double(), turned)
+
+
+def _weighted(angle_of: Callable[[Tensor, Tensor], Tensor], divide: bool = True) -> Answer:
+    def mistake(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+        angle = angle_of(z0, z1)
+        mixed = torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1
+        return mixed / torch.sin(angle) if divide else mixed
+
+    return mistake
+
+
+def _cosine(z0: Tensor, z1: Tensor) -> Tensor:
+    return (F.normalize(z0, dim=1) * F.normalize(z1, dim=1)).sum(1, keepdim=True)
+
+
+def _angle(z0: Tensor, z1: Tensor) -> Tensor:
+    return torch.arccos(_cosine(z0, z1))
+
+
+def _nearer(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    return _weighted(_angle)(z0, torch.where(_cosine(z0, z1) < 0, -z1, z1), t)
+
+
+def _line(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    return (1 - t) * z0 + t * z1
+
+
+def _lengths(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    return _line(z0.norm(dim=1, keepdim=True), z1.norm(dim=1, keepdim=True), t)
+
+
+def _unit_slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    return _weighted(_angle)(F.normalize(z0, dim=1), F.normalize(z1, dim=1), t)
+
+
+_CHORD = "A straight line pushed out to the sphere moves fastest in its middle: equal steps of t must be equal angles."
+
+
+_LOST = "The length is lost: the normalised vectors are for the angle only, the sum is made of z0 and z1 themselves."
+
+
+_WHOLE = "One angle for the whole batch: each row is a pair of its own, so the sum of products runs along dim=1."
+
+
+_COLUMNS = "The products were summed over the batch (dim=0), which mixes the images: sum over the latent dimensions."
+
+
+_DEGREES = "torch.sin expects radians, and torch.arccos gives radians: no conversion to degrees."
+
+
+_RAW = "The arccos of a plain dot product is no angle: divide both vectors by their lengths first."
+
+
+_ENDS = "At t = 0 and t = 1 the end itself must come back: is a number added, or a value clipped, somewhere?"
+
+
+_WEIGHTS = "Check a single row at t = 0.5: what are the two weights, and what divides them?"
+
+
+_WRONG_SLERPS: list[Wrong] = [
+    (
+        _line,
+        "This is the straight line. It cuts through the sphere, where the generator has seen no latent vectors.",
+    ),
+    (lambda a, b, t: F.normalize(_line(a, b, t), dim=1) * _lengths(a, b, t), _CHORD),
+    (lambda a, b, t: F.normalize(_line(a, b, t), dim=1), _CHORD),
+    (_unit_slerp, _LOST),
+    (lambda a, b, t: _unit_slerp(a, b, t) * a.norm(dim=1, keepdim=True), _LOST),
+    (
+        lambda a, b, t: _weighted(_angle)(b, a, t),
+        "The ends are exchanged: t = 0 must give z0, so whose weight is 1?",
+    ),
+    (_weighted(lambda a, b: torch.rad2deg(_angle(a, b))), _DEGREES),
+    (_weighted(lambda a, b: torch.arccos((a * b).sum(1, keepdim=True))), _RAW),
+    (
+        _weighted(lambda a, b: torch.arccos(F.cosine_similarity(a.flatten(), b.flatten(), dim=0))),
+        _WHOLE,
+    ),
+    (_weighted(lambda a, b: torch.arccos(F.cosine_similarity(a, b, dim=0))), _COLUMNS),
+    (
+        _weighted(_cosine),
+        "This is the cosine, not yet the angle: which function leads back from it?",
+    ),
+    (
+        _weighted(_angle, divide=False),
+        "The weights are not divided by the sine of the whole angle.",
+    ),
+    (
+        _nearer,
+        "z1 was turned round where the angle is obtuse: right for quaternions, but here -z1 is another image.",
+    ),
+]
+
+
+def _expect_slerp(fn: Answer, z0: Tensor, z1: Tensor, t: float) -> None:
+    got, what = call(fn, z0, z1, t), f"slerp(z0, z1, {t}) with z0, z1 of shape {tuple(z0.shape)}"
+    expect_tensor(
+        got,
+        z0.shape,
+        what,
+        z0.dtype,
+        "One vector for each row: keepdim=True keeps a sum beside its row.",
+    )
+    straight = torch.isclose(F.cosine_similarity(z0, z1), torch.ones(len(z0)), atol=1e-5)
+    parallel = "Parallel vectors have sin(angle) = 0, and rounding can make the cosine 1.0000001: treat them apart."
+    require(
+        got[straight].isfinite().all().item(),
+        f"{what}: numbers where they are parallel",
+        "NaN or inf",
+        parallel,
+    )
+    raw = "Where the vectors are long their dot product leaves [-1, 1]: divide by their lengths before arccos."
+    require(got.isfinite().all().item(), f"{what}: finite numbers", "NaN or inf", raw)
+    if torch.allclose(got.double(), _turned_with_mean_length(z0, z1, t), 1e-4, 1e-5):
+        return
+    right_ends = t not in (0.0, 1.0) and torch.allclose(call(fn, z0, z1, 0.0), z0, 1e-4, 1e-5)
+    hint = _WEIGHTS if right_ends else _ENDS
+    expected = slerp_by_rotation(z0, z1, t)
+    expect_close(got, expected, what, inputs=(z0, z1, t), wrong=_WRONG_SLERPS, hint=hint, atol=1e-5)
+
+
+def inspect_slerp(fn: Answer) -> None:
+    """Check ``slerp(z0, z1, t)``: (B, D), (B, D), float in [0, 1] -> (B, D)."""
+    z0, z1 = torch.randn(5, 16), torch.randn(5, 16)
+    lengths = torch.tensor([0.6, 0.9, 0.7, 0.8, 0.5])[
+        :, None
+    ]  # below 1: a raw dot product still has an arccos
+    z0, z1 = F.normalize(z0, dim=1) * lengths, F.normalize(z1, dim=1) * lengths.flip(0)
+    for t in (0.3, 0.85, 0.0, 1.0):
+        _expect_slerp(fn, z0, z1, t)
+    _expect_slerp(fn, 3 * torch.randn(1, 128), torch.randn(1, 128), 0.4)
+    _expect_slerp(fn, 3 * torch.randn(6, 6), 3 * torch.randn(6, 6), 0.7)
+    some, other = torch.randn(64, 10), torch.randn(64, 10)
+    other[::2] = (
+        some[::2] * torch.tensor([1.0, 2.0]).repeat(16)[:, None]
+    )  # parallel rows beside others
+    for t in (0.25, 1.0):
+        _expect_slerp(fn, some, other, t)
+
+
+@exercise(slerp_by_rotation)
+def slerp(fn: Answer) -> None:
+    """Check ``slerp(z0, z1, t)``: (B, D), (B, D), float in [0, 1] -> (B, D)."""
+    inspect_slerp(fn)

@@ -1,0 +1,415 @@
+"""The exercise `gan_step`: its reference, the mistakes that learners make in it, and its check."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from course_utils.checks.core import (
+    Answer,
+    CheckFailed,
+    call,
+    describe,
+    exercise,
+    expect_close,
+    require,
+)
+from course_utils.checks.gan.shared import bce
+from course_utils.models.stacked import stacked_mlp
+
+Step = Callable[[nn.Module, nn.Module, Optimizer, Optimizer, Tensor, Tensor], tuple[float, float]]
+"""Generator, discriminator, their optimisers, real examples, noise -> (discriminator loss, generator loss)."""
+
+
+def _variant(
+    d_labels: tuple[float, float] = (1.0, 0.0),
+    g_loss: Callable[[Tensor], Tensor] = lambda logits: bce(logits, 1.0),
+    d_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    swapped: bool = False,
+    clear: bool = True,
+) -> Step:
+    """The right step with one thing changed."""
+
+    def step(
+        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple:
+        fake = g(noise)
+        a, b = d(real), d(fake.detach())
+        loss_d = d_loss(a, b) if d_loss else bce(a, d_labels[0]) + bce(b, d_labels[1])
+        if clear:
+            d_opt.zero_grad()
+        loss_d.backward()
+        d_opt.step()
+        loss_g = g_loss(d(fake))
+        if clear:
+            g_opt.zero_grad()
+        loss_g.backward()
+        g_opt.step()
+        return (loss_g.item(), loss_d.item()) if swapped else (loss_d.item(), loss_g.item())
+
+    return step
+
+
+def _no_detach(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
+    logits = d(g(noise))
+    d_loss, g_loss = bce(d(real), 1.0) + bce(logits, 0.0), bce(logits, 1.0)
+    g_opt.zero_grad()
+    d_opt.zero_grad()
+    d_loss.backward(retain_graph=True)
+    g_loss.backward()
+    d_opt.step()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+def _clear_late(detach: bool) -> Step:
+    def step(
+        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple:
+        fake = g(noise)
+        d_loss = bce(d(real), 1.0) + bce(d(fake.detach() if detach else fake), 0.0)
+        d_loss.backward()
+        d_opt.step()
+        d_opt.zero_grad()
+        g_loss = bce(d(g(noise)), 1.0)
+        g_loss.backward()
+        g_opt.step()
+        g_opt.zero_grad()
+        return d_loss.item(), g_loss.item()
+
+    return step
+
+
+def _half_cleared(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
+    d_loss = bce(d(real), 1.0) + bce(d(g(noise)), 0.0)
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = bce(d(g(noise)), 1.0)
+    g_loss.backward()
+    g_opt.step()
+    g_opt.zero_grad()
+    return d_loss.item(), g_loss.item()
+
+
+def _old_judge(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
+    fake = g(noise)
+    g_loss = bce(d(fake), 1.0)
+    g_gradients = torch.autograd.grad(g_loss, list(g.parameters()))
+    d_loss = bce(d(real), 1.0) + bce(d(fake.detach()), 0.0)
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    for parameter, gradient in zip(g.parameters(), g_gradients, strict=True):
+        parameter.grad = gradient
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+def _generator_first(
+    g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple:
+    g_loss = bce(d(g(noise)), 1.0)
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    d_loss = bce(d(real), 1.0) + bce(d(g(noise).detach()), 0.0)
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+def _one_mean(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    labels = torch.cat([torch.ones_like(real_logits), torch.zeros_like(fake_logits)], -2)
+    return F.binary_cross_entropy_with_logits(torch.cat([real_logits, fake_logits], -2), labels)
+
+
+_JOINT = (
+    "Both networks share the gradients of both losses: at D = 1/2 the pulls on a fake's logit cancel (2D - 1 = 0), and "
+    "training freezes in what looks like the equilibrium. Detach the fakes in D's half and finish that half first."
+)
+
+
+MISTAKES: list[tuple[Step, str]] = [
+    (
+        _variant(g_loss=lambda a: bce(a, 0.0)),
+        "In the generator's half the fakes carry the label *fake*: G is trained to be caught. Its label is 1.",
+    ),
+    (
+        _variant(g_loss=lambda a: -bce(a, 0.0)),
+        "This generator loss is the saturating one, log(1 - D); asked for is the non-saturating -log D.",
+    ),
+    (_no_detach, _JOINT),
+    (
+        _clear_late(False),
+        "Without `detach` D's loss leaves a gradient in G, and `zero_grad` after `step` does not remove it in time: G "
+        "then steps on D's wishes too. Detach, and clear *before* each backward.",
+    ),
+    (
+        _clear_late(True),
+        "`zero_grad` comes after `step`: what G's half leaves in D's gradients is still there in the next step. Clear "
+        "*before* each backward.",
+    ),
+    (_variant(clear=False), "Gradients pile up from step to step: `zero_grad` is missing."),
+    (
+        _old_judge,
+        "The generator's loss was computed with the discriminator from *before* its step: ask D again.",
+    ),
+    (
+        _generator_first,
+        "The generator moves first here; the order asked for is discriminator, then generator.",
+    ),
+    (
+        _variant(d_labels=(0.0, 1.0)),
+        "The discriminator's labels are swapped: real is 1, fake is 0.",
+    ),
+    (
+        _variant(d_loss=lambda a, b: (bce(a, 1.0) + bce(b, 0.0)) / 2),
+        "The discriminator's loss is the *sum* of the mean over real and the mean over fake; here it is halved.",
+    ),
+    (
+        _variant(d_loss=_one_mean),
+        "One mean over the real and fake batches together weighs them by their sizes: add two means.",
+    ),
+    (
+        _variant(d_loss=lambda a, b: bce(a, 1.0)),
+        "The discriminator sees real examples only: it learns to call everything real.",
+    ),
+    (
+        _variant(d_loss=lambda a, b: bce(b, 0.0)),
+        "The discriminator sees fakes only: it learns to call everything fake.",
+    ),
+    (
+        _variant(swapped=True),
+        "The losses are returned in the other order: (discriminator loss, generator loss).",
+    ),
+    (
+        _variant(
+            d_loss=lambda a, b: F.softplus(-a).sum() + F.softplus(b).sum(),
+            g_loss=lambda a: F.softplus(-a).sum(),
+        ),
+        "Sums instead of means: the step then grows with the batch.",
+    ),
+    (
+        _half_cleared,
+        "Only the discriminator's `zero_grad` is in its place: without `detach` D's loss leaves a gradient in G, and G "
+        "steps on it too. Clear both *before* their backward.",
+    ),
+]
+"""Wrong steps with their hints."""
+
+
+D_RATE, G_RATE = 0.3, 0.2
+
+
+_TORCH_SAYS = {
+    "second time": "One graph is used twice. `retain_graph=True` would silence this and train G to be caught: detach "
+    "the fakes in D's half.",
+    "inplace operation": "The generator's loss was computed before D's step changed the weights that it went through: "
+    "ask D again after its step.",
+    "target size": "The labels have another shape than D's answers: `torch.ones_like(logits)` always fits.",
+    "does not require grad": "A gradient was cut off: is the wrong half detached, or D left frozen from the last step?",
+}
+"""What PyTorch says, and what it means here."""
+
+
+def gan_step_with_labels(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    g_optimizer: Optimizer,
+    d_optimizer: Optimizer,
+    real: Tensor,
+    noise: Tensor,
+) -> tuple[float, float]:
+    """The step as cross-entropy against labels, with new fakes from the same noise for each half (the reference)."""
+    with torch.no_grad():
+        fake = generator(noise)
+    d_loss = bce(discriminator(real), 1.0) + bce(discriminator(fake), 0.0)
+    d_optimizer.zero_grad()
+    d_loss.backward()
+    d_optimizer.step()
+    g_loss = bce(discriminator(generator(noise)), 1.0)
+    g_optimizer.zero_grad()
+    g_loss.backward()
+    g_optimizer.step()
+    return d_loss.item(), g_loss.item()
+
+
+@dataclass(frozen=True)
+class _Game:
+    """Two networks at their start, and the batches of three steps."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    batches: tuple[tuple[Tensor, Tensor], ...]
+
+
+def _games() -> Iterator[_Game]:
+    """Plain networks with logits (B, 1), then a stack with logits (copies, B, 1); real and noise differ in number."""
+    random = torch.Generator().manual_seed(5)
+    generator = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 3))
+    discriminator = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+    with torch.no_grad():
+        for parameter in (*generator.parameters(), *discriminator.parameters()):
+            parameter.copy_(0.7 * torch.randn(parameter.shape, generator=random))
+    sizes = ((5, 4), (1, 3), (4, 6))
+    plain = tuple(
+        (torch.randn(b, 3, generator=random) + 1, torch.randn(n, 2, generator=random))
+        for b, n in sizes
+    )
+    yield _Game(generator, discriminator, plain)
+    tall = tuple(
+        (torch.randn(2, b, 3, generator=random), torch.randn(2, n, 2, generator=random))
+        for b, n in sizes
+    )
+    yield _Game(stacked_mlp([2, 5, 3], 2, 1, nn.Tanh), stacked_mlp([3, 5, 1], 2, 2, nn.Tanh), tall)
+
+
+def inspect_gan_step(fn: Answer) -> None:
+    """Raise `CheckFailed` unless ``fn`` takes the steps of the oracle."""
+    for game in _games():
+        expected = _oracle(game)
+        came = _play(fn, game, checked=True)
+        torch.manual_seed(1)  # a step that draws its own noise now takes another way
+        again = _play(fn, game, checked=True)
+        fresh = "The step draws random numbers of its own: both halves use the noise that was passed in."
+        require(
+            torch.allclose(came, again, atol=1e-6),
+            "the same step for the same noise",
+            "another step",
+            fresh,
+        )
+        _name_what_stood_still(game, came)
+        wrong = [(partial(_play, mistake, game), hint) for mistake, hint in MISTAKES]
+        hint = "Take one half at a time: loss, zero_grad, backward, step. Which network may move, and on which loss?"
+        what = "losses and weights after three steps"
+        try:
+            expect_close(came, expected, what, wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3)
+        except CheckFailed as failure:
+            raise _in_words(came, expected, failure.hint) from None
+
+
+def _in_words(came: Tensor, expected: Tensor, hint: str) -> CheckFailed:
+    rows = [
+        f"discriminator loss {row[0]:.4f}, generator loss {row[1]:.4f}"
+        for row in (expected[:2], came[:2])
+    ]
+    if torch.allclose(came[:2], expected[:2], atol=2e-5):
+        rows = [
+            f"weights {describe(expected[6:])}",
+            f"other weights {describe(came[6:])} (losses of step 1 are right)",
+        ]
+    return CheckFailed(f"after SGD steps: {rows[0]}", rows[1], hint)
+
+
+def _oracle(game: _Game) -> Tensor:
+    """Losses of three steps and the final weights, with gradients from `torch.autograd.grad`."""
+    generator, discriminator = deepcopy(game.generator), deepcopy(game.discriminator)
+    told = []
+    for real, noise in game.batches:
+        fake = generator(noise).detach()
+        d_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
+        _descend(d_loss, discriminator, D_RATE)
+        g_loss = F.softplus(-discriminator(generator(noise))).mean()
+        _descend(g_loss, generator, G_RATE)
+        told += [d_loss.item(), g_loss.item()]
+    return _state(told, generator, discriminator)
+
+
+def _descend(loss: Tensor, network: nn.Module, rate: float) -> None:
+    parameters = list(network.parameters())
+    with torch.no_grad():
+        for parameter, gradient in zip(
+            parameters, torch.autograd.grad(loss, parameters), strict=True
+        ):
+            parameter -= rate * gradient
+
+
+def _play(step: Step, game: _Game, checked: bool = False) -> Tensor:
+    """Losses of three steps and the final weights, as `step` takes them."""
+    generator, discriminator = deepcopy(game.generator), deepcopy(game.discriminator)
+    g_optimizer = torch.optim.SGD(generator.parameters(), lr=G_RATE)
+    d_optimizer = torch.optim.SGD(discriminator.parameters(), lr=D_RATE)
+    told: list[float] = []
+    for real, noise in game.batches:
+        parts = [generator, discriminator, g_optimizer, d_optimizer]
+        told += _checked_step(step, parts, real, noise) if checked else step(*parts, real, noise)
+    return _state(told, generator, discriminator)
+
+
+def _checked_step(step: Answer, parts: list, real: Tensor, noise: Tensor) -> list[float]:
+    try:
+        return _two_floats(call(step, *parts, real, noise, may_change=parts))
+    except CheckFailed as failure:
+        named = next(
+            (hint for words, hint in _TORCH_SAYS.items() if words in failure.got.lower()),
+            failure.hint,
+        )
+        sizes = f"real {tuple(real.shape)}, noise {tuple(noise.shape)}"
+        expected = (
+            f"one step of both players ({sizes})"
+            if "a result" in failure.expected
+            else failure.expected
+        )
+        raise CheckFailed(expected, failure.got, named) from None
+
+
+def _two_floats(result: object) -> list[float]:
+    what = "(discriminator loss, generator loss), two Python floats"
+    pair = type(result) in (tuple, list) and len(result) == 2
+    require(
+        pair, what, result, "Return both losses, as a tuple: `return d_loss.item(), g_loss.item()`."
+    )
+    item = (
+        "A loss that is still a tensor keeps its whole graph in memory: `.item()` makes it a float."
+    )
+    require(all(type(value) is float for value in result), what, result, item)
+    return list(result)
+
+
+def _state(told: list[float], generator: nn.Module, discriminator: nn.Module) -> Tensor:
+    weights = [
+        p.detach().flatten() for network in (generator, discriminator) for p in network.parameters()
+    ]
+    return torch.cat([torch.tensor(told), *weights])
+
+
+def _name_what_stood_still(game: _Game, came: Tensor) -> None:
+    g_size = sum(p.numel() for p in game.generator.parameters())
+    start, end = _state([], game.generator, game.discriminator), came[6:]
+    for name, part, hint in (
+        (
+            "generator",
+            slice(0, g_size),
+            "The generator never moves: is its step there, and does a gradient reach it?",
+        ),
+        (
+            "discriminator",
+            slice(g_size, None),
+            "The discriminator never moves: is its step there, after `backward`?",
+        ),
+    ):
+        require(
+            not torch.equal(start[part], end[part]),
+            f"a {name} that learns",
+            "the same weights as before",
+            hint,
+        )
+
+
+@exercise(gan_step_with_labels)
+def gan_step(fn: Answer) -> None:
+    """Check ``gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise) -> (float, float)``."""
+    inspect_gan_step(fn)

@@ -1,0 +1,103 @@
+"""The exercise `optimal_discriminator`: its reference, the mistakes that learners make in it, and its check."""
+
+import torch
+from torch import Tensor
+
+from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
+
+
+def _best_by_odds(p_data: Tensor, p_g: Tensor) -> Tensor:
+    """D* as the sigmoid of its log odds."""
+    p, q = torch.as_tensor(p_data), torch.as_tensor(p_g)
+    return torch.where((p == 0) & (q == 0), 0.5, torch.sigmoid(torch.log(p) - torch.log(q)))
+
+
+_PLAIN = "0/0 is NaN: where both densities are 0 nothing is ever asked, and the answer is fixed to 0.5 there."
+
+
+_WRONG_BEST: list[Wrong] = [
+    (
+        lambda p, q: _best_by_odds(q, p),
+        "The roles are swapped: this is the probability of *fake*.",
+    ),
+    (
+        lambda p, q: p / q,
+        "This is the ratio of the densities, which has no upper bound; divide by their sum.",
+    ),
+    (
+        lambda p, q: q / p,
+        "This is the inverse ratio of the densities; divide p_data by the sum of both.",
+    ),
+    (
+        lambda p, q: (p > q).to(p.dtype),
+        "A hard decision is the best answer to a game without logarithms; with them the best answer is a probability.",
+    ),
+    (
+        lambda p, q: 2 * _best_by_odds(p, q),
+        "The mixture was halved: D* divides by the sum, not by the mean.",
+    ),
+    (
+        lambda p, q: torch.nan_to_num(p / (p + q)),
+        "Where both densities are 0 the answer is fixed to 0.5, not to 0.",
+    ),
+    (
+        lambda p, q: torch.nan_to_num(p / (p + q), nan=1.0),
+        "Where both densities are 0 the answer is 0.5, not 1.",
+    ),
+    (lambda p, q: p / (p + q), _PLAIN),
+    (
+        lambda p, q: p - q,
+        "A difference of densities is no probability: which share of the mass at x is real?",
+    ),
+]
+
+
+_ADDED = "A small number in the denominator spoils the answer where both densities are small; treat only 0/0 apart."
+
+
+@exercise(_best_by_odds)
+def optimal_discriminator(fn: Answer) -> None:
+    """Check ``optimal_discriminator(p_data, p_g)``: densities of the same shape -> D* of that shape."""
+    cases = (
+        (
+            torch.tensor([0.6, 0.1, 0.05, 2.5, 0.0, 0.9]),
+            torch.tensor([0.2, 0.3, 0.75, 0.5, 0.4, 0.0]),
+        ),
+        (
+            torch.tensor([[0.0, 0.3], [1e-9, 0.0], [0.7, 0.2]]),
+            torch.tensor([[0.0, 0.1], [3e-9, 0.0], [0.7, 0.6]]),
+        ),
+        (
+            torch.tensor([1e-30, 4e-20, 0.8], dtype=torch.float64),
+            torch.tensor([3e-30, 1e-20, 0.1], dtype=torch.float64),
+        ),
+    )
+    for p, q in cases:
+        got = call(fn, p, q)
+        require(
+            _shape(got) == tuple(p.shape),
+            f"one answer a point, shape {tuple(p.shape)}",
+            got,
+            "Work entry by entry.",
+        )
+        both, expected = (p == 0) & (q == 0), _best_by_odds(p, q)
+        got = torch.as_tensor(got)
+        require(not got[both].isnan().any(), "0.5 where both densities are 0", "NaN", _PLAIN)
+        expect_close(
+            got,
+            expected,
+            "D*",
+            inputs=(p, q),
+            wrong=_WRONG_BEST,
+            hint=_hint_if_small(got, expected, p + q),
+        )
+
+
+def _shape(value: object) -> tuple[int, ...] | None:
+    return tuple(getattr(value, "shape", ())) if hasattr(value, "shape") else None
+
+
+def _hint_if_small(got: Tensor, expected: Tensor, total: Tensor) -> str:
+    large = total > 1e-3
+    right_where_large = torch.allclose(got[large].double(), expected[large].double(), atol=1e-3)
+    return _ADDED if right_where_large else "Densities 0.6 and 0.2 give 0.75: compare."

@@ -1,0 +1,109 @@
+"""The exercise `iwae_bound`: its reference, the mistakes that learners make in it, and its check."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from course_utils.checks.core import Answer, CheckFailed, Wrong, call, exercise, expect_close
+from course_utils.checks.vae.shared import _expect_gradient
+
+WRONG_BOUNDS: list[Wrong] = [
+    (
+        lambda w: w.mean(),
+        "The mean of the logs: that is the plain ELBO. Here it is the log of the mean.",
+    ),
+    (
+        lambda w: w.logsumexp(0).mean(),
+        "log K is missing: this is the log of the *sum* of the weights.",
+    ),
+    (
+        lambda w: w.logsumexp(0).mean() + math.log(len(w)),
+        "The sign of log K: the mean is the sum divided by K.",
+    ),
+    (
+        lambda w: (w.logsumexp(1) - math.log(w.shape[1])).mean(),
+        "K and B are exchanged: weights are averaged over the draws (dimension 0), logs over the images.",
+    ),
+    (
+        lambda w: w.flatten().logsumexp(0) - math.log(w.numel()),
+        "The mean weight of all images together: take each image's log first.",
+    ),
+    (
+        lambda w: (w.logsumexp(0) - math.log(w.shape[1])).mean(),
+        "log B was subtracted instead of log K.",
+    ),
+    (
+        lambda w: (w.logsumexp(0) - math.log(len(w))).sum(),
+        "Summed over the images: the mean over B is asked for.",
+    ),
+    (
+        lambda w: -(w.logsumexp(0) - math.log(len(w))).mean(),
+        "The sign: this is a bound *on* log p(x), not a loss.",
+    ),
+    (
+        lambda w: (w.softmax(0) * w).sum(0).mean(),
+        "The logs weighted by their weights: that is larger than the bound.",
+    ),
+    (lambda w: w.max(0).values.mean(), "The largest weight alone: the others count too."),
+    (
+        lambda w: w.exp().mean(0).log().mean(),
+        "exp of a log weight of -1000 is 0 in floats, and its log -inf. Use logsumexp, or subtract the largest first.",
+    ),
+    (
+        lambda w: w.logsumexp(0) - math.log(len(w)),
+        "One bound for each image: the mean over B is left to do.",
+    ),
+    (lambda w: w.exp().mean(0).mean(), "The logarithm of the mean weight is missing."),
+]
+
+
+def _iwae_by_pairs(log_weights: Tensor) -> Tensor:
+    """Adds the weights one by one with ``logaddexp``, in float64."""
+    rows = log_weights.double().unbind(0)
+    total = rows[0]
+    for row in rows[1:]:
+        total = torch.logaddexp(total, row)
+    return (total - math.log(len(rows))).mean().to(log_weights.dtype)
+
+
+@exercise(_iwae_by_pairs)
+def iwae_bound(fn: Answer) -> None:
+    """Check ``iwae_bound(log_weights)``: (K, B) -> scalar in nats."""
+    for shape in ((4, 3), (1, 5), (7, 1), (3, 6)):
+        log_weights = 2 * torch.randn(shape) - 1 - torch.arange(float(shape[1]))
+        _bound_case(fn, log_weights, f"the bound for log weights of shape {shape}")
+    _bound_case(fn, 3 * torch.randn(5, 4) - 5000, "the bound for log weights near -5000")
+    _bound_case(
+        fn,
+        3 * torch.randn(5, 4) + 5000,
+        "the bound for log weights near 5000 (densities can be large)",
+    )
+    leaf = torch.randn(3, 4).requires_grad_()
+    _expect_gradient(
+        call(fn, leaf),
+        _iwae_by_pairs(leaf),
+        {"log_weights": leaf},
+        "Return the tensor itself, uncut.",
+    )
+
+
+def _bound_case(fn: Answer, log_weights: Tensor, what: str) -> None:
+    got = call(fn, log_weights)
+    unstable = (
+        "Not stable: subtract the largest log weight before exp, or let torch.logsumexp do it."
+    )
+    try:
+        expect_close(
+            got,
+            _iwae_by_pairs(log_weights),
+            what,
+            inputs=(log_weights,),
+            wrong=WRONG_BOUNDS,
+            rtol=1e-5,
+        )
+    except CheckFailed as failure:
+        broken = type(got) is Tensor and not got.isfinite().all()
+        raise CheckFailed(
+            failure.expected, failure.got, unstable if broken else failure.hint
+        ) from None
