@@ -18,18 +18,17 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.display import plots
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference, mean_image_plus_noise
 from course_utils.models import dcgan
 from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
 from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.dcgan import train_dcgan
-from measuring.measured import numbers, over_seeds, write_result
+from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
 SEEDS = (0, 1, 2)
@@ -84,7 +83,7 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
             name: [row[network][name]["value"] for row in result["seeds"]] for name in ("FD", "KD")
         }
         result[key] = {name: over_seeds(found) for name, found in values.items()}
-    print(write_result("dcgan_laptop.json", {**result, **provenance()}))
+    print(results.write("dcgan_laptop.json", result))
 
 
 def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
@@ -127,7 +126,7 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(write_result(f"{SHIPPED}.json", {**result, **provenance()}))
+    print(results.write(f"{SHIPPED}.json", result))
 
 
 def _picture(generator: nn.Module) -> None:

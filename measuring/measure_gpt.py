@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets import texts
 from course_utils.errors import CourseError
 from course_utils.evaluation import language_models
@@ -28,11 +28,10 @@ from course_utils.models import gpt_shipped
 from course_utils.models.attention import GPT, generate
 from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune
 from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
 from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.gpt import train_gpt
-from measuring.measured import over_seeds, write_result
+from measuring.with_intervals import over_seeds
 
 SEEDS = (0, 1, 2)
 DOCUMENTS, CHARACTERS = 1_000, 600
@@ -81,7 +80,7 @@ def _laptop(options: argparse.Namespace) -> None:
         print(rows[-1], flush=True)
         result["gpt"] = {"seeds": rows, **_over_seeds(rows)}
         result["parameters"] = sum(p.numel() for p in model.parameters())
-        print(write_result("gpt_laptop.json", {**result, **provenance()}))
+        print(results.write("gpt_laptop.json", result))
 
 
 def baselines(
@@ -158,7 +157,7 @@ def _ship(options: argparse.Namespace) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(write_result("gpt_reviews.json", {**result, **provenance()}))
+    print(results.write("gpt_reviews.json", result))
 
 
 def written(
@@ -261,7 +260,7 @@ def _transfer(options: argparse.Namespace) -> None:
             rows.append({"seed": seed, **_numbers(scored)})
             print(name, rows[-1], flush=True)
         result[name] = {"seeds": rows, **_over_seeds(rows)}
-    print(write_result("gpt_transfer.json", {**result, **provenance()}))
+    print(results.write("gpt_transfer.json", result))
 
 
 def _judged(corpus: texts.Corpus) -> list[str]:

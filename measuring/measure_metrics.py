@@ -5,7 +5,6 @@
 
 import argparse
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_utils import results
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.evaluation.metrics import (
     extract_features,
@@ -24,8 +24,7 @@ from course_utils.evaluation.metrics import (
     mean_interval,
 )
 from course_utils.models.features import WEIGHTS_FILE, FeatureNetwork
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir
-from course_utils.provenance import provenance
+from course_utils.paths import checkpoints_dir
 from course_utils.runtime import setup
 
 COUNTS = (1000, 2000, 5000, 10_000)
@@ -115,12 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": measure(train, test, network, COUNTS),
         "seconds": round(time.perf_counter() - started),
         "threads": torch.get_num_threads(),
-        **provenance(),
     }
-    path = atomic_write(
-        results_dir() / "metric_floor.json", (json.dumps(result, indent=2) + "\n").encode()
-    )
-    print(path)
+    print(results.write("metric_floor.json", result))
 
 
 if __name__ == "__main__":

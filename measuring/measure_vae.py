@@ -18,18 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference
 from course_utils.models import vae
 from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
 from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes import vae_laboratory
 from course_utils.training.recipes.vae import train_vae
-from measuring.measured import earlier, numbers, over_seeds, write_result
+from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
 SEEDS = (0, 1, 2)
@@ -101,9 +100,9 @@ def _laptop(options: argparse.Namespace) -> None:
             name: {"seeds": rows, **{key: over_seeds([row[key] for row in rows]) for key in keys}}
         }
         print(
-            write_result(
+            results.write(
                 "vae_laptop.json",
-                {**earlier("vae_laptop.json"), **common, **measured, **provenance()},
+                {**results.earlier("vae_laptop.json"), **common, **measured},
             )
         )
 
@@ -189,7 +188,7 @@ def _collapse(options: argparse.Namespace) -> None:
             for key in ("active", "kl", "error", "bits")
         }
         result[name] = {"seeds": rows, **summary}
-        print(write_result("vae_collapse.json", {**result, **provenance()}))
+        print(results.write("vae_collapse.json", result))
 
 
 def _plane(options: argparse.Namespace) -> None:
@@ -215,7 +214,7 @@ def _plane(options: argparse.Namespace) -> None:
         }
         result["betas"][str(beta)] = row | {"file_sha256": hashlib.sha256(content).hexdigest()}
         print(beta, row, flush=True)
-    print(write_result("vae_plane.json", {**result, **provenance()}))
+    print(results.write("vae_plane.json", result))
 
 
 def _ship(options: argparse.Namespace) -> None:
@@ -259,7 +258,7 @@ def _ship(options: argparse.Namespace) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(write_result("vae_cifar10.json", {**result, **provenance()}))
+    print(results.write("vae_cifar10.json", result))
 
 
 def _sizes(settings: Mapping[str, int]) -> dict[str, int]:

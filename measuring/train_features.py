@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from course_utils import results
 from course_utils.evaluation.intervals import wilson_interval
 from course_utils.evaluation.metrics import extract_features
 from course_utils.models import features as features_module
@@ -30,8 +31,7 @@ from course_utils.models.features import (
     FeatureNetwork,
     load_feature_network,
 )
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir, runs_dir
-from course_utils.provenance import commit, provenance
+from course_utils.paths import atomic_write, checkpoints_dir, runs_dir
 from course_utils.runtime import setup
 
 NAME = Path(WEIGHTS_FILE).stem
@@ -192,9 +192,13 @@ def finish(
     """Write weights and results; the accuracy is that of the weights as stored (float16), read back from the file."""
     path = checkpoints_dir() / WEIGHTS_FILE
     images, labels = test
-    atomic_write(path, pack(network, FeatureFacts(NAME, data, settings.seed, 0.0, commit())))
+    atomic_write(
+        path, pack(network, FeatureFacts(NAME, data, settings.seed, 0.0, results.commit()))
+    )
     share = accuracy(load_feature_network(), images, labels)
-    content = pack(network, FeatureFacts(NAME, data, settings.seed, round(share, 4), commit()))
+    content = pack(
+        network, FeatureFacts(NAME, data, settings.seed, round(share, 4), results.commit())
+    )
     atomic_write(path, content)
     low, high = wilson_interval(round(share * len(labels)), len(labels), 1.959964)
     code = Path(__file__).read_bytes() + Path(features_module.__file__).read_bytes()
@@ -213,9 +217,8 @@ def finish(
         "bytes": len(content),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "code_sha256": hashlib.sha256(code).hexdigest(),
-        **provenance(),
     }
-    atomic_write(results_dir() / f"{NAME}.json", (json.dumps(result, indent=2) + "\n").encode())
+    results.write(f"{NAME}.json", result)
     return result
 
 

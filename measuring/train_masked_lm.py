@@ -14,15 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.reviews import load_reviews
 from course_utils.models import bert
 from course_utils.models.masked_lm import SHIPPED, MaskedLM, masked_loss, pack
 from course_utils.models.pretrained import Encoder, load_encoder
 from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
 from course_utils.training.run import TrainingRun
-from measuring.measured import share, write_result
+from measuring.with_intervals import share
 
 STEPS, BATCH, TOKENS, RATE = 1_500, 32, 64, 5e-4
 
@@ -69,10 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     result |= {
         "bytes": len(content),
         "last_loss": sum(training.history["loss"][-100:]) / 100,
-        **provenance(),
     }
     print(result)
-    write_result(f"{SHIPPED}.json", result)
+    results.write(f"{SHIPPED}.json", result)
     return 0
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from course_utils import results
 from course_utils.authoring import fill_results
 from course_utils.errors import CourseError
 from course_utils.machine.lesson_costs import download_mib, duration
@@ -27,9 +28,7 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
     Raises:
         CourseError: a source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
     """
-    measured = (
-        fill_results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
-    )
+    measured = results.earlier("lessons.json", folder)
     head = (
         "| no. | lesson | to read and solve | "
         + " | ".join(f"`{tier}`" for tier in fill_results.TIERS)
@@ -41,7 +40,11 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
         *(_row(path, measured.get(path.stem, {})) for path in sources),
     ]
     machines = sorted(
-        {entry["machine"] for lesson in measured.values() for entry in lesson.values()}
+        {
+            results.in_words(entry["machine"])
+            for tiers in measured.values()
+            for entry in tiers.values()
+        }
     )
     note = (
         f"\nTime, peak memory and download of one run on: {'; '.join(machines)}.\n"
@@ -66,19 +69,19 @@ def fill_numbers(text: str, folder: Path) -> str:
         text = _NUMBER.sub(
             lambda found: fill_results.number(folder, *found.groups()[1:]) + found[1], text
         )
-    except (LookupError, ValueError, OSError) as error:
+    except (LookupError, ValueError, CourseError) as error:
         raise CourseError(
             "authoring-no-number",
-            f"A number of a page cannot be filled: {str(error).strip(chr(34) + chr(39))}",
+            f"A number of a page cannot be filled: {fill_results.reason(error)}",
             "It stands before a comment that names a file of data/results, a key and a format.",
             "Mend the comment, then run: python3 run.py build",
         ) from None
-    return _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
+    return _MEMORY.sub(lambda found: found[1] + _memory(folder) + found[3], text)
 
 
-def _memory(path: Path) -> str:
+def _memory(folder: Path) -> str:
     """Markdown table of each lesson's peak memory in MiB."""
-    measured = fill_results.load(path) if path.is_file() else {}
+    measured = results.earlier("lessons.json", folder)
     lessons = [name for name, tiers in sorted(measured.items()) if tiers]
     rows = [
         "| a kernel's peak, MiB | "

@@ -2,12 +2,10 @@
 
 import datetime
 import functools
-import json
 import os
 from dataclasses import dataclass
 
-from course_utils import assets
-from course_utils.paths import results_dir
+from course_utils import assets, results
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,9 @@ def run_of(lesson: str, tier: str) -> Measured | None:
         tier: ``smoke``, ``laptop`` or ``gpu``.
     """
     entry = _entries().get(lesson, {}).get(tier)
-    return entry and Measured(entry["seconds"], int(entry["peak_mib"] * 2**20), entry["machine"])
+    return entry and Measured(
+        entry["seconds"], int(entry["peak_mib"] * 2**20), results.in_words(entry["machine"])
+    )
 
 
 def peak_bytes(lesson: str) -> int | None:
@@ -62,5 +62,4 @@ def newest_day() -> datetime.date | None:
 
 @functools.cache
 def _entries() -> dict:
-    file = results_dir() / "lessons.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return results.earlier("lessons.json")

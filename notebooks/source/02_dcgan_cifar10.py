@@ -1075,11 +1075,9 @@ display(Markdown("\n".join(lines)))
 # ten seconds, three seeds each. What counts is the distance that they reach.
 
 # %%
-import json
+from course_utils import results
 
-from course_utils.paths import results_dir
-
-recorded = json.loads((results_dir() / "dcgan_equal_time.json").read_text(encoding="utf-8"))
+recorded = results.read("dcgan_equal_time.json")
 points = [p for p in recorded["curves"] if p["minutes"] >= 1]
 ways = {
     "textbook's loop": "textbook_generator",

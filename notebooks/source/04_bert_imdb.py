@@ -35,13 +35,12 @@
 # %%
 import copy
 import itertools
-import json
 import math
 
 import torch
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
+from course_utils import checks, progress_bars, results, runtime
 from course_utils.datasets import length_batches
 from course_utils.display import plots, text_plots
 from course_utils.display.widgets import review_meter
@@ -49,7 +48,6 @@ from course_utils.evaluation import occlusion as attribution
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.datasets.near_duplicates import without_copies
 from course_utils.models import bert, masked_lm
-from course_utils.paths import results_dir
 from course_utils.models.pretrained import load_encoder
 from course_utils.datasets.reviews import load_reviews
 from course_utils.training.run import TrainingRun, run_folder
@@ -850,7 +848,7 @@ print(
 # only pooler and head trained.
 
 # %%
-measured = json.loads((results_dir() / "bert_curve.json").read_text(encoding="utf-8"))
+measured = results.read("bert_curve.json")
 amounts = [int(n) for n in measured["epochs"]]  # of training texts
 figure, (ax,) = plots.subplots(width=7, height=3.2)
 kinds = {

@@ -42,7 +42,7 @@ import math
 import torch
 from IPython.display import HTML, Markdown, display
 
-from course_utils import checks, progress_bars, runtime
+from course_utils import checks, progress_bars, results, runtime
 from course_utils.datasets import corruptions, standin_images
 from course_utils.display import plots, score_plots
 from course_utils.evaluation import metrics
@@ -683,7 +683,7 @@ plots.show(
 # copies:
 
 # %%
-recorded = score_plots.recorded("scores_table")
+recorded = results.read("scores_table.json")
 found = {
     score_plots.ROWS[name]: row for name, row in recorded["rows"].items() if name != "held_out"
 }
@@ -732,7 +732,7 @@ for name, other_judge in progress_bars.progress(judges.items(), "judges"):
 # %%
 figure, axes = plots.subplots(2, 1, width=10, height=6)
 score_plots.rank_lines(axes[0], orders, train.title(f"this machine, n = {n:,}, one draw"))
-networks = score_plots.recorded("scores_networks")
+networks = results.read("scores_networks.json")
 shown = {"trained CNN": "trained", "untrained, seed 0": "untrained_0"}
 shown |= {"untrained, seed 2": "untrained_2", "pixels": "pixels"}
 orders = {name: networks["networks"][key]["order_by_FD"] for name, key in shown.items()}

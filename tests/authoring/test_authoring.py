@@ -491,17 +491,21 @@ def test_the_command_shows_problems_on_stderr(
 
 def test_numbers_and_tiers_are_filled_from_the_results(tmp_path: Path) -> None:
     root = make_root(tmp_path)
-    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
-    gpu = {"seconds": 600, "peak_mib": 3000, "machine": "a GPU"}
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": {"cpu": "a CPU", "cores": 2}}
+    gpu = {
+        "seconds": 600,
+        "peak_mib": 3000,
+        "machine": {"cpu": "a CPU", "cores": 4, "gpu": "a GPU"},
+    }
     (root / "data/results/lessons.json").write_text(
         json.dumps({"09_tiny": {"smoke": entry, "gpu": gpu}})
     )
     build(root)
     text = learner(root).cells[0].source
     assert "Measured: 1.2 s." in text and "{{" not in text
-    assert "| smoke | 31 s | 1,234 MiB | none | 2 cores |" in text
+    assert "| smoke | 31 s | 1,234 MiB | none | 2 cores of a CPU |" in text
     assert "| laptop | not measured yet | | none | |" in text
-    assert "| gpu | 10.0 min | 3,000 MiB | none | a GPU |" in text
+    assert "| gpu | 10.0 min | 3,000 MiB | none | a GPU, 4 cores of a CPU |" in text
 
 
 def test_links_work_from_the_folder_of_solutions(tmp_path: Path) -> None:
@@ -524,7 +528,7 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     root = make_root(tmp_path, TITLE + "# **Time** about 12 minutes\n")
     page = root / "README.md"
     page.write_text("Before\n<!-- lessons: x -->\nold\n<!-- end of lessons -->\nafter\n")
-    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
+    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": {"cpu": "a CPU", "cores": 2}}
     (root / "data/results/lessons.json").write_text(json.dumps({"09_tiny": {"smoke": entry}}))
     assert page in build(root, check=True).changed
     build(root)
@@ -535,7 +539,7 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     assert (
         "(notebooks/09_tiny.ipynb) | 12 min | 31 s, 1.5 GiB, no download | not measured yet" in text
     )
-    assert "on: 2 cores." in text and "old" not in text
+    assert "on: 2 cores of a CPU." in text and "old" not in text
     assert build(root, check=True).changed == ()
 
 
@@ -699,7 +703,7 @@ def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> 
         "laptop"
     ]
     assert entry["seconds"] > 0 and 20 < entry["peak_mib"] < 5000
-    assert {"machine", "python", "torch", "commit", "date", "code_sha256"} <= set(entry)
+    assert {"machine", "versions", "commit", "date", "code_sha256"} <= set(entry)
     assert f"{entry['peak_mib']:,.0f} MiB" in notebook.cells[0].source
     assert build(executed_root, check=True).changed == ()
 

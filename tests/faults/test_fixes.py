@@ -350,6 +350,7 @@ ELSEWHERE = {
     "dcgan-no-weights": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
     "features-weights": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
     "masked-lm-checkpoint": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
+    "results-unreadable": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
     "scale-process-lost": "test_scale.py::test_a_killed_process_ends_all_and_the_restarted_run_is_bit_equal",
     "images-not-cifar10": "test_assets.py::test_damage_in_the_cache_is_found_and_mended",
 }

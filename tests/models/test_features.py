@@ -1,13 +1,13 @@
 """The shipped feature network: what its file holds, what it computes, and the accuracy that is claimed for it."""
 
 import hashlib
-import json
 
 import pytest
 import torch
 from safetensors import safe_open
 from torch.nn import functional
 
+from course_utils import results
 from course_utils.errors import CourseError
 from course_utils.evaluation.intervals import wilson_interval
 from course_utils.models.features import (
@@ -16,11 +16,11 @@ from course_utils.models.features import (
     FeatureNetwork,
     load_feature_network,
 )
-from course_utils.paths import checkpoints_dir, results_dir
+from course_utils.paths import checkpoints_dir
 from measuring import train_features
 
 WEIGHTS = checkpoints_dir() / WEIGHTS_FILE
-RESULT = json.loads((results_dir() / "features_cifar10.json").read_text(encoding="utf-8"))
+RESULT = results.read("features_cifar10.json")
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_the_stated_accuracy_is_reproduced(network, real_cifar10):
 
 
 def test_the_measured_floor_belongs_to_these_weights_and_falls_with_n():
-    measured = json.loads((results_dir() / "metric_floor.json").read_text(encoding="utf-8"))
+    measured = results.read("metric_floor.json")
     assert measured["weights_sha256"] == RESULT["weights_sha256"]
     rows = measured["rows"]
     floor = [rows["real_held_out"][f"n{n}"]["FD"] for n in (1000, 2000, 5000, 10_000)]
