@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from course_utils import results, runtime
@@ -23,8 +22,8 @@ from course_utils.datasets.images import ImageSet, load_images
 from course_utils.display import plots
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference, mean_image_plus_noise
-from course_utils.models import dcgan
-from course_utils.paths import atomic_write, checkpoints_dir
+from course_utils.models import dcgan, shipped
+from course_utils.paths import atomic_write
 from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.dcgan import train_dcgan
@@ -98,9 +97,6 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
     config = found.record["config"]
     prefix = "averaged.module."
     weights = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
-    half = {
-        name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in weights.items()
-    }
     epochs = found.step * config["batch_size"] / config["examples"]
     facts = {
         "data": config["data"],
@@ -110,8 +106,8 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "latent_dim": config["latent_dim"],
         "width": config["width"],
     }
-    content = save(half, metadata={name: str(value) for name, value in facts.items()})
-    atomic_write(checkpoints_dir() / f"{SHIPPED}.safetensors", content)
+    made_with = results.provenance()  # before weights are written that are not committed
+    content = shipped.write(SHIPPED, weights, facts).read_bytes()
     generator, _ = dcgan.load_shipped_generator()
     _picture(generator)
     result = {
@@ -126,7 +122,7 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(results.write(f"{SHIPPED}.json", result))
+    print(results.write(f"{SHIPPED}.json", result, made_with))
 
 
 def _picture(generator: nn.Module) -> None:

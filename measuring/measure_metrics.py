@@ -4,7 +4,6 @@
 """
 
 import argparse
-import hashlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,8 +22,8 @@ from course_utils.evaluation.metrics import (
     mean_image_plus_noise,
     mean_interval,
 )
-from course_utils.models.features import WEIGHTS_FILE, FeatureNetwork
-from course_utils.paths import checkpoints_dir
+from course_utils.models import shipped
+from course_utils.models.features import SHIPPED, FeatureNetwork
 from course_utils.runtime import setup
 
 COUNTS = (1000, 2000, 5000, 10_000)
@@ -106,9 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data": options.data_name,
         "real_set": f"train, {len(train):,} images; held out: test, {len(test):,} images",
         "features": network.description,
-        "weights_sha256": hashlib.sha256(
-            (checkpoints_dir() / WEIGHTS_FILE).read_bytes()
-        ).hexdigest(),
+        "weights_sha256": shipped.digests()[SHIPPED],
         "interval_method": "Student's t over the draws, 95 %",
         "note": NOTE,
         "rows": measure(train, test, network, COUNTS),

@@ -1,7 +1,6 @@
 """What may be wrong with settings, folders, files and the network."""
 
 import difflib
-import hashlib
 import os
 import shutil
 import tempfile
@@ -14,8 +13,9 @@ from urllib.parse import urlsplit
 
 from course_utils import assets, paths
 from course_utils.errors import CourseError
-from course_utils.learner import catalogue, progress
+from course_utils.learner import progress
 from course_utils.machine.finding import Finding
+from course_utils.models import shipped
 
 VARIABLES = (
     "COURSE_TIER", "COURSE_CACHE", "COURSE_RUNS", "COURSE_RUNS_COPY", "COURSE_IMAGES", "COURSE_REVIEWS", "COURSE_BF16",
@@ -145,19 +145,12 @@ def progress_file() -> Iterator[Finding]:
 
 def shipped_weights() -> Iterator[Finding]:
     """Weights that ship with the course and are missing, or are not what was shipped."""
-    folder, wrong = paths.checkpoints_dir(), []
-    for name, digest in catalogue.shipped().items():
-        path = folder / name
-        if not path.is_file():
-            wrong.append(f"{name} is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            wrong.append(f"{name} is damaged ({path.stat().st_size:,} bytes)")
-    if wrong:
+    if wrong := shipped.damage():
         yield Finding(
             "weights-damaged",
-            f"In {folder}: {', '.join(wrong)}.",
-            "Lessons 2 to 6 compare your network with trained ones that ship with the course.",
-            "in the course's folder: git checkout -- data/checkpoints (or download the course again)",
+            f"In {paths.checkpoints_dir()}: {', '.join(wrong.values())}.",
+            shipped.WHY,
+            f"in the course's folder: {shipped.FIX}",
         )
 
 

@@ -15,6 +15,7 @@ from course_utils.errors import CourseError
 from course_utils.learner import catalogue, progress, progress_report
 from course_utils.learner.catalogue import Exercise, Lesson
 from course_utils.learner.progress import Record, record
+from course_utils.models import shipped
 
 RECORDING_OFF = (
     "CI",
@@ -391,8 +392,8 @@ def test_the_catalogue_and_the_checks_know_the_same_exercises():
 
 
 def test_shipped_weights_are_in_the_catalogue():
-    assert set(catalogue.shipped()) == {
-        path.name for path in paths.checkpoints_dir().glob("*.safetensors")
+    assert set(shipped.digests()) == {
+        path.stem for path in paths.checkpoints_dir().glob("*.safetensors")
     }
 
 

@@ -1,6 +1,7 @@
 """The shipped feature network: what its file holds, what it computes, and the accuracy that is claimed for it."""
 
 import hashlib
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch.nn import functional
 from course_utils import results
 from course_utils.errors import CourseError
 from course_utils.evaluation.intervals import wilson_interval
+from course_utils.models import shipped
 from course_utils.models.features import (
-    WEIGHTS_FILE,
+    SHIPPED,
     FeatureFacts,
     FeatureNetwork,
     load_feature_network,
@@ -19,7 +21,7 @@ from course_utils.models.features import (
 from course_utils.paths import checkpoints_dir
 from measuring import train_features
 
-WEIGHTS = checkpoints_dir() / WEIGHTS_FILE
+WEIGHTS = checkpoints_dir() / f"{SHIPPED}.safetensors"
 RESULT = results.read("features_cifar10.json")
 
 
@@ -107,38 +109,15 @@ def test_folding_batchnorm_changes_nothing_that_eval_mode_computes():
     assert folded.state_dict().keys() == FeatureNetwork(folded=True).state_dict().keys()
 
 
-def test_a_stored_network_comes_back_with_its_facts(tmp_path):
+def test_a_stored_network_comes_back_with_its_facts(own_data):
     torch.manual_seed(0)
     network = FeatureNetwork().fold()
     facts = FeatureFacts("other", "some data", 3, 0.5, "abc")
-    path = tmp_path / "other.safetensors"
-    path.write_bytes(train_features.pack(network, facts))
-    loaded = load_feature_network(path=path)
+    shipped.write(SHIPPED, network.state_dict(), asdict(facts))
+    loaded = load_feature_network()
     assert loaded.facts == facts
     assert "some data" in loaded.description
     torch.testing.assert_close(loaded(pictures(2)), network(pictures(2)), atol=1e-2, rtol=1e-2)
-
-
-@pytest.mark.parametrize("damage", ["missing", "cut", "other network", "no facts"])
-def test_a_broken_weights_file_is_named_with_its_fix(tmp_path, damage):
-    from safetensors.torch import save
-
-    content = WEIGHTS.read_bytes()
-    tensors = {
-        name: value.half() for name, value in FeatureNetwork(folded=True).state_dict().items()
-    }
-    made = {
-        "missing": None,
-        "cut": content[: len(content) // 2],
-        "other network": save({"a": torch.zeros(2)}, metadata={"facts": "{}"}),
-        "no facts": save(tensors),
-    }[damage]
-    path = tmp_path / "weights.safetensors"
-    if made is not None:
-        path.write_bytes(made)
-    with pytest.raises(CourseError, match="git checkout") as error:
-        load_feature_network(path=path)
-    assert error.value.code == "features-weights"
 
 
 def test_augmentation_crops_and_flips_without_inventing_colours():
