@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from course_utils import results
 from course_utils.evaluation.intervals import wilson_interval
@@ -32,6 +31,7 @@ from course_utils.models.features import (
     load_feature_network,
 )
 from course_utils.paths import runs_dir
+from course_utils.progress_bars import progress
 from course_utils.runtime import setup
 
 
@@ -90,9 +90,7 @@ def train(
         order = torch.randperm(len(images), generator=generator)[: steps * settings.batch_size]
         network.train()
         total = 0.0
-        batches = tqdm(
-            order.split(settings.batch_size), f"epoch {epoch + 1}/{settings.epochs}", mininterval=2
-        )
+        batches = progress(order.split(settings.batch_size), f"epoch {epoch + 1}/{settings.epochs}")
         for step, rows in enumerate(batches, start=epoch * steps):
             optimizer.param_groups[0].update(rates[step])
             batch = to_unit_range(augment(images[rows], settings.crop_padding, generator)).to(

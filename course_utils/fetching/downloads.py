@@ -5,8 +5,7 @@ import urllib.error
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
-
+from course_utils import progress_bars
 from course_utils.fetching import http, http_stream, pip
 from course_utils.fetching.http import FAILURES, CannotKeep
 
@@ -33,9 +32,7 @@ def download(url: str, part: Path, total: int) -> tuple[Path, bool]:
         OSError, HTTPException: the address did not work (see `FAILURES` and `explain`); ``part`` holds what came.
         CannotKeep: the disk does not take what came.
     """
-    with tqdm(
-        total=total, unit="B", unit_scale=True, unit_divisor=1024, desc=_name(url, part)
-    ) as bar:
+    with progress_bars.bar(_name(url, part), total, unit="B", at_once=True) as bar:
         if url.startswith(PIP):
             pip.get(url.removeprefix(PIP), part, bar, TIMEOUT)
             return part, False

@@ -1032,8 +1032,6 @@ def make_rung(read, memory_format, autocast):
 
 
 # %%
-from tqdm.auto import tqdm
-
 plain, fast = torch.contiguous_format, torch.channels_last
 rungs = {
     "one image at a time, float32": make_rung(one_by_one, plain, nullcontext),
@@ -1046,7 +1044,7 @@ rungs = {
 }
 rounds = [
     [rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()]
-    for _ in tqdm(range(4), desc="rounds")
+    for _ in progress_bars.progress(range(4), "rounds")
 ]
 lines = [
     "| training step | images a second | times the first (95 % interval) |",
