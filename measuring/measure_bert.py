@@ -24,8 +24,8 @@ from course_utils.datasets.reviews import ReviewSet, load_reviews
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.models import bert
 from course_utils.models.pretrained import load_encoder
-from course_utils.train import SETTINGS
 from course_utils.training.recipes.bert import fine_tune
+from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import over_seeds, share
 
 SEEDS = (0, 1, 2)

@@ -24,9 +24,9 @@ from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference, mean_image_plus_noise
 from course_utils.models import dcgan, shipped
 from course_utils.paths import atomic_write
-from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.dcgan import train_dcgan
+from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000

@@ -27,9 +27,9 @@ from course_utils.evaluation import language_models
 from course_utils.models import attention, shipped
 from course_utils.models.attention import GPT, generate
 from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune
-from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.gpt import train_gpt
+from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import over_seeds
 
 SEEDS = (0, 1, 2)

@@ -23,10 +23,10 @@ from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference
 from course_utils.models import shipped, vae
-from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes import vae_laboratory
 from course_utils.training.recipes.vae import train_vae
+from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000

@@ -21,8 +21,8 @@ from course_utils.authoring.source import Cell, Problem
 from course_utils.errors import CourseError
 from course_utils.learner import catalogue
 from course_utils.machine.lesson_costs import download_mib, duration
+from course_utils.tiers import TIERS
 
-TIERS = ("smoke", "laptop", "gpu")
 _FIELD = re.compile(r"\{\{\s*([a-z_]+)(?::([^{}]*))?\s*\}\}")
 _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of its own (in LaTeX: `{ {x} }`)."
 

@@ -8,6 +8,7 @@ from course_utils import results
 from course_utils.authoring import fill_results
 from course_utils.errors import CourseError
 from course_utils.machine.lesson_costs import download_mib, duration
+from course_utils.tiers import TIERS
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
@@ -30,9 +31,7 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
     """
     measured = results.earlier("lessons.json", folder)
     head = (
-        "| no. | lesson | to read and solve | "
-        + " | ".join(f"`{tier}`" for tier in fill_results.TIERS)
-        + " |"
+        "| no. | lesson | to read and solve | " + " | ".join(f"`{tier}`" for tier in TIERS) + " |"
     )
     rows = [
         head,
@@ -89,7 +88,7 @@ def _memory(folder: Path) -> str:
         + " |"
     ]
     rows.append("| --- " * (len(lessons) + 1) + "|")
-    for tier in ("smoke", "laptop"):
+    for tier in (t for t in TIERS if any(t in measured[name] for name in lessons)):
         peaks = (measured[name].get(tier, {}).get("peak_mib") for name in lessons)
         rows.append(
             f"| `{tier}` | " + " | ".join(f"{peak:,}" if peak else "" for peak in peaks) + " |"
@@ -117,7 +116,7 @@ def card(path: Path) -> tuple[int, str, int]:
 
 def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
     number, title, minutes = card(path)
-    tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in fill_results.TIERS)
+    tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in TIERS)
     return f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {minutes} min | {tiers} |"
 
 

@@ -16,6 +16,7 @@ from course_utils import runtime
 from course_utils.datasets import reviews
 from course_utils.errors import CourseError
 from course_utils.progress_bars import progress
+from course_utils.tiers import TIERS
 
 HELD_OUT = 2_000
 """At most so many held-out documents are loaded."""
@@ -59,9 +60,8 @@ def load_texts(source: str | Path | None = None, limit: int | None = None) -> Co
         CourseError: there is no such file, or it holds too little text.
     """
     if source is None:
-        there = runtime.tier() == "gpu" or (
-            runtime.tier() == "laptop" and reviews.on_this_machine()
-        )
+        tier = TIERS[runtime.tier()]
+        there = tier.fetches or (tier.takes_real and reviews.on_this_machine())
         return _reviews(None, limit) if there else _manual(limit)
     if source == "manual":
         return _manual(limit)

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from course_utils import assets, results
+from course_utils.tiers import TIERS
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def run_of(lesson: str, tier: str) -> Measured | None:
 
     Args:
         lesson: its name, for example ``"02_dcgan_cifar10"``.
-        tier: ``smoke``, ``laptop`` or ``gpu``.
+        tier: its name.
     """
     entry = _entries().get(lesson, {}).get(tier)
     return entry and Measured(
@@ -32,21 +33,16 @@ def run_of(lesson: str, tier: str) -> Measured | None:
 
 def peak_bytes(lesson: str) -> int | None:
     """Peak memory of a lesson at this machine's tier; where that was not measured, at tier ``laptop``."""
-    tier = "smoke" if os.environ.get("COURSE_TIER") == "smoke" else "laptop"
-    run = run_of(lesson, tier)
+    run = run_of(lesson, os.environ.get("COURSE_TIER", "")) or run_of(lesson, "laptop")
     return run.peak if run else None
 
 
 def download_mib(lesson: str, tier: str) -> float:
-    """MiB that a lesson fetches at a tier on first use, by ``data/manifest.toml``; only tier ``gpu`` fetches."""
-    return (
-        sum(
-            asset.bytes
-            for asset in assets.manifest().values()
-            if lesson in asset.lessons and tier == "gpu"
-        )
-        / 2**20
-    )
+    """MiB that a lesson fetches at a tier on first use, by ``data/manifest.toml``; 0 where the tier fetches nothing."""
+    if not TIERS[tier].fetches:
+        return 0.0
+    needed = (asset for asset in assets.manifest().values() if lesson in asset.lessons)
+    return sum(asset.bytes for asset in needed) / 2**20
 
 
 def duration(seconds: float) -> str:

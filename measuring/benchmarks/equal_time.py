@@ -16,7 +16,7 @@ import torch
 from course_utils import results
 from course_utils.datasets.images import load_images
 from course_utils.evaluation.metrics import RealReference
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 from measuring.benchmarks.quality import generator_fd
 from measuring.benchmarks.sides import LAPTOP, Side
 from measuring.with_intervals import over_seeds

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = {

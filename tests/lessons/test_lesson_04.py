@@ -13,7 +13,7 @@ from course_utils import checks
 from course_utils.authoring.lessons import load_definitions
 from course_utils.evaluation import intervals, occlusion
 from course_utils.models import bert
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 
 NAMES = ("pad_batch", "mask_tokens", "parameter_groups", "warmup_linear", "wilson_interval")
 

@@ -13,7 +13,7 @@ from course_utils import checks
 from course_utils.authoring.lessons import load_definitions
 from course_utils.evaluation import language_models
 from course_utils.models import attention, gpt_pipeline, gpt_training
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 
 SIZES = {"vocab": 30, "dim": 16, "layers": 2, "heads": 2, "context": 24}
 NAMES = {

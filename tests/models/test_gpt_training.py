@@ -12,8 +12,8 @@ from course_utils.evaluation import language_models
 from course_utils.models import attention, gpt_pipeline, gpt_training, shipped
 from course_utils.models.attention import GPT, generate
 from course_utils.paths import checkpoints_dir
-from course_utils.train import SETTINGS
 from course_utils.training.recipes import gpt as recipe
+from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture(scope="module")

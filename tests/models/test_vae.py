@@ -12,10 +12,11 @@ from course_utils.datasets import standin_images
 from course_utils.datasets.images import load_images
 from course_utils.errors import CourseError
 from course_utils.models import dcgan, shipped, vae
-from course_utils.train import LESSONS, SETTINGS
+from course_utils.train import LESSONS
 from course_utils.training.recipes import vae_laboratory
 from course_utils.training.recipes.vae import train_vae
 from course_utils.training.recipes.vae_laboratory import Recipe
+from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture
