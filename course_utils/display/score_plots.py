@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from course_utils import results
-from course_utils.display import plots
+from course_utils.display import palette
 from course_utils.evaluation.scores import NAMES
 
 Interval = Mapping[str, float]
@@ -95,7 +95,7 @@ def notice_map(
     ]
     ax.imshow(
         codes,
-        cmap=ListedColormap(["#56B4E9", "#F2F2F2", "#E69F00"]),
+        cmap=ListedColormap([palette.BETTER, palette.NEITHER, palette.WORSE]),
         vmin=-1,
         vmax=1,
         aspect="auto",
@@ -151,7 +151,7 @@ def rank_lines(ax: Axes, orders: Mapping[str, Sequence[str]], title: str = "") -
     columns, names = list(orders), list(next(iter(orders.values())))
     for number, name in enumerate(names):
         ranks = [list(order).index(name) + 1 for order in orders.values()]
-        colour = plots.COLOURS[number % len(plots.COLOURS)]
+        colour = palette.COLOURS[number % len(palette.COLOURS)]
         ax.plot(range(len(columns)), ranks, "-o", color=colour, linewidth=2, markersize=5)
         ax.text(
             -0.08, ranks[0], ROWS.get(name, name), ha="right", va="center", fontsize=8, color=colour

@@ -42,7 +42,7 @@ from torch import nn
 
 from course_utils import checks, progress_bars, results, runtime
 from course_utils.datasets import length_batches
-from course_utils.display import plots, text_plots
+from course_utils.display import palette, plots, text_plots
 from course_utils.display.widgets import review_meter
 from course_utils.evaluation import occlusion as attribution
 from course_utils.evaluation.bag_of_words import bag_of_words
@@ -237,7 +237,7 @@ print(
     f"and {1 - lengths.sum() / whole.sum():.0%} of all tokens thrown away"
 )
 figure, (ax,) = plots.subplots(width=7, height=2.4)
-ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=plots.COLOURS[0])
+ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=palette.BLUE)
 ax.axvline(max_tokens, color="black", linestyle=":", label="limit")
 ax.set(
     xlabel="tokens (the last bar: 1,000 or more)", ylabel="reviews", title=train.title("lengths")
@@ -415,7 +415,7 @@ for ax, (name, title) in zip(
     )
     ax.axhline(chance[name], color="black", linestyle=":", label="chance")
     if name == "masked":
-        ax.axhline(frequencies, color=plots.COLOURS[1], linestyle="--", label="frequencies")
+        ax.axhline(frequencies, color=palette.VERMILION, linestyle="--", label="frequencies")
     ax.legend(frameon=False, fontsize=8)
     ax.set_title(train.title(title + "\n"), loc="left", fontsize=10, parse_math=False)
 plots.show(

@@ -44,7 +44,7 @@ from IPython.display import HTML, Markdown, display
 
 from course_utils import checks, progress_bars, results, runtime
 from course_utils.datasets import corruptions, standin_images
-from course_utils.display import plots, score_plots
+from course_utils.display import palette, plots, score_plots
 from course_utils.evaluation import metrics
 from course_utils.display.widgets import blind_test, score_bias
 from course_utils.training.recipes import vae_laboratory
@@ -104,7 +104,7 @@ toys = {
 # %%
 figure, axes = plots.subplots(1, 6, width=12, height=2.3)
 for ax, (name, points) in zip(axes, {"truth": truth, **toys}.items()):
-    ax.scatter(*points.T, s=4, alpha=0.5, color=plots.COLOURS[0])
+    ax.scatter(*points.T, s=4, alpha=0.5, color=palette.BLUE)
     ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", xticks=(), yticks=())
     ax.set_title(name, fontsize=9)
 plots.show(
