@@ -1,6 +1,6 @@
 """Predictions: what a learner expects, written down before a cell measures it. None is ever marked wrong.
 
-In a lesson, with ``fd_after_training = prediction("dcgan.fd_after_training")`` in ``checks/dcgan/fd_after_training.py``:
+In a lesson, with ``fd_after_training = prediction("dcgan.fd_after_training")`` in the folder ``checks/dcgan``:
 
     fd_after_training = ...  # your guess: a number
     fd_after_training = checks.dcgan.fd_after_training(fd_after_training)
