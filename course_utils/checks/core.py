@@ -42,9 +42,8 @@ class CheckFailed(AssertionError):
         reference: a right answer; None outside of an exercise.
     """
 
-    def __init__(self, expected: str, got: str, hint: str) -> None:
-        self.expected, self.got, self.hint = expected, got, hint
-        self.number = ""
+    def __init__(self, expected: str, got: str, hint: str, number: str = "") -> None:
+        self.expected, self.got, self.hint, self.number = expected, got, hint, number
         self.reference: Answer | None = None
         super().__init__(expected, got, hint)
 
@@ -364,7 +363,7 @@ def _raised(error: BaseException, args: Sequence[Any]) -> CheckFailed:
     lines = [frame.lineno for frame in frames if not frame.filename.startswith(_LIBRARIES)]
     place = f" (line {lines[-1]} of its cell)" if lines else ""
     return CheckFailed(
-        f"a result for the input ({', '.join(describe(a) for a in args)})",
+        f"a result for the input ({_shorten(', '.join(describe(a) for a in args))})",
         f"{type(error).__name__}: {_shorten(str(error))}{place}",
         "The function stopped with an error: call it on such an input in a new cell and read the last line first.",
     )

@@ -89,7 +89,7 @@ def init_dcgan_weights(fn: Answer) -> None:
     hint = "Every layer draws the same numbers: a generator that is seeded anew in each call repeats itself."
     require(not twins, "other random numbers in each layer", "two layers with equal weights", hint)
     frozen = [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
-    came = f"requires_grad is False for {frozen}"
+    came = f"requires_grad is False for {', '.join(frozen[:3])} ({len(frozen)} in all)"
     require(not frozen, "weights that can be trained", came, "Undo the freezing.")
 
 

@@ -24,11 +24,11 @@ _MISTAKES: list[Wrong] = [
         lambda a, s: _loss_by_softplus(a, not s),
         "The two losses are exchanged: the saturating one is log(1 - D).",
     ),
-    (lambda a, s: F.softplus(a).mean(), _CAUGHT),
     (
         lambda a, s: -_loss_by_softplus(a, s),
         "The sign is wrong: minimising this lowers D(G(z)) instead of raising it.",
     ),
+    (lambda a, s: F.softplus(a).mean(), _CAUGHT),
     (
         lambda a, s: torch.log(1 - a.sigmoid()).mean() if s else -torch.log(a.sigmoid()).mean(),
         TWO_STEPS,
