@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import certifi
 from tqdm import tqdm
 
 from course_utils.fetching.stall import watched
@@ -201,6 +200,8 @@ def _client(url: str, timeout: float) -> "httpx.Client":
 
 def _certificates() -> ssl.SSLContext:
     """The system's certificates (SSL_CERT_FILE is heeded), and certifi's: Python from python.org on macOS has none."""
+    import certifi
+
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
