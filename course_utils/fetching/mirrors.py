@@ -204,44 +204,38 @@ def _other_folder(asset: Asset) -> str:
 
 
 def _no_mirror(asset: Asset, failures: dict[str, OSError], part: Path) -> CourseError:
+    told = "; ".join(f"{_host(url)}: {failure}" for url, failure in failures.items())
+    what = f"{asset.file} could not be fetched. {told}."
     kept = ""
     if _size(part) * 100 >= asset.bytes:
         kept = f" What came so far ({size_text(_size(part))}) is kept, and the next try goes on from it."
     else:
         part.unlink(missing_ok=True)
-    told = "; ".join(f"{_host(url)}: {failure}" for url, failure in failures.items())
+    fix = (
+        f'from course_utils import assets; assets.fetch("{asset.name}"). Or put {asset.file}, '
+        f"got in any other way, into {part.parent}; it is checked there. {asset.instead}".strip()
+    )
     kinds = {type(failure) for failure in failures.values()}
-    code, why, fix = next(
-        (advice for kind, advice in _ADVICE.items() if kind in kinds),
-        (
-            "asset-not-fetched",
-            "There is no network, the hosts are down, or something between you and them changes the file.",
-            "When you are online: ",
-        ),
-    )
+    if http.CertificateRefused in kinds:
+        return CourseError(
+            "asset-certificate-refused",
+            what,
+            "Somebody else answers in the host's name: often a school's or a firm's network, or a virus scanner, that "
+            f"reads along with a certificate of its own; sometimes only this machine's clock stands wrong.{kept}",
+            "Ask who runs the network for its certificate, a file that ends in .pem or .crt, then: import os; "
+            f'os.environ["SSL_CERT_FILE"] = os.environ["PIP_CERT"] = "certificate.pem"; {fix}',
+        )
+    if http.NoSocks in kinds:
+        return CourseError(
+            "asset-socks-proxy",
+            what,
+            f"HTTPS_PROXY or ALL_PROXY names such a proxy, for which a package would be needed.{kept}",
+            "Most such proxies speak HTTP as well, often at the same port: import os; "
+            f'os.environ["HTTPS_PROXY"] = "http://127.0.0.1:8080"; {fix}',
+        )
     return CourseError(
-        code,
-        f"{asset.file} could not be fetched. {told}.",
-        why + kept,
-        f'{fix}from course_utils import assets; assets.fetch("{asset.name}"). Or put {asset.file}, '
-        f"got in any other way, into {part.parent}; it is checked there. {asset.instead}".strip(),
+        "asset-not-fetched",
+        what,
+        f"There is no network, the hosts are down, or something between you and them changes the file.{kept}",
+        f"When you are online: {fix}",
     )
-
-
-_ADVICE: dict[type[OSError], tuple[str, str, str]] = {
-    http.CertificateRefused: (
-        "asset-certificate-refused",
-        "Somebody else answers in the host's name: often a school's or a firm's network, or a virus scanner, which "
-        "reads along with a certificate of its own; sometimes only this machine's clock stands wrong.",
-        "Ask who runs the network for its certificate, a file that ends in .pem or .crt, then: import os; "
-        'os.environ["SSL_CERT_FILE"] = os.environ["PIP_CERT"] = "certificate.pem"; ',
-    ),
-    http.NoSocks: (
-        "asset-socks-proxy",
-        "HTTPS_PROXY or ALL_PROXY names a proxy of that kind, for which a package is needed that the course does "
-        "without.",
-        "Most such proxies speak HTTP as well, often at the same port: import os; "
-        'os.environ["HTTPS_PROXY"] = "http://127.0.0.1:8080"; ',
-    ),
-}
-"""What is said of failures that have a cure of their own: code, why, and how the fix begins."""
