@@ -1,8 +1,9 @@
-"""The README's table of lessons and the numbers of TEACHING.md, filled from what was measured."""
+"""The pages' tables and numbers, filled from the lessons' sources and from what was measured."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from course_utils.authoring import fill_results
 from course_utils.errors import CourseError
@@ -16,35 +17,40 @@ _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
 _MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes")
 
 
+def pages(root: Path) -> list[Path]:
+    """The pages of a repository: those at its root, in ``docs`` and in ``data``."""
+    return sorted(
+        [*root.glob("*.md"), *(root / "docs").glob("*.md"), *(root / "data").glob("*.md")]
+    )
+
+
 def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
-    """The README's text with its table of lessons up to date.
+    """A page with its table of lessons up to date; a tier that was never measured has no column.
 
     Args:
-        text: the README, with the comments ``<!-- lessons ... -->`` and ``<!-- end of lessons -->``.
+        text: the page; its table stands between ``<!-- lessons ... -->`` and ``<!-- end of lessons -->``.
         sources: the lessons' sources.
         folder: where the results are (``data/results``).
 
     Raises:
         CourseError: a source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
     """
+    if not _TABLE.search(text):
+        return text
     measured = (
         fill_results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
     )
-    head = (
-        "| no. | lesson | to read and solve | "
-        + " | ".join(f"`{tier}`" for tier in fill_results.TIERS)
-        + " |"
-    )
+    here = [measured.get(path.stem, {}) for path in sources]
+    tiers = [tier for tier in fill_results.TIERS if any(tier in lesson for lesson in here)]
+    head = ["no.", "lesson", "to read and solve", *(f"`{tier}`" for tier in tiers)]
     rows = [
-        head,
-        "| --- " * 6 + "|",
-        *(_row(path, measured.get(path.stem, {})) for path in sources),
+        f"| {' | '.join(head)} |",
+        "| --- " * len(head) + "|",
+        *(_row(path, lesson, tiers) for path, lesson in zip(sources, here, strict=True)),
     ]
-    machines = sorted(
-        {entry["machine"] for lesson in measured.values() for entry in lesson.values()}
-    )
+    machines = sorted({entry["machine"] for lesson in here for entry in lesson.values()})
     note = (
-        f"\nTime, peak memory and download of one run on: {'; '.join(machines)}.\n"
+        f"\nTime and peak memory of one run, on {'; '.join(machines)}; where nothing is said of a download, there is none.\n"
         if machines
         else ""
     )
@@ -112,18 +118,14 @@ def card(path: Path) -> tuple[int, str, int]:
     return int(title[1]), title[2], int(minutes[1])
 
 
-def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
+def _row(path: Path, measured: Mapping[str, Mapping[str, Any]], tiers: Sequence[str]) -> str:
     number, title, minutes = card(path)
-    tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in fill_results.TIERS)
-    return f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {minutes} min | {tiers} |"
+    runs = [_run(path.stem, tier, measured[tier]) if tier in measured else "" for tier in tiers]
+    link = f"[{title}](notebooks/{path.stem}.ipynb)"
+    return f"| {' | '.join([str(number), link, f'{minutes} min', *runs])} |"
 
 
-def _tier(lesson: str, tier: str, entry: dict[str, float] | None) -> str:
+def _run(lesson: str, tier: str, entry: Mapping[str, Any]) -> str:
     size = download_mib(lesson, tier)
-    download = f"{size:,.0f} MiB download" if size else "no download"
-    time = (
-        f"{duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB"
-        if entry
-        else "not measured yet"
-    )
-    return f"{time}, {download}"
+    download = f", {size:,.0f} MiB download" if size else ""
+    return f"{duration(entry['seconds'])}, {entry['peak_mib'] / 1024:.1f} GiB{download}"
