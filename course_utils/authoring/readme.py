@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.authoring import fill_results
+from course_utils.authoring.exercises import cards
+from course_utils.authoring.minutes import minutes
 from course_utils.errors import CourseError
 from course_utils.machine.lesson_costs import download_mib, duration
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
-_EXERCISE = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- exercise:([\w.]+) -->)")
+_FACT = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ((?:exercise|minutes|exercise-minutes):[\w.]+) -->)")
 _MEMORY = re.compile(r"(<!-- memory[^>]*-->\n)(.*?)(<!-- end of memory -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
-_MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes")
+_TIME = "**Time** about {{minutes}} minutes"
 
 
 def pages(root: Path) -> list[Path]:
@@ -25,36 +27,27 @@ def pages(root: Path) -> list[Path]:
 
 
 def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
-    """A page with its table of lessons up to date; a tier that was never measured has no column.
+    """A page with its table of lessons and what it says of them up to date.
+
+    The table stands between ``<!-- lessons ... -->`` and ``<!-- end of lessons -->``; a tier that was never measured
+    has no column. A number stands before ``<!-- exercise:dcgan.slerp -->`` (of an exercise, by folder and function),
+    ``<!-- minutes:2 -->`` (of lesson 2) or ``<!-- exercise-minutes:2 -->`` (of its exercises together).
 
     Args:
-        text: the page; its table stands between ``<!-- lessons ... -->`` and ``<!-- end of lessons -->``.
+        text: the page.
         sources: the lessons' sources.
         folder: where the results are (``data/results``).
 
     Raises:
-        CourseError: a source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
+        CourseError: a source has no title ``# N. Title`` or no line ``**Time** about {{minutes}} minutes``, or a
+            comment names an exercise or a lesson that does not exist.
     """
-    if not _TABLE.search(text):
-        return text
-    measured = (
-        fill_results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
-    )
-    here = [measured.get(path.stem, {}) for path in sources]
-    tiers = [tier for tier in fill_results.TIERS if any(tier in lesson for lesson in here)]
-    head = ["no.", "lesson", "to read and solve", *(f"`{tier}`" for tier in tiers)]
-    rows = [
-        f"| {' | '.join(head)} |",
-        "| --- " * len(head) + "|",
-        *(_row(path, lesson, tiers) for path, lesson in zip(sources, here, strict=True)),
-    ]
-    machines = sorted({entry["machine"] for lesson in here for entry in lesson.values()})
-    note = (
-        f"\nTime and peak memory of one run, on {'; '.join(machines)}; where nothing is said of a download, there is none.\n"
-        if machines
-        else ""
-    )
-    return _TABLE.sub(lambda match: match[1] + "\n".join(rows) + "\n" + note + match[3], text)
+    facts = _facts(sources) if _FACT.search(text) else {}
+    for found in _FACT.finditer(text):
+        if found[2] not in facts:
+            raise _cannot_fill(f"there is no {found[2]!r}.")
+    text = _FACT.sub(lambda found: facts[found[2]] + found[1], text)
+    return _TABLE.sub(lambda found: found[1] + _table(sources, folder) + found[3], text)
 
 
 def fill_numbers(text: str, folder: Path) -> str:
@@ -68,18 +61,50 @@ def fill_numbers(text: str, folder: Path) -> str:
         CourseError: a comment names what is not there.
     """
     try:
-        text = _EXERCISE.sub(lambda found: fill_results.exercise_number(found[2]) + found[1], text)
         text = _NUMBER.sub(
             lambda found: fill_results.number(folder, *found.groups()[1:]) + found[1], text
         )
     except (LookupError, ValueError, OSError) as error:
-        raise CourseError(
-            "authoring-no-number",
-            f"A number of a page cannot be filled: {str(error).strip(chr(34) + chr(39))}",
-            "It stands before a comment that names a file of data/results, a key and a format.",
-            "Mend the comment, then run: python3 run.py build",
-        ) from None
+        raise _cannot_fill(str(error).strip("'\"")) from None
     return _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
+
+
+def _cannot_fill(why: str) -> CourseError:
+    return CourseError(
+        "authoring-no-number",
+        f"A number of a page cannot be filled: {why}",
+        "It stands before a comment: a file of data/results, a key and a format; or an exercise, or a lesson's minutes.",
+        "Mend the comment, then run: python3 run.py build",
+    )
+
+
+def _facts(sources: Sequence[Path]) -> dict[str, str]:
+    """What a page may say of lessons and exercises: the comment -> the number before it."""
+    facts = {}
+    for path in sources:
+        lesson, known = int(path.stem[:2]), cards(path)
+        facts |= {f"exercise:{name}": one.number for one in known for name in one.names}
+        facts[f"minutes:{lesson}"] = str(minutes(path))
+        facts[f"exercise-minutes:{lesson}"] = str(sum(one.minutes for one in known))
+    return facts
+
+
+def _table(sources: Sequence[Path], folder: Path) -> str:
+    """The README's table of lessons, and where it was measured."""
+    file = folder / "lessons.json"
+    measured = fill_results.load(file) if file.is_file() else {}
+    here = [measured.get(path.stem, {}) for path in sources]
+    tiers = [tier for tier in fill_results.TIERS if any(tier in lesson for lesson in here)]
+    head = ["no.", "lesson", "to read and solve", *(f"`{tier}`" for tier in tiers)]
+    rows = [
+        f"| {' | '.join(head)} |",
+        "| --- " * len(head) + "|",
+        *(_row(path, lesson, tiers) for path, lesson in zip(sources, here, strict=True)),
+    ]
+    machines = sorted({entry["machine"] for lesson in here for entry in lesson.values()})
+    if machines:
+        rows += ["", f"Time and peak memory of one run, on {' and on '.join(machines)}."]
+    return "\n".join(rows) + "\n"
 
 
 def _memory(path: Path) -> str:
@@ -101,28 +126,28 @@ def _memory(path: Path) -> str:
 
 
 def card(path: Path) -> tuple[int, str, int]:
-    """Number, title and minutes of a lesson, as its source's first cells state them.
+    """Number and title of a lesson, as its source's first cells state them, and its computed minutes.
 
     Raises:
-        CourseError: the source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
+        CourseError: the source has no title ``# N. Title`` or no line ``**Time** about {{minutes}} minutes``.
     """
     source = path.read_text(encoding="utf-8")
-    title, minutes = _TITLE.search(source), _MINUTES.search(source)
-    if not title or not minutes:
+    title = _TITLE.search(source)
+    if not title or _TIME not in " ".join(source.split()).replace("# ", ""):
         raise CourseError(
             "authoring-no-card",
-            f"{path.name} has no title `# N. Title` or no line `**Time** about N minutes`.",
+            f"{path.name} has no title `# N. Title` or no line `{_TIME}`.",
             "The README's table of lessons is made from them.",
             "Add both to the first cells of the source.",
         )
-    return int(title[1]), title[2], int(minutes[1])
+    return int(title[1]), title[2], minutes(path)
 
 
 def _row(path: Path, measured: Mapping[str, Mapping[str, Any]], tiers: Sequence[str]) -> str:
-    number, title, minutes = card(path)
+    number, title, length = card(path)
     runs = [_run(path.stem, tier, measured[tier]) if tier in measured else "" for tier in tiers]
     link = f"[{title}](notebooks/{path.stem}.ipynb)"
-    return f"| {' | '.join([str(number), link, f'{minutes} min', *runs])} |"
+    return f"| {' | '.join([str(number), link, f'{length} min', *runs])} |"
 
 
 def _run(lesson: str, tier: str, entry: Mapping[str, Any]) -> str:

@@ -531,7 +531,7 @@ def test_what_an_unmeasured_tier_downloads_is_said_below_the_table() -> None:
 
 
 def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
-    root = make_root(tmp_path, TITLE + "# **Time** about 12 minutes\n")
+    root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
     page = root / "README.md"
     page.write_text("Before\n<!-- lessons: x -->\nold\n<!-- end of lessons -->\nafter\n")
     entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
@@ -543,13 +543,13 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
         "<!-- end of lessons -->\nafter\n"
     )
     assert "| no. | lesson | to read and solve | `smoke` |\n| --- | --- | --- | --- |\n" in text
-    assert "(notebooks/09_tiny.ipynb) | 12 min | 31 s, 1.5 GiB |\n" in text
-    assert "on 2 cores;" in text and "old" not in text
+    assert "(notebooks/09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |\n" in text
+    assert "on 2 cores." in text and "old" not in text
     assert build(root, check=True).changed == ()
 
 
 def test_a_tier_has_a_column_where_one_lesson_was_measured_at_it(tmp_path: Path) -> None:
-    root = make_root(tmp_path, TITLE + "# **Time** about 12 minutes\n")
+    root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
     other = (root / "notebooks/source/09_tiny.py").read_text().replace("# # 9.", "# # 2.")
     (root / "notebooks/source/02_dcgan_cifar10.py").write_text(other)
     entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
@@ -562,8 +562,8 @@ def test_a_tier_has_a_column_where_one_lesson_was_measured_at_it(tmp_path: Path)
         root / "data/results",
     )
     assert "| `smoke` | `gpu` |" in table and "`laptop`" not in table
-    assert "02_dcgan_cifar10.ipynb) | 12 min |  | 31 s, 1.5 GiB, 162 MiB download |" in table
-    assert "09_tiny.ipynb) | 12 min | 31 s, 1.5 GiB |  |" in table
+    assert "02_dcgan_cifar10.ipynb) | 5 min |  | 31 s, 1.5 GiB, 162 MiB download |" in table
+    assert "09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |  |" in table
 
 
 def test_the_numbers_of_every_page_are_filled(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from course_utils.authoring import accessible, readme, solutions
 from course_utils.authoring.rules import prose
 from course_utils.authoring.source import find_sources, read_source
 from course_utils.errors import CourseError
+from course_utils.learner import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -88,6 +89,18 @@ def test_numbers_are_filled(tmp_path):
     )
     with pytest.raises(CourseError, match=r"a\.json has no 'b\.d'"):
         readme.fill_numbers("right in 1%<!-- a.json:b.d:.1% -->", tmp_path)
+
+
+def test_what_a_page_says_of_lessons_is_filled():
+    sources = find_sources(ROOT)
+    text = "Exercise x<!-- exercise:dcgan.slerp --> of y<!-- minutes:2 --> minutes (z<!-- exercise-minutes:2 -->)"
+    filled = readme.fill(text, sources, ROOT / "data" / "results")
+    number, minutes, solving = re.findall(r"([\d.]+)<!--", filled)
+    assert number == catalogue.number_of("dcgan.slerp") and number.startswith("2.")
+    assert 0 < int(solving) < int(minutes)
+    for comment in ("exercise:dcgan.none", "minutes:99"):
+        with pytest.raises(CourseError, match=re.escape(comment)):
+            readme.fill(f"no x<!-- {comment} -->", sources, ROOT / "data" / "results")
 
 
 def test_the_memory_table_is_filled(tmp_path):
