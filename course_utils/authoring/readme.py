@@ -15,6 +15,7 @@ _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", r
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
 _FACT = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ((?:exercise|minutes|exercise-minutes):[\w.]+) -->)")
 _MEMORY = re.compile(r"(<!-- memory[^>]*-->\n)(.*?)(<!-- end of memory -->)", re.DOTALL)
+_FAULTS = re.compile(r"(<!-- faults[^>]*-->\n)(.*?)(<!-- end of faults -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
 _TIME = "**Time** about {{minutes}} minutes"
 
@@ -51,7 +52,9 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
 
 
 def fill_numbers(text: str, folder: Path) -> str:
-    """A page with its memory table and each number before ``<!-- FILE.json:dotted.key:FORMAT -->`` up to date.
+    """A page with each number before ``<!-- FILE.json:dotted.key:FORMAT -->`` up to date, and its tables.
+
+    A table of memory stands between ``<!-- memory ... -->`` and ``<!-- end of memory -->``, one of faults likewise.
 
     Args:
         text: the page.
@@ -66,7 +69,8 @@ def fill_numbers(text: str, folder: Path) -> str:
         )
     except (LookupError, ValueError, OSError) as error:
         raise _cannot_fill(str(error).strip("'\"")) from None
-    return _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
+    text = _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
+    return _FAULTS.sub(lambda found: found[1] + _faults(folder / "faults.json") + found[3], text)
 
 
 def _cannot_fill(why: str) -> CourseError:
@@ -123,6 +127,17 @@ def _memory(path: Path) -> str:
             f"| `{tier}` | " + " | ".join(f"{peak:,}" if peak else "" for peak in peaks) + " |"
         )
     return "\n".join(rows) + "\n"
+
+
+def _faults(path: Path) -> str:
+    """Markdown table of what was made to happen, in how many tests, and what came of it."""
+    rows = fill_results.load(path)["rows"].values()
+    head = ["| made to happen | tests | outcome |", "| --- | --- | --- |"]
+    table = [
+        f"| {row['fault']} | {row['passed'] + row['failed'] + row['skipped']} | {row['outcome']} |"
+        for row in rows
+    ]
+    return "\n".join(head + table) + "\n"
 
 
 def card(path: Path) -> tuple[int, str, int]:
