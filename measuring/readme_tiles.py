@@ -5,7 +5,9 @@ can tell when it is out of date.
 """
 
 import argparse
+import ast
 import hashlib
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -57,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def digest(name: str) -> str:
-    """SHA-256 of the file that a picture is drawn from; the picture holds it under ``Source``."""
-    return hashlib.sha256(TILES[name][1].read_bytes()).hexdigest()
+    """SHA-256 of what a picture is drawn from; the picture holds it under ``Source``."""
+    return hashlib.sha256(TILES[name][1]()).hexdigest()
 
 
 def ring() -> Figure:
@@ -111,27 +113,43 @@ def words(prompt: str = "The film was", count: int = 60) -> Figure:
 
 def ruler() -> Figure:
     """Lesson 06: the distance between photographs and photographs of the same set, which should be 0."""
-    measured = fill_results.load(results_dir() / "scores_bias.json")["rows"]["real"]
-    counts = [count for count in measured if count.isdigit()]
-    scores, x = [measured[count]["FD"] for count in counts], [int(count) for count in counts]
+    counts, values, lows, highs = _scores()
     figure, ax = _square()
     ax.spines[["top", "right"]].set_visible(False)
-    low, high = [score["low"] for score in scores], [score["high"] for score in scores]
-    ax.fill_between(x, low, high, color=plots.COLOURS[0], alpha=0.2, linewidth=0)
-    ax.plot(x, [score["value"] for score in scores], "o-", color=plots.COLOURS[0], markersize=3)
+    ax.fill_between(counts, lows, highs, color=plots.COLOURS[0], alpha=0.2, linewidth=0)
+    ax.plot(counts, values, "o-", color=plots.COLOURS[0], markersize=3)
     ax.set(xscale="log", ylim=0, xlabel="photographs on each side", ylabel="FD (equal: 0)")
     ax.set_xticks([100, 1_000, 5_000], ["100", "1,000", "5,000"])
     ax.minorticks_off()
     return figure
 
 
-TILES: dict[str, tuple[Callable[[], Figure], Path]] = {
-    "ring": (ring, ROOT / "notebooks" / "source" / "01_gan_theory.py"),
-    "walk": (walk, checkpoints_dir() / "dcgan_cifar10.safetensors"),
-    "words": (words, checkpoints_dir() / "gpt_reviews.safetensors"),
-    "ruler": (ruler, results_dir() / "scores_bias.json"),
+def _scores() -> list[tuple[float, ...]]:
+    """Numbers of photographs, FD at each, and both ends of its interval."""
+    measured = fill_results.load(results_dir() / "scores_bias.json")["rows"]["real"]
+    keys = ("value", "low", "high")
+    rows = [
+        (int(count), *(scores["FD"][key] for key in keys))
+        for count, scores in measured.items()
+        if count.isdigit()
+    ]
+    return list(zip(*rows, strict=True))
+
+
+def _ring_code() -> bytes:
+    """The lesson's functions that train on the ring, without their comments and layout."""
+    lesson = load_definitions("01_gan_theory")
+    used = (lesson.play_ring, lesson.make_judge, lesson.draw_ring, lesson.ring_centres)
+    return "".join(ast.dump(ast.parse(inspect.getsource(one))) for one in used).encode()
+
+
+TILES: dict[str, tuple[Callable[[], Figure], Callable[[], bytes]]] = {
+    "ring": (ring, _ring_code),
+    "walk": (walk, (checkpoints_dir() / "dcgan_cifar10.safetensors").read_bytes),
+    "words": (words, (checkpoints_dir() / "gpt_reviews.safetensors").read_bytes),
+    "ruler": (ruler, lambda: repr(_scores()).encode()),
 }
-"""Name of a picture -> what draws it, and the file that it is drawn from."""
+"""Name of a picture -> what draws it, and what reads what it is drawn from."""
 
 
 def _square(whole: bool = False) -> tuple[Figure, Axes]:
