@@ -77,7 +77,7 @@ def _cannot_fill(why: str) -> CourseError:
     return CourseError(
         "authoring-no-number",
         f"A number of a page cannot be filled: {why}",
-        "It stands before a comment: a file of data/results, a key and a format; or an exercise, or a lesson's minutes.",
+        "It stands before a comment: a file of data/results, a key and a format; an exercise; a lesson's minutes.",
         "Mend the comment, then run: python3 run.py build",
     )
 
