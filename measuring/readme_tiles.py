@@ -40,7 +40,9 @@ COLUMNS, LINES = 23, 11
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m measuring.readme_tiles", description=__doc__.partition(":")[0] + "."
+        prog="python -m measuring.readme_tiles",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(TILES)}; none: all"
