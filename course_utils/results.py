@@ -18,7 +18,7 @@ from course_utils.errors import CourseError
 from course_utils.paths import atomic_write, results_dir
 
 _ROOT = Path(__file__).parents[1]
-_WRITTEN_BY_RUNS = ("data/results", "notebooks/*.ipynb", "README.md", "TEACHING.md")
+_WRITTEN_BY_RUNS = ("data/results", "notebooks/*.ipynb", "*.md")
 """What a measuring program and a build write themselves: no result depends on it."""
 _FLAT_LIST = re.compile(r'\[[^\[\]{}"]+\]')
 

@@ -9,21 +9,17 @@ writes the generator to ``data/checkpoints/dcgan_cifar10.safetensors`` and its s
 
 import argparse
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
-from course_utils.display import plots
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference, mean_image_plus_noise
 from course_utils.models import dcgan, shipped
-from course_utils.paths import atomic_write
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.dcgan import train_dcgan
 from course_utils.training.settings import SETTINGS
@@ -32,12 +28,15 @@ from measuring.with_intervals import numbers, over_seeds
 N = 1_000
 SEEDS = (0, 1, 2)
 SHIPPED = "dcgan_cifar10"
-PICTURE = Path(__file__).parents[1] / "notebooks" / "figures" / "readme.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_dcgan")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_dcgan",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "ship"))
     parser.add_argument(
         "--data", required=True, help="CIFAR-10 as an archive or a folder of class folders"
@@ -109,7 +108,6 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
     made_with = results.provenance()  # before weights are written that are not committed
     content = shipped.write(SHIPPED, weights, facts).read_bytes()
     generator, _ = dcgan.load_shipped_generator()
-    _picture(generator)
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
@@ -123,18 +121,6 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "bytes": len(content),
     }
     print(results.write(f"{SHIPPED}.json", result, made_with))
-
-
-def _picture(generator: nn.Module) -> None:
-    """The README's picture: the first forty of the lesson's fixed latent vectors, twice as large."""
-    noise = torch.randn(
-        64, generator[0].in_channels, 1, 1, generator=torch.Generator().manual_seed(2)
-    )
-    pixels = Image.fromarray(plots.tile(dcgan.sample(generator, noise)[:40], columns=10))
-    large = pixels.resize((pixels.width * 2, pixels.height * 2), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    large.save(buffer, "PNG", optimize=True)
-    print(atomic_write(PICTURE, buffer.getvalue()))
 
 
 def fixed_sampler(generator: nn.Module) -> Callable[[int], Tensor]:

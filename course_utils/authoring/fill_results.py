@@ -6,6 +6,7 @@ In a Markdown cell of a source:
   (``.1f``, ``,d``, ``.0%``; may be left out);
 - ``{{exercise:slerp}}`` becomes the number of this lesson's exercise, ``{{exercise:gan.gan_step}}`` that of another's,
   and the heading of each card gets its number;
+- ``{{minutes}}`` becomes the computed minutes of the lesson;
 - ``{{tiers}}`` on a line of its own becomes the table of the lesson's measured time, memory and download per tier.
 """
 
@@ -29,11 +30,12 @@ _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of i
 
 @dataclass(frozen=True)
 class Page:
-    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order."""
+    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order, its minutes."""
 
     lesson: str
     results: Path
     cards: Sequence[Card] = ()
+    minutes: int | None = None
 
 
 def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
@@ -82,12 +84,22 @@ def number(folder: Path, file: str, key: str, spec: str) -> str:
 
 
 def tier_table(lesson: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``)."""
-    rows = [
+    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``).
+
+    A tier that was never measured has no row; what it downloads is said in a sentence below the table.
+    """
+    rows = [_tier_row(lesson, tier, measured[tier]) for tier in TIERS if tier in measured]
+    head = [
         "| tier | time | peak memory | download | measured on |",
         "| --- | --- | --- | --- | --- |",
     ]
-    return "\n".join(rows + [_tier_row(lesson, tier, measured.get(tier)) for tier in TIERS])
+    missing = {tier: download_mib(lesson, tier) for tier in TIERS if tier not in measured}
+    notes = [
+        f"Tier `{tier}` downloads {size:,.0f} MiB on first use."
+        for tier, size in missing.items()
+        if size
+    ]
+    return "\n\n".join("\n".join(part) for part in (rows and head + rows, notes) if part)
 
 
 def reason(error: Exception) -> str:
@@ -110,6 +122,8 @@ def exercise_number(name: str, cards: Sequence[Card] = ()) -> str:
 
 def _value(field: re.Match[str], page: Page) -> str:
     name, lesson, folder = field[1], page.lesson, page.results
+    if name == "minutes" and page.minutes is not None:
+        return str(page.minutes)
     if name == "exercise":
         return exercise_number(field[2] or "", page.cards)
     if name == "tiers" and field.string.strip() == field[0]:
@@ -134,10 +148,8 @@ def _look_up(value: Any, key: str, file: str) -> int | float | str:
     return value
 
 
-def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any] | None) -> str:
+def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any]) -> str:
     download = f"{size:,.0f} MiB" if (size := download_mib(lesson, tier)) else "none"
-    if not entry:
-        return f"| {tier} | not measured yet | | {download} | |"
     cells = (
         tier,
         duration(entry["seconds"]),

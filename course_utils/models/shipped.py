@@ -60,7 +60,7 @@ def read(name: str) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
         raise _not_whole(f"data/checkpoints/{what}.")
     from safetensors import safe_open  # brings torch, and preflight has to go without either
 
-    with safe_open(_path(name), framework="pt") as file:
+    with safe_open(path(name), framework="pt") as file:
         about = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     facts = json.loads(about["facts"]) if "facts" in about else about
@@ -85,26 +85,27 @@ def write(name: str, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]) 
         for key, v in tensors.items()
     }
     content = save(half, metadata={"facts": json.dumps(facts)})
-    path = paths.atomic_write(_path(name), content)
+    file = paths.atomic_write(path(name), content)
     known = _catalogue()
-    listed = {**known["checkpoints"], path.name: hashlib.sha256(content).hexdigest()}
+    listed = {**known["checkpoints"], file.name: hashlib.sha256(content).hexdigest()}
     known["checkpoints"] = dict(sorted(listed.items()))
     text = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
     paths.atomic_write(paths.data_dir() / "catalogue.json", text.encode())
-    return path
+    return file
 
 
-def _path(name: str) -> Path:
+def path(name: str) -> Path:
+    """Where the weights of this name lie, whether or not they are whole."""
     return paths.checkpoints_dir() / f"{name}.safetensors"
 
 
 def _damage(name: str, digest: str) -> str | None:
-    path = _path(name)
-    if not path.is_file():
-        return f"{path.name} is missing"
-    content = path.read_bytes()
+    file = path(name)
+    if not file.is_file():
+        return f"{file.name} is missing"
+    content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
-        return f"{path.name} is damaged ({len(content):,} bytes)"
+        return f"{file.name} is damaged ({len(content):,} bytes)"
     return None
 
 
