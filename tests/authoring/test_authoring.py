@@ -519,7 +519,7 @@ def test_links_work_from_the_folder_of_solutions(tmp_path: Path) -> None:
 
 
 def test_downloads_come_from_the_manifest_and_only_tier_gpu_has_one() -> None:
-    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": {"cpu": "a CPU", "cores": 2}}
     measured = dict.fromkeys(("smoke", "laptop", "gpu"), entry)
     smoke, laptop, gpu = fill_results.tier_table("02_dcgan_cifar10", measured).splitlines()[2:]
     assert "| none |" in smoke and "| none |" in laptop and "| 162 MiB |" in gpu
@@ -527,7 +527,7 @@ def test_downloads_come_from_the_manifest_and_only_tier_gpu_has_one() -> None:
 
 
 def test_what_an_unmeasured_tier_downloads_is_said_below_the_table() -> None:
-    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": {"cpu": "a CPU", "cores": 2}}
     *table, empty, note = fill_results.tier_table("02_dcgan_cifar10", {"smoke": entry}).splitlines()
     assert table[-1].startswith("| smoke | 31 s |") and empty == ""
     assert note == "Tier `gpu` downloads 162 MiB on first use."
@@ -556,7 +556,7 @@ def test_a_tier_has_a_column_where_one_lesson_was_measured_at_it(tmp_path: Path)
     root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
     other = (root / "notebooks/source/09_tiny.py").read_text().replace("# # 9.", "# # 2.")
     (root / "notebooks/source/02_dcgan_cifar10.py").write_text(other)
-    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
+    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": {"cpu": "a CPU", "cores": 2}}
     (root / "data/results/lessons.json").write_text(
         json.dumps({"09_tiny": {"smoke": entry}, "02_dcgan_cifar10": {"gpu": entry}})
     )
