@@ -33,12 +33,23 @@ class Lesson:
     Attributes:
         load: (source or None for the default, settings) -> the training data.
         train: (machine, data, folder, settings, fresh) -> the run and its last means.
-        data_help: what ``--data`` may be.
+        sources: names that ``--data`` may have.
+        own: what else it may be.
     """
 
     load: Callable[[str | None, Mapping[str, Any]], Any]
     train: Callable[..., tuple[TrainingRun, dict[str, float]]]
-    data_help: str
+    sources: tuple[str, ...]
+    own: str
+
+    def help(self) -> str:
+        """What ``--data`` may be, in words."""
+        return f"{', '.join(self.sources)}, or {self.own}"
+
+    def source(self, data: str | None) -> str | None:
+        """The source that ``--data`` names; a path on a command line begins where the command is given."""
+        named = data is None or data in self.sources
+        return data if named else str(Path(data).expanduser().absolute())
 
 
 def _load_images(source: str | None, settings: Mapping[str, Any]) -> ImageSet:
@@ -71,14 +82,15 @@ def _train_gpt(*arguments: Any) -> tuple[TrainingRun, dict[str, float]]:
     return train_gpt(*arguments)
 
 
-_IMAGES = "standin, cifar10, or the path of an image folder or archive"
-_REVIEWS = "standin, sentences, imdb, or the path of a folder or archive in IMDB's layout"
-_TEXTS = "manual, standin, sentences, imdb, or the path of a text file, of a folder of them, or of an IMDB folder"
+_IMAGES = ("standin", "cifar10"), "the path of an image folder or archive"
+_TEXT = ("standin", "sentences", "imdb", "hub")
+_REVIEWS = _TEXT, "the path of a folder or archive in IMDB's layout"
+_TEXTS = ("manual", *_TEXT), "the path of a text file, of a folder of them, or of an IMDB folder"
 LESSONS: Mapping[str, Lesson] = {
-    "dcgan": Lesson(_load_images, train_dcgan, _IMAGES),
-    "vae": Lesson(_load_images, train_vae, _IMAGES),
-    "bert": Lesson(_load_reviews, _train_bert, _REVIEWS),
-    "gpt": Lesson(_load_texts, _train_gpt, _TEXTS),
+    "dcgan": Lesson(_load_images, train_dcgan, *_IMAGES),
+    "vae": Lesson(_load_images, train_vae, *_IMAGES),
+    "bert": Lesson(_load_reviews, _train_bert, *_REVIEWS),
+    "gpt": Lesson(_load_texts, _train_gpt, *_TEXTS),
 }
 
 
@@ -92,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--tier", choices=TIERS, help="default: COURSE_TIER, else what the machine has"
     )
     parser.add_argument(
-        "--data", help="; ".join(f"{n}: {lesson.data_help}" for n, lesson in LESSONS.items())
+        "--data", help="; ".join(f"{name}: {lesson.help()}" for name, lesson in LESSONS.items())
     )
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--seed", type=int, default=0)
@@ -124,7 +136,7 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     if options.steps is not None:
         settings["steps"] = options.steps
     lesson = LESSONS[options.lesson]
-    data = lesson.load(options.data, settings)
+    data = lesson.load(lesson.source(options.data), settings)
     fresh = options.fresh and not processes.restarted()
     training, metrics = lesson.train(run, data, options.run_dir, settings, fresh)
     examples = _examples_seen(training)

@@ -144,7 +144,7 @@ def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> None:
 
 
 def _folders(root: Path, runs: Path) -> dict[Path, str]:
-    images = Path(os.environ.get("COURSE_IMAGES") or ".").expanduser().absolute()
+    images = paths.resolve(os.environ.get("COURSE_IMAGES") or ".")
     return {
         images: images.name,
         Path.home(): "~",

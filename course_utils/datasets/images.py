@@ -11,7 +11,7 @@ from torch import Tensor
 from course_utils import assets, runtime
 from course_utils.datasets import cifar10, image_folders, standin_images
 from course_utils.errors import CourseError
-from course_utils.paths import cache_places
+from course_utils.paths import cache_places, resolve
 from course_utils.tiers import TIERS
 
 SPLITS = ("train", "test")
@@ -124,7 +124,7 @@ def load_images(
         return _standin(split, size, limit)
     if source == "cifar10":
         source = _cifar10_path() or assets.fetch("cifar10")
-    kind, path = cifar10.recognise(Path(source).expanduser())
+    kind, path = cifar10.recognise(resolve(source))
     if kind == "folder":
         images, labels, name, classes = image_folders.read_folder(path, split, size, limit, on_bad)
     else:

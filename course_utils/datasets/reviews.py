@@ -16,7 +16,7 @@ from course_utils import assets, runtime
 from course_utils.datasets import review_readers, standin_reviews
 from course_utils.datasets.review_readers import SPLITS, Raw
 from course_utils.errors import CourseError
-from course_utils.paths import cache_places, say_once
+from course_utils.paths import cache_places, resolve, say_once
 from course_utils.tiers import TIERS
 
 CLASSES = ("negative", "positive")
@@ -127,9 +127,7 @@ def load_reviews(
     elif source == "hub":
         raw, name = review_readers.read_hub(split), IMDB
     else:
-        path = (
-            _imdb_path() or assets.fetch("imdb") if source == "imdb" else Path(source).expanduser()
-        )
+        path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
         raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
     return _assemble(raw, name, split, limit)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from course_utils import runtime
 from course_utils.datasets import reviews
 from course_utils.errors import CourseError
+from course_utils.paths import resolve
 from course_utils.progress_bars import progress
 from course_utils.tiers import TIERS
 
@@ -67,10 +68,10 @@ def load_texts(source: str | Path | None = None, limit: int | None = None) -> Co
         return _manual(limit)
     if (
         source in ("imdb", "hub", "sentences", "standin")
-        or (Path(source).expanduser() / "train" / "pos").is_dir()
+        or (resolve(source) / "train" / "pos").is_dir()
     ):
         return _reviews(source, limit)
-    return _own(Path(source).expanduser(), limit)
+    return _own(resolve(source), limit)
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:

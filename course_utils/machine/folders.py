@@ -161,7 +161,7 @@ def own_data() -> Iterator[Finding]:
         named = os.environ.get(variable)
         if not named or named in known:
             continue
-        place = Path(named).expanduser()
+        place = paths.resolve(named)
         problem = _unreadable(place)
         if problem:
             yield Finding(
