@@ -15,6 +15,7 @@ from pathlib import Path
 
 from course_utils.authoring import catalogue, marking, readme
 from course_utils.authoring import notebook as nb
+from course_utils.authoring.exercises import numbers_of_all
 from course_utils.authoring.source import BadSource, Problem, find_sources
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
@@ -133,15 +134,11 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
         wanted[target.parent / "solutions" / target.name] = nb.to_bytes(solved)
     if problems:
         raise BadSource(problems)
-    page = root / "README.md"
-    if page.is_file():
-        text = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results")
-        wanted[page] = readme.fill_numbers(text, root / "data" / "results").encode()
-    page = root / "TEACHING.md"
-    if page.is_file():
-        wanted[page] = readme.fill_numbers(
-            page.read_text(encoding="utf-8"), root / "data" / "results"
-        ).encode()
+    results, numbers = root / "data" / "results", numbers_of_all(sources)
+    for page in (root / "README.md", root / "TEACHING.md"):
+        if page.is_file():
+            text = readme.fill(page.read_text(encoding="utf-8"), sources, results)
+            wanted[page] = readme.fill_numbers(text, results, numbers).encode()
     page = root / "data" / "catalogue.json"
     if page.is_file():
         wanted[page] = catalogue.make(sources, root / "data" / "checkpoints")

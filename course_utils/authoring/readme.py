@@ -1,7 +1,7 @@
 """The README's table of lessons and the numbers of TEACHING.md, filled from what was measured."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from course_utils.authoring import fill_results
@@ -52,18 +52,23 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
     return _TABLE.sub(lambda match: match[1] + "\n".join(rows) + "\n" + note + match[3], text)
 
 
-def fill_numbers(text: str, folder: Path) -> str:
-    """A page with its memory table and each number before ``<!-- FILE.json:dotted.key:FORMAT -->`` up to date.
+def fill_numbers(text: str, folder: Path, exercises: Mapping[str, str]) -> str:
+    """A page with its memory table and each number before a comment that names it up to date.
+
+    The comments are ``<!-- FILE.json:dotted.key:FORMAT -->`` and ``<!-- exercise:dcgan.slerp -->``.
 
     Args:
         text: the page.
         folder: where the results are (``data/results``).
+        exercises: their numbers by lesson and function.
 
     Raises:
         CourseError: a comment names what is not there.
     """
     try:
-        text = _EXERCISE.sub(lambda found: fill_results.exercise_number(found[2]) + found[1], text)
+        text = _EXERCISE.sub(
+            lambda found: fill_results.exercise_number(found[2], exercises) + found[1], text
+        )
         text = _NUMBER.sub(
             lambda found: fill_results.number(folder, *found.groups()[1:]) + found[1], text
         )
@@ -71,7 +76,7 @@ def fill_numbers(text: str, folder: Path) -> str:
         raise CourseError(
             "authoring-no-number",
             f"A number of a page cannot be filled: {str(error).strip(chr(34) + chr(39))}",
-            "It stands before a comment that names a file of data/results, a key and a format.",
+            "It stands before a comment that names an exercise, or a file of data/results, a key and a format.",
             "Mend the comment, then run: python3 run.py build",
         ) from None
     return _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
