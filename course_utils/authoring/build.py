@@ -15,7 +15,6 @@ from pathlib import Path
 
 from course_utils.authoring import catalogue, marking, readme
 from course_utils.authoring import notebook as nb
-from course_utils.authoring.exercises import numbers_of_all
 from course_utils.authoring.source import BadSource, Problem, find_sources
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
@@ -109,7 +108,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _notebooks(root: Path) -> dict[Path, bytes]:
-    """The content that each notebook, the README with its table of lessons, and the catalogue should have."""
+    """The content that each notebook, each page with numbers in it, and the catalogue should have."""
     sources = find_sources(root)
     if not sources and not (root / "notebooks" / "source").is_dir():
         raise CourseError(
@@ -134,11 +133,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
         wanted[target.parent / "solutions" / target.name] = nb.to_bytes(solved)
     if problems:
         raise BadSource(problems)
-    results, numbers = root / "data" / "results", numbers_of_all(sources)
-    for page in (root / "README.md", root / "TEACHING.md"):
-        if page.is_file():
-            text = readme.fill(page.read_text(encoding="utf-8"), sources, results)
-            wanted[page] = readme.fill_numbers(text, results, numbers).encode()
+    for page in readme.pages(root):
+        text = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results")
+        wanted[page] = readme.fill_numbers(text, root / "data" / "results").encode()
     page = root / "data" / "catalogue.json"
     if page.is_file():
         wanted[page] = catalogue.make(sources, root / "data" / "checkpoints")
