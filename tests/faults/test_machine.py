@@ -17,7 +17,7 @@ PROGRAM = """
 import os, pathlib, sys, contextlib, io
 import torch, matplotlib.font_manager
 from course_utils import assets, paths, runtime, train
-from course_utils.images import load_images
+from course_utils.datasets.images import load_images
 if sys.argv[1] == "other-user":
     assert os.getuid() == 54321
     try:
@@ -150,7 +150,7 @@ def test_the_estimate_holds_against_what_a_step_really_takes():
         pytest.skip("the most memory that a process had is read from /proc")
     program = """
 import torch
-from course_utils import memory
+from course_utils.training import batch_memory as memory
 from course_utils.models import dcgan
 d = dcgan.make_discriminator(32)
 light = memory.without_memory(d)
