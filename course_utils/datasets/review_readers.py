@@ -126,14 +126,15 @@ def read_tree(path: Path, split: str, order: Order | None = None) -> Raw:
     return Raw(cleaned, [label for label, _, _ in wanted], known, ordered=order is not None)
 
 
+_Found = tuple[str, int, str]  # train, test or neither; label; path
+
+
 class _Layout:
     """The reviews of one part among the paths of a folder or an archive."""
 
     def __init__(self, path: Path, part: str, report: Report) -> None:
         self.path, self.part, self.report = path, part, report
-        self._sets: dict[
-            str, set[tuple[str, int, str]]
-        ] = {}  # by the folder around: part, label, path
+        self._sets: dict[str, set[_Found]] = {}  # by the folder around
 
     def add(self, path: str) -> bool:
         """Take one more path; tells whether the file may be wanted."""
@@ -161,19 +162,13 @@ class _Layout:
             CourseError: there are none of a class, or several sets side by side.
         """
         found = self._outermost()
-        divided = {entry for entry in found if entry[0]}
+        divided = any(part for part, _, _ in found)
         if found and not divided:
-            say_once(
-                f"{self.path} has no folders train and test: the last sixth of each class is the test part."
-            )
-        entries = []
+            self._say_undivided()
+        wanted, entries = self.part if divided else "", []
         for label, kind in enumerate(_KINDS):
-            if divided:
-                own = self._numbered(
-                    [p for part, k, p in divided if (part, k) == (self.part, label)]
-                )
-            else:
-                own = _undivided(self._numbered([p for _, k, p in found if k == label]), self.part)
+            own = self._numbered([p for part, k, p in found if (part, k) == (wanted, label)])
+            own = own if divided else _undivided(own, self.part)
             if not own:
                 held = Counter(f"{part}/{_KINDS[k]}".strip("/") for part, k, _ in found)
                 there = ", ".join(f"{name} ({n:,})" for name, n in sorted(held.items()))
@@ -182,10 +177,17 @@ class _Layout:
             entries += [(label, number, path) for number, path in own]
         return sorted(entries)
 
-    def _outermost(self) -> set[tuple[str, int, str]]:
+    def _say_undivided(self) -> None:
+        place = self.path.resolve()
+        if place.name.lower() in _PARTS:
+            why = f"is the part {place.name} of a set: give {place.parent} instead"
+            raise _not_reviews(place, why)
+        say_once(f"{place}: no folders train and test; the last sixth of each class is for testing")
+
+    def _outermost(self) -> set[_Found]:
         """The set whose folder lies around all others; these are copies or backups, and left out."""
         divided = {root for root, found in self._sets.items() if any(part for part, _, _ in found)}
-        roots = sorted(divided or self._sets, key=lambda root: (root.count("/"), len(root)))
+        roots = sorted(divided or self._sets, key=lambda root: (root.count("/"), root))
         if not roots:
             return set()
         first, *others = roots

@@ -82,11 +82,11 @@ def decode(content: bytes) -> Decoded:
         if content.startswith(mark):
             return _marked(content[len(mark) :], encoding)
     if kind := kind_of(content):
-        raise NotText(f"it is {kind}, whatever its name says")
+        raise NotText(f"it is {kind}, not plain text")
     if _ISO_2022.search(content):
         raise NotText("it has the escape sequences of ISO-2022", "iso2022_jp")
     text, encoding = _strictly(content, "utf-8"), None
-    if text is None or 8 * _controls(text) > len(text) or _has_zeros_in_step(content):
+    if text is None or 8 * len(_LOW.findall(content)) > len(content):
         text, encoding = _wide(content) or (text, None)
     if text is None:
         _refuse_damaged_utf8(content)
@@ -101,48 +101,37 @@ def tidy(text: str) -> str:
 
 def kind_of(content: bytes) -> str | None:
     """What a file is that is known not to be plain text, from its first bytes: ``"a PDF"``; else None."""
-    if content.startswith(b"PK\x03\x04"):
-        return _kind_of_zip(content)
-    for start, magic, kind in _KINDS:
-        if content[start : start + len(magic)] == magic:
-            return kind
-    return None
+    found = _FIRST_BYTES.match(content)
+    if found is None:
+        return None
+    kind = list(_KINDS)[found.lastindex - 1]
+    return _kind_of_zip(content) if kind == "a zip archive" else kind
 
 
-_KINDS = (
-    (0, b"%PDF-", "a PDF"),
-    (0, b"%!PS-Adobe", "PostScript"),
-    (0, b"{\\rtf", "rich text (RTF)"),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a document of an old Word or Excel (.doc, .xls)"),
-    (60, b"BOOKMOBI", "an e-book (Kindle, MOBI)"),
-    (0, b"ITOLITLS", "an e-book (LIT)"),
-    (0, b"AT&TFORM", "scanned pages (DjVu)"),
-    (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"BZh91AY&SY", "a bzip2 archive"),
-    (0, b"\xfd7zXZ\x00", "an xz archive"),
-    (0, b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (0, b"Rar!\x1a\x07", "a RAR archive"),
-    (0, b"PK\x05\x06", "an empty zip archive"),
-    (257, b"ustar", "a tar archive"),
-    (0, b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
-    (0, b"\xff\xd8\xff", "a picture (JPEG)"),
-    (0, b"GIF8", "a picture (GIF)"),
-    (0, b"II*\x00", "a picture (TIFF)"),
-    (0, b"MM\x00*", "a picture (TIFF)"),
-    (8, b"WEBP", "a picture (WebP)"),
-    (8, b"WAVEfmt", "a sound (WAV)"),
-    (4, b"ftyp", "a film or a picture (MP4, HEIC)"),
-    (0, b"OggS\x00", "a sound (Ogg)"),
-    (0, b"ID3\x03\x00", "a sound (MP3)"),
-    (0, b"ID3\x04\x00", "a sound (MP3)"),
-    (0, b"\x7fELF", "a program"),
-    (0, b"SQLite format 3\x00", "a database (SQLite)"),
-    (0, b"bplist00", "a property list of macOS"),
-    (0, b"\x00\x05\x16\x07", "what macOS keeps beside a file (AppleDouble)"),
-    (0, b"\x93NUMPY", "an array (NumPy)"),
-    (0, b"PAR1", "a table (Parquet)"),
-)
+_KINDS = {
+    "a PDF": rb"\s{0,8}%PDF-",
+    "PostScript": rb"%!PS-Adobe",
+    "rich text (RTF)": rb"{\\rtf",
+    "a document of an old Word or Excel (.doc, .xls)": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "an e-book (MOBI, LIT)": rb".{60}BOOKMOBI|ITOLITLS",
+    "scanned pages (DjVu)": rb"AT&TFORM",
+    "a zip archive": rb"PK(?:\x03\x04|\x05\x06)",
+    "an archive (gzip)": rb"\x1f\x8b",
+    "an archive (bzip2)": rb"BZh\d1AY&SY",
+    "an archive (xz)": rb"\xfd7zXZ\x00",
+    "an archive (Zstandard)": rb"\x28\xb5\x2f\xfd",
+    "an archive (7-Zip, RAR)": rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07",
+    "an archive (tar)": rb".{257}ustar[\x00 ]",
+    "a picture": rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*|RIFF.{4}WEBP",
+    "a sound": rb"RIFF.{4}WAVE|OggS\x00|ID3[\x02-\x04]\x00|fLaC\x00",
+    "a film or a picture (MP4, HEIC)": rb"\x00\x00..ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ",
+    "a program": rb"\x7fELF|MZ.{60,1000}PE\x00\x00",
+    "a database (SQLite)": rb"SQLite format 3\x00",
+    "a property list of macOS": rb"bplist0",
+    "what macOS keeps beside a file (AppleDouble)": rb"\x00\x05\x16\x07",
+    "an array or a table (NumPy, Parquet)": rb"\x93NUMPY|PAR1[\x00-\x1f]",
+}
+_FIRST_BYTES = re.compile(b"|".join(b"(%s)" % pattern for pattern in _KINDS.values()), re.DOTALL)
 _IN_ZIP = {
     "word/document.xml": "a Word document (.docx)",
     "xl/workbook.xml": "an Excel table (.xlsx)",
@@ -201,8 +190,8 @@ def _controls(text: str) -> int:
 
 # UTF-16 and UTF-32 without a mark
 
-_COMMON = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("\n\r\t\u3000、。，！？：،۔।")
-"""White space, English letters, and the punctuation of many scripts: every text has some of them."""
+_LOW = re.compile(rb"[\x00-\x1f\x7f]")  # half of the bytes of many alphabets, but not of Chinese
+_SEPARATORS = " \n\r\t\u3000、。，！？：،۔।"
 _LOOKED_AT = 20_000  # characters
 
 
@@ -215,23 +204,18 @@ def _wide(content: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _has_zeros_in_step(content: bytes) -> bool:
-    """Whether many bytes are 0, and nearly all of these at even places, or at odd ones: so blanks are in UTF-16."""
-    even, odd = content[::2].count(0), content[1::2].count(0)
-    return 40 * (even + odd) > len(content) and 10 * min(even, odd) <= max(even, odd)
-
-
 def _is_wide_text(text: str) -> bool:
-    """Whether what was read in units of 2 or 4 bytes is text: some characters common, and hardly any unassigned.
+    """Whether what was read in units of 2 or 4 bytes is text: hardly a character unassigned, and Latin or with blanks.
 
-    In the wrong width or order, common characters become rare or unassigned ones; and two bytes of another encoding
-    make a common character only where one of them is 0.
+    In the wrong width or order, Latin letters and blanks become rare or unassigned characters; and two bytes of another
+    encoding make a blank only where one of them is 0.
     """
     counts = Counter(text)
-    common = sum(counts[character] for character in _COMMON)
     odd = sum(n for c, n in counts.items() if unicodedata.category(c) in ("Cc", "Cn", "Co", "Cs"))
     odd -= sum(counts[character] for character in "\n\r\t\f")
-    return 50 * odd <= len(text) and 20 * common >= len(text)
+    latin = sum(n for c, n in counts.items() if c < "\u0180")
+    blanks = sum(counts[character] for character in _SEPARATORS)
+    return 50 * odd <= len(text) and (10 * latin >= 7 * len(text) or 20 * blanks >= len(text))
 
 
 # UTF-8 with damaged places
@@ -245,7 +229,7 @@ def _refuse_damaged_utf8(content: bytes) -> None:
     """Refuse UTF-8 with a few wrong bytes: as Windows-1252 each letter would be two or three odd ones."""
     whole = _SEQUENCE.findall(content)
     beyond = sum(map(len, re.findall(rb"[\x80-\xff]+", content)))
-    if len(whole) > 1 and 2 * sum(map(len, whole)) > beyond:
+    if len(whole) > 1 and 5 * sum(map(len, whole)) > 4 * beyond:
         raise NotText(f"it is UTF-8 with damage: {_misfit(content, 'utf-8')}", "utf-8")
 
 
@@ -458,7 +442,7 @@ def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
     """
     try:
         if not file.is_file():
-            raise NotText("it is not a file" if file.exists() else "it leads to nothing")
+            raise NotText("it is not a file" if file.exists() else "there is no such file")
         with open(file, "rb") as stream:
             content = stream.read(largest + 1)
     except OSError as error:
@@ -503,36 +487,37 @@ def copy_as_utf8(source: str | Path, encoding: str) -> Path:
         contents = {path: read_bytes(source / path) for path in files}
     except (LookupError, NotText) as error:
         raise _no_copy(source, encoding, str(error)) from None
-    texts = {path: _read_in(content, encoding) for path, content in contents.items()}
-    lost, total = (sum(map(count, texts.values())) for count in (lambda t: t.count("\ufffd"), len))
-    if not total or 100 * lost > total:
+    kinds = {path: kind for path in files if (kind := kind_of(contents[path]))}
+    if len(kinds) == len(files):
+        raise _no_copy(source, encoding, f"it is {kinds.get('', 'none that is text')}")
+    texts = {p: _read_in(content, encoding) for p, content in contents.items() if p not in kinds}
+    lost, total = sum(t.count("\ufffd") for t in texts.values()), sum(map(len, texts.values()))
+    if 100 * lost > total:
         raise _no_copy(source, encoding, f"{lost:,} of {total:,} characters do not fit")
     copy = source.with_name(f"{source.stem}-from-{encoding}{source.suffix}")
     for path, text in texts.items():
         atomic_write(copy / path if path else copy, text.replace("\ufffd", " ").encode())
-    print(
-        f"{copy}: {total:,} characters in UTF-8" + f"; {lost:,} lost ones are spaces" * bool(lost)
-    )
+    print(f"{copy}: {len(texts):,} texts in UTF-8, {lost:,} characters that did not fit are spaces")
     return copy
 
 
 def _read_in(content: bytes, encoding: str) -> str:
-    for mark, marked in _MARKS:
-        if content.startswith(mark):
-            return content[len(mark) :].decode(marked, "replace")
-    text = _strictly(content, "utf-8")
-    return content.decode(encoding, "replace") if text is None else text
+    """The characters of a text that is in ``encoding`` where it is not known for sure; U+FFFD for what does not fit."""
+    try:
+        found = decode(content)
+        if found.judged != "Windows-1252":
+            return found.text
+    except NotText:
+        pass
+    return content.decode(encoding, "replace").removeprefix("\ufeff")
 
 
 def _no_copy(source: Path, encoding: str, why: str) -> CourseError:
+    another = "cp1252" if encoding != "cp1252" else "utf-8"
     return CourseError(
         "text-no-copy",
-        f"{source} cannot be copied from {encoding}: {why}.",
+        f"{source} cannot be copied from {encoding!r}: {why}.",
         "A copy must hold the characters that the author wrote.",
-        "Take the name of another encoding: from course_utils.datasets import text_files; "
-        f"source = text_files.copy_as_utf8({str(source)!r}, {_another(encoding)!r})",
+        "Take another encoding, or another file: from course_utils.datasets import text_files; "
+        f"source = text_files.copy_as_utf8({str(source)!r}, {another!r})",
     )
-
-
-def _another(encoding: str) -> str:
-    return "cp1252" if encoding.lower() != "cp1252" else "cp1251"

@@ -178,26 +178,29 @@ def _manual(limit: int | None) -> Corpus:
 
 def _own(path: Path, limit: int | None) -> Corpus:
     """A text file, or a folder of text files."""
-    report = Report()
-    if path.is_dir():
-        texts = _documents(path, report)
-        report.say(path, f"{len(texts):,} documents are read")
-        parts = [_part(texts, part) for part in ("train", "test")]
-        if all(parts):
-            return Corpus(path.name, tuple(parts[0][:limit]), tuple(parts[1][:HELD_OUT]))
-    else:
-        try:
-            text = report.read(path.name, partial(text_files.read_bytes, path))
-        except NotText as error:
-            raise _refused(path, f"{error}.", error.encoding) from None
-        texts = {path.name: text_files.tidy(text)}
-        report.say(path, f"{len(text):,} characters are read")
-    documents = list(texts.values()) if len(texts) >= FEWEST else _pieces(texts.values())
+    report, name = Report(), path.resolve().name or "texts"
+    texts = _documents(path, report) if path.is_dir() else _document(path, report)
+    parts = [_enough(_part(texts, part)) for part in ("train", "test")]
+    if all(parts):
+        for beside in [name for name in texts if not _part_of(name)]:
+            report.note("left out: beside the folders train and test", beside)
+        report.say(path, f"{len(parts[0]):,} documents to learn from, {len(parts[1]):,} others")
+        return Corpus(name, tuple(parts[0][:limit]), tuple(parts[1][:HELD_OUT]))
+    documents = _enough(list(texts.values()))
     if len(documents) < FEWEST:
         held = sum(map(len, texts.values()))
         why = f"{held:,} characters, fewer than ten documents or pieces of {_SMALLEST}"
         raise _refused(path, f"{why}.{report.lines()}", report.encoding)
-    return _deal(path.name, documents, limit)
+    report.say(path, f"{len(documents):,} documents")
+    return _deal(name, documents, limit)
+
+
+def _document(file: Path, report: Report) -> dict[str, str]:
+    try:
+        text = report.read(file.name, partial(text_files.read_bytes, file))
+    except NotText as error:
+        raise _refused(file, f"{error}.", error.encoding) from None
+    return {file.name: text_files.tidy(text)}
 
 
 def _documents(folder: Path, report: Report) -> dict[str, str]:
@@ -215,9 +218,19 @@ def _documents(folder: Path, report: Report) -> dict[str, str]:
     return texts
 
 
+def _part_of(name: str) -> str:
+    """The first folder around a document that is called ``train`` or ``test``, in any case; else empty."""
+    folders = name.lower().split("/")[:-1]
+    return next((folder for folder in folders if folder in ("train", "test")), "")
+
+
 def _part(texts: dict[str, str], part: str) -> list[str]:
-    """The documents in a folder called ``train`` or ``test``, in any case, or below it."""
-    return [text for name, text in texts.items() if part in name.lower().split("/")[:-1]]
+    return [text for name, text in texts.items() if _part_of(name) == part]
+
+
+def _enough(documents: list[str]) -> list[str]:
+    """Documents; fewer than ten are cut into pieces."""
+    return documents if len(documents) >= FEWEST else _pieces(documents)
 
 
 def _deal(name: str, documents: list[str], limit: int | None) -> Corpus:
@@ -231,9 +244,8 @@ _CUTS = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"[.!?…][\"'”’»)]*\s+|[
 """Where a text may be cut: between paragraphs, lines, sentences, words."""
 
 
-def _pieces(texts: Iterable[str]) -> list[str]:
-    """Texts cut into pieces, each at the best place in its second half; 4,000 characters give ten or more."""
-    texts = list(texts)
+def _pieces(texts: list[str]) -> list[str]:
+    """Texts cut into pieces, each at the best place in its second half; 2,000 characters give ten or more."""
     size = min(_LARGEST, max(_SMALLEST, sum(map(len, texts)) // (2 * FEWEST)))
     pieces = []
     for text in texts:
@@ -261,6 +273,7 @@ def _refused(path: Path, why: str, encoding: str | None) -> CourseError:
     return CourseError(
         "texts-none",
         f"No text to learn from in {path.name}: {why}",
-        "A corpus is a plain text file, a folder of such files, or reviews in IMDB's layout.",
+        "A corpus is a plain text file, a folder of such files, or reviews in IMDB's layout. The text of a PDF or of a "
+        "Word document can be saved as .txt in UTF-8; an archive must be unpacked first.",
         'Take another one, or the text that every Python has: corpus = texts.load_texts("manual")',
     )
