@@ -37,6 +37,9 @@ _LABELS = {"neg": 0, "negative": 0, "pos": 1, "positive": 1}
 _NUMBERED = re.compile(r"([0-9]{1,9})_[0-9]{1,9}\.[A-Za-z0-9-]+\Z")
 _ARCHIVES = (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _LARGEST = 1 << 20  # bytes of one review; IMDB's longest has 14,000
+_LIMITS = archives.Limits(  # IMDB's archive has about 100,000 members and 350 MB unpacked
+    members=300_000, wanted=_LARGEST, unpacked=1 << 30
+)
 _BREAK = re.compile(
     r"(?:(?<!\s)\s+)?<br\s*/?>\s*", re.IGNORECASE
 )  # each run of white space is looked at once
@@ -258,7 +261,7 @@ def _names(path: Path, report: Report) -> Iterator[str]:
 
 def _members(path: Path, layout: _Layout) -> dict[str, bytes]:
     try:
-        return archives.read_members(path, layout.add, _LARGEST)
+        return archives.read_members(path, layout.add, _LIMITS)
     except archives.FAILURES as error:
         raise _not_reviews(path, f"cannot be read as an archive ({error})") from None
 
