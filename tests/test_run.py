@@ -125,7 +125,7 @@ class Index(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(body[:100])
                 self.wfile.flush()
                 self.server.stalled.set()
-                stall.wait(60)
+                stall.wait(600)
                 body = body[100:]
             self.wfile.write(body)
 
@@ -186,7 +186,7 @@ class Project:
 
     def run(self, *arguments, **options):
         process = self.start(*arguments, **options)
-        output = process.communicate(timeout=100)[0]
+        output = process.communicate(timeout=600)[0]
         return process.returncode, output
 
     def python(self, code):
@@ -310,11 +310,11 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
     index.stall, index.stalled = threading.Event(), threading.Event()
     try:
         process = ready.start("build")
-        assert index.stalled.wait(60)
+        assert index.stalled.wait(600)
         os.killpg(
             process.pid, signal.SIGINT
         )  # what Ctrl-C does: everyone in the terminal's group gets it
-        output = process.communicate(timeout=30)[0]
+        output = process.communicate(timeout=600)[0]
         assert (
             process.returncode == 130
             and "The same command again goes on" in output
@@ -324,7 +324,7 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
 
         index.stalled.clear()
         process = ready.start("build")
-        assert index.stalled.wait(60)
+        assert index.stalled.wait(600)
         process.kill()  # run.py only: its pip stays behind, in the middle of a download
         assert process.wait() == -signal.SIGKILL and not ready.stamped()
         second = ready.start("build")
@@ -332,7 +332,7 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
     finally:
         index.stall.set()
         index.stall = None
-    output = second.communicate(timeout=60)[0]
+    output = second.communicate(timeout=600)[0]
     assert second.returncode == 0 and "did not finish" in output and ready.torch_version() == "1.0"
 
 
@@ -416,7 +416,7 @@ def test_lab_serves_the_course_on_this_machine_only_and_with_a_token(borrowed):
         assert not listens("127.0.0.2", port)  # this machine too: a server on 0.0.0.0 would answer
     finally:
         process.terminate()  # run.py has become JupyterLab: the signal reaches it and nothing stays behind
-        process.communicate(timeout=30)
+        process.communicate(timeout=600)
     assert not listens("127.0.0.1", port)
 
 
