@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PREPARE = """
-import os, time, threading
+import os, signal, time, threading
 from course_utils.training.run import TrainingRun
 from course_utils.training.checkpoints import newest_generation
 from pathlib import Path
@@ -24,11 +24,13 @@ for _ in run.batches():
 print("SAVED", run.step, newest_generation(folder / "polite").step, len(run.history["loss"]))
 """
 TWICE = """
-run = open_run("stubborn", save_every=1)
+run, told = open_run("stubborn", save_every=1), None
 for _ in run.batches():
-    while run.step == 2:
-        print(".", end="", flush=True)
-        time.sleep(0.05)
+    while run.step == 2:  # a sign when the loop has begun, and one when the first interrupt was noticed
+        asked = signal.getsignal(signal.SIGINT).__self__.asked
+        if asked != told:
+            print(".", end="", flush=True)
+        told = asked
 """
 SAVE = """
 from course_utils.training import checkpoints
@@ -83,7 +85,10 @@ def run_cell(kernel, code, interrupts=0):
         elif kind == "error":
             said += content["ename"]
         elif kind == "status" and content["execution_state"] == "idle":
-            status = client.get_shell_msg(timeout=600)["content"]["status"]
+            reply = client.get_shell_msg(timeout=600)
+            while reply["parent_header"].get("msg_id") != request:  # of what was asked at the start
+                reply = client.get_shell_msg(timeout=600)
+            status = reply["content"]["status"]
             assert sent == interrupts  # it was interrupted
             return said, status, time.monotonic() - (last or time.monotonic())
 

@@ -399,9 +399,11 @@ def interrupted(root):
             for _ in run.batches():
                 if run.step == 2:
                     os.write(said, b"s")
+                    while not signal.getsignal(signal.SIGINT).__self__.asked:
+                        time.sleep(0.01)
+                    os.write(said, b"s")  # the first one was noticed
                     while True:
                         time.sleep(0.01)
-                        os.write(said, b"s")
         except KeyboardInterrupt:
             default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
             return f"stopped {newest_generation(root / 'stubborn').step} {default}"
@@ -432,7 +434,6 @@ def interrupted(root):
         for _ in range(signals):
             os.read(told, 1)
             os.kill(pid, signal.SIGINT)
-            time.sleep(0.1)
         report[action.__name__] = os.read(reading, 1000).decode(), os.waitpid(pid, 0)[1]
         os.close(told)
         os.close(reading)
