@@ -1,9 +1,12 @@
 """Where the course keeps things: shipped data, fetched files, training runs, measured results."""
 
+import contextlib
 import errno
 import functools
 import os
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -97,6 +100,50 @@ def fsync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def held_lock(path: Path, wait_on: Callable[[], bool]) -> Iterator[bool]:
+    """Hold the lock file at ``path`` within the block; it is gone afterwards.
+
+    The operating system ends the lock with its holder, however that ended. It only saves work: whoever cannot have it
+    goes on without, so nothing may depend on it.
+
+    Args:
+        path: the lock file, in a folder that exists.
+        wait_on: asked five times per second while another program holds it; False ends the wait.
+
+    Yields:
+        Whether it is held: not where ``wait_on`` ended the wait, or where the file system knows no locks.
+    """
+    import filelock  # here, since it brings asyncio along
+
+    lock = filelock.FileLock(path, fallback_to_soft=False)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if not wait_on():
+                break
+            time.sleep(0.2)
+        except PermissionError:  # another user's
+            break
+        except (OSError, NotImplementedError):  # a network or cloud drive without locks
+            _remove(path)
+            break
+    try:
+        yield lock.is_locked
+    finally:
+        if lock.is_locked:
+            _remove(path)
+            lock.release()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(
+        OSError
+    ):  # Windows removes no file that others have open; it then stays, empty
+        path.unlink()
 
 
 def _writable_folder(variable: str, name: str) -> Path:

@@ -38,7 +38,11 @@ EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_bert")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_bert",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parts = {
         "data": _data,
         "baseline": _baseline,

@@ -36,7 +36,11 @@ History = dict[str, list[float]]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_clinic",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", nargs="+", choices=("traces", "imdb"))
     parser.add_argument("--data", help="IMDB: its authors' folder or archive")
     options = parser.parse_args(argv)

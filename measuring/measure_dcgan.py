@@ -9,18 +9,15 @@ writes the generator to ``data/checkpoints/dcgan_cifar10.safetensors`` and its s
 
 import argparse
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from course_utils import runtime
 from course_utils.datasets.images import ImageSet, load_images
-from course_utils.display import plots
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference, mean_image_plus_noise
 from course_utils.models import dcgan
@@ -34,12 +31,15 @@ from measuring.measured import numbers, over_seeds, write_result
 N = 1_000
 SEEDS = (0, 1, 2)
 SHIPPED = "dcgan_cifar10"
-PICTURE = Path(__file__).parents[1] / "notebooks" / "figures" / "readme.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_dcgan")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_dcgan",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "ship"))
     parser.add_argument(
         "--data", required=True, help="CIFAR-10 as an archive or a folder of class folders"
@@ -114,7 +114,6 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
     content = save(half, metadata={name: str(value) for name, value in facts.items()})
     atomic_write(checkpoints_dir() / f"{SHIPPED}.safetensors", content)
     generator, _ = dcgan.load_shipped_generator()
-    _picture(generator)
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
@@ -128,18 +127,6 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "bytes": len(content),
     }
     print(write_result(f"{SHIPPED}.json", {**result, **provenance()}))
-
-
-def _picture(generator: nn.Module) -> None:
-    """The README's picture: the first forty of the lesson's fixed latent vectors, twice as large."""
-    noise = torch.randn(
-        64, generator[0].in_channels, 1, 1, generator=torch.Generator().manual_seed(2)
-    )
-    pixels = Image.fromarray(plots.tile(dcgan.sample(generator, noise)[:40], columns=10))
-    large = pixels.resize((pixels.width * 2, pixels.height * 2), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    large.save(buffer, "PNG", optimize=True)
-    print(atomic_write(PICTURE, buffer.getvalue()))
 
 
 def fixed_sampler(generator: nn.Module) -> Callable[[int], Tensor]:

@@ -22,11 +22,17 @@ _ROOT = Path(__file__).parents[1]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, which is 1 when a fault did harm."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_faults")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_faults",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--quick", action="store_true", help="a part of the kills and of the notebooks"
     )
-    parser.add_argument("--out", type=Path, default=results_dir() / "faults.json")
+    parser.add_argument(
+        "--out", type=Path, default=results_dir() / "faults.json", help="file of the record"
+    )
     options = parser.parse_args(argv)
     # A shell's background programs ignore interrupts, and so would the processes that are interrupted here.
     signal.signal(signal.SIGINT, signal.default_int_handler)

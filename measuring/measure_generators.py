@@ -41,7 +41,11 @@ METHOD = "Student's t over the draws, 95 %"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_generators")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_generators",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("table", "networks", "bias", "modes"))
     parser.add_argument(
         "--data", help="CIFAR-10 as an archive or a folder of class folders (all but modes)"

@@ -46,7 +46,11 @@ WRITTEN, TOKENS = 200, 200
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_gpt")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_gpt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "ship", "transfer"))
     parser.add_argument("--data", help="a folder of IMDB (laptop, ship)")
     parser.add_argument("--run-dir", type=Path, help="folder of the checkpoints (laptop, ship)")

@@ -93,7 +93,11 @@ def measure(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, write the results file, print where it is."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_metrics",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="folder or archive with CIFAR-10")
     parser.add_argument(
         "--data-name", default="CIFAR-10 (JPEG copy)", help="what the results call the data"

@@ -54,7 +54,11 @@ PLANE = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_vae")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_vae",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "collapse", "plane", "ship"))
     parser.add_argument(
         "--data", help="CIFAR-10 as an archive or a folder of class folders (laptop, ship)"

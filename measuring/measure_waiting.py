@@ -109,7 +109,11 @@ def measure(lesson: str, keep: bool) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, which is 1 when somebody waits without knowing how long."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_waiting")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_waiting",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--lessons", nargs="+", metavar="NN", help="only these; the others' entries are kept"
     )

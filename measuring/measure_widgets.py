@@ -63,14 +63,19 @@ def measure(page: browser.Page, times: int) -> list[dict[str, Any]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, which is 1 when a page showed an error."""
-    from playwright.sync_api import sync_playwright
-
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_widgets")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_widgets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--times", type=int, default=8, help="rounds of keys on each control")
     parser.add_argument(
         "--lessons", nargs="+", metavar="NN", help="only these; the others' entries are kept"
     )
     options = parser.parse_args(argv)
+
+    from playwright.sync_api import sync_playwright  # needs an extra, help does not
+
     os.environ.setdefault("COURSE_TIER", "smoke")
     names = [
         n for n in lessons_with_widgets(_ROOT) if not options.lessons or n[:2] in options.lessons

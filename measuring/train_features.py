@@ -1,7 +1,8 @@
-"""Train the shipped feature network and write its weights and its results file.
+"""Train and ship the feature network of FD and KD.
 
-``python -m measuring.train_features --data FOLDER --seed N``: FOLDER holds CIFAR-10 as
-``course_utils.datasets.images`` reads it. The same command again goes on after the last finished epoch.
+``python -m measuring.train_features --data FOLDER --seed N`` writes ``data/checkpoints/features_cifar10.safetensors``
+and ``data/results/features_cifar10.json``. FOLDER holds CIFAR-10 as ``course_utils.datasets.images`` reads it. The same
+command again goes on after the last finished epoch.
 """
 
 import argparse
@@ -223,13 +224,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the images, train, write the two files, and print the results as one line of JSON."""
     from course_utils.datasets.images import load_images
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.train_features",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="folder or archive with CIFAR-10")
     parser.add_argument(
         "--data-name", default="CIFAR-10 (JPEG copy)", help="what the results call the data"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     settings = Settings(seed=options.seed)

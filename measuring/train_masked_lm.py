@@ -29,7 +29,11 @@ STEPS, BATCH, TOKENS, RATE = 1_500, 32, 64, 5e-4
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.train_masked_lm")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.train_masked_lm",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="IMDB: its authors' folder or archive")
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
     options = parser.parse_args(argv)

@@ -1,6 +1,7 @@
 """Where things are kept, and files that are never half written."""
 
 import dataclasses
+import errno
 import hashlib
 import os
 import shutil
@@ -188,3 +189,57 @@ def test_a_class_shares_one_read_only_cache(tmp_path, monkeypatch, read_only, ca
 def test_a_cache_that_can_be_written_to_is_the_only_place(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     assert paths.cache_places() == (tmp_path,)
+
+
+# Locks
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from course_utils.paths import held_lock
+with held_lock(Path(sys.argv[1]), lambda: False) as held:
+    print(held, flush=True)
+    time.sleep(100)
+"""
+
+
+def test_a_lock_is_held_once_and_gone_afterwards(tmp_path):
+    path, asked = tmp_path / "a.lock", []
+    with paths.held_lock(path, lambda: False) as held:
+        assert held
+        with paths.held_lock(path, lambda: bool(asked.append(0)) or len(asked) < 3) as second:
+            assert not second and len(asked) == 3  # it waited as long as it was told to
+        with paths.held_lock(path, lambda: False) as third:
+            assert not third  # whoever went on without has not freed it
+    assert list(tmp_path.iterdir()) == []
+    with paths.held_lock(path, lambda: False) as held:
+        assert held
+
+
+def test_the_lock_of_a_killed_program_is_free(tmp_path):
+    path = tmp_path / "a.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "True\n"
+    with paths.held_lock(path, lambda: False) as held:
+        assert not held
+    holder.kill()
+    holder.wait()
+    with paths.held_lock(path, lambda: True) as held:
+        assert held
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is POSIX")
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS])
+def test_where_the_file_system_knows_no_locks_everybody_goes_on(tmp_path, monkeypatch, number):
+    import fcntl
+
+    def unknown(handle, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with paths.held_lock(tmp_path / "a.lock", lambda: pytest.fail("waited")) as held:
+        assert not held
+    assert list(tmp_path.iterdir()) == []

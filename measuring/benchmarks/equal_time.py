@@ -33,7 +33,9 @@ SIDES = {"textbook": ("generator",), "course": ("averaged", "generator")}
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m measuring.benchmarks.equal_time", description=__doc__.splitlines()[0]
+        prog="python -m measuring.benchmarks.equal_time",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--data", required=True, help="CIFAR-10 as an archive or a folder of class folders"

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils.authoring import fill_results, rules, scrub, solutions
+from course_utils.authoring import fill_results, readme, rules, scrub, solutions
 from course_utils.authoring.build import build, main
 from course_utils.authoring.execute import execute
 from course_utils.authoring.lessons import load_definitions
@@ -509,7 +509,7 @@ def test_numbers_and_tiers_are_filled_from_the_results(tmp_path: Path) -> None:
     text = learner(root).cells[0].source
     assert "Measured: 1.2 s." in text and "{{" not in text
     assert "| smoke | 31 s | 1,234 MiB | none | 2 cores |" in text
-    assert "| laptop | not measured yet | | none | |" in text
+    assert "| laptop |" not in text, "a tier that was never measured has no row"
     assert "| gpu | 10.0 min | 3,000 MiB | none | a GPU |" in text
 
 
@@ -524,9 +524,19 @@ def test_links_work_from_the_folder_of_solutions(tmp_path: Path) -> None:
 
 
 def test_downloads_come_from_the_manifest_and_only_tier_gpu_has_one() -> None:
-    smoke, laptop, gpu = fill_results.tier_table("02_dcgan_cifar10", {}).splitlines()[2:]
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    measured = dict.fromkeys(("smoke", "laptop", "gpu"), entry)
+    smoke, laptop, gpu = fill_results.tier_table("02_dcgan_cifar10", measured).splitlines()[2:]
     assert "| none |" in smoke and "| none |" in laptop and "| 162 MiB |" in gpu
-    assert "| none |" in fill_results.tier_table("09_tiny", {}).splitlines()[4]
+    assert "| none |" in fill_results.tier_table("09_tiny", measured).splitlines()[4]
+
+
+def test_what_an_unmeasured_tier_downloads_is_said_below_the_table() -> None:
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    *table, empty, note = fill_results.tier_table("02_dcgan_cifar10", {"smoke": entry}).splitlines()
+    assert table[-1].startswith("| smoke | 31 s |") and empty == ""
+    assert note == "Tier `gpu` downloads 162 MiB on first use."
+    assert fill_results.tier_table("09_tiny", {}) == ""
 
 
 def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
@@ -541,11 +551,40 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     assert text.startswith("Before\n<!-- lessons: x -->\n| no. |") and text.endswith(
         "<!-- end of lessons -->\nafter\n"
     )
-    assert (
-        "(notebooks/09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB, no download | not measured yet" in text
-    )
-    assert "on: 2 cores." in text and "old" not in text
+    assert "| no. | lesson | to read and solve | `smoke` |\n| --- | --- | --- | --- |\n" in text
+    assert "(notebooks/09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |\n" in text
+    assert "on 2 cores." in text and "old" not in text
     assert build(root, check=True).changed == ()
+
+
+def test_a_tier_has_a_column_where_one_lesson_was_measured_at_it(tmp_path: Path) -> None:
+    root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
+    other = (root / "notebooks/source/09_tiny.py").read_text().replace("# # 9.", "# # 2.")
+    (root / "notebooks/source/02_dcgan_cifar10.py").write_text(other)
+    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
+    (root / "data/results/lessons.json").write_text(
+        json.dumps({"09_tiny": {"smoke": entry}, "02_dcgan_cifar10": {"gpu": entry}})
+    )
+    table = readme.fill(
+        "<!-- lessons -->\n<!-- end of lessons -->",
+        sorted((root / "notebooks/source").glob("*.py")),
+        root / "data/results",
+    )
+    assert "| `smoke` | `gpu` |" in table and "`laptop`" not in table
+    assert "02_dcgan_cifar10.ipynb) | 5 min |  | 31 s, 1.5 GiB, 162 MiB download |" in table
+    assert "09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |  |" in table
+
+
+def test_the_numbers_of_every_page_are_filled(tmp_path: Path) -> None:
+    root = make_root(tmp_path)
+    (root / "data/results/a.json").write_text('{"b": 0.5}')
+    places = [root / "TEACHING.md", root / "docs" / "speed.md", root / "data" / "README.md"]
+    for page in places:
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("It is x<!-- a.json:b:.0% -->.\n")
+    assert set(places) <= set(build(root, check=True).changed)
+    build(root)
+    assert {page.read_text() for page in places} == {"It is 50%<!-- a.json:b:.0% -->.\n"}
 
 
 # --- outputs fit to be published ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """ReviewSet and load_reviews: every layout, every broken or hostile file, and that no film is on two sides."""
 
 import bz2
+import dataclasses
 import hashlib
 import io
 import json
@@ -482,6 +483,12 @@ def refused(path, message, split="train"):
     assert every_file(path.parent) == before
 
 
+def limit(monkeypatch, **limits):
+    monkeypatch.setattr(
+        review_readers, "_LIMITS", dataclasses.replace(review_readers._LIMITS, **limits)
+    )
+
+
 @pytest.mark.fault("A7")
 def test_names_that_lead_outside_links_and_devices_are_passed_over(tmp_path):
     secret = tmp_path / "secret.txt"
@@ -541,8 +548,8 @@ def test_a_name_that_comes_twice_counts_once_and_the_last_one(tmp_path):
 
 @pytest.mark.fault("A7")
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
-    assert archives._MOST < 1_000_000
-    monkeypatch.setattr(archives, "_MOST", 25)
+    assert review_readers._LIMITS.members < 1_000_000
+    limit(monkeypatch, members=25)
     assert len(load_reviews(packed(tmp_path / "few.tgz", good() + good("test", 2)))) == 18
     refused(packed(tmp_path / "many.tgz", good() + good("test", 3)), "more than 25 members")
 
@@ -552,7 +559,7 @@ def test_a_thousand_times_smaller_than_its_content_is_refused(tmp_path, monkeypa
     path = packed(tmp_path / "bomb.tgz", [*good(), ("zeros.bin", bytes(40 << 20))])
     assert path.stat().st_size * 900 < 40 << 20
     assert len(load_reviews(path)) == 18
-    monkeypatch.setattr(archives, "_UNPACKED", 30 << 20)
+    limit(monkeypatch, unpacked=30 << 20)
     refused(path, r"zeros.bin claims 41,943,040 bytes; at most 31,457,280")
     parts = [*good(), *((f"{n}.bin", bytes(4 << 20)) for n in range(10))]
     refused(packed(tmp_path / "parts.tgz", parts), "more than 31,457,280 bytes unpacked")

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 from course_utils import checks, paths
@@ -217,10 +218,10 @@ def test_a_program_that_is_killed_while_it_writes_spoils_nothing(file):
 
 
 def test_without_locks_the_record_is_written_all_the_same(file, monkeypatch):
-    def none(path):
+    def none(lock, *_, **__):
         raise OSError("no locks on this drive")
 
-    monkeypatch.setattr(progress.locks, "_try_lock", none)
+    monkeypatch.setattr(filelock.FileLock, "acquire", none)
     record("1.1", "a", "correct")
     assert outcomes() == [("1.1", "correct")]
 
@@ -228,7 +229,7 @@ def test_without_locks_the_record_is_written_all_the_same(file, monkeypatch):
 def test_a_holder_of_the_lock_that_sleeps_does_not_stop_a_lesson(file, monkeypatch):
     monkeypatch.setattr(progress, "_PATIENCE", 0.3)
     file.parent.mkdir(parents=True)
-    with progress.locks.turn(file.with_suffix(".lock"), lambda: 0, lambda: None) as held:
+    with paths.held_lock(file.with_suffix(".lock"), lambda: False) as held:
         assert held
         start = time.monotonic()
         record("1.1", "a", "correct")

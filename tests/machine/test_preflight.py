@@ -98,16 +98,29 @@ def test_without_torch_it_reports_instead_of_raising(tmp_path):
     (tmp_path / "torch" / "__init__.py").write_text(
         "raise OSError('libgomp.so.1: cannot open shared object file')"
     )
-    program = "from course_utils.machine import preflight\npreflight.report()"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
+    done = report_with(tmp_path)
     assert (
         "does not start (OSError: libgomp.so.1" in done.stdout
         and "python3 run.py lab" in done.stdout
     )
+
+
+@pytest.mark.parametrize("library", ["psutil", "httpx", "filelock", "certifi", "scipy"])
+def test_without_a_library_it_reports_instead_of_raising(tmp_path, library):
+    (tmp_path / f"{library}.py").write_text(f"raise ImportError('no {library} here')")
+    done = report_with(tmp_path)
+    assert ("Not examined: memory for lessons" in done.stdout) == (library == "psutil")
+
+
+def report_with(folder):
+    """Of a Python that finds what lies in the folder before anything else."""
+    program = "from course_utils.machine import preflight\npreflight.report()"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 # ---- software
