@@ -168,14 +168,6 @@ def test_a_folder_says_what_belongs_in_it(folder: str) -> None:
     assert re.fullmatch(r"[A-Z].{20,}[.:;].*", first), f"{folder}/__init__.py begins with {first!r}"
 
 
-@pytest.mark.parametrize("folder", folders())
-def test_the_contributors_page_names_every_folder(folder: str) -> None:
-    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    name = folder.rpartition("/")[2]
-    if not folder.startswith("course_utils/checks/"):  # one line there stands for all lessons
-        assert re.search(rf"\b{name}/", page), f"CONTRIBUTING.md's tree has no line `{name}/`"
-
-
 def test_every_room_of_the_spine_is_there() -> None:
     there = {room(name) for name in modules(ROOT)} - {"course_utils"}
     assert there == set(HEIGHT)

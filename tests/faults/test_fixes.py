@@ -368,6 +368,7 @@ NOT_EXECUTED = {
     "inception-not-installed": "the fix installs a package",
     "scale-no-accelerate": "the fix installs a package",
     "scale-processes-differ": "the fix is to start the same command on every machine",
+    "measure-no-run": "for authors: the fix is a training of hours",
     "inception-no-weights": "the fix is to have a network",
     "diagnose-unequal-series": "the fix is to write a loop differently",
     "authoring-no-sources": "for authors: the fix names a folder of theirs",
