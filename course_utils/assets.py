@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"usage: python -m course_utils.assets --setup | NAME ...\n  names: {', '.join(known)}"
         )
-        return 2
+        return 0 if arguments in (["-h"], ["--help"]) else 2
     wanted = [
         name
         for name, asset in known.items()

@@ -42,9 +42,11 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     if source is None or problems:
         raise BadSource({name: problems})
     regions, problems = solutions.find_regions(source)
+    problems += rules.find_problems(source, root)
+    if problems:  # first: where a marker is wrong, cards and checks cannot be right
+        raise BadSource({name: problems})
     numbers = exercises.numbers(path)
-    texts, unfilled = _markdown(source.cells, path, root)
-    problems += unfilled + rules.find_problems(source, root)
+    texts, problems = _markdown(source.cells, path, root)
     if problems:
         raise BadSource({name: problems})
     learner = _notebook(

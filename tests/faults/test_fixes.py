@@ -60,9 +60,9 @@ def _is_statement(text):
 
 
 def codes_in_source():
-    """Every code of a `CourseError` in the package: a pattern, since some have a part that is filled in."""
+    """Every code of a `CourseError`: a pattern, since some have a part that is filled in."""
     found = set()
-    for path in sorted((ROOT / "course_utils").rglob("*.py")):
+    for path in [p for top in ("course_utils", "measuring") for p in (ROOT / top).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CourseError":
                 code = node.args[0]
@@ -383,6 +383,7 @@ NOT_EXECUTED = {
     "inception-not-installed": "the fix installs a package",
     "scale-no-accelerate": "the fix installs a package",
     "scale-processes-differ": "the fix is to start the same command on every machine",
+    "measure-no-run": "for authors: the fix is a training of hours",
     "inception-no-weights": "the fix is to have a network",
     "diagnose-unequal-series": "the fix is to write a loop differently",
     "authoring-no-sources": "for authors: the fix names a folder of theirs",

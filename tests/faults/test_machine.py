@@ -49,7 +49,7 @@ def course(environment, folder, who="me", **changes):
         user = "--reuid=54321 --regid=54321 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
         command = ["setpriv", *user.split(), *command]
     done = subprocess.run(
-        command, env=values, capture_output=True, text=True, cwd=folder, timeout=120
+        command, env=values, capture_output=True, text=True, cwd=folder, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
