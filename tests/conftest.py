@@ -11,6 +11,7 @@ pytest_plugins = ["fault_record"]
 
 # Networks in tests are tiny: one thread is faster than several, and never waits for a busy core. Children inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where a test takes several after all
 
 
 def no_real_data(reason: str) -> NoReturn:

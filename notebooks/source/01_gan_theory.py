@@ -34,12 +34,12 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import HTML, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.display import plots
 from course_utils.display.widgets import gan_game
 from course_utils.evaluation.diagnose import diagnose

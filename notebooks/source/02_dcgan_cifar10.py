@@ -34,12 +34,12 @@
 # ## Set-up
 
 # %%
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.display import plots
 from course_utils.display.widgets import latent_walk
 from course_utils.evaluation import metrics

@@ -34,12 +34,12 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 from IPython.display import Markdown, display
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.display import plots
 from course_utils.display.widgets import latent_plane
 from course_utils.evaluation import elbo, metrics

@@ -38,10 +38,10 @@ import itertools
 import json
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import length_batches
 from course_utils.display import plots, text_plots
 from course_utils.display.widgets import review_meter

@@ -36,13 +36,13 @@
 import math
 import time
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 import transformers
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import texts
 from course_utils.display import plots
 from course_utils.display.widgets import sampling

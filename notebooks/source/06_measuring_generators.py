@@ -39,10 +39,10 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 from IPython.display import HTML, Markdown, display
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import corruptions, standin_images
 from course_utils.display import plots, score_plots
 from course_utils.evaluation import metrics

@@ -37,12 +37,12 @@ import math
 import tempfile
 from pathlib import Path
 
+from course_utils import checks, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, runtime
 from course_utils.display import plots
 from course_utils.learner import clinic
 from course_utils.evaluation.diagnose import diagnose
