@@ -46,8 +46,8 @@ def _lesson(path: Path) -> dict[str, object]:
         }
         for one in cards(path)
     ]
-    number, title, minutes = card(path)
+    number, title, duration = card(path)
     uses = [name for name, call in _USES.items() if re.search(call, text)]
     return {
-        "number": number, "name": path.stem, "title": title, "minutes": minutes, "uses": uses, "exercises": rows
+        "number": number, "name": path.stem, "title": title, "minutes": duration, "uses": uses, "exercises": rows
     }  # fmt: skip

@@ -6,6 +6,7 @@ In a Markdown cell of a source:
   (``.1f``, ``,d``, ``.0%``; may be left out);
 - ``{{exercise:slerp}}`` becomes the number of this lesson's exercise, ``{{exercise:gan.gan_step}}`` that of another's,
   and the heading of each card gets its number;
+- ``{{minutes}}`` becomes the computed minutes of the lesson;
 - ``{{tiers}}`` on a line of its own becomes the table of the lesson's measured time, memory and download per tier.
 """
 
@@ -28,11 +29,12 @@ _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of i
 
 @dataclass(frozen=True)
 class Page:
-    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order."""
+    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order, its minutes."""
 
     lesson: str
     results: Path
     cards: Sequence[Card] = ()
+    minutes: int | None = None
 
 
 def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
@@ -118,6 +120,8 @@ def exercise_number(name: str, cards: Sequence[Card] = ()) -> str:
 
 def _value(field: re.Match[str], page: Page) -> str:
     name, lesson, folder = field[1], page.lesson, page.results
+    if name == "minutes" and page.minutes is not None:
+        return str(page.minutes)
     if name == "exercise":
         return exercise_number(field[2] or "", page.cards)
     if name == "tiers" and field.string.strip() == field[0]:

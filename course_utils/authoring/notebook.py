@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_utils.authoring import bootstrap, exercises, fill_results, rules, solutions
+from course_utils.authoring.minutes import minutes
 from course_utils.authoring.source import (
     BadSource,
     Cell,
@@ -149,7 +150,9 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 
 def _markdown(cells: Sequence[Cell], path: Path, root: Path) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
-    page = fill_results.Page(path.stem, root / "data" / "results", exercises.cards(path))
+    page = fill_results.Page(
+        path.stem, root / "data" / "results", exercises.cards(path), minutes(path)
+    )
     filled = [
         fill_results.fill(cell, page) if cell.kind == "markdown" else ("", []) for cell in cells
     ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_utils.authoring import fill_results
+from course_utils.authoring.minutes import minutes
 from course_utils.errors import CourseError
 from course_utils.machine.lesson_costs import download_mib, duration
 
@@ -13,7 +14,7 @@ _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) --
 _EXERCISE = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- exercise:([\w.]+) -->)")
 _MEMORY = re.compile(r"(<!-- memory[^>]*-->\n)(.*?)(<!-- end of memory -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
-_MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes")
+_TIME = "**Time** about {{minutes}} minutes"
 
 
 def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
@@ -25,7 +26,7 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
         folder: where the results are (``data/results``).
 
     Raises:
-        CourseError: a source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
+        CourseError: a source has no title ``# N. Title`` or no line ``**Time** about {{minutes}} minutes``.
     """
     measured = (
         fill_results.load(folder / "lessons.json") if (folder / "lessons.json").is_file() else {}
@@ -95,27 +96,29 @@ def _memory(path: Path) -> str:
 
 
 def card(path: Path) -> tuple[int, str, int]:
-    """Number, title and minutes of a lesson, as its source's first cells state them.
+    """Number and title of a lesson, as its source's first cells state them, and its computed minutes.
 
     Raises:
-        CourseError: the source has no title ``# N. Title`` or no line ``**Time** about N minutes``.
+        CourseError: the source has no title ``# N. Title`` or no line ``**Time** about {{minutes}} minutes``.
     """
     source = path.read_text(encoding="utf-8")
-    title, minutes = _TITLE.search(source), _MINUTES.search(source)
-    if not title or not minutes:
+    title = _TITLE.search(source)
+    if not title or _TIME not in " ".join(source.split()).replace("# ", ""):
         raise CourseError(
             "authoring-no-card",
-            f"{path.name} has no title `# N. Title` or no line `**Time** about N minutes`.",
+            f"{path.name} has no title `# N. Title` or no line `{_TIME}`.",
             "The README's table of lessons is made from them.",
             "Add both to the first cells of the source.",
         )
-    return int(title[1]), title[2], int(minutes[1])
+    return int(title[1]), title[2], minutes(path)
 
 
 def _row(path: Path, measured: dict[str, dict[str, float]]) -> str:
-    number, title, minutes = card(path)
+    number, title, duration_minutes = card(path)
     tiers = " | ".join(_tier(path.stem, tier, measured.get(tier)) for tier in fill_results.TIERS)
-    return f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {minutes} min | {tiers} |"
+    return (
+        f"| {number} | [{title}](notebooks/{path.stem}.ipynb) | {duration_minutes} min | {tiers} |"
+    )
 
 
 def _tier(lesson: str, tier: str, entry: dict[str, float] | None) -> str:

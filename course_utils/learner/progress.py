@@ -26,7 +26,7 @@ from course_utils.errors import CourseError
 from course_utils.fetching import locks
 from course_utils.paths import atomic_write, runs_dir, say_once
 
-OUTCOMES = ("open", "wrong", "correct")
+OUTCOMES = ("open", "wrong", "correct", "predicted")
 FILE = "progress.jsonl"
 _FULL = (
     1 << 20
@@ -38,6 +38,7 @@ _SHAPES = {
     "when": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
     "tier": r"[a-z]{0,20}",
     "hint": r"[0-9a-f]{0,8}",
+    "value": r"[\w.,+ -]{0,40}",
 }
 _ONCE_NUMBERED = {
     "start": "to_unit_range",
@@ -61,10 +62,11 @@ class Record:
 
     Attributes:
         exercise: the lesson and the function, for example ``"dcgan.slerp"``.
-        outcome: ``open`` (not attempted yet), ``wrong`` or ``correct``.
+        outcome: ``open`` (not attempted yet), ``wrong``, ``correct``, or ``predicted``, which is never wrong.
         when: UTC, for example ``"2026-11-24T10:15:00.250Z"``.
         tier: the tier of that run.
         hint: the first eight digits of the SHA-256 of the hint that was shown, ``""`` without one.
+        value: what was predicted, ``""`` elsewhere.
     """
 
     exercise: str
@@ -72,6 +74,7 @@ class Record:
     when: str
     tier: str = ""
     hint: str = ""
+    value: str = ""
 
 
 def path() -> Path:
@@ -108,20 +111,21 @@ def paused() -> Iterator[None]:
         _paused.reset(token)
 
 
-def record(exercise: str, outcome: str, tier: str = "", hint: str = "") -> None:
+def record(exercise: str, outcome: str, tier: str = "", hint: str = "", value: str = "") -> None:
     """Add an outcome, where it says something new. Never raises: a lesson must not stop because of this file.
 
     Args:
         exercise: its lesson and function, for example ``"dcgan.slerp"``.
-        outcome: ``open``, ``wrong`` or ``correct``.
+        outcome: ``open``, ``wrong``, ``correct`` or ``predicted``.
         tier: the tier of this run.
         hint: the hint's text, of which only a digest is kept.
+        value: what was predicted.
     """
     if not is_recording():
         return
     try:
         digest = hashlib.sha256(hint.encode()).hexdigest()[:8] if hint else ""
-        new = Record(exercise, outcome, _now(), tier, digest)
+        new = Record(exercise, outcome, _now(), tier, digest, value[:40])
         file = path()
         if _says_something_new(new, file):
             _append(file, [new])
@@ -212,10 +216,12 @@ def _says_something_new(new: Record, file: Path) -> bool:
         line for line in _lines(file) if _mentions(line, new.exercise)
     ]  # parse only these: it is faster
     same = [one for line in lines if (one := _parse(line)) and one.exercise == new.exercise]
-    if any(one.outcome == "correct" for one in same):
+    if any(one.outcome in ("correct", "predicted") for one in same):
         return False
     room = not file.is_file() or file.stat().st_size < _FULL
-    return new.outcome == "correct" or (room and (new.outcome == "wrong" or not same))
+    return new.outcome in ("correct", "predicted") or (
+        room and (new.outcome == "wrong" or not same)
+    )
 
 
 def _append(file: Path, records: Iterable[Record]) -> None:

@@ -141,7 +141,7 @@ _DONE = "Every exercise is solved."
 
 def _standing(lesson: Lesson, records: Sequence[Record]) -> Standing:
     ours = [one for one in records if any(one.exercise in x.names for x in lesson.exercises)]
-    right = {one.exercise for one in ours if one.outcome == "correct"}
+    right = {one.exercise for one in ours if one.outcome in ("correct", "predicted")}
     done = {x.number for x in lesson.exercises if right.issuperset(x.names)}
     order = [exercise.number for exercise in lesson.exercises]
     wrong = {

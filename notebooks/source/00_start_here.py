@@ -23,7 +23,7 @@
 # **You need** nothing yet. The lessons after this one expect Python, some calculus, and an idea of
 # what a neural network is.
 #
-# **Time** about 10 minutes to read and solve. The computer works as long as this table says;
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
 # nothing is trained and nothing is downloaded.
 #
 # {{tiers}}

@@ -24,7 +24,7 @@
 # **You need** Python, derivatives, the mean of a random variable, and what training a neural
 # network means.
 #
-# **Time** about 60 minutes to read and solve. The computer works as long as this table says;
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
 # nothing is downloaded.
 #
 # {{tiers}}

@@ -26,7 +26,7 @@
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
-# **Time** about 75 minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
 #
 # {{tiers}}
 

@@ -24,7 +24,7 @@
 # **You need** lesson 2 (its generator is our decoder), the logarithm, the normal density and the
 # idea of an expectation.
 #
-# **Time** about 75 minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
 #
 # {{tiers}}
 

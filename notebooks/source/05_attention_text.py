@@ -26,7 +26,7 @@
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
 # helps and is not needed.
 #
-# **Time** about 75 minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
 #
 # {{tiers}}
 #

@@ -29,7 +29,7 @@
 # **You need** the mean and the covariance of data, lesson 2 (its generator) and lesson 3 (bits per
 # dimension).
 #
-# **Time** about 60 minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
 #
 # {{tiers}}
 

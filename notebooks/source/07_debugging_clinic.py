@@ -24,7 +24,7 @@
 # **You need** lesson 1; lessons 2 to 5 for the cases about images, VAEs and text. Every case stands
 # alone: skip what you have not met.
 #
-# **Time** about 90 minutes to read and solve. The computer works as long as this table says;
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
 # nothing is downloaded.
 #
 # {{tiers}}
