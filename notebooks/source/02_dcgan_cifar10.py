@@ -26,7 +26,8 @@
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -56,6 +57,8 @@ run = runtime.setup(seed=0)
 # above says which one this machine got.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   30,  2_400, 80_000)  # optimisation steps of each player
@@ -71,6 +74,7 @@ source     = None   # None: CIFAR-10 where it is on this machine; or the path of
 size       = 32     # pixels; 64 for your own larger images
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "02_dcgan_cifar10", steps)
 
 # %% [markdown]
 # ## The images
