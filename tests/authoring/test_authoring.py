@@ -748,6 +748,8 @@ def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> 
     ]
     assert entry["seconds"] > 0 and 20 < entry["peak_mib"] < 5000
     assert {"machine", "python", "torch", "commit", "date", "code_sha256"} <= set(entry)
+    assert set(entry["speed"]) == {"images", "products"} and min(entry["speed"].values()) > 0
+    assert "training" not in entry  # nothing is trained in it
     assert f"{entry['peak_mib']:,.0f} MiB" in notebook.cells[0].source
     assert build(executed_root, check=True).changed == ()
 
