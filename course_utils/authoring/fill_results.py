@@ -20,7 +20,6 @@ from course_utils import results
 from course_utils.authoring.exercises import Card
 from course_utils.authoring.source import Cell, Problem
 from course_utils.errors import CourseError
-from course_utils.learner import catalogue
 from course_utils.machine.lesson_costs import download_mib, duration
 from course_utils.tiers import TIERS
 
@@ -30,12 +29,21 @@ _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of i
 
 @dataclass(frozen=True)
 class Page:
-    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order, its minutes."""
+    """What a lesson's text is filled from.
+
+    Attributes:
+        lesson: its name.
+        results: the folder of the results.
+        cards: its exercises in order.
+        numbers: of its exercises by function, and of all lessons' by lesson and function.
+        minutes: that it takes.
+    """
 
     lesson: str
     results: Path
-    cards: Sequence[Card] = ()
-    minutes: int | None = None
+    cards: Sequence[Card]
+    numbers: Mapping[str, str]
+    minutes: int
 
 
 def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
@@ -107,25 +115,14 @@ def reason(error: Exception) -> str:
     return error.what if isinstance(error, CourseError) else str(error).strip("'\"")
 
 
-def exercise_number(name: str, cards: Sequence[Card] = ()) -> str:
-    """The number of an exercise: of these cards by its function, of any lesson by folder and function.
-
-    Raises:
-        LookupError: there is none.
-    """
-    here = {known.partition(".")[2]: card.number for card in cards for known in card.names}
-    found = here.get(name) or catalogue.number_of(name)
-    if found == name:
-        raise LookupError(f"There is no exercise {name!r}.")
-    return found
-
-
 def _value(field: re.Match[str], page: Page) -> str:
     name, lesson, folder = field[1], page.lesson, page.results
-    if name == "minutes" and page.minutes is not None:
+    if name == "minutes":
         return str(page.minutes)
     if name == "exercise":
-        return exercise_number(field[2] or "", page.cards)
+        if field[2] not in page.numbers:
+            raise LookupError(f"There is no exercise {field[2]!r}.")
+        return page.numbers[field[2]]
     if name == "tiers" and field.string.strip() == field[0]:
         return tier_table(lesson, results.earlier("lessons.json", folder).get(lesson, {}))
     file, _, key_and_format = (field[2] or "").partition(":")

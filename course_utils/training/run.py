@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import progress_bars
 from course_utils.errors import CourseError
 from course_utils.paths import runs_dir
+from course_utils.progress_bars import TrainingBar
 from course_utils.training import processes
 from course_utils.training import state as states
 from course_utils.training.checkpoints import (
@@ -142,8 +142,7 @@ class TrainingRun:
             states.unpack_rng(*self._rng)
             self._rng = None
         start, tried_at = time.monotonic() - self.seconds, self.step
-        bar = progress_bars.bar("training", self.steps, self.step, "step", at_once=True)
-        stopped = False
+        bar, stopped = TrainingBar(self.steps, self.step), False
         with bar, Interrupt(*self._team.interrupts) as interrupt:
             while self.step < self.steps and not (stopped := self._team.any(interrupt.asked)):
                 with self._team.step(self._indices(), self.seed, self.step) as part:
