@@ -40,8 +40,11 @@ backend-path = ["."]
 [project]
 name = "tiny"
 version = "1"
-[tool.ruff.lint]
-select = ["F"]
+[tool.ruff]
+include = ["course_utils/authoring/*.py"]
+lint.select = ["F"]
+[tool.mypy]
+files = ["course_utils/authoring"]
 """
 BACKEND = """
 import os, zipfile
@@ -62,6 +65,25 @@ NOTEBOOK = {
     "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     "nbformat": 4, "nbformat_minor": 5,
 }  # fmt: skip
+
+
+TESTS = """
+import pytest
+
+
+def test_one():
+    assert False
+
+
+@pytest.mark.slow
+def test_slow():
+    pass
+
+
+@pytest.mark.skip(reason="no moon")
+def test_two():
+    pass
+"""
 
 
 def load_run():
@@ -125,7 +147,7 @@ class Index(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(body[:100])
                 self.wfile.flush()
                 self.server.stalled.set()
-                stall.wait(60)
+                stall.wait(600)
                 body = body[100:]
             self.wfile.write(body)
 
@@ -161,14 +183,14 @@ class Project:
         )
         self.write(
             "course_utils/authoring/build.py",
-            "import sys\nprint('built', sys.argv[1:], sys.prefix)\n",
+            'import sys\n\nprint("built", sys.argv[1:], sys.prefix)\n',
         )
         self.write("tests/test_tiny.py", "def test_one():\n    pass\n")
         self.write("notebooks/01_first.ipynb", json.dumps(NOTEBOOK))
         keep = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PIP_", "COURSE_"))
+            if not name.startswith(("PIP_", "COURSE_", "PYTHONPATH"))
         }
         self.env = dict(keep, PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL=f"{url}/simple", PIP_RETRIES="0",
                         PIP_CACHE_DIR=str(folder / "cache"), COURSE_TORCH="default", PYTHONUTF8="1")  # fmt: skip
@@ -186,13 +208,13 @@ class Project:
 
     def run(self, *arguments, **options):
         process = self.start(*arguments, **options)
-        output = process.communicate(timeout=100)[0]
+        output = process.communicate(timeout=600)[0]
         return process.returncode, output
 
     def python(self, code):
         python = self.folder / ".venv" / ("bin/python" if POSIX else "Scripts/python.exe")
         return subprocess.run(
-            [python, "-c", code], capture_output=True, text=True, check=True, cwd="/"
+            [python, "-c", code], capture_output=True, text=True, check=True, cwd="/", env=self.env
         ).stdout.strip()
 
     def torch_version(self):
@@ -310,11 +332,11 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
     index.stall, index.stalled = threading.Event(), threading.Event()
     try:
         process = ready.start("build")
-        assert index.stalled.wait(60)
+        assert index.stalled.wait(600)
         os.killpg(
             process.pid, signal.SIGINT
         )  # what Ctrl-C does: everyone in the terminal's group gets it
-        output = process.communicate(timeout=30)[0]
+        output = process.communicate(timeout=600)[0]
         assert (
             process.returncode == 130
             and "The same command again goes on" in output
@@ -324,7 +346,7 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
 
         index.stalled.clear()
         process = ready.start("build")
-        assert index.stalled.wait(60)
+        assert index.stalled.wait(600)
         process.kill()  # run.py only: its pip stays behind, in the middle of a download
         assert process.wait() == -signal.SIGKILL and not ready.stamped()
         second = ready.start("build")
@@ -332,7 +354,7 @@ def test_interrupted_then_killed_installation_is_repeated(ready, index):
     finally:
         index.stall.set()
         index.stall = None
-    output = second.communicate(timeout=60)[0]
+    output = second.communicate(timeout=600)[0]
     assert second.returncode == 0 and "did not finish" in output and ready.torch_version() == "1.0"
 
 
@@ -375,11 +397,24 @@ def borrowed(ready):
 
 
 def test_test_runs_every_stage_even_after_a_failure(borrowed):
-    borrowed.write("course_utils/unused.py", "import os\n")
-    borrowed.write("tests/test_tiny.py", "def test_one():\n    assert False\n")
+    borrowed.write("course_utils/authoring/unused.py", "import os\n")
+    borrowed.write("tests/test_tiny.py", TESTS)
     code, output = borrowed.run("test")
     assert code == 1 and re.findall(r"^(\w+) +(passed|FAILED) ", output, re.M) == [
-        ("style", "FAILED"), ("drift", "passed"), ("tests", "FAILED"), ("notebooks", "passed")]  # fmt: skip
+        ("style", "FAILED"), ("types", "passed"), ("drift", "passed"), ("tests", "FAILED"),
+        ("notebooks", "passed")]  # fmt: skip
+    assert (
+        "The longest of 4 tests and cells:" in output and "tests/test_tiny.py::test_one" in output
+    )
+    assert "Skipped: 1\n      1    no moon (tests/test_tiny.py)\n" in output
+    borrowed.write("course_utils/authoring/unused.py", "import  os\n\nprint(os)\n")
+    borrowed.write("tests/test_tiny.py", TESTS.replace("assert False", "pass"))
+    code, output = borrowed.run("test", "--quick")
+    assert code == 1 and re.findall(r"^(\w+) +(passed|FAILED) ", output, re.M) == [
+        ("style", "FAILED"), ("types", "passed"), ("drift", "passed"), ("tests", "passed")]  # fmt: skip
+    assert "2 tests and cells" in output and "test_slow" not in output
+    (borrowed.folder / "course_utils/authoring/unused.py").unlink()
+    assert borrowed.run("test", "--quick")[0] == 0
     borrowed.write(
         "tests/test_tiny.py", "def test_one():\n    pass\ndef test_two():\n    assert False\n"
     )
@@ -416,7 +451,7 @@ def test_lab_serves_the_course_on_this_machine_only_and_with_a_token(borrowed):
         assert not listens("127.0.0.2", port)  # this machine too: a server on 0.0.0.0 would answer
     finally:
         process.terminate()  # run.py has become JupyterLab: the signal reaches it and nothing stays behind
-        process.communicate(timeout=30)
+        process.communicate(timeout=600)
     assert not listens("127.0.0.1", port)
 
 
@@ -445,21 +480,24 @@ def test_run_and_the_package_mean_the_same_file():
     assert f'"{progress.FILE}"' in (ROOT / "run.py").read_text(encoding="utf-8")
 
 
-def test_progress_is_shown_and_moved_from_the_folder_where_the_user_is(ready, tmp_path):
-    for name in ("progress", "progress_report", "catalogue", "tables", "paths", "errors", "locks"):
-        shutil.copy(ROOT / "course_utils" / f"{name}.py", ready.folder / "course_utils")
+def test_progress_is_shown_and_moved_from_the_folder_where_the_user_is(borrowed, tmp_path):
+    ready = borrowed
+    for path in (ROOT / "course_utils").rglob("*.py"):
+        there = ready.folder / path.relative_to(ROOT)
+        if not there.exists():  # its own build and assets stay
+            there.parent.mkdir(exist_ok=True)
+            shutil.copy(path, there)
     (ready.folder / "data").mkdir(exist_ok=True)
     for name in ("catalogue.json", "manifest.toml"):
         shutil.copy(ROOT / "data" / name, ready.folder / "data")
     (tmp_path / "course_utils").mkdir()  # another thing of that name where the user is
     (tmp_path / "course_utils" / "__init__.py").write_text("raise SystemExit('the wrong one')")
     line = {
-        "exercise": "0.1",
-        "part": "a",
+        "exercise": "start.to_unit_range",
         "outcome": "correct",
         "when": "2026-01-01T00:00:00.000Z",
     }
-    line |= {"tier": "", "hint": ""}
+    line |= {"tier": "", "hint": "", "value": ""}
     (tmp_path / "mine.jsonl").write_text(json.dumps(line))
     code, output = ready.run("progress", "--import", "mine.jsonl", cwd=tmp_path)
     assert code == 0 and "1 new records" in output and re.search(r"0\. Start here +1 of 1", output)

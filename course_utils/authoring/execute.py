@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
-from course_utils import paths
+from course_utils import paths, runtime
 from course_utils.authoring import fill_results
 from course_utils.authoring import notebook as nb
 from course_utils.authoring.bootstrap import is_bootstrap
@@ -63,7 +64,8 @@ def execute(root: Path, lesson: str, keep: bool = True, told: Told = lambda *_: 
     source = find_source(root, lesson)
     learner, _ = nb.assemble(source, root)
     with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
-        facts = run(learner, root, Path(runs), told)
+        speed = _speed(Path(runs)) if runtime.tier() != "smoke" else {}
+        facts = run(learner, root, Path(runs), told) | speed
         left = scrub_outputs(learner, _folders(root, Path(runs)))
     if left and keep:
         raise CourseError(
@@ -124,6 +126,18 @@ def run(
         "".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1]
     )
     return facts | {"seconds": seconds, "machine": _machine(facts["device"])}
+
+
+def _speed(runs: Path) -> dict[str, dict[str, float]]:
+    """How fast this machine is, asked before the lesson, which finds the answer beside its runs."""
+    said = subprocess.run(
+        [sys.executable, "-m", "course_utils.machine.speed"],
+        env=os.environ | {"COURSE_RUNS": str(runs)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return {"speed": {name: round(value, 2) for name, value in json.loads(said).items()}}
 
 
 def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> None:

@@ -19,7 +19,6 @@ from typing import Any
 
 from course_utils.authoring.exercises import Card
 from course_utils.authoring.source import Cell, Problem
-from course_utils.learner import catalogue
 from course_utils.machine.lesson_costs import download_mib, duration
 
 TIERS = ("smoke", "laptop", "gpu")
@@ -29,12 +28,21 @@ _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of i
 
 @dataclass(frozen=True)
 class Page:
-    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order, its minutes."""
+    """What a lesson's text is filled from.
+
+    Attributes:
+        lesson: its name.
+        results: the folder of the results.
+        cards: its exercises in order.
+        numbers: of its exercises by function, and of all lessons' by lesson and function.
+        minutes: that it takes.
+    """
 
     lesson: str
     results: Path
-    cards: Sequence[Card] = ()
-    minutes: int | None = None
+    cards: Sequence[Card]
+    numbers: Mapping[str, str]
+    minutes: int
 
 
 def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
@@ -115,25 +123,14 @@ def load(path: Path) -> Any:
         raise ValueError(f"data/results/{path.name} is not JSON: {error}.") from None
 
 
-def exercise_number(name: str, cards: Sequence[Card] = ()) -> str:
-    """The number of an exercise: of these cards by its function, of any lesson by folder and function.
-
-    Raises:
-        LookupError: there is none.
-    """
-    here = {known.partition(".")[2]: card.number for card in cards for known in card.names}
-    found = here.get(name) or catalogue.number_of(name)
-    if found == name:
-        raise LookupError(f"There is no exercise {name!r}.")
-    return found
-
-
 def _value(field: re.Match[str], page: Page) -> str:
     name, lesson, folder = field[1], page.lesson, page.results
-    if name == "minutes" and page.minutes is not None:
+    if name == "minutes":
         return str(page.minutes)
     if name == "exercise":
-        return exercise_number(field[2] or "", page.cards)
+        if field[2] not in page.numbers:
+            raise LookupError(f"There is no exercise {field[2]!r}.")
+        return page.numbers[field[2]]
     if name == "tiers" and field.string.strip() == field[0]:
         path = folder / "lessons.json"
         return tier_table(lesson, load(path).get(lesson, {}) if path.is_file() else {})

@@ -193,8 +193,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
     """Put raw reviews in order, and leave out (and count) those without a single visible character."""
     order = range(len(raw.texts)) if raw.ordered else _shuffled(len(raw.texts)).tolist()
     kept = [i for i in order if raw.texts[i]]
-    if len(kept) < len(raw.texts):
-        print(f"Left out {len(raw.texts) - len(kept)} empty reviews of {name}, {split}.")
+    if empty := raw.texts.count(""):
+        print(f"Left out {empty} empty reviews of {name}, {split}.")
     kept = kept[:limit]
     if not kept:
         raise CourseError(

@@ -2,7 +2,7 @@
 
 Functions take and return Axes; `show` ends a figure and demands the sentence that says what it shows.
 Colours are four of Okabe and Ito's, black, and two darker ones for theirs that are too pale on white: colour-blind
-readers can tell all seven apart, and each has a contrast of at least 3 to 1 (`tests/test_colours.py`).
+readers can tell all seven apart, and each has a contrast of at least 3 to 1 (`tests/display/test_colours.py`).
 """
 
 import base64

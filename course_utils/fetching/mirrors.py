@@ -47,7 +47,7 @@ def fetch(asset: Asset, path: Path) -> None:
     """
     part = path.parent / f".{asset.file}.part"
     with held_lock(path.parent / f".{asset.file}.lock", _patience(asset, path, part)) as alone:
-        if in_place(asset, path) is None:
+        if in_place(asset, path):
             return
         _check_disk(asset, path.parent, _size(part))
         note = f" ({asset.note})" if asset.note else ""

@@ -4,19 +4,39 @@ import datetime
 import functools
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from course_utils import assets
 from course_utils.paths import results_dir
 
+KNOBS = {
+    "02_dcgan_cifar10": "steps",
+    "03_vae_elbo": "steps",
+    "04_bert_imdb": "n_train",
+    "05_attention_text": "steps",
+}
+"""The setting that a lesson's training takes its time from, by the lesson's name."""
+
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a lesson: seconds of computing, peak memory in bytes, the machine in words."""
+    """One run of a lesson.
+
+    Attributes:
+        seconds: of computing.
+        peak: memory in bytes.
+        machine: in words.
+        speed: what `speed.measure` found on that machine, empty where nobody asked.
+        training: ``seconds`` of the lesson's training, and the setting of `KNOBS` that it ran with; may be empty.
+    """
 
     seconds: float
     peak: int
     machine: str
+    speed: Mapping[str, float] = field(default_factory=dict)
+    training: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_of(lesson: str, tier: str) -> Measured | None:
@@ -27,7 +47,7 @@ def run_of(lesson: str, tier: str) -> Measured | None:
         tier: ``smoke``, ``laptop`` or ``gpu``.
     """
     entry = _entries().get(lesson, {}).get(tier)
-    return entry and Measured(entry["seconds"], int(entry["peak_mib"] * 2**20), entry["machine"])
+    return entry and _measured(entry)
 
 
 def peak_bytes(lesson: str) -> int | None:
@@ -52,6 +72,16 @@ def download_mib(lesson: str, tier: str) -> float:
 def duration(seconds: float) -> str:
     """A time in words: seconds up to 100 s, minutes beyond."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _measured(entry: Mapping[str, Any]) -> Measured:
+    return Measured(
+        entry["seconds"],
+        int(entry["peak_mib"] * 2**20),
+        entry["machine"],
+        entry.get("speed", {}),
+        entry.get("training", {}),
+    )
 
 
 def newest_day() -> datetime.date | None:

@@ -11,7 +11,7 @@ from course_utils.datasets import images, reviews
 from course_utils.display import tables
 from course_utils.learner import catalogue
 from course_utils.learner.catalogue import Lesson
-from course_utils.machine import free_memory, lesson_costs
+from course_utils.machine import free_memory, lesson_costs, minutes_here
 from course_utils.machine.lesson_costs import Measured, download_mib, duration
 from course_utils.runtime import Runtime
 
@@ -53,7 +53,7 @@ def machine(run: Runtime) -> list[tuple[str, str, str]]:
 def lessons(run: Runtime) -> list[tuple[str, ...]]:
     """A row for each lesson: title, reading time, measured time, peak memory, download, data, whether it runs here."""
     here, free = data_here(run.tier), free_memory.here()
-    return [_row(lesson, run.tier, here, free) for lesson in catalogue.lessons()]
+    return [_row(lesson, run, here, free) for lesson in catalogue.lessons()]
 
 
 def data_here(tier: str) -> dict[str, str]:
@@ -82,18 +82,27 @@ _NAMES = {
 }
 
 
-def _row(lesson: Lesson, tier: str, here: dict[str, str], free: int | None) -> tuple[str, ...]:
-    run, size = lesson_costs.run_of(lesson.name, tier), download_mib(lesson.name, tier)
+def _row(lesson: Lesson, run: Runtime, here: dict[str, str], free: int | None) -> tuple[str, ...]:
+    there, size = lesson_costs.run_of(lesson.name, run.tier), download_mib(lesson.name, run.tier)
     data = ", ".join(here[kind] for kind in lesson.uses) or "none needed"
     return (
         f"{lesson.number}. {lesson.title}",
         f"{lesson.minutes} min",
-        duration(run.seconds) if run else "",
-        f"{run.peak / 2**30:.1f} GiB" if run else "",
+        _takes(lesson, run, there),
+        f"{there.peak / 2**30:.1f} GiB" if there else "",
         f"{size:,.0f} MiB" if size and "stand-in" in data else "none",
         data,
-        _verdict(run, data, free),
+        _verdict(there, data, free),
     )
+
+
+def _takes(lesson: Lesson, run: Runtime, there: Measured | None) -> str:
+    """Time of computing here, as far as it is known, and on the machine that measured it."""
+    if there is None:
+        return "not measured"
+    here = minutes_here.seconds(run, lesson.name) if run.tier != "smoke" else None
+    measured = f"{duration(there.seconds)} where measured"
+    return measured if here is None else f"about {duration(here)} here, {measured}"
 
 
 def _verdict(run: Measured | None, data: str, free: int | None) -> str:

@@ -3,8 +3,9 @@
 For each lesson three processes train in turn, A B C A B C: the textbook loop, the course with bf16 where the machine
 has it, and the course without. A row of ``data/results/bench.json`` holds examples per second of both sides, their
 ratio with its 95 % interval over the rounds, the share of the measured peak of matrix products, and peak memory.
-``--sweep`` adds how this changes with width, batch and tokens, ``--quality`` that both sides learn equally well. What
-is not measured now is kept from the file. Real data sets are used where they are on this machine.
+``--sweep`` adds how this changes with width, batch and tokens, ``--quality`` that both sides learn equally well,
+``--busy`` what is left beside a busy process, by how threads wait. What is not measured now is kept from the file. Real
+data sets are used where they are on this machine.
 """
 
 import argparse
@@ -64,17 +65,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quality", action="store_true", help="also train both sides for three seeds and compare"
     )
+    parser.add_argument(
+        "--busy", action="store_true", help="only this: the speed alone and beside a busy process"
+    )
     options = parser.parse_args(argv)
     if unknown := set(options.lessons) - set(LAPTOP):
         parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
     found = earlier(FILE)
     peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
-    if options.rounds:
+    if options.rounds and not options.busy:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
     print(f"peak of matrix products: {peaks} GFLOP/s")
     for lesson in options.lessons:
         data = {"data": options.images if lesson in ("dcgan", "vae") else options.reviews}
-        if options.rounds:
+        if options.busy:
+            from measuring.benchmarks import busy
+
+            _replace(
+                found, "busy", lesson, busy.measure(lesson, data, options.seconds, options.rounds)
+            )
+        elif options.rounds:
             _replace(
                 found, "rows", lesson, measure(lesson, data, options.seconds, options.rounds, peaks)
             )
@@ -209,7 +219,10 @@ def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, 
 
 
 def _save(found: dict[str, Any], peaks: dict[str, float]) -> None:
-    order = ("machine", "versions", "commit", "matrix_peak_gflops", "rows", "sweep", "quality")
+    order = (
+        *("machine", "versions", "commit", "matrix_peak_gflops", "rows", "sweep", "quality"),
+        "busy",
+    )
     content = {**found, **provenance(), "matrix_peak_gflops": peaks}
     print(
         write_result(FILE, {name: content[name] for name in order if name in content}), flush=True

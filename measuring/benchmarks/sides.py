@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ LAPTOP = {
 else the lessons' tier ``laptop``."""
 
 
+_START = ("-m", "measuring.benchmarks.worker")
+_TORCH_FIRST = ("-c", f"import runpy, torch; runpy.run_module({_START[1]!r}, run_name='__main__')")
+"""With torch loaded first what the course sets comes too late, so that the environment alone decides."""
+
+
 class Side:
     """A process that trains when it is told to (see ``worker.py``).
 
@@ -43,21 +49,26 @@ class Side:
         side: ``textbook`` or ``course``.
         settings: changes to `LAPTOP`; ``data``, ``seed`` and ``steps`` among them.
         bf16: whether the course's side may use bf16 where the machine has it.
+        waiting: how threads wait, as variables of the environment; None for what this program has.
     """
 
-    def __init__(self, lesson: str, side: str, settings: dict[str, Any], bf16: bool = True) -> None:
+    def __init__(
+        self,
+        lesson: str,
+        side: str,
+        settings: dict[str, Any],
+        bf16: bool = True,
+        waiting: Mapping[str, str] | None = None,
+    ) -> None:
         chosen = {"seed": 0, "steps": 1_000_000, **LAPTOP[lesson], **settings}
         environment = {**os.environ, "COURSE_TIER": "laptop", "TQDM_DISABLE": "1"}
         if not bf16:
             environment["COURSE_BF16"] = "0"
-        command = [
-            sys.executable,
-            "-m",
-            "measuring.benchmarks.worker",
-            lesson,
-            side,
-            json.dumps(chosen),
-        ]
+        if waiting is not None:
+            environment.pop("OMP_WAIT_POLICY", None)
+            environment |= waiting
+        start = _START if waiting is None else _TORCH_FIRST
+        command = [sys.executable, *start, lesson, side, json.dumps(chosen)]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -24,8 +24,8 @@
 # **You need** Python, derivatives, the mean of a random variable, and what training a neural
 # network means.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
-# nothing is downloaded.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings; nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -34,12 +34,12 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import HTML, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.display import plots
 from course_utils.display.widgets import gan_game
 from course_utils.evaluation.diagnose import diagnose
@@ -57,6 +57,8 @@ torch.set_num_threads(
 # with its own initial weights and its own data; tensors have the shape (copies, batch, features).
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                         smoke laptop    gpu
 copies     = run.pick(        3,     5,    10)  # independent repetitions of each experiment
@@ -67,6 +69,7 @@ ring_steps = run.pick(       60, 2_000, 3_000)  # steps of each player on the ri
 batch      = 128                                # examples a step
 tolerance  = run.pick(     0.15,  0.02,  0.02)  # largest accepted mean |D - D*|
 # fmt: on
+minutes_here.tell(run, "01_gan_theory")
 
 
 def leaky():

@@ -25,7 +25,8 @@
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -38,10 +39,10 @@ import itertools
 import json
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import length_batches
 from course_utils.display import plots, text_plots
 from course_utils.display.widgets import review_meter
@@ -61,6 +62,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 n_train    = run.pick(   64,  2_000, 25_000)  # training reviews
@@ -75,6 +78,7 @@ source     = None   # None: IMDB where it is on this machine, else critics' sent
 encoder_is = None   # None: the tier's; "small", "base" or "standin"
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "04_bert_imdb", n_train)
 
 # %% [markdown]
 # ## The idea in miniature: counting words is not reading

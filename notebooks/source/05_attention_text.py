@@ -26,7 +26,8 @@
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
 # helps and is not needed.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 #
@@ -36,13 +37,13 @@
 import math
 import time
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 import transformers
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import texts
 from course_utils.display import plots
 from course_utils.display.widgets import sampling
@@ -57,6 +58,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   60,  4_000, 20_000)  # optimisation steps
@@ -71,6 +74,7 @@ n_score    = run.pick(    7,    300,  1_000)  # held-out documents of a score
 source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own text file
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "05_attention_text", steps)
 
 # %% [markdown]
 # ## The text, and its tokens

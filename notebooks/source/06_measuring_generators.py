@@ -29,7 +29,8 @@
 # **You need** the mean and the covariance of data, lesson 2 (its generator) and lesson 3 (bits per
 # dimension).
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -39,10 +40,10 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 from IPython.display import HTML, Markdown, display
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import corruptions, standin_images
 from course_utils.display import plots, score_plots
 from course_utils.evaluation import metrics
@@ -60,6 +61,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                    smoke  laptop     gpu
 n_images  = run.pick(1_000, 50_000, 50_000)  # training images
@@ -70,6 +73,7 @@ lab_steps = run.pick(   20,    600,  1_000)  # steps of a small generator, where
 draws     = 5       # comparisons in one score, each with other images
 source    = None    # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
 # fmt: on
+minutes_here.tell(run, "06_measuring_generators")
 
 # %% [markdown]
 # ## The idea in miniature

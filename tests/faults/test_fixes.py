@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from course_utils import assets, paths, runtime
-from course_utils.datasets import corruptions, review_readers, standin_images, texts
+from course_utils.datasets import corruptions, review_readers, standin_images, text_files, texts
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.datasets.reviews import ReviewSet, load_reviews
 from course_utils.display import plots
@@ -60,9 +60,9 @@ def _is_statement(text):
 
 
 def codes_in_source():
-    """Every code of a `CourseError` in the package: a pattern, since some have a part that is filled in."""
+    """Every code of a `CourseError`: a pattern, since some have a part that is filled in."""
     found = set()
-    for path in sorted((ROOT / "course_utils").rglob("*.py")):
+    for path in [p for top in ("course_utils", "measuring") for p in (ROOT / top).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CourseError":
                 code = node.args[0]
@@ -180,10 +180,22 @@ def empty_reviews(place):
     load_reviews(place.folder / "r")
 
 
+def one_review(place):
+    for part in ("train", "test"):
+        for kind in ("pos", "neg"):
+            (place.folder / "r" / part / kind).mkdir(parents=True)
+            (place.folder / "r" / part / kind / "1_9.txt").write_text("Fine.")
+    load_reviews(place.folder / "r", "validation")
+
+
 def empty_texts(place):
-    (place.folder / "book.txt").write_text("Once upon a time.\n\n" * 3_000)
     (place.folder / "no-books").mkdir()
     texts.load_texts(place.folder / "no-books")
+
+
+def book(place):
+    (place.folder / "book.txt").write_bytes("Все счастливые семьи похожи. ".encode("cp1251") * 900)
+    return place.folder / "book.txt"
 
 
 def other_tier(place):
@@ -316,6 +328,7 @@ EXECUTED = {
     "reviews-hub": hub_fails,
     "reviews-bad-set": lambda place: ReviewSet(("a",), torch.tensor([0.5]), "a", False),
     "reviews-all-empty": empty_reviews,
+    "reviews-too-few": one_review,
     "reviews-split": lambda place: load_reviews("standin", split="all"),
     "reviews-limit": lambda place: load_reviews("standin", limit=0),
     "runtime-seed": lambda place: runtime.setup(seed=-1),
@@ -329,6 +342,9 @@ EXECUTED = {
     "gpt-context": lambda place: attention.GPT(8, 6, 1, 2, 4)(torch.zeros(1, 5, dtype=torch.int64)),
     "gpt-not-shipped": lambda place: gpt_shipped.load_shipped("gpt_nothing"),
     "texts-none": empty_texts,
+    "texts-too-short": lambda place: texts.windows([[0, 1, 2]], 64),
+    "text-encoding": lambda place: texts.load_texts(book(place)),
+    "text-no-copy": lambda place: text_files.copy_as_utf8(book(place), "cp-unknown"),
     "spoiled-classes": lambda place: corruptions.some_classes(place.train, 99),
     "standin-factors": lambda place: with_factor(10_000),
     "standin-count": lambda place: standin_images.render(-1, 1),
@@ -363,11 +379,11 @@ ELSEWHERE = {
 NOT_EXECUTED = {
     "images-cifar10-size": "the fix fetches 162 MiB from a slow host",
     "language-short": "the fix is to write more text",
-    "texts-too-short": "the fix is to find more text",
     "pretrained-weights": "the fix fetches 80 MiB from the package index",
     "inception-not-installed": "the fix installs a package",
     "scale-no-accelerate": "the fix installs a package",
     "scale-processes-differ": "the fix is to start the same command on every machine",
+    "measure-no-run": "for authors: the fix is a training of hours",
     "inception-no-weights": "the fix is to have a network",
     "diagnose-unequal-series": "the fix is to write a loop differently",
     "authoring-no-sources": "for authors: the fix names a folder of theirs",
@@ -456,6 +472,7 @@ OWN_NAMES = {
     "images-bad-labels": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0.0, 1.0])},
     "images-bad-factors": {"images": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])},
     "texts-none": {"texts": texts},
+    "texts-too-short": {"texts": texts},
     "gpt-context": {
         "model": attention.GPT(8, 6, 1, 2, 4),
         "ids": torch.zeros(1, 5, dtype=torch.int64),

@@ -209,7 +209,7 @@ def test_the_solved_lesson_runs_at_smoke(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MPLBACKEND", raising=False)
     client = nbclient.NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute(env=dict(os.environ))
     printed = "".join(

@@ -74,7 +74,7 @@ def finished(pid):
 
 
 def wait_for(folder, pattern):
-    for _ in range(2_000):
+    for _ in range(30_000):  # five minutes: only a hang takes longer
         if any(folder.glob(f"{pattern}/manifest.json")):
             return
         time.sleep(0.01)
