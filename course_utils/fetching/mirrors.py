@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
-
+from course_utils import progress_bars
 from course_utils.errors import CourseError
 from course_utils.fetching import http, pip
 from course_utils.fetching.pinned_file import Asset, fault, in_place, quarantine, size_text
@@ -132,7 +131,7 @@ def _download(asset: Asset, url: str, part: Path) -> tuple[Path, bool]:
     """Write what an address gives to ``part``, as `http.get` does, with a progress bar."""
     pinned = url.removeprefix(PIP)
     name = pinned if url.startswith(PIP) else Path(urlsplit(url).path).name or asset.file
-    with tqdm(total=asset.bytes, unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
+    with progress_bars.bar(name, asset.bytes, unit="B", at_once=True) as bar:
         if url.startswith(PIP):
             pip.get(pinned, part, bar, TIMEOUT)
             return part, False

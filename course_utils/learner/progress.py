@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.paths import atomic_write, held_lock, runs_dir, say_once
+from course_utils.paths import atomic_write, held_lock, resolve, runs_dir, say_once
 
 OUTCOMES = ("open", "wrong", "correct", "predicted")
 FILE = "progress.jsonl"
@@ -94,7 +94,7 @@ def path() -> Path:
         CourseError: no folder can be written to.
     """
     if lasting := os.environ.get("COURSE_RUNS_COPY"):
-        return Path(lasting) / FILE
+        return resolve(lasting) / FILE
     return _folder(os.environ.get("COURSE_RUNS")) / FILE
 
 

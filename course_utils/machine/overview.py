@@ -14,6 +14,7 @@ from course_utils.learner.catalogue import Lesson
 from course_utils.machine import free_memory, lesson_costs, minutes_here
 from course_utils.machine.lesson_costs import Measured, download_mib, duration
 from course_utils.runtime import Runtime
+from course_utils.tiers import TIERS
 
 _PACKAGES = ("torch", "torchvision", "numpy", "transformers", "matplotlib", "ipywidgets", "IPython")
 
@@ -39,7 +40,7 @@ def machine(run: Runtime) -> list[tuple[str, str, str]]:
     dtype = str(run.autocast_dtype or "float32").removeprefix("torch.")
     versions = ", ".join(f"{name} {metadata.version(name).split('+')[0]}" for name in _PACKAGES)
     return [
-        ("tier", run.tier, _TIERS[run.tier]),
+        ("tier", run.tier, TIERS[run.tier].purpose),
         ("device", runtime.device_name(run.device), "where networks compute"),
         ("threads", str(run.threads), "processor cores that one network uses at the same time"),
         ("number format", f"{dtype} ({run.autocast_reason})", "bfloat16 is faster, where there are units for it"),
@@ -58,9 +59,10 @@ def lessons(run: Runtime) -> list[tuple[str, ...]]:
 
 def data_here(tier: str) -> dict[str, str]:
     """What each kind of real data would be at a tier without a download: its name, or ``"stand-in"``."""
-    images_are = "stand-in" if tier == "smoke" else images.on_this_machine() or "stand-in"
+    real = TIERS[tier].takes_real
+    images_are = (images.on_this_machine() if real else None) or "stand-in"
     text = reviews.on_this_machine() or "stand-in"
-    if tier == "smoke" and text == "imdb":
+    if not real and text == "imdb":
         text = "sentences" if assets.cached("sentences") else "stand-in"
     return {
         "images": _NAMES.get(images_are, images_are),
@@ -69,11 +71,6 @@ def data_here(tier: str) -> dict[str, str]:
     }
 
 
-_TIERS = {
-    "smoke": "for tests: everything runs, nothing is learned",
-    "laptop": "for a processor: minutes, real results on less data",
-    "gpu": "for a graphics card: full scale",
-}
 _NAMES = {
     "cifar10": "CIFAR-10",
     "imdb": "IMDB",

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from course_utils import paths, provenance, runtime
+from course_utils import paths, results, runtime
 from course_utils.models.dcgan import make_discriminator
 from course_utils.runtime import Runtime
 
@@ -96,7 +96,7 @@ def _per_second(work: Callable[[], None], seconds: float, device: torch.device) 
 def _name(run: Runtime) -> str:
     """What the speed depends on, in words; never the machine's own name."""
     machine = (
-        f"{os.cpu_count()} cores of {provenance.processor()}, {runtime.device_name(run.device)}"
+        f"{os.cpu_count()} cores of {results.processor()}, {runtime.device_name(run.device)}"
     )
     dtype = str(run.autocast_dtype or torch.float32).removeprefix("torch.")
     return f"{machine}, {run.threads} threads, {dtype}, torch {torch.__version__}"

@@ -17,11 +17,9 @@ from typing import Any
 
 import torch
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.evaluation.scores import mean_interval
-from course_utils.provenance import commit, provenance
 from measuring.benchmarks.sides import LAPTOP, Side
-from measuring.measured import earlier, write_result
 
 FILE = "bench.json"
 SWEEPS: dict[str, list[dict[str, int]]] = {
@@ -71,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.lessons) - set(LAPTOP):
         parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
-    found = earlier(FILE)
+    found = results.earlier(FILE)
     peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
     if options.rounds and not options.busy:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
@@ -212,21 +210,14 @@ def _print(row: dict[str, Any]) -> None:
 
 
 def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, Any]]) -> None:
-    own = {"commit": commit()}
+    own = {"commit": results.commit()}
     found[key] = [row for row in found.get(key, []) if row["lesson"] != lesson] + [
         {**row, **own} for row in rows
     ]
 
 
 def _save(found: dict[str, Any], peaks: dict[str, float]) -> None:
-    order = (
-        *("machine", "versions", "commit", "matrix_peak_gflops", "rows", "sweep", "quality"),
-        "busy",
-    )
-    content = {**found, **provenance(), "matrix_peak_gflops": peaks}
-    print(
-        write_result(FILE, {name: content[name] for name in order if name in content}), flush=True
-    )
+    print(results.write(FILE, {**found, "matrix_peak_gflops": peaks}), flush=True)
 
 
 if __name__ == "__main__":

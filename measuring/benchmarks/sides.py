@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = {

@@ -1036,8 +1036,6 @@ def make_rung(read, memory_format, autocast):
 
 
 # %%
-from tqdm.auto import tqdm
-
 plain, fast = torch.contiguous_format, torch.channels_last
 rungs = {
     "one image at a time, float32": make_rung(one_by_one, plain, nullcontext),
@@ -1050,7 +1048,7 @@ rungs = {
 }
 rounds = [
     [rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()]
-    for _ in tqdm(range(4), desc="rounds")
+    for _ in progress_bars.progress(range(4), "rounds")
 ]
 lines = [
     "| training step | images a second | times the first (95 % interval) |",
@@ -1079,11 +1077,9 @@ display(Markdown("\n".join(lines)))
 # ten seconds, three seeds each. What counts is the distance that they reach.
 
 # %%
-import json
+from course_utils import results
 
-from course_utils.paths import results_dir
-
-recorded = json.loads((results_dir() / "dcgan_equal_time.json").read_text(encoding="utf-8"))
+recorded = results.read("dcgan_equal_time.json")
 points = [p for p in recorded["curves"] if p["minutes"] >= 1]
 ways = {
     "textbook's loop": "textbook_generator",
