@@ -95,7 +95,9 @@ def _read_archive(path: Path, split: str) -> tuple[Tensor, Tensor]:
     assets.verify("cifar10", path)
     names = {name: f"cifar-10-batches-bin/{name}" for name in MEMBERS[split]}
     batch = IMAGES_PER_MEMBER * _RECORD
-    limits = archives.Limits(members=_MAX_MEMBERS, wanted=batch, unpacked=7 * batch)  # six, and two notes
+    limits = archives.Limits(
+        members=_MAX_MEMBERS, wanted=batch, unpacked=7 * batch
+    )  # six, and two notes
     try:
         found = archives.read_members(path, set(names.values()).__contains__, limits)
     except archives.FAILURES as error:
