@@ -64,14 +64,9 @@ def cached(name: str) -> Path | None:
     """
     asset = _lookup(name)
     own, *shared = (place / asset.file for place in cache_places())
-    found = in_place(asset, own) if own.is_file() else ""
-    if found:
-        print(f"{asset.file} in the cache is damaged: {found}.", flush=True)
-    return (
-        own
-        if found is None
-        else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
-    )
+    if own.is_file() and in_place(asset, own):
+        return own
+    return next((path for path in shared if path.is_file() and not fault(asset, path)), None)
 
 
 def at_hand(name: str) -> Path | None:
@@ -135,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"usage: python -m course_utils.assets --setup | NAME ...\n  names: {', '.join(known)}"
         )
-        return 2
+        return 0 if arguments in (["-h"], ["--help"]) else 2
     wanted = [
         name
         for name, asset in known.items()

@@ -18,7 +18,9 @@ from course_utils import runtime
 from course_utils.datasets import review_readers, reviews, text_files
 from course_utils.datasets.text_files import NotText, Report
 from course_utils.errors import CourseError
+from course_utils.paths import resolve
 from course_utils.progress_bars import progress
+from course_utils.tiers import TIERS
 
 HELD_OUT = 2_000
 """At most so many held-out documents are loaded."""
@@ -69,15 +71,14 @@ def load_texts(source: str | Path | None = None, limit: int | None = None) -> Co
         CourseError: there is no such file, it is not text or in an unknown encoding, or it holds too little text.
     """
     if source is None:
-        there = runtime.tier() == "gpu" or (
-            runtime.tier() == "laptop" and reviews.on_this_machine()
-        )
+        tier = TIERS[runtime.tier()]
+        there = tier.fetches or (tier.takes_real and reviews.on_this_machine())
         return _reviews(None, limit) if there else _manual(limit)
     if source == "manual":
         return _manual(limit)
     if source in ("imdb", "hub", "sentences", "standin"):
         return _reviews(source, limit)
-    path = Path(source).expanduser()
+    path = resolve(source)
     return _reviews(path, limit) if review_readers.holds_reviews(path) else _own(path, limit)
 
 

@@ -11,6 +11,7 @@ import re
 import sys
 import tarfile
 import time
+import tracemalloc
 import types
 import zipfile
 from importlib.machinery import ModuleSpec
@@ -237,11 +238,10 @@ def test_the_rule_for_one_review(content, text):
     "piece", [" ", "\n", "<br", "<br ", "<br />", " <br", "\x00", "\ud800", "\ufeff"]
 )
 def test_a_megabyte_of_one_thing_is_cleaned_in_moments(piece):
-    start = time.monotonic()
+    """0.1 s of this process's own time; when each space was looked at from each one before it: 20 minutes."""
+    start = time.process_time()
     clean("x" + piece * (review_readers._LARGEST // len(piece)) + "x")
-    assert (
-        time.monotonic() - start < 5
-    )  # when each space was looked at from each space before it: 20 minutes
+    assert time.process_time() - start < 60  # it only catches the 20 minutes
 
 
 # ---- folders and archives
@@ -775,12 +775,14 @@ def block(name, size, kind=tarfile.REGTYPE):
 @pytest.mark.fault("A7")
 @pytest.mark.parametrize("size", [1 << 31, 8**11 - 1, 1 << 60, -5_000])
 @pytest.mark.parametrize("name", ["aclImdb/train/pos/0_9.txt", "other.bin"])
-def test_a_huge_or_negative_declared_size_is_refused_at_once(tmp_path, size, name):
+def test_a_huge_or_negative_declared_size_is_refused_unread(tmp_path, size, name):
     path = tmp_path / "own.tar"
     path.write_bytes(block(name, size) + bytes(4 * 512))
-    start = time.monotonic()
+    tracemalloc.start()
     refused(path, r"claims -?[\d,]+ bytes|cannot be read as an archive")
-    assert time.monotonic() - start < 5
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000  # nothing of that size was made ready
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,14 +56,12 @@ def packages(folder, **versions):
 # ---- the whole
 
 
-def test_this_environment_is_fit_and_asking_is_quick(capsys):
-    started = time.perf_counter()
+def test_this_environment_is_fit_and_nobody_else_is_asked(capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(places.urllib.request, "urlopen", lambda *_, **__: asked.append(1))
     found, failed = preflight.findings()
-    assert failed == []
+    assert failed == [] and asked == []
     assert [one.code for one in found if one.stops] == []
-    assert (
-        time.perf_counter() - started < 20
-    )  # measured: 0.1 s; the bound only catches a probe that waits
     preflight.report()
     assert "Mend this first" not in capsys.readouterr().out
 
@@ -395,15 +392,20 @@ def test_an_address_that_answers_with_an_error_is_there(monkeypatch):
     server.shutdown()
 
 
-def test_a_network_that_swallows_everything_costs_two_seconds_at_most(monkeypatch):
-    def swallow(*_, **__):
-        time.sleep(8)
+def test_a_network_that_swallows_everything_is_not_waited_for(monkeypatch):
+    asked, ended, answer = [], [], threading.Event()
+
+    def swallow(request, **_):
+        asked.append(request.full_url)
+        answer.wait(600)
+        ended.append(request.full_url)
         raise OSError
 
+    monkeypatch.setattr(places, "ANSWER", 0.2)
     monkeypatch.setattr(places.urllib.request, "urlopen", swallow)
-    started = time.monotonic()
     assert places._silent(["http://a/", "http://b/"]) == ["http://a/", "http://b/"]
-    assert time.monotonic() - started < 2 * places.ANSWER + 2
+    assert sorted(asked) == ["http://a/", "http://b/"] and not ended
+    answer.set()
 
 
 # ---- the machine
