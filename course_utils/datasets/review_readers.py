@@ -197,10 +197,10 @@ class _Layout:
         beside = [root for root in others if first and not root.startswith(f"{first}/")]
         if beside:
             raise _not_reviews(self.path, f"holds several sets of reviews: {', '.join(roots)}")
-        for root in others:
-            for _, _, path in sorted(self._sets[root]):
-                self.report.note("left out: a second set of reviews inside the first", path)
-        return self._sets[first]
+        taken = {entry for entry in self._sets[first] if entry[0] or not divided}
+        for _, _, path in sorted(set().union(*self._sets.values()) - taken):
+            self.report.note("left out: beside or below the set, not in its train and test", path)
+        return taken
 
     def _numbered(self, paths: list[str]) -> list[tuple[int, str]]:
         """The number and path of each review of a class; without any number, the place in the order of names."""
@@ -259,7 +259,20 @@ def _members(path: Path, layout: _Layout) -> dict[str, bytes]:
     try:
         return archives.read_members(path, layout.add, _LIMITS)
     except archives.FAILURES as error:
-        raise _not_reviews(path, f"cannot be read as an archive ({error})") from None
+        why = f"cannot be read as an archive ({error})"
+        raise _not_reviews(path, why + _not_a_tar(path)) from None
+
+
+def _not_a_tar(path: Path) -> str:
+    """What a file is that is known to be no tar archive, as the end of a sentence."""
+    try:
+        with open(path, "rb") as file:
+            kind = text_files.kind_of(file.read(1_000))
+    except OSError:
+        return ""
+    if kind is None or kind.endswith(("(gzip)", "(bzip2)", "(xz)", "(tar)")):
+        return ""
+    return f": it is {kind}, and only folders and tar archives are read"
 
 
 def read_sentences(wheel: Path, split: str) -> Raw:

@@ -147,7 +147,7 @@ def load_reviews(
         raw, name = review_readers.read_hub(split), IMDB
     else:
         path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
-        raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
+        raw, name = review_readers.read_tree(path, split, _order_of(limit)), _name(path)
     return _assemble(raw, name, split, limit)
 
 
@@ -198,9 +198,9 @@ def _name(path: Path) -> str:
     return f"{IMDB} (copy)" if path.name.startswith(_FOLDER) else path.name
 
 
-def _order_of(limit: int) -> review_readers.Order:
-    """Which of N reviews are wanted, in order, so that a reader need not open the others."""
-    return lambda count: _shuffled(count)[:limit].tolist()
+def _order_of(limit: int | None) -> review_readers.Order | None:
+    """Which of N reviews are wanted, in order, so that a reader need not open the others; None for all."""
+    return None if limit is None else lambda count: _shuffled(count)[:limit].tolist()
 
 
 def _shuffled(count: int) -> Tensor:
@@ -223,9 +223,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
         )
     films = None if raw.films is None else tuple(raw.films[i] for i in kept)
     labels = torch.tensor([raw.labels[i] for i in kept], dtype=torch.int64)
-    return ReviewSet(
-        tuple(raw.texts[i] for i in kept), labels, name, name == standin_reviews.NAME, split, films
-    )
+    texts = tuple(text for i in kept if (text := raw.texts[i]))
+    return ReviewSet(texts, labels, name, name == standin_reviews.NAME, split, films)
 
 
 def _check_options(split: str, limit: int | None) -> None:

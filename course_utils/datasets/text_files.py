@@ -33,6 +33,7 @@ _MARKS = (  # UTF-32's before UTF-16's, with which it begins
     (codecs.BOM_UTF16_BE, "UTF-16-BE"),
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_PAGE = re.compile(r"\s*<(?:!doctype html|html|\?xml)\b", re.IGNORECASE)
 _LOST = re.compile("[\ufffd-\uffff]")  # what a program wrote where it could not read
 
 
@@ -83,13 +84,14 @@ def decode(content: bytes) -> Decoded:
         raise NotText(f"it is {kind}, not plain text")
     if _ISO_2022.search(content):
         raise NotText("it has the escape sequences of ISO-2022", "iso2022_jp")
-    text, encoding = _strictly(content, "utf-8"), None
-    if text is None or 8 * len(_LOW.findall(content)) > len(content):
-        text, encoding = _wide(content) or (text, None)
-    if text is None:
-        _refuse_damaged_utf8(content)
-        text, encoding = _western(content), "Windows-1252"
-    return _decoded(text, encoding)
+    text = _strictly(content, "utf-8")
+    looks_wide = text is None or 8 * len(_LOW.findall(content)) > len(content)
+    if looks_wide and (found := _wide(content)):
+        return _decoded(*found)
+    if text is not None:
+        return _decoded(text, None)
+    _refuse_damaged_utf8(content)
+    return _decoded(_western(content), "Windows-1252")
 
 
 def tidy(text: str) -> str:
@@ -102,7 +104,7 @@ def kind_of(content: bytes) -> str | None:
     found = _FIRST_BYTES.match(content)
     if found is None:
         return None
-    kind = list(_KINDS)[found.lastindex - 1]
+    kind = list(_KINDS)[(found.lastindex or 1) - 1]
     return _kind_of_zip(content) if kind == "a zip archive" else kind
 
 
@@ -354,6 +356,8 @@ class Report:
         found = decode(content())
         if found.judged:
             self.note(f"read as {found.judged}, by the look of the bytes", name)
+        if _PAGE.match(found.text):
+            self.note("a web page, whose marks are read as they stand", name)
         if found.lost:
             self.note("had lost characters before (U+FFFD), which are spaces now", name)
         return found.text
@@ -421,13 +425,11 @@ def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
     try:
         if not file.is_file():
             raise NotText("it is not a file" if file.exists() else "there is no such file")
-        with open(file, "rb") as stream:
-            content = stream.read(largest + 1)
+        if file.stat().st_size > largest:
+            raise NotText(f"it has more than {largest:,} bytes")
+        return file.read_bytes()
     except OSError as error:
         raise NotText(f"it cannot be read ({error.strerror})") from None
-    if len(content) > largest:
-        raise NotText(f"it has more than {largest:,} bytes")
-    return content
 
 
 def unknown_encoding(place: Path, why: str, encoding: str) -> CourseError:

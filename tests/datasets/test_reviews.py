@@ -566,7 +566,7 @@ def test_a_copy_of_the_set_inside_it_is_left_out_and_two_side_by_side_are_questi
     expected = load_reviews(root).texts
     tree(root / "test" / "backup", text="copy {part} {kind} {number}")
     assert load_reviews(root if kind == "folder" else zipped_tar(root)).texts == expected
-    assert kind == "folder" or "a second set of reviews" in capsys.readouterr().out
+    assert kind == "folder" or "beside or below the set" in capsys.readouterr().out
     both = tmp_path / "both"
     tree(both / "one"), tree(both / "two")
     with pytest.raises(CourseError, match=r"several sets of reviews: .*one, .*two"):
@@ -609,6 +609,24 @@ def test_a_half_of_the_folders_is_questioned_with_what_is_there(tmp_path, gone, 
         with pytest.raises(CourseError, match=message) as caught:
             load_reviews(place, split)
         assert caught.value.code == "reviews-not-found"
+
+
+def test_a_zip_is_told_to_be_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        archive.writestr("train/pos/1_9.txt", "Fine.")
+    with pytest.raises(CourseError, match="a zip archive, and only folders and tar archives"):
+        load_reviews(tmp_path / "own.zip")
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_what_lies_beside_train_and_test_is_left_out_with_a_word(tmp_path, kind, capsys):
+    root = tree(tmp_path / "own")
+    expected = load_reviews(root).texts
+    for folder in ("dev/pos", "dev/neg", "pos"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "1_9.txt").write_text("beside")
+    assert load_reviews(root if kind == "folder" else zipped_tar(root)).texts == expected
+    assert "3 left out: beside or below the set" in capsys.readouterr().out
 
 
 def test_files_with_names_of_two_kinds_are_not_lost_without_a_word(tmp_path, capsys):

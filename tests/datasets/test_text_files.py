@@ -320,7 +320,7 @@ def test_a_file_that_is_too_large_or_may_not_be_read_is_refused(tmp_path, monkey
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(NotText, match="Permission denied"):
         text_files.read_bytes(tmp_path / "a.txt")
 

@@ -327,6 +327,12 @@ def test_a_file_that_is_no_book_is_refused_with_another_call_than_the_learners(
     assert 'load_texts("manual")' in caught.value.fix and "book.txt" not in caught.value.fix
 
 
+def test_a_web_page_is_called_one(tmp_path, capsys):
+    (tmp_path / "book.txt").write_text("\n<!DOCTYPE html>\n<p>" + BOOK, encoding="utf-8")
+    assert len(texts.load_texts(tmp_path / "book.txt").train) > 10
+    assert "a web page, whose marks are read as they stand" in capsys.readouterr().out
+
+
 def test_a_folder_without_enough_text_says_what_was_left_out(tmp_path):
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4")
     (tmp_path / "b.txt").write_bytes(b"%PDF-1.4")
