@@ -25,9 +25,8 @@ _BESIDE = ("jupyterlab", "ipywidgets", "ipykernel", "matplotlib", "playwright")
 
 def lessons_with_widgets(root: Path) -> list[str]:
     """The lessons whose sources show a widget of `course_utils`."""
-    return [
-        path.stem for path in find_sources(root) if "\nwidgets" in path.read_text(encoding="utf-8")
-    ]
+    shows = "\nfrom course_utils.display.widgets import "
+    return [path.stem for path in find_sources(root) if shows in path.read_text(encoding="utf-8")]
 
 
 def summary(moves: Sequence[widget_moves.Move]) -> dict[str, Any]:
