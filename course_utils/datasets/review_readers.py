@@ -53,13 +53,16 @@ def clean(content: bytes | str) -> str:
     The rule: UTF-8 without a byte order mark, else Latin-1; a line break in HTML becomes a new line; control characters
     become spaces and lone surrogates U+FFFD; white space at both ends goes. Everything else stays, other HTML too.
     """
-    if isinstance(content, bytes):
-        try:
-            content = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            content = content.decode("latin-1")
-    text = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = content if isinstance(content, str) else _decoded(content)
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", _BREAK.sub("\n", text))).strip()
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def has_surrogate(text: str) -> bool:
@@ -178,7 +181,8 @@ def _cut(
     held_films = {films[label][number] for label, number in held} if films else set()
 
     def is_held(entry: tuple[int, int, Any]) -> bool:
-        return entry[:2] in held or (bool(films) and films[entry[0]][entry[1]] in held_films)
+        film = films[entry[0]][entry[1]] if films else None
+        return entry[:2] in held or film in held_films
 
     return [entry for entry in entries if is_held(entry) == (split == "validation")]
 
@@ -194,15 +198,14 @@ def _films(
     if not all(file.is_file() for file in lists):
         return None
     pattern = re.compile(r"/title/(tt\d+)")
-    found = [
-        [pattern.search(line) for line in file.read_text("utf-8", "replace").splitlines()]
-        for file in lists
-    ]
-    if not all(all(matches) for matches in found) or any(
-        number >= len(found[label]) for label, number, _ in entries
-    ):
-        return None
-    return tuple({number: match[1] for number, match in enumerate(matches)} for matches in found)
+    lines = [file.read_text("utf-8", "replace").splitlines() for file in lists]
+    films = tuple(
+        {number: match[1] for number, line in enumerate(one) if (match := pattern.search(line))}
+        for one in lines
+    )
+    unnamed = any(len(known) < len(one) for known, one in zip(films, lines, strict=True))
+    short = any(number >= len(films[label]) for label, number, _ in entries)
+    return None if unnamed or short else films
 
 
 def _part_of_film(name: str) -> str:
@@ -223,7 +226,7 @@ def _from_archive(path: Path, split: str, order: Order | None) -> Raw:
         members = archives.read_members(path, of_part, _LIMITS)
     except archives.FAILURES as error:
         raise _not_reviews(path, f"cannot be read as an archive ({error})") from None
-    matches = [(_NAME.search(name), name) for name in members]
+    matches = [(found, name) for name in members if (found := _NAME.search(name))]
     entries = sorted((int(found[2] == "pos"), int(found[3]), name) for found, name in matches)
     _check_both(path, part, entries)
     chosen = _cut(entries, split, None)

@@ -129,7 +129,10 @@ def load_reviews(
         path = (
             _imdb_path() or assets.fetch("imdb") if source == "imdb" else Path(source).expanduser()
         )
-        raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
+        raw, name = (
+            review_readers.read_tree(path, split, _order_of(limit) if limit else None),
+            _name(path),
+        )
     return _assemble(raw, name, split, limit)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,7 +32,7 @@ from course_utils.progress_bars import progress
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#95143B", "#3F95FF", "#000000")
 """Blue, vermilion, green, purple, crimson, bright blue, black."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.prop_cycle": plt.cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -153,9 +154,8 @@ def film_html(
         alt: what is to be seen; matplotlib leaves the picture without a description and the slider without a name.
     """
     frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
-    film.save = partial(
-        film.save, progress_callback=lambda *_: next(frames, None)
-    )  # to_jshtml saves each picture
+    # to_jshtml saves each picture
+    vars(film)["save"] = partial(film.save, progress_callback=lambda *_: next(frames, None))
     html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
     html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
     html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')

@@ -3,8 +3,8 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def size_text(count: int) -> str:
     return f"{count / 2**20:,.0f} MiB"
 
 
-def _fault(asset: Asset, file: BinaryIO) -> str | None:
+def _fault(asset: Asset, file: BufferedReader) -> str | None:
     size = os.fstat(file.fileno()).st_size
     if size == asset.bytes and hashlib.file_digest(file, "sha256").hexdigest() == asset.sha256:
         return None

@@ -44,9 +44,12 @@ def get(requirement: str, path: Path, bar: tqdm, timeout: float) -> None:
         ]
         with open(folder / "errors.txt", "w+", errors="replace") as errors:
             # Without pip's version of TMPDIR a small /tmp would have to hold the wheel.
-            kwargs = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors}
             process = subprocess.Popen(
-                [*command, requirement], env={**os.environ, "TMPDIR": name}, **kwargs
+                [*command, requirement],
+                env={**os.environ, "TMPDIR": name},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
             )
             try:
                 _follow(process, folder, bar, Watch("the package index", 1.4 * timeout))

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -46,7 +46,7 @@ class Watch:
             tqdm.write(f"Nothing comes from {self.who}; waiting up to {self.timeout:.0f} s in all.")
 
 
-def watched(items: Generator[T, None, None], who: str, timeout: float) -> Iterator[T]:
+def watched(items: Generator[T, None, None], who: str, timeout: float) -> Generator[T, None, None]:
     """The items, taken by a thread of its own under a `Watch`: no wait of the thread's keeps the caller.
 
     A library's time-outs are not enough: none covers a name service that hangs, or a server that sends a byte per
@@ -87,6 +87,7 @@ def _take(
     """Put each item with None into the pipe, then None with how it ended; stop where nobody reads any more."""
     with contextlib.closing(items):
         while not left_alone.is_set():
+            entry: tuple[Any, BaseException | None]
             try:
                 entry = (next(items), None)
             except BaseException as error:

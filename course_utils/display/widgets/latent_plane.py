@@ -115,8 +115,9 @@ def codes_static(
         )
     codes, _ = vae.encode_means(network, images.images)
     rank = images.factors[marker_factor].argsort().argsort() / len(images)  # 0 to 1
+    x, y = codes.T
     ax.scatter(
-        *codes.T, c=images.factors[factor], s=1 + 14 * rank, cmap="cividis", alpha=0.8, linewidths=0
+        x, y, c=images.factors[factor], s=1 + 14 * rank, cmap="cividis", alpha=0.8, linewidths=0
     )
     ax.plot(
         [-REACH, REACH, REACH, -REACH, -REACH],
