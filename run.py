@@ -34,7 +34,7 @@ USAGE = """usage: python3 run.py COMMAND [ARGUMENTS]
          with other arguments only pytest: tests/datasets/test_images.py -k grey
   build  write the notebooks from notebooks/source; --check only compares
   slides make slides of lessons in build/slides: slides 01 02
-  bench  time the course's training beside textbook loops (10 minutes): dcgan vae --sweep --quality
+  bench  time the course's training beside textbook loops (10 minutes): dcgan vae --sweep --quality --busy
 The first start makes .venv and installs the course into it.
 COURSE_TORCH=cpu, default or the address of a package index chooses PyTorch's build.
 COURSE_CONSTRAINTS=none takes the newest releases of all packages instead of the tested ones."""
@@ -77,6 +77,9 @@ def environment() -> dict:
     foreign = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET")
     env = {name: value for name, value in os.environ.items() if name not in foreign}
     path = os.pathsep.join([str(PYTHON.parent), env.get("PATH", "")])
+    env.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # as course_utils says, here for notebooks that import torch first
     return dict(env, VIRTUAL_ENV=str(VENV), PATH=path, PYTHONNOUSERSITE="1", PIP_USER="0")
 
 
@@ -326,9 +329,11 @@ def prepare() -> None:
 
 def start_page() -> str:
     """Where JupyterLab opens: the first lesson, until a check has recorded progress; then where it was left."""
-    runs = Path(os.path.expanduser(os.environ.get("COURSE_RUNS") or str(ROOT / "data" / "runs")))
+    sys.path.insert(0, str(ROOT))  # which Python leaves out when it is told to (PYTHONSAFEPATH)
+    from course_utils.learner.progress import path  # standard library only, like this file
+
     lessons = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    begun = (runs / "progress.jsonl").exists() or not lessons
+    begun = path().exists() or not lessons
     return "/lab" if begun else "/lab/tree/notebooks/" + quote(lessons[0].name)
 
 

@@ -62,14 +62,9 @@ def cached(name: str) -> Path | None:
     """
     asset = _lookup(name)
     own, *shared = (place / asset.file for place in cache_places())
-    found = in_place(asset, own) if own.is_file() else ""
-    if found:
-        print(f"{asset.file} in the cache is damaged: {found}.", flush=True)
-    return (
-        own
-        if found is None
-        else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
-    )
+    if own.is_file() and in_place(asset, own):
+        return own
+    return next((path for path in shared if path.is_file() and not fault(asset, path)), None)
 
 
 def at_hand(name: str) -> Path | None:

@@ -16,8 +16,21 @@ _PACKAGE = Path(__file__).resolve().parent
 
 def data_dir() -> Path:
     """The course's ``data`` folder: the repository's, or the copy inside an installed package (Colab)."""
-    beside = _PACKAGE.parent / "data"
-    return beside if (beside / "manifest.toml").is_file() else _PACKAGE / "_data"
+    return _PACKAGE.parent / "data" if _in_repository() else _PACKAGE / "_data"
+
+
+def course_dir() -> Path:
+    """The course's folder; the working directory where only the package is installed."""
+    return _PACKAGE.parent if _in_repository() else Path.cwd()
+
+
+def resolve(place: str | os.PathLike[str]) -> Path:
+    """The absolute path of a file or folder that the user named, in a variable, in a lesson or in a call.
+
+    Args:
+        place: ``~`` is the user's home; a relative path begins at the course's folder, from wherever it is read.
+    """
+    return (course_dir() / Path(place).expanduser()).resolve()
 
 
 def results_dir() -> Path:
@@ -170,7 +183,11 @@ def _writable_folder(variable: str, name: str) -> Path:
 def wanted_folder(variable: str, name: str) -> Path:
     """The folder that ``variable`` names, or ``data/<name>``, whether or not it can be used."""
     wanted = os.environ.get(variable)
-    return Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
+    return resolve(wanted) if wanted else data_dir() / name
+
+
+def _in_repository() -> bool:
+    return (_PACKAGE.parent / "data" / "manifest.toml").is_file()
 
 
 def can_write(folder: Path) -> bool:

@@ -8,7 +8,6 @@ network on the images that ``--data`` names. About six minutes on two cores, and
 
 import argparse
 import datetime
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +17,11 @@ from typing import Any
 
 import torch
 
-from course_utils import paths, runtime
+from course_utils import results, runtime
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets.images import load_images
 from course_utils.evaluation.scores import mean_interval
 from course_utils.models import dcgan
-from course_utils.provenance import provenance
 from measuring.gan_faults import Loop, record
 
 COPIES = 10
@@ -57,18 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "date": str(datetime.date.today()),
             "seconds": round(time.perf_counter() - started, 1),
         }
-        facts |= provenance()
-        _write(
-            f"gan_{what}.json",
-            {**measured, "provenance": facts},
-            compact=what in ("traces", "dcgan"),
-        )
+        results.write(f"gan_{what}.json", measured | facts)
         print(f"gan_{what}.json: {facts['seconds']} s", flush=True)
-
-
-def _write(name: str, content: dict[str, Any], compact: bool) -> None:
-    layout = {"separators": (",", ":")} if compact else {"indent": 2}
-    paths.atomic_write(paths.results_dir() / name, (json.dumps(content, **layout) + "\n").encode())
 
 
 def measure_optimum(lesson: ModuleType, _: str | None, steps: int = 1_500) -> dict[str, Any]:

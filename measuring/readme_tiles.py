@@ -18,12 +18,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from course_utils.authoring import fill_results
+from course_utils import results
 from course_utils.authoring.lessons import load_definitions
-from course_utils.display import plots
-from course_utils.models import dcgan, gpt_shipped
+from course_utils.display import palette, plots
+from course_utils.models import attention, dcgan, shipped
 from course_utils.models.attention import filter_logits, generate
-from course_utils.paths import checkpoints_dir, results_dir
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks" / "figures"
@@ -69,7 +68,7 @@ def ring() -> Figure:
     """Lesson 01: samples of one generator that is led by its discriminator, and of one whose discriminator lags."""
     lesson = load_definitions("01_gan_theory")
     figure, ax = _square()
-    for rate, colour in ((2e-3, plots.COLOURS[0]), (2e-4, plots.COLOURS[1])):
+    for rate, colour in ((2e-3, palette.BLUE), (2e-4, palette.VERMILION)):
         samples, _ = lesson.play_ring(lesson.make_judge(1), rate, 2_000, 1)
         ax.scatter(*samples[0, :1000].T, s=4, alpha=0.5, color=colour, linewidths=0)
     ax.scatter(*lesson.ring_centres().T, marker="x", color="black", s=20, linewidths=1)
@@ -118,8 +117,8 @@ def ruler() -> Figure:
     counts, values, lows, highs = _scores()
     figure, ax = _square()
     ax.spines[["top", "right"]].set_visible(False)
-    ax.fill_between(counts, lows, highs, color=plots.COLOURS[0], alpha=0.2, linewidth=0)
-    ax.plot(counts, values, "o-", color=plots.COLOURS[0], markersize=3)
+    ax.fill_between(counts, lows, highs, color=palette.BLUE, alpha=0.2, linewidth=0)
+    ax.plot(counts, values, "o-", color=palette.BLUE, markersize=3)
     ax.set(xscale="log", ylim=0, xlabel="photographs on each side", ylabel="FD (equal: 0)")
     ax.set_xticks([100, 1_000, 5_000], ["100", "1,000", "5,000"])
     ax.minorticks_off()
@@ -128,7 +127,7 @@ def ruler() -> Figure:
 
 def _scores() -> list[tuple[float, ...]]:
     """Numbers of photographs, FD at each, and both ends of its interval."""
-    measured = fill_results.load(results_dir() / "scores_bias.json")["rows"]["real"]
+    measured = results.read("scores_bias.json")["rows"]["real"]
     keys = ("value", "low", "high")
     rows = [
         (int(count), *(scores["FD"][key] for key in keys))
@@ -147,8 +146,8 @@ def _ring_code() -> bytes:
 
 TILES: dict[str, tuple[Callable[[], Figure], Callable[[], bytes]]] = {
     "ring": (ring, _ring_code),
-    "walk": (walk, (checkpoints_dir() / "dcgan_cifar10.safetensors").read_bytes),
-    "words": (words, (checkpoints_dir() / "gpt_reviews.safetensors").read_bytes),
+    "walk": (walk, shipped.path("dcgan_cifar10").read_bytes),
+    "words": (words, shipped.path(attention.SHIPPED).read_bytes),
     "ruler": (ruler, lambda: repr(_scores()).encode()),
 }
 """Name of a picture -> what draws it, and what reads what it is drawn from."""
@@ -162,7 +161,7 @@ def _square(whole: bool = False) -> tuple[Figure, Axes]:
 
 def _written(prompt: str, count: int) -> Iterator[tuple[str, float | None]]:
     """Each token's text and its surprise in bits; None for those of the prompt."""
-    model, tokenizer, _ = gpt_shipped.load_shipped()
+    model, tokenizer, _ = attention.load_shipped()
     begun, random = [0, *tokenizer.encode(prompt).ids], torch.Generator().manual_seed(0)
     bits: list[float | None] = [None] * len(begun)
 
@@ -192,7 +191,7 @@ def _words(pieces: Iterator[tuple[str, float | None]]) -> list[list[tuple[str, f
 def _write(ax: Axes, column: int, row: int, text: str, bits: float | None) -> None:
     """Characters on a grid, before a colour that says how many bits of surprise (10 and more: the darkest)."""
     if bits is not None:
-        shade = plt.get_cmap("Blues")(0.75 * min(1.0, bits / 10))
+        shade = plt.get_cmap(palette.SHARES)(0.75 * min(1.0, bits / 10))
         ax.add_patch(plt.Rectangle((column, row + 0.06), len(text), 0.88, color=shade, linewidth=0))
     style = {"weight": "bold" if bits is None else "normal", "family": "monospace", "size": 9}
     for place, character in enumerate(text, start=column):

@@ -27,6 +27,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from course_utils import paths
+from course_utils.learner import progress
+
 ROOT = Path(__file__).resolve().parents[1]
 POSIX = os.name == "posix"
 on_posix = pytest.mark.skipif(not POSIX, reason="signals and mounts of POSIX")
@@ -170,7 +173,7 @@ class Project:
 
     def __init__(self, folder, url):
         self.folder = folder / "a course é"
-        for name in ("course_utils/authoring", "tests", "notebooks/source"):
+        for name in ("course_utils/authoring", "course_utils/learner", "tests", "notebooks/source"):
             (self.folder / name).mkdir(parents=True)
         shutil.copy(ROOT / "run.py", self.folder)
         self.write("pyproject.toml", PYPROJECT)
@@ -184,6 +187,10 @@ class Project:
         self.write(
             "course_utils/authoring/build.py",
             'import sys\n\nprint("built", sys.argv[1:], sys.prefix)\n',
+        )
+        self.write(
+            "course_utils/learner/progress.py",
+            "from pathlib import Path\n\n\ndef path():\n    return Path('nothing recorded')\n",
         )
         self.write("tests/test_tiny.py", "def test_one():\n    pass\n")
         self.write("notebooks/01_first.ipynb", json.dumps(NOTEBOOK))
@@ -457,7 +464,11 @@ def test_lab_serves_the_course_on_this_machine_only_and_with_a_token(borrowed):
 
 def test_lab_opens_the_first_lesson_until_there_is_progress(tmp_path, monkeypatch):
     run = load_run()
-    monkeypatch.delenv("COURSE_RUNS", raising=False)
+    for variable in ("COURSE_RUNS", "COURSE_RUNS_COPY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(paths, "data_dir", lambda: tmp_path / "data")
+    monkeypatch.setattr(paths, "course_dir", lambda: tmp_path)
+    progress._folder.cache_clear()
     run.ROOT = tmp_path
     assert run.start_page() == "/lab"  # without lessons
     (tmp_path / "notebooks").mkdir()
@@ -466,18 +477,40 @@ def test_lab_opens_the_first_lesson_until_there_is_progress(tmp_path, monkeypatc
     first = "/lab/tree/notebooks/00_first%20%C3%A9.ipynb"
     assert run.start_page() == first
     for runs in (tmp_path / "data" / "runs", tmp_path / "elsewhere"):
-        runs.mkdir(parents=True)
+        runs.mkdir(parents=True, exist_ok=True)
         (runs / "progress.jsonl").touch()
         assert run.start_page() == "/lab"
         monkeypatch.setenv("COURSE_RUNS", str(runs / "not yet"))
         assert run.start_page() == first
         monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("COURSE_RUNS", "runs")  # in the course's folder, wherever one is
+    assert run.start_page() == first
+    (tmp_path / "runs" / "progress.jsonl").touch()
+    assert run.start_page() == "/lab"
+    monkeypatch.setenv("COURSE_RUNS_COPY", "drive")  # the place that lasts has the last word
+    assert run.start_page() == first
+    (tmp_path / "drive").mkdir()
+    (tmp_path / "drive" / "progress.jsonl").touch()
+    assert run.start_page() == "/lab"
+    progress._folder.cache_clear()
 
 
-def test_run_and_the_package_mean_the_same_file():
-    from course_utils.learner import progress
-
-    assert f'"{progress.FILE}"' in (ROOT / "run.py").read_text(encoding="utf-8")
+def test_the_start_page_needs_no_package(tmp_path):
+    """Whatever Python starts run.py finds the progress: it may have nothing but the standard library."""
+    (tmp_path / "progress.jsonl").touch()
+    program = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('run', {str(ROOT / 'run.py')!r})\n"
+        "run = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(run)\n"
+        "print(run.start_page())"
+    )
+    environment = {**os.environ, "COURSE_RUNS": str(tmp_path)}
+    for name in ("PYTHONPATH", "COURSE_RUNS_COPY"):
+        environment.pop(name, None)
+    command = [sys.executable, "-S", "-P", "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert said.stdout == "/lab\n", said.stderr
 
 
 def test_progress_is_shown_and_moved_from_the_folder_where_the_user_is(borrowed, tmp_path):

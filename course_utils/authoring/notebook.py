@@ -18,6 +18,7 @@ from course_utils.authoring.source import (
     Cell,
     Problem,
     Source,
+    find_sources,
     notebook_cells,
     read_source,
 )
@@ -153,7 +154,11 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 def _markdown(cells: Sequence[Cell], path: Path, root: Path) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
     page = fill_results.Page(
-        path.stem, root / "data" / "results", exercises.cards(path), minutes(path)
+        lesson=path.stem,
+        results=root / "data" / "results",
+        cards=exercises.cards(path),
+        numbers=exercises.numbers_of_all(find_sources(root)) | exercises.numbers(path),
+        minutes=minutes(path),
     )
     filled = [
         fill_results.fill(cell, page) if cell.kind == "markdown" else ("", []) for cell in cells

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils import results
 from course_utils.authoring import fill_results
 from course_utils.authoring.exercises import cards
 from course_utils.authoring.minutes import minutes
 from course_utils.errors import CourseError
 from course_utils.machine.lesson_costs import download_mib, duration
+from course_utils.tiers import TIERS
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
@@ -67,10 +69,10 @@ def fill_numbers(text: str, folder: Path) -> str:
         text = _NUMBER.sub(
             lambda found: fill_results.number(folder, *found.groups()[1:]) + found[1], text
         )
-    except (LookupError, ValueError, OSError) as error:
-        raise _cannot_fill(str(error).strip("'\"")) from None
-    text = _MEMORY.sub(lambda found: found[1] + _memory(folder / "lessons.json") + found[3], text)
-    return _FAULTS.sub(lambda found: found[1] + _faults(folder / "faults.json") + found[3], text)
+    except (LookupError, ValueError, CourseError) as error:
+        raise _cannot_fill(fill_results.reason(error)) from None
+    text = _MEMORY.sub(lambda found: found[1] + _memory(folder) + found[3], text)
+    return _FAULTS.sub(lambda found: found[1] + _faults(folder) + found[3], text)
 
 
 def _cannot_fill(why: str) -> CourseError:
@@ -95,25 +97,25 @@ def _facts(sources: Sequence[Path]) -> dict[str, str]:
 
 def _table(sources: Sequence[Path], folder: Path) -> str:
     """The README's table of lessons, and where it was measured."""
-    file = folder / "lessons.json"
-    measured = fill_results.load(file) if file.is_file() else {}
+    measured = results.earlier("lessons.json", folder)
     here = [measured.get(path.stem, {}) for path in sources]
-    tiers = [tier for tier in fill_results.TIERS if any(tier in lesson for lesson in here)]
+    tiers = [tier for tier in TIERS if any(tier in lesson for lesson in here)]
     head = ["no.", "lesson", "to read and solve", *(f"`{tier}`" for tier in tiers)]
     rows = [
         f"| {' | '.join(head)} |",
         "| --- " * len(head) + "|",
         *(_row(path, lesson, tiers) for path, lesson in zip(sources, here, strict=True)),
     ]
-    machines = sorted({entry["machine"] for lesson in here for entry in lesson.values()})
+    runs = [entry for lesson in here for entry in lesson.values()]
+    machines = sorted({results.in_words(entry["machine"]) for entry in runs})
     if machines:
         rows += ["", f"Time and peak memory of one run, on {' and on '.join(machines)}."]
     return "\n".join(rows) + "\n"
 
 
-def _memory(path: Path) -> str:
+def _memory(folder: Path) -> str:
     """Markdown table of each lesson's peak memory in MiB."""
-    measured = fill_results.load(path) if path.is_file() else {}
+    measured = results.earlier("lessons.json", folder)
     lessons = [name for name, tiers in sorted(measured.items()) if tiers]
     rows = [
         "| a kernel's peak, MiB | "
@@ -121,7 +123,7 @@ def _memory(path: Path) -> str:
         + " |"
     ]
     rows.append("| --- " * (len(lessons) + 1) + "|")
-    for tier in ("smoke", "laptop"):
+    for tier in (t for t in TIERS if any(t in measured[name] for name in lessons)):
         peaks = (measured[name].get(tier, {}).get("peak_mib") for name in lessons)
         rows.append(
             f"| `{tier}` | " + " | ".join(f"{peak:,}" if peak else "" for peak in peaks) + " |"
@@ -129,9 +131,9 @@ def _memory(path: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _faults(path: Path) -> str:
+def _faults(folder: Path) -> str:
     """Markdown table of what was made to happen, in how many tests, and what came of it."""
-    rows = fill_results.load(path)["rows"].values()
+    rows = results.read("faults.json", folder)["rows"].values()
     head = ["| made to happen | tests | outcome |", "| --- | --- | --- |"]
     table = [
         f"| {row['fault']} | {row['passed'] + row['failed'] + row['skipped']} | {row['outcome']} |"

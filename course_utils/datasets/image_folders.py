@@ -13,13 +13,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from course_utils.datasets import standin_images
 from course_utils.datasets.cifar10 import CLASSES, ORDER_SEED
 from course_utils.datasets.image_files import SUFFIXES, decode, reason
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write, cache_dir
+from course_utils.progress_bars import bar
 
 _CACHE_FROM = 2_000  # fewer images decode in a moment
 _CACHES_KEPT = 4
@@ -174,12 +174,12 @@ def _decode_all(files: list[str], size: int) -> tuple[Tensor, dict[int, str], se
                 bad[k] = reason(files[k], error)
         return min(_BATCH, len(files) - start)
 
-    bar = tqdm(
-        total=len(files), unit=" images", desc="Reading images", disable=len(files) < _CACHE_FROM
-    )
-    with bar, ThreadPoolExecutor(_THREADS) as pool:
+    with (
+        bar("Reading images", len(files), unit=" images") as shown,
+        ThreadPoolExecutor(_THREADS) as pool,
+    ):
         for done in pool.map(work, range(0, len(files), _BATCH)):
-            bar.update(done)
+            shown.update(done)
     return torch.from_numpy(out), bad, kinds
 
 

@@ -16,7 +16,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from course_utils.errors import CourseError
 from course_utils.evaluation.distances import (
@@ -37,6 +36,7 @@ from course_utils.evaluation.scores import (
     wilson_interval,
 )
 from course_utils.models.features import FeatureNetwork, load_feature_network
+from course_utils.progress_bars import bar, progress
 from course_utils.runtime import fast_dtype
 
 __all__ = [
@@ -97,7 +97,7 @@ def extract_features(
         CourseError: ``features-shape``, or ``metrics-range`` for values that are not finite or outside [-1, 1].
     """
     device = next(network.parameters()).device
-    batches = tqdm(images.split(batch_size), "features", delay=2, leave=False)
+    batches = progress(images.split(batch_size), "features", leave=False)
     dtype = None if exact else fast_dtype(device)
     with (
         torch.no_grad(),
@@ -239,7 +239,7 @@ def _to_unit_range(batch: Tensor, device: torch.device) -> Tensor:
 
 def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> Tensor:
     parts: list[Tensor] = []
-    with torch.no_grad(), tqdm(total=total, desc="sampling", delay=2, leave=False) as progress:
+    with torch.no_grad(), bar("sampling", total, leave=False) as shown:
         while (missing := total - sum(len(part) for part in parts)) > 0:
             images = sampler(min(BATCH, missing))
             if len(images) != min(BATCH, missing):
@@ -247,7 +247,7 @@ def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> 
                     f"{len(images)} images from a sampler that was asked for {min(BATCH, missing)}"
                 )
             parts.append(extract_features(images, network))
-            progress.update(len(images))
+            shown.update(len(images))
     return torch.cat(parts)
 
 

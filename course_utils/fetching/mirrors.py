@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
-
+from course_utils import progress_bars
 from course_utils.errors import CourseError
 from course_utils.fetching import http, pip
 from course_utils.fetching.pinned_file import Asset, fault, in_place, quarantine, size_text
@@ -47,7 +46,7 @@ def fetch(asset: Asset, path: Path) -> None:
     """
     part = path.parent / f".{asset.file}.part"
     with held_lock(path.parent / f".{asset.file}.lock", _patience(asset, path, part)) as alone:
-        if in_place(asset, path) is None:
+        if in_place(asset, path):
             return
         _check_disk(asset, path.parent, _size(part))
         note = f" ({asset.note})" if asset.note else ""
@@ -132,7 +131,7 @@ def _download(asset: Asset, url: str, part: Path) -> tuple[Path, bool]:
     """Write what an address gives to ``part``, as `http.get` does, with a progress bar."""
     pinned = url.removeprefix(PIP)
     name = pinned if url.startswith(PIP) else Path(urlsplit(url).path).name or asset.file
-    with tqdm(total=asset.bytes, unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
+    with progress_bars.bar(name, asset.bytes, unit="B", at_once=True) as bar:
         if url.startswith(PIP):
             pip.get(pinned, part, bar, TIMEOUT)
             return part, False

@@ -32,24 +32,15 @@ def get(requirement: str, path: Path, bar: tqdm, timeout: float) -> None:
         folder = Path(name)
         options = "--no-deps --only-binary=:all: --ignore-requires-python --no-cache-dir --no-input --progress-bar=off"
         quiet = f"--disable-pip-version-check --quiet --timeout {timeout:.0f} --retries 1"
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *options.split(),
-            *quiet.split(),
-            "--dest",
-            name,
-        ]
+        command = [sys.executable, "-m", "pip", "download", *options.split(), *quiet.split()]
         with open(folder / "errors.txt", "w+", errors="replace") as errors:
-            # Without pip's version of TMPDIR a small /tmp would have to hold the wheel.
             process = subprocess.Popen(
-                [*command, requirement],
-                env={**os.environ, "TMPDIR": name},
+                [*command, "--dest", name, requirement],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
+                # Without pip's version of TMPDIR a small /tmp would have to hold the wheel.
+                env={**os.environ, "TMPDIR": name},
             )
             try:
                 _follow(process, folder, bar, Watch("the package index", 1.4 * timeout))

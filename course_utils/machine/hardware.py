@@ -11,6 +11,7 @@ from types import ModuleType
 from course_utils.learner import catalogue
 from course_utils.machine import free_memory, lesson_costs
 from course_utils.machine.finding import Finding
+from course_utils.tiers import TIERS
 
 _COLAB = "on Colab: Runtime > Change runtime type > T4 GPU"
 
@@ -121,7 +122,9 @@ def _works(torch: ModuleType) -> Iterator[Finding]:
 
 
 def _asked() -> bool:
-    return os.environ.get("COURSE_TIER") == "gpu"
+    """Whether a tier was chosen that is for a graphics card."""
+    tier = TIERS.get(os.environ.get("COURSE_TIER", ""))
+    return tier is not None and tier.default_on == "cuda"
 
 
 def _has_nvidia() -> bool:

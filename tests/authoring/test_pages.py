@@ -198,10 +198,12 @@ def test_what_a_page_says_of_lessons_is_filled():
 
 
 def test_the_memory_table_is_filled(tmp_path):
-    (tmp_path / "lessons.json").write_text('{"01_a": {"smoke": {"peak_mib": 1234}}, "02_b": {}}')
+    (tmp_path / "lessons.json").write_text(
+        '{"01_a": {"smoke": {"peak_mib": 1234}}, "02_b": {}, "03_c": {"laptop": {"peak_mib": 5}}}'
+    )
     filled = readme.fill_numbers("<!-- memory -->\nold\n<!-- end of memory -->\n", tmp_path)
     assert (
-        "| `smoke` | 1,234 |\n| `laptop` |  |\n<!-- end" in filled
+        "| `smoke` | 1,234 |  |\n| `laptop` |  | 5 |\n<!-- end" in filled
         and "old" not in filled
         and "lesson 2" not in filled
     )

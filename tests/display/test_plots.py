@@ -19,7 +19,7 @@ from IPython.utils.capture import capture_output
 from matplotlib.animation import FuncAnimation
 from PIL import Image
 
-from course_utils.display import plots
+from course_utils.display import palette, plots
 from course_utils.errors import CourseError
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
@@ -173,7 +173,7 @@ def test_style_does_not_leak():
     _, axes = plots.subplots(2, 3)
     assert axes.shape == (6,)
     assert dict(matplotlib.rcParams) == before
-    assert len({c.lower() for c in plots.COLOURS}) == 7
+    assert len({c.lower() for c in palette.COLOURS}) == 7
 
 
 def test_live_figure_updates_one_display_in_a_real_kernel():

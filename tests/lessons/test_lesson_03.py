@@ -13,7 +13,7 @@ from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets import standin_images
 from course_utils.evaluation.elbo import PUBLISHED, effective_beta, measured_beta
 from course_utils.models import vae
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture(scope="module")

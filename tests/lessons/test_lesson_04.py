@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from course_utils.authoring.lessons import load_definitions
 from course_utils.evaluation import intervals, occlusion
 from course_utils.models import bert
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture(scope="module")

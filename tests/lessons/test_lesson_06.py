@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import score_plots
 from course_utils.evaluation import metrics
@@ -106,7 +107,7 @@ def test_the_first_order_bias_is_right_to_first_order(lesson):
 
 
 def test_what_the_text_says_without_a_number_was_measured():
-    networks = score_plots.recorded("scores_networks")["networks"]
+    networks = results.read("scores_networks.json")["networks"]
     fd = {
         key: {name: row["FD"] for name, row in network["rows"].items()}
         for key, network in networks.items()
@@ -123,7 +124,7 @@ def test_what_the_text_says_without_a_number_was_measured():
 
 
 def test_what_the_text_says_of_the_table_was_measured():
-    rows = score_plots.recorded("scores_table")["rows"]
+    rows = results.read("scores_table.json")["rows"]
     floor, scores = (
         rows.pop("held_out"),
         ("FD", "KD", "CS", "precision", "recall", "copied", "copied_pixels"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from course_utils import train
-from course_utils.runtime import TIERS
+from course_utils.tiers import TIERS
 
 LESSON = Path(__file__).parents[2] / "notebooks" / "source" / "02_dcgan_cifar10.py"
 KEYS = [

@@ -1,12 +1,11 @@
 """Exercise `is_equilibrium`: whether losses and answers are those of the equilibrium."""
 
-import json
 import math
 
 from torch import Tensor
 
+from course_utils import results
 from course_utils.checks.core import Answer, call, exercise, require
-from course_utils.paths import results_dir
 
 
 def _equilibrium_by_largest_gap(d_loss: float, g_loss: float, d_real: float, d_fake: float) -> bool:
@@ -43,7 +42,7 @@ def is_equilibrium(fn: Answer) -> None:
 
     Recorded ends of runs (``gan_traces.json``), the equilibrium itself, and states that share one sign with it.
     """
-    toy = json.loads((results_dir() / "gan_traces.json").read_text())["toy"]
+    toy = results.read("gan_traces.json")["toy"]
     for name, numbers, expected, hint in _STATES:
         row = numbers or tuple(toy[name][key] for key in ("d_loss", "g_loss", "d_real", "d_fake"))
         came = call(fn, *row)

@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from course_utils import results
 from course_utils.datasets.images import load_images
 from course_utils.display import plots, score_plots
 from course_utils.display.widgets import blind_test, score_bias
@@ -133,7 +134,7 @@ def test_rank_lines_put_the_best_on_top():
 
 
 def test_the_recorded_table_names_all_that_it_depends_on():
-    found = score_plots.recorded("scores_table")
+    found = results.read("scores_table.json")
     text = score_plots.interval_table(found)
     lines = text.splitlines()
     assert len({line.count("|") for line in lines[: 2 + len(found["rows"])]}) == 1
