@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.paths import atomic_write, say_once
+from course_utils.paths import atomic_write, resolve, say_once
 
 SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ".utf8", ".utf-8"})
 """What the name of a document ends with, in any case."""
@@ -78,9 +78,9 @@ def decode(content: bytes) -> Decoded:
     Raises:
         NotText: none of these fits, or the first bytes tell that it is something else (a PDF, an archive).
     """
-    for mark, encoding in _MARKS:
+    for mark, marked in _MARKS:
         if content.startswith(mark):
-            return _marked(content[len(mark) :], encoding)
+            return _marked(content[len(mark) :], marked)
     if kind := kind_of(content):
         raise NotText(f"it is {kind}, not plain text")
     if _ISO_2022.search(content):
@@ -480,7 +480,7 @@ def copy_as_utf8(source: str | Path, encoding: str) -> Path:
     Raises:
         CourseError: there is no such file or encoding, or more than one byte in a hundred does not fit it.
     """
-    source = Path(source).expanduser()
+    source = resolve(source)
     report = Report()
     try:
         codecs.lookup(encoding)
