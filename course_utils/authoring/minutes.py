@@ -15,7 +15,7 @@ _NOT_READ = re.compile(r"\]\([^)]*\)|<[^<>]*>|\{\{[^{}]*\}\}|^\|[ :|-]+\|$", re.
 
 def minutes(path: Path) -> int:
     """Minutes of a lesson, to the nearest five: words of its text, lines of its code, and what its cards say."""
-    total = sum(card.minutes for card in cards(path))
+    total = float(sum(card.minutes for card in cards(path)))
     for kind, text, _ in notebook_cells(path.read_text(encoding="utf-8")):
         if kind == "markdown":
             total += len(re.findall(r"\w+", _NOT_READ.sub(" ", text))) / WORDS_PER_MINUTE

@@ -31,7 +31,8 @@ def decode(file: str | Path, size: int) -> tuple[np.ndarray, str]:
         content = io.BytesIO(
             handle.read(_MAX_BYTES)
         )  # at once: Pillow reads a header in dozens of small pieces
-    with Image.open(content, formats=FORMATS) as image:
+    with Image.open(content, formats=FORMATS) as opened:
+        image: Image.Image = opened
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(

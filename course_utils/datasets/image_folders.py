@@ -206,7 +206,7 @@ def _read_cache(path: Path, key: str) -> tuple[Tensor, dict[int, str], set[str]]
             pixels = file.get_tensor("images")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
-    if facts["key"] != key or facts["sha256"] != hashlib.sha256(pixels.numpy()).hexdigest():
+    if facts["key"] != key or facts["sha256"] != hashlib.sha256(pixels.numpy().data).hexdigest():
         return None
     return pixels, {int(k): why for k, why in facts["bad"].items()}, set(facts["kinds"])
 
@@ -216,7 +216,7 @@ def _write_cache(
 ) -> None:
     facts = {
         "key": key,
-        "sha256": hashlib.sha256(pixels.numpy()).hexdigest(),
+        "sha256": hashlib.sha256(pixels.numpy().data).hexdigest(),
         "bad": bad,
         "kinds": sorted(kinds),
     }

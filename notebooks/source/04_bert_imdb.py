@@ -38,7 +38,8 @@ import copy
 import itertools
 import math
 
-from course_utils import checks, progress_bars, results, runtime  # before torch: waiting threads sleep
+# before torch: waiting threads sleep
+from course_utils import checks, progress_bars, results, runtime
 import torch
 from torch import nn
 
