@@ -15,9 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SPINE = (
-    ("errors", "progress_bars"),
+    ("errors", "progress_bars", "tiers"),
     ("paths", "runtime"),
-    ("provenance", "fetching"),
+    ("results", "fetching"),
     ("assets",),
     ("datasets",),
     ("models",),

@@ -78,6 +78,25 @@ class ReviewSet:
         """The first ``n`` reviews (all where there are fewer): a fair sample, since sets come shuffled."""
         return self.subset(range(min(n, len(self))))
 
+    def require(self, each: int) -> None:
+        """Make sure that there is enough to learn from.
+
+        Raises:
+            CourseError: a class has fewer than ``each`` reviews.
+        """
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        if min(counts) < each:
+            held = " and ".join(
+                f"{n:,} {kind}" for n, kind in zip(counts, self.classes, strict=True)
+            )
+            raise CourseError(
+                "reviews-one-sided",
+                f"{self.name}, {self.split}, has {held} reviews; at least {each:,} of each class are needed.",
+                "A classifier that has not seen a class cannot learn it. Copies of other reviews, also of those in "
+                "validation and test, may have been left out, or the limit leaves a rare class out.",
+                'Add reviews, ask for more of them, or train = load_reviews("sentences")',
+            )
+
     def title(self, text: str) -> str:
         """A figure's or table's title that says which set it shows; a stand-in is always called one."""
         mark = "" if not self.is_standin or "stand-in" in self.name else "stand-in, "

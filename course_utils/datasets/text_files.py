@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.paths import atomic_write, say_once
+from course_utils.paths import atomic_write, resolve, say_once
 
 SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ".utf8", ".utf-8"})
 """What the name of a document ends with, in any case."""
@@ -479,7 +479,7 @@ def copy_as_utf8(source: str | Path, encoding: str) -> Path:
     Raises:
         CourseError: there is no such file or encoding, or more than one byte in a hundred does not fit it.
     """
-    source = Path(source).expanduser()
+    source = resolve(source)
     report = Report()
     try:
         codecs.lookup(encoding)

@@ -95,9 +95,7 @@ def _per_second(work: Callable[[], None], seconds: float, device: torch.device) 
 
 def _name(run: Runtime) -> str:
     """What the speed depends on, in words; never the machine's own name."""
-    machine = (
-        f"{os.cpu_count()} cores of {results.processor()}, {runtime.device_name(run.device)}"
-    )
+    machine = f"{os.cpu_count()} cores of {results.processor()}, {runtime.device_name(run.device)}"
     dtype = str(run.autocast_dtype or torch.float32).removeprefix("torch.")
     return f"{machine}, {run.threads} threads, {dtype}, torch {torch.__version__}"
 

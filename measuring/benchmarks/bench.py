@@ -9,7 +9,6 @@ data sets are used where they are on this machine.
 """
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from statistics import fmean
@@ -18,8 +17,7 @@ from typing import Any
 import torch
 
 from course_utils import results, runtime
-from course_utils.evaluation.scores import mean_interval
-from measuring.benchmarks.sides import LAPTOP, Side
+from measuring.benchmarks.sides import LAPTOP, Side, geometric_interval
 
 FILE = "bench.json"
 SWEEPS: dict[str, list[dict[str, int]]] = {
@@ -186,12 +184,6 @@ def sweep(lesson: str, settings: dict[str, Any], seconds: float) -> list[dict[st
         for side in sides:
             side.close()
     return rows
-
-
-def geometric_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Geometric mean of the rounds' ratios with its 95 % interval (Student's t on the logarithms)."""
-    value, low, high = mean_interval([math.log(r) for r in ratios])
-    return math.exp(value), math.exp(low), math.exp(high)
 
 
 def _rate(turn: dict[str, float]) -> float:

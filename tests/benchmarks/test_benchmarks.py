@@ -223,8 +223,8 @@ def test_a_side_waits_as_it_is_told(monkeypatch) -> None:
 
 def test_only_the_busy_rows_are_measured_when_they_are_asked_for(monkeypatch) -> None:
     kept = {}
-    monkeypatch.setattr(bench, "earlier", lambda name: {"rows": [{"lesson": "gpt", "ratio": 2}]})
-    monkeypatch.setattr(bench, "write_result", lambda name, content: kept.update(content))
+    monkeypatch.setattr(bench.results, "earlier", lambda name: {"rows": [{"lesson": "gpt", "ratio": 2}]})
+    monkeypatch.setattr(bench.results, "write", lambda name, content, **_: kept.update(content))
     monkeypatch.setattr(busy, "measure", lambda *_: [{"lesson": "gpt", "waiting": "course"}])
     assert bench.main(["gpt", "--busy"]) == 0
     assert kept["rows"] == [{"lesson": "gpt", "ratio": 2}]

@@ -329,6 +329,7 @@ EXECUTED = {
     "reviews-bad-set": lambda place: ReviewSet(("a",), torch.tensor([0.5]), "a", False),
     "reviews-all-empty": empty_reviews,
     "reviews-too-few": one_review,
+    "reviews-one-sided": lambda place: load_reviews("standin", limit=40).require(each=1_000),
     "reviews-split": lambda place: load_reviews("standin", split="all"),
     "reviews-limit": lambda place: load_reviews("standin", limit=0),
     "runtime-seed": lambda place: runtime.setup(seed=-1),
