@@ -9,20 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_utils import checks
 from course_utils.authoring.lessons import load_definitions
 from course_utils.evaluation import language_models
 from course_utils.models import attention, gpt_shipped, gpt_training
 from course_utils.train import SETTINGS
 
 SIZES = {"vocab": 30, "dim": 16, "layers": 2, "heads": 2, "context": 24}
-NAMES = {
-    1: ["scaled_dot_product"],
-    2: ["causal_mask"],
-    3: ["split_heads", "merge_heads"],
-    4: ["next_token_loss"],
-    5: ["filter_logits"],
-}
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +33,6 @@ def twins(lesson):
         weight.data += 0.2 * torch.randn_like(weight)
     package.load_state_dict(own.state_dict())
     return own, package
-
-
-@pytest.mark.parametrize("number", NAMES)
-def test_solutions_pass_their_checks_and_stubs_are_open(lesson, number, monkeypatch, capsys):
-    check = getattr(checks.attention, f"exercise_5_{number}")
-    stubs = load_definitions("05_attention_text", solved=False)
-    monkeypatch.setenv("COURSE_STRICT", "0")
-    for name in NAMES[number]:
-        assert check(getattr(lesson, name)) is getattr(lesson, name)
-        check(getattr(stubs, name))
-        assert f"Exercise 5.{number}: not attempted yet" in capsys.readouterr().out
 
 
 def test_the_lessons_functions_and_the_packages_agree(lesson):

@@ -6,18 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_utils import checks
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import score_plots
 from course_utils.evaluation import metrics
-
-NAMES = (
-    "frechet_distance",
-    "kernel_distance",
-    "inception_score",
-    "precision_recall",
-    "bootstrap_interval",
-)
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +23,6 @@ def clouds():
     return torch.randn(150, 12, generator=generator).relu() @ mix, 0.8 * torch.randn(
         120, 12, generator=generator
     ) @ mix
-
-
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
-def test_solutions_pass_their_checks_and_stubs_are_open(lesson, number, monkeypatch, capsys):
-    check, name = getattr(checks.metrics, f"exercise_6_{number}"), NAMES[number - 1]
-    assert check(getattr(lesson, name)) is getattr(lesson, name)
-    monkeypatch.setenv("COURSE_STRICT", "0")
-    check(getattr(load_definitions("06_measuring_generators", solved=False), name))
-    assert f"Exercise 6.{number}: not attempted yet" in capsys.readouterr().out
 
 
 def test_the_lessons_scores_and_the_packages_agree(lesson, clouds):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.authoring import solutions
+from course_utils.authoring import exercises, solutions
 from course_utils.authoring.rules import prose
 from course_utils.authoring.source import Cell, Source, find_sources, read_source
 
@@ -140,19 +140,17 @@ def test_every_figure_has_alt_text(lesson: Source) -> None:
 
 def test_exercises_have_a_card_and_hints(lesson: Source) -> None:
     regions, problems = solutions.find_regions(lesson)
-    numbers = {region.exercise: region for region in regions}
+    cards, unsound = exercises.find_cards(lesson.text)
+    assert not problems and not unsound
     fewest, most = CLINICS.get(
         int(Path(lesson.name).stem[:2]), size(lesson, "exercises", EXERCISES)
     )
-    assert not problems and fewest <= len(numbers) <= most, f"exercises: {sorted(numbers)}"
-    for number, region in numbers.items():
-        cards = [
-            c.text
-            for c in cells(lesson, "markdown")
-            if c.line < region.begin and f"Exercise {number}" in c.text
-        ]
-        assert cards, f"{lesson.name}:{region.begin}: no card for exercise {number}"
+    assert fewest <= len(cards) <= most, f"exercises: {[card.number for card in cards]}"
+    checked = [name.partition(".")[2] for card in cards for name in card.names]
+    assert [region.function for region in regions] == checked
+    for card in cards:
+        cell = lesson.cell_at(card.line)
         for wanted in (r"\b(easy|medium|hard)\b", r"\d+ minutes", "<details>", "<summary>"):
-            assert re.search(wanted, cards[-1], re.I), (
-                f"the card of exercise {number} does not have {wanted}"
+            assert cell and re.search(wanted, cell.text, re.I), (
+                f"the card of exercise {card.number} does not have {wanted}"
             )
