@@ -281,7 +281,7 @@ import os
 
 import torch
 from course_utils.paths import runs_dir
-from course_utils.training import TrainingRun
+from course_utils.training.run import TrainingRun
 
 torch.manual_seed(0)
 network = torch.nn.Linear(4, 1)

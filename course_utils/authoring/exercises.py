@@ -5,6 +5,7 @@ it and the next card, ``slerp = checks.dcgan.slerp(slerp)``, one function or sev
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -82,8 +83,13 @@ def cards(path: Path) -> list[Card]:
 
 def numbers(path: Path) -> dict[str, str]:
     """The number of each exercise of a source by the name of its functions, with the lesson and without it."""
-    known = {name: card.number for card in cards(path) for name in card.names}
+    known = numbers_of_all([path])
     return known | {name.partition(".")[2]: number for name, number in known.items()}
+
+
+def numbers_of_all(paths: Iterable[Path]) -> dict[str, str]:
+    """The number of each exercise of several sources by lesson and function: ``"dcgan.slerp"`` -> ``"2.5"``."""
+    return {name: card.number for path in paths for card in cards(path) for name in card.names}
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from course_utils.authoring.source import (
     Cell,
     Problem,
     Source,
+    find_sources,
     notebook_cells,
     read_source,
 )
@@ -41,9 +42,11 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     if source is None or problems:
         raise BadSource({name: problems})
     regions, problems = solutions.find_regions(source)
+    problems += rules.find_problems(source, root)
+    if problems:  # first: where a marker is wrong, cards and checks cannot be right
+        raise BadSource({name: problems})
     numbers = exercises.numbers(path)
-    texts, unfilled = _markdown(source.cells, path, root)
-    problems += unfilled + rules.find_problems(source, root)
+    texts, problems = _markdown(source.cells, path, root)
     if problems:
         raise BadSource({name: problems})
     learner = _notebook(
@@ -151,7 +154,11 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 def _markdown(cells: Sequence[Cell], path: Path, root: Path) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
     page = fill_results.Page(
-        path.stem, root / "data" / "results", exercises.cards(path), minutes(path)
+        lesson=path.stem,
+        results=root / "data" / "results",
+        cards=exercises.cards(path),
+        numbers=exercises.numbers_of_all(find_sources(root)) | exercises.numbers(path),
+        minutes=minutes(path),
     )
     filled = [
         fill_results.fill(cell, page) if cell.kind == "markdown" else ("", []) for cell in cells

@@ -17,7 +17,6 @@ from PIL import ImageFile
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from course_utils.datasets import folders, standin_images
 from course_utils.datasets.cifar10 import CLASSES, ORDER_SEED
@@ -26,6 +25,7 @@ from course_utils.datasets.image_files import NO_PICTURE, decode, kinds, reason,
 from course_utils.datasets.image_layout import Layout, class_number, layout
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write, cache_dir
+from course_utils.progress_bars import bar
 
 _CACHE_FROM = 2_000  # fewer images decode in a moment
 _CACHES_KEPT = 4
@@ -167,12 +167,13 @@ def _decode_all(files: list[str], size: int) -> _Decoded:
                 found.bad[k] = reason(files[k], error)
         return min(_BATCH, len(files) - start)
 
-    bar = tqdm(
-        total=len(files), unit=" images", desc="Reading images", disable=len(files) < _CACHE_FROM
-    )
-    with bar, _strictly(), ThreadPoolExecutor(_THREADS) as pool:
+    with (
+        bar("Reading images", len(files), unit=" images") as shown,
+        _strictly(),
+        ThreadPoolExecutor(_THREADS) as pool,
+    ):
         for done in pool.map(work, range(0, len(files), _BATCH)):
-            bar.update(done)
+            shown.update(done)
     return found
 
 

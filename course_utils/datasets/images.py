@@ -12,7 +12,8 @@ from torch import Tensor
 from course_utils import assets, runtime
 from course_utils.datasets import cifar10, image_folders, image_sources, standin_images
 from course_utils.errors import CourseError
-from course_utils.paths import cache_places
+from course_utils.paths import cache_places, resolve
+from course_utils.tiers import TIERS
 
 SPLITS = ("train", "test")
 SIZES = (32, 64)
@@ -128,7 +129,7 @@ def load_images(
         limit: at most so many images, the first of the shuffled order (less those left out); None for all.
         on_bad: what to do about files that cannot be used: ``"error"`` lists them in one error, ``"skip"`` leaves them
             out and says so.
-        tier: ``smoke``, ``laptop`` or ``gpu``; None for this machine's.
+        tier: its name; None for this machine's.
 
     Raises:
         CourseError: an unknown option, a source that is missing or damaged, files that cannot be used.
@@ -141,7 +142,7 @@ def load_images(
         return _standin(split, size, limit)
     if source == "cifar10":
         source = _cifar10_path() or assets.fetch("cifar10")
-    kind, path = image_sources.recognise(Path(source).expanduser())
+    kind, path = image_sources.recognise(resolve(source))
     if kind == "folder":
         images, labels, name, classes = image_folders.read_folder(path, split, size, limit, on_bad)
     else:
@@ -159,13 +160,13 @@ def on_this_machine() -> str | None:
 
 def _default_source(tier: str) -> str | os.PathLike[str]:
     """What to load where the reader asked for nothing: CIFAR-10's place or, with a printed line, ``"standin"``."""
-    if tier == "smoke":
-        print(f"Images: {standin_images.NAME}, as always at tier smoke.")
+    if not TIERS[tier].takes_real:
+        print(f"Images: {standin_images.NAME}, as always at tier {tier}.")
         return "standin"
     path = _cifar10_path()
     if path is not None:
         return path
-    if tier == "gpu":
+    if TIERS[tier].fetches:
         try:
             return assets.fetch("cifar10")
         except CourseError as error:

@@ -16,7 +16,8 @@ from course_utils import assets, runtime
 from course_utils.datasets import review_readers, standin_reviews
 from course_utils.datasets.review_readers import SPLITS, Raw
 from course_utils.errors import CourseError
-from course_utils.paths import cache_places, say_once
+from course_utils.paths import cache_places, resolve, say_once
+from course_utils.tiers import TIERS
 
 CLASSES = ("negative", "positive")
 IMDB = "IMDB"
@@ -112,7 +113,7 @@ def load_reviews(
             ``pos`` and ``neg`` and one text file a review, or of an archive of such a folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         limit: at most so many reviews, the first of the shuffled order; None for all.
-        tier: ``smoke``, ``laptop`` or ``gpu``; None for this machine's.
+        tier: its name; None for this machine's.
 
     Raises:
         CourseError: an unknown option, a source that is missing or damaged.
@@ -126,9 +127,7 @@ def load_reviews(
     elif source == "hub":
         raw, name = review_readers.read_hub(split), IMDB
     else:
-        path = (
-            _imdb_path() or assets.fetch("imdb") if source == "imdb" else Path(source).expanduser()
-        )
+        path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
         raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
     return _assemble(raw, name, split, limit)
 
@@ -146,12 +145,12 @@ def on_this_machine() -> str | None:
 
 
 def _default_source(tier: str) -> str:
-    if tier != "smoke" and _imdb_path():
+    if TIERS[tier].takes_real and _imdb_path():
         return "imdb"
-    if tier == "gpu":
+    if TIERS[tier].fetches:
         return "hub" if review_readers.hub_is_there() else "imdb"
     if assets.at_hand("sentences"):
-        why = "as always at tier smoke." if tier == "smoke" else _IMDB_HINT
+        why = _IMDB_HINT if TIERS[tier].takes_real else f"as always at tier {tier}."
         say_once(f"Reviews: {SENTENCES} (Pang and Lee 2004), {why}")
         return "sentences"
     say_once(
@@ -193,8 +192,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
     """Put raw reviews in order, and leave out (and count) those without a single visible character."""
     order = range(len(raw.texts)) if raw.ordered else _shuffled(len(raw.texts)).tolist()
     kept = [i for i in order if raw.texts[i]]
-    if len(kept) < len(raw.texts):
-        print(f"Left out {len(raw.texts) - len(kept)} empty reviews of {name}, {split}.")
+    if empty := raw.texts.count(""):
+        print(f"Left out {empty} empty reviews of {name}, {split}.")
     kept = kept[:limit]
     if not kept:
         raise CourseError(

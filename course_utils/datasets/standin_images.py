@@ -224,5 +224,5 @@ def _check_whole(name: str, value: int, low: int, high: int) -> None:
             f"standin-{name}",
             f"{name} is {value!r}.",
             f"The stand-in needs a whole number from {low} to {high}.",
-            "For example: images, factors = course_utils.datasets.standin_images.render(count=100, seed=1, size=32)",
+            "For example: images, factors = standin_images.render(count=100, seed=1, size=32)",
         )

@@ -1,8 +1,6 @@
 """The figures' common ground: image grids, curves, live figures, and a sentence under every picture.
 
 Functions take and return Axes; `show` ends a figure and demands the sentence that says what it shows.
-Colours are four of Okabe and Ito's, black, and two darker ones for theirs that are too pale on white: colour-blind
-readers can tell all seven apart, and each has a contrast of at least 3 to 1 (`tests/test_colours.py`).
 """
 
 import base64
@@ -26,12 +24,10 @@ from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
+from course_utils.display.palette import COLOURS
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
 from course_utils.progress_bars import progress
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#95143B", "#3F95FF", "#000000")
-"""Blue, vermilion, green, purple, crimson, bright blue, black."""
 
 _STYLE = {
     "axes.prop_cycle": plt.cycler(color=COLOURS),

@@ -16,7 +16,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from course_utils.errors import CourseError
 from course_utils.evaluation.distances import (
@@ -37,6 +36,7 @@ from course_utils.evaluation.scores import (
     wilson_interval,
 )
 from course_utils.models.features import FeatureNetwork, check_shape, load_feature_network
+from course_utils.progress_bars import bar, progress
 from course_utils.runtime import fast_dtype
 
 __all__ = [
@@ -105,7 +105,7 @@ def _features(
     images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False
 ) -> Tensor:
     device = next(network.parameters()).device
-    batches = tqdm(images.split(batch_size), "features", delay=2, leave=False)
+    batches = progress(images.split(batch_size), "features", leave=False)
     dtype = None if exact else fast_dtype(device)
     with (
         torch.no_grad(),
@@ -291,7 +291,7 @@ def _question_range(images: Tensor) -> None:
 
 def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> Tensor:
     parts = []
-    with torch.no_grad(), tqdm(total=total, desc="sampling", delay=2, leave=False) as progress:
+    with torch.no_grad(), bar("sampling", total, leave=False) as shown:
         while (missing := total - sum(map(len, parts))) > 0:
             images = sampler(min(BATCH, missing))
             if len(images) != min(BATCH, missing):
@@ -301,7 +301,7 @@ def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> 
             if not parts:  # the largest batch: a few pale images may come later
                 _question_range(images)
             parts.append(_features(images, network))
-            progress.update(len(images))
+            shown.update(len(images))
     return torch.cat(parts)
 
 

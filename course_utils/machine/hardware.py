@@ -10,6 +10,7 @@ from pathlib import Path
 from course_utils.learner import catalogue
 from course_utils.machine import free_memory, lesson_costs
 from course_utils.machine.finding import Finding
+from course_utils.tiers import TIERS
 
 _COLAB = "on Colab: Runtime > Change runtime type > T4 GPU"
 
@@ -124,7 +125,9 @@ def _works(torch: object) -> Iterator[Finding]:
 
 
 def _asked() -> bool:
-    return os.environ.get("COURSE_TIER") == "gpu"
+    """Whether a tier was chosen that is for a graphics card."""
+    tier = TIERS.get(os.environ.get("COURSE_TIER", ""))
+    return tier is not None and tier.default_on == "cuda"
 
 
 def _has_nvidia() -> bool:

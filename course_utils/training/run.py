@@ -19,11 +19,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from course_utils.errors import CourseError
 from course_utils.paths import runs_dir
-from course_utils.progress_bars import stream
+from course_utils.progress_bars import TrainingBar
 from course_utils.training import processes
 from course_utils.training import state as states
 from course_utils.training.checkpoints import (
@@ -143,15 +142,7 @@ class TrainingRun:
             states.unpack_rng(*self._rng)
             self._rng = None
         start, tried_at = time.monotonic() - self.seconds, self.step
-        bar = tqdm(
-            total=self.steps,
-            initial=self.step,
-            desc="training",
-            unit="step",
-            file=stream(),
-            mininterval=0.5,
-        )
-        stopped = False
+        bar, stopped = TrainingBar(self.steps, self.step), False
         with bar, Interrupt(*self._team.interrupts) as interrupt:
             while self.step < self.steps and not (stopped := self._team.any(interrupt.asked)):
                 with self._team.step(self._indices(), self.seed, self.step) as part:

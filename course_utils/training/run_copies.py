@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from course_utils.paths import atomic_write
+from course_utils.paths import atomic_write, resolve
 from course_utils.training.checkpoints import generations, is_intact, prune
 
 _SHARE = 20
@@ -25,7 +25,7 @@ class RunCopies:
 
     def __init__(self, folder: Path) -> None:
         place = os.environ.get("COURSE_RUNS_COPY")
-        there = Path(place).expanduser().resolve() / folder.name if place else None
+        there = resolve(place) / folder.name if place else None
         self.folder, self.there = folder, None if there == folder.resolve() else there
         self._due = time.monotonic()
 

@@ -3,12 +3,12 @@
 For each lesson three processes train in turn, A B C A B C: the textbook loop, the course with bf16 where the machine
 has it, and the course without. A row of ``data/results/bench.json`` holds examples per second of both sides, their
 ratio with its 95 % interval over the rounds, the share of the measured peak of matrix products, and peak memory.
-``--sweep`` adds how this changes with width, batch and tokens, ``--quality`` that both sides learn equally well. What
-is not measured now is kept from the file. Real data sets are used where they are on this machine.
+``--sweep`` adds how this changes with width, batch and tokens, ``--quality`` that both sides learn equally well,
+``--busy`` what is left beside a busy process, by how threads wait. What is not measured now is kept from the file. Real
+data sets are used where they are on this machine.
 """
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from statistics import fmean
@@ -16,11 +16,8 @@ from typing import Any
 
 import torch
 
-from course_utils import runtime
-from course_utils.evaluation.scores import mean_interval
-from course_utils.provenance import commit, provenance
-from measuring.benchmarks.sides import LAPTOP, Side
-from measuring.measured import earlier, write_result
+from course_utils import results, runtime
+from measuring.benchmarks.sides import LAPTOP, Side, geometric_interval
 
 FILE = "bench.json"
 SWEEPS: dict[str, list[dict[str, int]]] = {
@@ -40,7 +37,11 @@ SWEEPS: dict[str, list[dict[str, int]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python3 run.py bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "lessons", nargs="*", default=list(LAPTOP), help=f"of {', '.join(LAPTOP)}; default: all"
     )
@@ -60,17 +61,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quality", action="store_true", help="also train both sides for three seeds and compare"
     )
+    parser.add_argument(
+        "--busy", action="store_true", help="only this: the speed alone and beside a busy process"
+    )
     options = parser.parse_args(argv)
     if unknown := set(options.lessons) - set(LAPTOP):
         parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
-    found = earlier(FILE)
+    found = results.earlier(FILE)
     peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
-    if options.rounds:
+    if options.rounds and not options.busy:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
     print(f"peak of matrix products: {peaks} GFLOP/s")
     for lesson in options.lessons:
         data = {"data": options.images if lesson in ("dcgan", "vae") else options.reviews}
-        if options.rounds:
+        if options.busy:
+            from measuring.benchmarks import busy
+
+            _replace(
+                found, "busy", lesson, busy.measure(lesson, data, options.seconds, options.rounds)
+            )
+        elif options.rounds:
             _replace(
                 found, "rows", lesson, measure(lesson, data, options.seconds, options.rounds, peaks)
             )
@@ -176,12 +186,6 @@ def sweep(lesson: str, settings: dict[str, Any], seconds: float) -> list[dict[st
     return rows
 
 
-def geometric_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Geometric mean of the rounds' ratios with its 95 % interval (Student's t on the logarithms)."""
-    value, low, high = mean_interval([math.log(r) for r in ratios])
-    return math.exp(value), math.exp(low), math.exp(high)
-
-
 def _rate(turn: dict[str, float]) -> float:
     return turn["examples"] / turn["seconds"]
 
@@ -198,18 +202,14 @@ def _print(row: dict[str, Any]) -> None:
 
 
 def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, Any]]) -> None:
-    own = {"commit": commit()}
+    own = {"commit": results.commit()}
     found[key] = [row for row in found.get(key, []) if row["lesson"] != lesson] + [
         {**row, **own} for row in rows
     ]
 
 
 def _save(found: dict[str, Any], peaks: dict[str, float]) -> None:
-    order = ("machine", "versions", "commit", "matrix_peak_gflops", "rows", "sweep", "quality")
-    content = {**found, **provenance(), "matrix_peak_gflops": peaks}
-    print(
-        write_result(FILE, {name: content[name] for name in order if name in content}), flush=True
-    )
+    print(results.write(FILE, {**found, "matrix_peak_gflops": peaks}), flush=True)
 
 
 if __name__ == "__main__":

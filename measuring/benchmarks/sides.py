@@ -1,13 +1,16 @@
 """Two sides of a benchmark as processes that train in turn, A B A B: what disturbs one disturbs the other."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils.train import SETTINGS
+from course_utils.evaluation.scores import mean_interval
+from course_utils.training.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = {
@@ -35,6 +38,11 @@ LAPTOP = {
 else the lessons' tier ``laptop``."""
 
 
+_START = ("-m", "measuring.benchmarks.worker")
+_TORCH_FIRST = ("-c", f"import runpy, torch; runpy.run_module({_START[1]!r}, run_name='__main__')")
+"""With torch loaded first what the course sets comes too late, so that the environment alone decides."""
+
+
 class Side:
     """A process that trains when it is told to (see ``worker.py``).
 
@@ -43,21 +51,26 @@ class Side:
         side: ``textbook`` or ``course``.
         settings: changes to `LAPTOP`; ``data``, ``seed`` and ``steps`` among them.
         bf16: whether the course's side may use bf16 where the machine has it.
+        waiting: how threads wait, as variables of the environment; None for what this program has.
     """
 
-    def __init__(self, lesson: str, side: str, settings: dict[str, Any], bf16: bool = True) -> None:
+    def __init__(
+        self,
+        lesson: str,
+        side: str,
+        settings: dict[str, Any],
+        bf16: bool = True,
+        waiting: Mapping[str, str] | None = None,
+    ) -> None:
         chosen = {"seed": 0, "steps": 1_000_000, **LAPTOP[lesson], **settings}
         environment = {**os.environ, "COURSE_TIER": "laptop", "TQDM_DISABLE": "1"}
         if not bf16:
             environment["COURSE_BF16"] = "0"
-        command = [
-            sys.executable,
-            "-m",
-            "measuring.benchmarks.worker",
-            lesson,
-            side,
-            json.dumps(chosen),
-        ]
+        if waiting is not None:
+            environment.pop("OMP_WAIT_POLICY", None)
+            environment |= waiting
+        start = _START if waiting is None else _TORCH_FIRST
+        command = [sys.executable, *start, lesson, side, json.dumps(chosen)]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -103,3 +116,9 @@ class Side:
         if not line:
             raise RuntimeError(f"{self.name} ended:\n{self.process.stderr.read()[-2_000:]}")
         return json.loads(line)
+
+
+def geometric_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of the rounds' ratios with its 95 % interval (Student's t on the logarithms)."""
+    value, low, high = mean_interval([math.log(r) for r in ratios])
+    return math.exp(value), math.exp(low), math.exp(high)

@@ -123,8 +123,11 @@ overview.show_machine(run)
 #
 # ## What each lesson needs
 #
-# *You* is the time to read and solve. *The computer* and *memory* were measured on the machine that
-# each lesson's own table names; yours may be faster or slower.
+# *You* is the time to read and solve. *Memory* and the time *where measured* are those of the machine
+# that each lesson's own table names. *Here* is that time on this machine: the cell measures once, in
+# two seconds, how fast it is (once more, since it was busy: `from course_utils.machine import speed;
+# speed.here(run, again=True)`). Every lesson says so again under its settings; where it would take
+# more than ten minutes it offers a setting that takes five, and tells what that costs.
 
 # %%
 overview.show_lessons(run)

@@ -24,8 +24,8 @@
 # **You need** Python, derivatives, the mean of a random variable, and what training a neural
 # network means.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
-# nothing is downloaded.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings; nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -34,13 +34,13 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import HTML, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
-from course_utils.display import plots
+from course_utils.display import palette, plots
 from course_utils.display.widgets import gan_game
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.models.stacked import stacked_mlp
@@ -57,6 +57,8 @@ torch.set_num_threads(
 # with its own initial weights and its own data; tensors have the shape (copies, batch, features).
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                         smoke laptop    gpu
 copies     = run.pick(        3,     5,    10)  # independent repetitions of each experiment
@@ -67,6 +69,7 @@ ring_steps = run.pick(       60, 2_000, 3_000)  # steps of each player on the ri
 batch      = 128                                # examples a step
 tolerance  = run.pick(     0.15,  0.02,  0.02)  # largest accepted mean |D - D*|
 # fmt: on
+minutes_here.tell(run, "01_gan_theory")
 
 
 def leaky():
@@ -273,7 +276,7 @@ ax.fill_between(grid, p_g(grid), alpha=0.2, label="$p_g$")
 ax.fill_between(
     grid, trained.amin(0), trained.amax(0), color="grey", label=f"trained D, range of {copies} runs"
 )
-ax.plot(grid, formula, "k--", label="formula $D^*$")
+ax.plot(grid, formula, "--", color="black", label="formula $D^*$")
 ax.set(xlabel="x", ylim=(0, 1.05))
 ax.legend(loc="upper center", ncol=4, bbox_to_anchor=(0.5, 1.2), fontsize=8)
 plots.show(
@@ -595,17 +598,17 @@ for step in progress_bars.progress(range(1, g_steps + 1), "both players"):
 def draw_picture(ax, step):
     """The first copy's fakes, the target and D after so many steps."""
     fakes, answers = pictures[step]
-    ax.plot(axis, normal_density(axis, 3.0, 0.5), color=plots.COLOURS[0], label="target")
+    ax.plot(axis, normal_density(axis, 3.0, 0.5), color=palette.BLUE, label="target")
     ax.hist(
         fakes[0].numpy(),
         bins=60,
         range=(-3, 6),
         density=True,
-        color=plots.COLOURS[1],
+        color=palette.VERMILION,
         alpha=0.5,
         label="fakes",
     )
-    ax.plot(axis, answers, "--", color="k", label="D")
+    ax.plot(axis, answers, "--", color="black", label="D")
     ax.set(ylim=(0, 1.6), xlabel="x", title=f"step {step:,}")
 
 
@@ -707,7 +710,7 @@ curves = {
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=2.8)
-for (name, mean), colour, style in zip(curves.items(), plots.COLOURS, ("-", "--")):
+for (name, mean), colour, style in zip(curves.items(), palette.COLOURS, ("-", "--")):
     ax.fill_between(range(race_steps), mean.amin(1), mean.amax(1), color=colour, alpha=0.25)
     ax.plot(mean.median(dim=1).values, style, color=colour, label=name)
 ax.axhline(3, color="grey", linewidth=0.8)
@@ -893,8 +896,8 @@ figure, axes = plots.subplots(2, 5, width=10, height=4.2)
 for row, (name, samples) in enumerate((("D lags", slow), ("D leads", fast))):
     for column in range(min(5, copies)):
         ax = axes[5 * row + column]
-        ax.scatter(*ring_centres().T, marker="x", color="k", s=20)
-        ax.scatter(*samples[column, :500].T, s=3, alpha=0.5, color=plots.COLOURS[1 - row])
+        ax.scatter(*ring_centres().T, marker="x", color="black", s=20)
+        ax.scatter(*samples[column, :500].T, s=3, alpha=0.5, color=palette.COLOURS[1 - row])
         ax.set(
             xlim=(-3, 3),
             ylim=(-3, 3),
@@ -962,7 +965,7 @@ for ax, key, label in zip(
     series = {"D lags": slow_history[key], "D leads": fast_history[key]}
     plots.curves(ax, slow_history["step"], series, "step", label)
 axes[0].axhline(math.log(4), color="grey", linewidth=0.8)
-axes[2].plot(slow_history["step"], slow_history["real_diversity"], ":", color="k", label="data")
+axes[2].plot(slow_history["step"], slow_history["real_diversity"], ":", color="black", label="data")
 axes[2].legend()
 plots.show(
     figure,

@@ -26,7 +26,8 @@
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -34,12 +35,12 @@
 # ## Set-up
 
 # %%
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.display import plots
 from course_utils.display.widgets import latent_walk
 from course_utils.evaluation import metrics
@@ -56,6 +57,8 @@ run = runtime.setup(seed=0)
 # above says which one this machine got.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   30,  2_400, 80_000)  # optimisation steps of each player
@@ -71,6 +74,7 @@ source     = None   # None: CIFAR-10 where it is on this machine; or the path of
 size       = 32     # pixels; 64 for your own larger images
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "02_dcgan_cifar10", steps)
 
 # %% [markdown]
 # ## The images
@@ -1036,8 +1040,6 @@ def make_rung(read, memory_format, autocast):
 
 
 # %%
-from tqdm.auto import tqdm
-
 plain, fast = torch.contiguous_format, torch.channels_last
 rungs = {
     "one image at a time, float32": make_rung(one_by_one, plain, nullcontext),
@@ -1050,7 +1052,7 @@ rungs = {
 }
 rounds = [
     [rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()]
-    for _ in tqdm(range(4), desc="rounds")
+    for _ in progress_bars.progress(range(4), "rounds")
 ]
 lines = [
     "| training step | images a second | times the first (95 % interval) |",
@@ -1079,11 +1081,9 @@ display(Markdown("\n".join(lines)))
 # ten seconds, three seeds each. What counts is the distance that they reach.
 
 # %%
-import json
+from course_utils import results
 
-from course_utils.paths import results_dir
-
-recorded = json.loads((results_dir() / "dcgan_equal_time.json").read_text(encoding="utf-8"))
+recorded = results.read("dcgan_equal_time.json")
 points = [p for p in recorded["curves"] if p["minutes"] >= 1]
 ways = {
     "textbook's loop": "textbook_generator",

@@ -24,7 +24,8 @@
 # **You need** lesson 2 (its generator is our decoder), the logarithm, the normal density and the
 # idea of an expectation.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -34,12 +35,12 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 from IPython.display import Markdown, display
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.display import plots
 from course_utils.display.widgets import latent_plane
 from course_utils.evaluation import elbo, metrics
@@ -55,6 +56,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   60,  1_600, 40_000)  # optimisation steps
@@ -68,6 +71,7 @@ source     = None   # None: CIFAR-10 where it is on this machine; or the path of
 size       = 32     # pixels; 64 for your own larger images
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "03_vae_elbo", steps)
 
 # %% [markdown]
 # The images are those of lesson 2. They are read at once, though they are needed later only: if a

@@ -25,7 +25,8 @@
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -35,21 +36,19 @@
 # %%
 import copy
 import itertools
-import json
 import math
 
+from course_utils import checks, progress_bars, results, runtime  # before torch: waiting threads sleep
 import torch
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import length_batches
-from course_utils.display import plots, text_plots
+from course_utils.display import palette, plots, text_plots
 from course_utils.display.widgets import review_meter
 from course_utils.evaluation import occlusion as attribution
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.datasets.near_duplicates import without_copies
 from course_utils.models import bert, masked_lm
-from course_utils.paths import results_dir
 from course_utils.models.pretrained import load_encoder
 from course_utils.datasets.reviews import load_reviews
 from course_utils.training.run import TrainingRun, run_folder
@@ -61,6 +60,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 n_train    = run.pick(   64,  2_000, 25_000)  # training reviews
@@ -75,6 +76,7 @@ source     = None   # None: IMDB where it is on this machine, else critics' sent
 encoder_is = None   # None: the tier's; "small", "base" or "standin"
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "04_bert_imdb", n_train)
 
 # %% [markdown]
 # ## The idea in miniature: counting words is not reading
@@ -239,7 +241,7 @@ print(
     f"and {1 - lengths.sum() / whole.sum():.0%} of all tokens thrown away"
 )
 figure, (ax,) = plots.subplots(width=7, height=2.4)
-ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=plots.COLOURS[0])
+ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=palette.BLUE)
 ax.axvline(max_tokens, color="black", linestyle=":", label="limit")
 ax.set(
     xlabel="tokens (the last bar: 1,000 or more)", ylabel="reviews", title=train.title("lengths")
@@ -417,7 +419,7 @@ for ax, (name, title) in zip(
     )
     ax.axhline(chance[name], color="black", linestyle=":", label="chance")
     if name == "masked":
-        ax.axhline(frequencies, color=plots.COLOURS[1], linestyle="--", label="frequencies")
+        ax.axhline(frequencies, color=palette.VERMILION, linestyle="--", label="frequencies")
     ax.legend(frameon=False, fontsize=8)
     ax.set_title(train.title(title + "\n"), loc="left", fontsize=10, parse_math=False)
 plots.show(
@@ -850,7 +852,7 @@ print(
 # only pooler and head trained.
 
 # %%
-measured = json.loads((results_dir() / "bert_curve.json").read_text(encoding="utf-8"))
+measured = results.read("bert_curve.json")
 amounts = [int(n) for n in measured["epochs"]]  # of training texts
 figure, (ax,) = plots.subplots(width=7, height=3.2)
 kinds = {

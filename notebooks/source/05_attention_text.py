@@ -26,7 +26,8 @@
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
 # helps and is not needed.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 #
@@ -36,18 +37,18 @@
 import math
 import time
 
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 import transformers
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import texts
 from course_utils.display import plots
 from course_utils.display.widgets import sampling
 from course_utils.evaluation import language_models
-from course_utils.models import gpt_shipped, gpt_training
+from course_utils.models import attention, gpt_pipeline, gpt_training
 from course_utils.training.run import TrainingRun, run_folder
 
 run = runtime.setup(seed=0)
@@ -57,6 +58,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   60,  4_000, 20_000)  # optimisation steps
@@ -71,6 +74,7 @@ n_score    = run.pick(    7,    300,  1_000)  # held-out documents of a score
 source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own text file
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
+minutes_here.tell(run, "05_attention_text", steps)
 
 # %% [markdown]
 # ## The text, and its tokens
@@ -623,7 +627,7 @@ for place in (1, context // 2, context - 1):
 # logits:
 
 # %%
-theirs = gpt_shipped.to_transformers(big)
+theirs = gpt_pipeline.to_transformers(big)
 with torch.no_grad():
     logits = theirs(probe, attention_mask=torch.ones_like(probe)).logits
 assert torch.allclose(logits, big(probe), atol=1e-3, rtol=1e-3)
@@ -737,7 +741,7 @@ display(
 # {{result:gpt_reviews.json:data}}, {{result:gpt_reviews.json:epochs}} times over.
 
 # %%
-writer, words_of, facts = gpt_shipped.load_shipped("gpt_reviews", run.device)
+writer, words_of, facts = attention.load_shipped(run.device)
 print(
     f"{sum(p.numel() for p in writer.parameters()):,} parameters, trained on {facts['data']}, {facts['steps']} steps"
 )
@@ -1057,7 +1061,7 @@ print("\n".join(text[:150] for text in recited[:2]))
 if run.tier == "gpu":
     pipe = transformers.pipeline("text-generation", model="gpt2", device=run.device)
 else:
-    pipe = gpt_shipped.text_pipeline(writer, words_of)
+    pipe = gpt_pipeline.text_pipeline(writer, words_of)
 transformers.set_seed(0)
 answer = pipe("This film is", max_new_tokens=40, do_sample=True, temperature=0.8, top_k=50)
 assert isinstance(answer, list) and answer[0]["generated_text"].startswith("This film is")
@@ -1088,9 +1092,7 @@ new_ids = texts.windows(texts.encode(words_of, manual.train), 128)
 new_judged = [text[:600] for text in manual.held_out]
 for name in ("from nothing", "from the shipped weights"):
     torch.manual_seed(0)
-    student = (
-        gpt_shipped.load_shipped("gpt_reviews")[0] if "shipped" in name else GPT(**writer.sizes)
-    )
+    student = attention.load_shipped()[0] if "shipped" in name else GPT(**writer.sizes)
     gpt_training.fine_tune(
         student.to(run.device), new_ids, run.pick(3, 60, 60), batch_size=8, autocast=run.autocast
     )

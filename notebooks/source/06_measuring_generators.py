@@ -29,7 +29,8 @@
 # **You need** the mean and the covariance of data, lesson 2 (its generator) and lesson 3 (bits per
 # dimension).
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -39,12 +40,12 @@
 # %%
 import math
 
+from course_utils import checks, progress_bars, results, runtime  # before torch: waiting threads sleep
 import torch
 from IPython.display import HTML, Markdown, display
 
-from course_utils import checks, progress_bars, runtime
 from course_utils.datasets import corruptions, standin_images
-from course_utils.display import plots, score_plots
+from course_utils.display import palette, plots, score_plots
 from course_utils.evaluation import metrics
 from course_utils.display.widgets import blind_test, score_bias
 from course_utils.training.recipes import vae_laboratory
@@ -60,6 +61,8 @@ run = runtime.setup(seed=0)
 # side.
 
 # %%
+from course_utils.machine import minutes_here
+
 # fmt: off
 #                    smoke  laptop     gpu
 n_images  = run.pick(1_000, 50_000, 50_000)  # training images
@@ -70,6 +73,7 @@ lab_steps = run.pick(   20,    600,  1_000)  # steps of a small generator, where
 draws     = 5       # comparisons in one score, each with other images
 source    = None    # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
 # fmt: on
+minutes_here.tell(run, "06_measuring_generators")
 
 # %% [markdown]
 # The pictures are read at once, though they are needed later only: if a folder of your own holds
@@ -114,7 +118,7 @@ toys = {
 # %%
 figure, axes = plots.subplots(1, 6, width=12, height=2.3)
 for ax, (name, points) in zip(axes, {"truth": truth, **toys}.items()):
-    ax.scatter(*points.T, s=4, alpha=0.5, color=plots.COLOURS[0])
+    ax.scatter(*points.T, s=4, alpha=0.5, color=palette.BLUE)
     ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", xticks=(), yticks=())
     ax.set_title(name, fontsize=9)
 plots.show(
@@ -694,7 +698,7 @@ plots.show(
 # copies:
 
 # %%
-recorded = score_plots.recorded("scores_table")
+recorded = results.read("scores_table.json")
 found = {
     score_plots.ROWS[name]: row for name, row in recorded["rows"].items() if name != "held_out"
 }
@@ -743,7 +747,7 @@ for name, other_judge in progress_bars.progress(judges.items(), "judges"):
 # %%
 figure, axes = plots.subplots(2, 1, width=10, height=6)
 score_plots.rank_lines(axes[0], orders, train.title(f"this machine, n = {n:,}, one draw"))
-networks = score_plots.recorded("scores_networks")
+networks = results.read("scores_networks.json")
 shown = {"trained CNN": "trained", "untrained, seed 0": "untrained_0"}
 shown |= {"untrained, seed 2": "untrained_2", "pixels": "pixels"}
 orders = {name: networks["networks"][key]["order_by_FD"] for name, key in shown.items()}

@@ -24,8 +24,8 @@
 # **You need** lesson 1; lessons 2 to 5 for the cases about images, VAEs and text. Every case stands
 # alone: skip what you have not met.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
-# nothing is downloaded.
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# and on your machine as long as stands under the settings; nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -37,12 +37,12 @@ import math
 import tempfile
 from pathlib import Path
 
+from course_utils import checks, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils import checks, runtime
 from course_utils.display import plots
 from course_utils.learner import clinic
 from course_utils.evaluation.diagnose import diagnose
@@ -61,6 +61,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.models.pretrained import load_encoder
 from course_utils.datasets.reviews import load_reviews
+from course_utils.machine import minutes_here
 
 # fmt: off
 #                       smoke laptop    gpu
@@ -70,6 +71,7 @@ reviews = load_reviews("standin", limit=n_reviews)
 held    = load_reviews("standin", split="test", limit=n_reviews // 3)
 encoder = load_encoder("standin", tier=run.tier, texts=reviews.texts)
 # fmt: on
+minutes_here.tell(run, "07_debugging_clinic")
 
 # %% [markdown]
 # ## How programs go wrong

@@ -1,7 +1,10 @@
 """The textbook loops are honest baselines: they train, and they train what the course trains."""
 
+import os
+
 import pytest
 import torch
+from test_threads import SPIN
 
 from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import load_reviews
@@ -9,6 +12,7 @@ from course_utils.models import attention, bert, dcgan, vae
 from course_utils.models.pretrained import load_encoder
 from measuring.benchmarks import (
     bench,
+    busy,
     quality,
     textbook_bert,
     textbook_dcgan,
@@ -193,6 +197,38 @@ def test_a_row_has_what_the_record_promises(capsys) -> None:
         assert wanted <= set(row)
         assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"] and row["peak_share"] > 0
     assert "of the matrix peak" in capsys.readouterr().out
+
+
+def test_ways_to_wait_are_timed_alone_and_beside_a_busy_process(monkeypatch) -> None:
+    small = {**SMALL["gpt"], "steps": 100_000}
+    rows = busy.measure("gpt", small, 0.1, 2)
+    assert [row["waiting"] for row in rows] == list(busy.WAITING)
+    assert rows[0]["cost"]["value"] == pytest.approx(1.0)
+    for row in rows:
+        assert row["kept"]["low"] <= row["kept"]["value"] <= row["kept"]["high"]
+        assert row["alone_per_s"] > 0 and row["busy_per_s"] > 0 and row["rounds"] == 2
+
+
+def test_a_side_waits_as_it_is_told(monkeypatch) -> None:
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "verbose")
+    spins = {}
+    for name, waiting in busy.WAITING.items():
+        side = Side("gpt", "textbook", {**SMALL["gpt"], "steps": 4}, waiting=waiting)
+        side.process.stdin.close()
+        spins[name] = {int(n) for n in SPIN.findall(side.process.stderr.read())}
+        side.process.wait()
+    assert min(spins["pytorch"]) > 0 and spins["course"] == {0}
+    assert busy.WAITING["course"] == {"OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"]}
+
+
+def test_only_the_busy_rows_are_measured_when_they_are_asked_for(monkeypatch) -> None:
+    kept = {}
+    monkeypatch.setattr(bench.results, "earlier", lambda name: {"rows": [{"lesson": "gpt", "ratio": 2}]})
+    monkeypatch.setattr(bench.results, "write", lambda name, content, **_: kept.update(content))
+    monkeypatch.setattr(busy, "measure", lambda *_: [{"lesson": "gpt", "waiting": "course"}])
+    assert bench.main(["gpt", "--busy"]) == 0
+    assert kept["rows"] == [{"lesson": "gpt", "ratio": 2}]
+    assert [row["waiting"] for row in kept["busy"]] == ["course"]
 
 
 def test_an_interval_of_ratios_is_geometric() -> None:

@@ -16,7 +16,7 @@ from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.evaluation.intervals import wilson_interval
 from course_utils.training.run import permutation
 from measuring.measure_bert import difference
-from measuring.measured import share
+from measuring.with_intervals import share
 
 WORDS = [f"word{i}" for i in range(3_000)]
 

@@ -20,7 +20,7 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.text import Text
 from PIL import Image
 
-from course_utils.display import plots
+from course_utils.display import palette, plots
 from course_utils.errors import CourseError
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
@@ -191,12 +191,12 @@ def test_style_does_not_leak():
     _, axes = plots.subplots(2, 3)
     assert axes.shape == (6,)
     assert dict(matplotlib.rcParams) == before
-    assert len({c.lower() for c in plots.COLOURS}) == 7
+    assert len({c.lower() for c in palette.COLOURS}) == 7
 
 
 def test_live_figure_updates_one_display_in_a_real_kernel():
     code = """
-from course_utils import plots
+from course_utils.display import plots
 drawn = 0
 def draw():
     global drawn
@@ -214,7 +214,7 @@ import matplotlib.pyplot as plt
 print(drawn, len(plt.get_fignums()))
 """
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    nbclient.NotebookClient(book, timeout=600, kernel_name="python3").execute()
     outputs = book.cells[0].outputs
     kinds = [(output.output_type, *sorted(output.get("data", {}))) for output in outputs]
     assert kinds == [

@@ -193,6 +193,16 @@ def test_mean_interval_covers_as_often_as_it_says():
     assert abs(covered / 4000 - 0.95) < 4 * (0.95 * 0.05 / 4000) ** 0.5
 
 
+@pytest.mark.parametrize(
+    ("count", "quantile"), [(2, 12.706), (5, 2.776), (10, 2.262), (31, 2.042), (1001, 1.962)]
+)
+def test_mean_interval_takes_the_quantile_of_printed_tables(count, quantile):
+    values = torch.arange(count, dtype=torch.float64)
+    mean, low, high = mean_interval(values.tolist())
+    half = quantile * values.std().item() / count**0.5
+    assert (mean - low, high - mean) == pytest.approx((half, half), rel=3e-4)
+
+
 SCORE = Score("FD", 12.345, 11.0, 13.5, 2000, 5, "network N", "set S, train", 1.234)
 
 

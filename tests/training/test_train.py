@@ -16,7 +16,7 @@ from PIL import Image
 
 from course_utils import train
 from course_utils.datasets import standin_images
-from course_utils.runtime import TIERS
+from course_utils.tiers import TIERS
 
 LESSON = Path(__file__).parents[2] / "notebooks" / "source" / "02_dcgan_cifar10.py"
 KEYS = [
@@ -76,7 +76,7 @@ def finished(pid):
 
 
 def wait_for(folder, pattern):
-    for _ in range(2_000):
+    for _ in range(30_000):  # five minutes: only a hang takes longer
         if any(folder.glob(f"{pattern}/manifest.json")):
             return
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The exercise `first_break`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `first_break`: the first line of a derivation that does not follow from the one above it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,13 +8,11 @@ from course_utils.checks.core import Answer, call, exercise, require
 Line = Callable[..., float]
 
 
-def break_by_pairs(lines: Sequence[Line], points: Sequence[tuple]) -> int | None:
-    """The reference: the first line that differs from the one above it at any point."""
+def _break_by_pairs(lines: Sequence[Line], points: Sequence[tuple]) -> int | None:
+    """The first line that differs from the one above it at any point."""
     for k in range(1, len(lines)):
-        if any(
-            not math.isclose(lines[k](*p), lines[k - 1](*p), rel_tol=1e-6, abs_tol=1e-9)
-            for p in points
-        ):
+        pairs = [(lines[k](*p), lines[k - 1](*p)) for p in points]
+        if not all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) for a, b in pairs):
             return k
     return None
 
@@ -24,13 +22,8 @@ def _v(p: float, q: float) -> float:
 
 
 _SYMMETRIC: list[Line] = [lambda p, q: p - q, lambda p, q: q - p, lambda p, q: -(p - q)]
-
-
 _RETURNS: list[Line] = [lambda p, q: p, lambda p, q: p + 1, lambda p, q: p + 1, lambda p, q: p]
-
-
 _ROUNDED: list[Line] = [lambda p, q: (0.1 + 0.2) * p, lambda p, q: 0.3 * p, lambda p, q: 0.3 * q]
-
 
 _VALID: list[Line] = [
     _v,
@@ -38,7 +31,6 @@ _VALID: list[Line] = [
         (p + q) * (p / (p + q) * math.log(p / (p + q)) + q / (p + q) * math.log(q / (p + q)))
     ),
 ]
-
 
 _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
     (
@@ -61,11 +53,15 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
 ]
 
 
-def inspect_first_break(fn: Answer) -> None:
-    """Chains that break where p differs from q only, whose errors cancel, that differ by rounding, and sound ones."""
+@exercise(_break_by_pairs)
+def first_break(fn: Answer) -> None:
+    """Check ``first_break(lines, points)``: index of the first line that differs from the one above, or None.
+
+    Chains that break where p differs from q only, whose errors cancel, that differ by rounding, and sound ones.
+    """
     for lines, points, hint in _TRIALS:
-        expected = break_by_pairs(lines, points)
-        came = _none_is_fine(fn, lines, points)
+        expected = _break_by_pairs(lines, points)
+        came = call(fn, lines, points, returns=False)  # None is an answer
         shown = f"{expected} for a chain of {len(lines)} lines"
         numbers = isinstance(came, int) and expected is not None
         if numbers and came == expected + 1 and lines is _SYMMETRIC:
@@ -73,13 +69,3 @@ def inspect_first_break(fn: Answer) -> None:
         elif numbers and came > expected:
             hint = "A later break came back: stop at the first one."
         require(came == expected and type(came) is type(expected), shown, repr(came), hint)
-
-
-def _none_is_fine(fn: Answer, *arguments: object) -> object:
-    return call(fn, *arguments, returns=False)
-
-
-@exercise(break_by_pairs)
-def first_break(fn: Answer) -> None:
-    """Check ``first_break(lines, points)``: index of the first line that differs from the one above, or None."""
-    inspect_first_break(fn)

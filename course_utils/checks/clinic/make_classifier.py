@@ -1,4 +1,4 @@
-"""The exercise `make_classifier`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `make_classifier`: a BERT with a logit for each of two classes."""
 
 import torch
 import torch.nn.functional as F
@@ -7,8 +7,7 @@ from torch import nn
 from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_close, require
 
 
-def classifier_of_two(vocab_size: int) -> nn.Module:
-    """The reference (the lesson goes on with it while the exercise is open)."""
+def _classifier_of_two(vocab_size: int) -> nn.Module:
     from transformers import BertConfig, BertForSequenceClassification
 
     sizes = {
@@ -24,16 +23,16 @@ _OTHER_LOSS = (
     "The loss is not the cross-entropy of the two logits: is `problem_type` set to another one?"
 )
 
-
 _ONE = (
-    "One output for two classes: the library then takes the task for a "
-    "regression and minimises the squared distance to the numbers 0 and 1, "
-    "without a word; `argmax` over one logit is always 0."
+    "One output for two classes: the library then takes the task for a regression and minimises the squared distance "
+    "to the numbers 0 and 1, without a word; `argmax` over one logit is always 0."
 )
+_MORE = "Two classes, two logits: more outputs are answers that no review can have."
 
 
-def inspect_classifier(fn: Answer) -> None:
-    """Two logits, and the loss that the model computes itself is their cross-entropy."""
+@exercise(_classifier_of_two)
+def make_classifier(fn: Answer) -> None:
+    """Check ``make_classifier(vocab_size)``: a BERT whose own loss is the cross-entropy of two logits."""
     model = call(fn, 50)
     require(isinstance(model, nn.Module), "a model", model, "Return the model.")
     model.eval()
@@ -41,22 +40,9 @@ def inspect_classifier(fn: Answer) -> None:
     try:
         out = model(input_ids=ids, labels=labels)
     except Exception as error:
-        raise CheckFailed(
-            "a loss for labels 0 and 1", f"{type(error).__name__}: {str(error)[:120]}", _OTHER_LOSS
-        ) from None
+        came = f"{type(error).__name__}: {str(error)[:120]}"
+        raise CheckFailed("a loss for labels 0 and 1", came, _OTHER_LOSS) from None
     count = out.logits.shape[-1]
-    hint = (
-        _ONE
-        if count == 1
-        else "Two classes, two logits: more outputs are answers that no review can have."
-    )
-    require(count == 2, "two logits a review", f"{count}", hint)
-    expect_close(
-        out.loss, F.cross_entropy(out.logits, labels), "the model's own loss", hint=_OTHER_LOSS
-    )
-
-
-@exercise(classifier_of_two)
-def make_classifier(fn: Answer) -> None:
-    """Check ``make_classifier(vocab_size)``: a BERT whose own loss is the cross-entropy of two logits."""
-    inspect_classifier(fn)
+    require(count == 2, "two logits a review", f"{count}", _ONE if count == 1 else _MORE)
+    right = F.cross_entropy(out.logits, labels)
+    expect_close(out.loss, right, "the model's own loss", hint=_OTHER_LOSS)

@@ -1,14 +1,13 @@
-"""The exercise `objections`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `objections`: what speaks against a text that is too good."""
 
 from collections.abc import Callable
 
 from course_utils.checks.core import Answer, call, exercise, require
 
 
-def objections_by_table(
+def _objections_by_table(
     prompt: str, text: str, limit: int, count: Callable[[str], int], years: dict, trained: int
-) -> set:
-    """The reference."""
+) -> set[str]:
     found = {
         "prompt": not text.startswith(prompt),
         "length": count(text) > limit,
@@ -17,14 +16,11 @@ def objections_by_table(
     return {name for name, yes in found.items() if yes}
 
 
-_CLAIMS = (
-    (
-        "Once upon",
-        "Once upon a time there was a fox.",
-        9,
-        set(),
-        "Nothing is wrong with this one: an empty set.",
-    ),
+_FOX = "Once upon a time there was a fox"
+
+# Prompt, text, limit, what speaks against the text, and the hint for whoever says something else.
+_CLAIMS: tuple[tuple[str, str, int, set[str], str], ...] = (
+    ("Once upon", f"{_FOX}.", 9, set(), "Nothing is wrong with this one: an empty set."),
     (
         "Once upon",
         "A time ago, Once upon a hill.",
@@ -34,7 +30,7 @@ _CLAIMS = (
     ),
     (
         "Once upon",
-        "Once upon a time there was a fox, and a dog.",
+        f"{_FOX}, and a dog.",
         12,
         {"length"},
         "Count the tokens of all of it, prompt included.",
@@ -61,31 +57,26 @@ _CLAIMS = (
         "Name all that apply.",
     ),
 )
-
-
 _YEARS = {"Alpha": 2017, "Zeta": 2020}
 
 
-def _words(text: str) -> int:
-    return len(text.split()) + text.count(",") + text.count(".")
+@exercise(_objections_by_table)
+def objections(fn: Answer) -> None:
+    """Check ``objections(prompt, text, limit, count, years, trained)`` -> set of "prompt", "length", "date".
 
-
-def inspect_objections(fn: Answer) -> None:
-    """Sound texts, texts with one fault each, and one with all."""
+    Sound texts, texts with one fault each, and one with all.
+    """
     for prompt, text, limit, expected, hint in _CLAIMS:
         came = call(fn, prompt, text, limit, _words, dict(_YEARS), 2017)
         kind = 'Return a set of names out of "prompt", "length" and "date".'
         require(type(came) in (set, frozenset, list, tuple), "a set of names", came, kind)
         unknown = set(came) - {"prompt", "length", "date"}
-        require(
-            not unknown, "names out of prompt, length, date", f"{sorted(map(str, unknown))}", kind
-        )
+        others = f"{sorted(map(str, unknown))}"
+        require(not unknown, "names out of prompt, length, date", others, kind)
         shown = f"limit {limit}, {_words(text)} tokens"
         equal = set(came) == expected
         require(equal, f"{sorted(expected)} for {text!r} ({shown})", f"{sorted(came)}", hint)
 
 
-@exercise(objections_by_table)
-def objections(fn: Answer) -> None:
-    """Check ``objections(prompt, text, limit, count, years, trained)`` -> set of "prompt", "length", "date"."""
-    inspect_objections(fn)
+def _words(text: str) -> int:
+    return len(text.split()) + text.count(",") + text.count(".")

@@ -1,4 +1,4 @@
-"""The exercise `shuffled`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `shuffled`: texts and their labels in one random order."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,28 +10,27 @@ from course_utils.checks.clinic.shared import expect_pair
 from course_utils.checks.core import Answer, call, exercise, require
 
 
-def shuffled_by_generator(
+def _shuffled_by_generator(
     texts: Sequence[str], labels: Sequence[int], seed: int
 ) -> tuple[list[str], list[int]]:
-    """The reference."""
     order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
     return [texts[i] for i in order], [labels[i] for i in order]
 
 
-def inspect_shuffled(fn: Answer) -> None:
-    """Every review once, with its own label, mixed in every stretch; a function of the seed."""
+@exercise(_shuffled_by_generator)
+def shuffled(fn: Answer) -> None:
+    """Check ``shuffled(texts, labels, seed)`` -> (texts, labels).
+
+    Every review once, with its own label, mixed in every stretch; a function of the seed.
+    """
     count = 400
     texts = [f"review {i}" for i in range(count)]
     labels = [int(i >= count // 2) for i in range(count)]
     first, again, other = (_as_lists(call(fn, texts, labels, seed)) for seed in (1, 1, 2))
     got_texts, got_labels = first
     for what, values in (("texts", got_texts), ("labels", got_labels)):
-        require(
-            len(values) == count,
-            f"{count} {what}",
-            f"{len(values)}",
-            "Reviews were lost: every one is used once.",
-        )
+        lost = "Reviews were lost: every one is used once."
+        require(len(values) == count, f"{count} {what}", f"{len(values)}", lost)
     once = (
         "Drawn with replacement: some reviews come twice, others never. `randperm` uses each once."
     )
@@ -46,35 +45,17 @@ def inspect_shuffled(fn: Answer) -> None:
         "Whole stretches still carry one label. Shuffling inside a batch or a small window, or before something "
         "that sorts again, is not enough: draw one permutation of all."
     )
-    require(
-        mixed,
-        "20 to 80 % positive in each quarter",
-        ", ".join(f"{q:.0%}" for q in quarters),
-        sorted_still,
-    )
-    require(
-        first == again,
-        "the same order for the same seed",
-        "another",
-        "Use the seed that was passed in.",
-    )
-    require(
-        first != other,
-        "another order for another seed",
-        "the same",
-        "The order does not depend on the seed.",
-    )
+    came = ", ".join(f"{q:.0%}" for q in quarters)
+    require(mixed, "20 to 80 % positive in each quarter", came, sorted_still)
+    own = "Use the seed that was passed in."
+    require(first == again, "the same order for the same seed", "another", own)
+    fixed = "The order does not depend on the seed."
+    require(first != other, "another order for another seed", "the same", fixed)
     runs = sum(a != b for a, b in pairwise(got_labels))
-    require(runs < 300, "random neighbours", f"{runs} changes of label in {count}",
-            "Laid out in turn (pos, neg, pos, ...): regular is not random. Draw a permutation.")  # fmt: skip
+    regular = "Laid out in turn (pos, neg, pos, ...): regular is not random. Draw a permutation."
+    require(runs < 300, "random neighbours", f"{runs} changes of label in {count}", regular)
 
 
 def _as_lists(result: Any) -> tuple[list, list]:
     texts, labels = expect_pair(result, "(texts, labels)")
     return list(texts), [int(label) for label in labels]
-
-
-@exercise(shuffled_by_generator)
-def shuffled(fn: Answer) -> None:
-    """Check ``shuffled(texts, labels, seed)`` -> (texts, labels)."""
-    inspect_shuffled(fn)

@@ -1,4 +1,4 @@
-"""The exercise `train_epoch`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `train_epoch`: an epoch that does not stop late: at its last batch, at its first note, at a second run."""
 
 import math
 import tempfile
@@ -8,12 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks.clinic.shared import call_in_words
-from course_utils.checks.core import Answer, exercise, expect_number, require
+from course_utils.checks.core import Answer, call, exercise, expect_number, require
 
 
-def epoch_by_chunks(images: Tensor, batch_size: int, log_every: int, folder: Path) -> int:
-    """The reference: labels made from the answers, the note's folder made before it is written."""
+def _epoch_by_chunks(images: Tensor, batch_size: int, log_every: int, folder: Path) -> int:
+    """Labels made from the answers, the note's folder made before it is written."""
     judge = nn.Linear(images[0].numel(), 1)
     for step, batch in enumerate(images.flatten(1).split(batch_size), start=1):
         loss = F.softplus(-judge(batch)).mean()
@@ -24,13 +23,12 @@ def epoch_by_chunks(images: Tensor, batch_size: int, log_every: int, folder: Pat
     return step
 
 
-_LATE = {
+_SAYS = {
     "size": "The labels have the nominal size of a batch; the last one may be smaller. Take the size from the batch.",
     "NameError": "A name that only the note uses: no run shorter than `log_every` steps would ever meet it.",
     "FileNotFoundError": "The note's folder is not there. `mkdir(parents=True)` makes it, with all above it.",
     "FileExistsError": "A second run finds the folder: `exist_ok=True`.",
 }
-
 
 _DROPPED = (
     "Batches are missing: leaving the last, smaller one out (`drop_last`) hides the fault, and a data set smaller than "
@@ -38,8 +36,12 @@ _DROPPED = (
 )
 
 
-def inspect_epoch(fn: Answer) -> None:
-    """Sizes that fill no batch, one batch and several; notes at the first step; a new folder, and the same again."""
+@exercise(_epoch_by_chunks)
+def train_epoch(fn: Answer) -> None:
+    """Check ``train_epoch(images, batch_size, log_every, folder) -> steps``; notes in ``folder/notes/STEP.txt``.
+
+    Sizes that fill no batch, one batch and several; notes at the first step; a new folder, and the same again.
+    """
     with tempfile.TemporaryDirectory() as name:
         new = Path(name) / "not" / "there"
         runs = (
@@ -51,20 +53,11 @@ def inspect_epoch(fn: Answer) -> None:
         )
         for count, size, every, folder in runs:
             what = f"{count} images in batches of {size}"
-            steps = call_in_words(fn, torch.rand(count, 1, 4, 4), size, every, folder, says=_LATE)
+            steps = call(fn, torch.rand(count, 1, 4, 4), size, every, folder, says=_SAYS)
             steps = expect_number(steps, f"{what}: the number of steps")
-            require(
-                steps >= math.ceil(count / size),
-                f"{what}: {math.ceil(count / size)} steps",
-                steps,
-                _DROPPED,
-            )
-            require(
-                steps == math.ceil(count / size),
-                f"{what}: {math.ceil(count / size)} steps",
-                steps,
-                "One step a batch.",
-            )
+            right = math.ceil(count / size)
+            hint = _DROPPED if steps < right else "One step a batch."
+            require(steps == right, f"{what}: {right} steps", steps, hint)
             for step in range(every, int(steps) + 1, every):
                 _expect_note(folder / "notes" / f"{step}.txt")
 
@@ -79,15 +72,5 @@ def _expect_note(path: Path) -> None:
         good = math.isfinite(float(text.split()[-1]))
     except (ValueError, IndexError):
         good = False
-    require(
-        good,
-        f"the loss of the step in notes/{path.name}",
-        text,
-        "Write this step's own loss, as a number.",
-    )
-
-
-@exercise(epoch_by_chunks)
-def train_epoch(fn: Answer) -> None:
-    """Check ``train_epoch(images, batch_size, log_every, folder) -> steps``; notes in ``folder/notes/STEP.txt``."""
-    inspect_epoch(fn)
+    own = "Write this step's own loss, as a number."
+    require(good, f"the loss of the step in notes/{path.name}", text, own)

@@ -1,14 +1,32 @@
-"""The exercise `iwae_bound`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `iwae_bound`: the importance-weighted bound, from log weights."""
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
-from course_utils.checks.core import Answer, CheckFailed, Wrong, call, exercise, expect_close
-from course_utils.checks.vae.shared import _expect_gradient
+from course_utils.checks.core import (
+    Answer,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_gradient,
+    hinting,
+)
 
-WRONG_BOUNDS: list[Wrong] = [
+
+def _iwae_by_pairs(log_weights: Tensor) -> Tensor:
+    """Adds the weights one by one with ``logaddexp``, in float64."""
+    rows = log_weights.double().unbind(0)
+    total = rows[0]
+    for row in rows[1:]:
+        total = torch.logaddexp(total, row)
+    return (total - math.log(len(rows))).mean().to(log_weights.dtype)
+
+
+_MISTAKES: list[Wrong] = [
     (
         lambda w: w.mean(),
         "The mean of the logs: that is the plain ELBO. Here it is the log of the mean.",
@@ -58,15 +76,6 @@ WRONG_BOUNDS: list[Wrong] = [
 ]
 
 
-def _iwae_by_pairs(log_weights: Tensor) -> Tensor:
-    """Adds the weights one by one with ``logaddexp``, in float64."""
-    rows = log_weights.double().unbind(0)
-    total = rows[0]
-    for row in rows[1:]:
-        total = torch.logaddexp(total, row)
-    return (total - math.log(len(rows))).mean().to(log_weights.dtype)
-
-
 @exercise(_iwae_by_pairs)
 def iwae_bound(fn: Answer) -> None:
     """Check ``iwae_bound(log_weights)``: (K, B) -> scalar in nats."""
@@ -74,36 +83,18 @@ def iwae_bound(fn: Answer) -> None:
         log_weights = 2 * torch.randn(shape) - 1 - torch.arange(float(shape[1]))
         _bound_case(fn, log_weights, f"the bound for log weights of shape {shape}")
     _bound_case(fn, 3 * torch.randn(5, 4) - 5000, "the bound for log weights near -5000")
-    _bound_case(
-        fn,
-        3 * torch.randn(5, 4) + 5000,
-        "the bound for log weights near 5000 (densities can be large)",
-    )
-    leaf = torch.randn(3, 4).requires_grad_()
-    _expect_gradient(
-        call(fn, leaf),
-        _iwae_by_pairs(leaf),
-        {"log_weights": leaf},
-        "Return the tensor itself, uncut.",
-    )
+    what = "the bound for log weights near 5000 (densities can be large)"
+    _bound_case(fn, 3 * torch.randn(5, 4) + 5000, what)
+    leaf, uncut = torch.randn(3, 4).requires_grad_(), "Return the tensor itself, uncut."
+    expect_gradient(call(fn, leaf), _iwae_by_pairs(leaf), {"log_weights": leaf}, uncut)
 
 
 def _bound_case(fn: Answer, log_weights: Tensor, what: str) -> None:
     got = call(fn, log_weights)
+    broken = type(got) is Tensor and not got.isfinite().all()
     unstable = (
         "Not stable: subtract the largest log weight before exp, or let torch.logsumexp do it."
     )
-    try:
-        expect_close(
-            got,
-            _iwae_by_pairs(log_weights),
-            what,
-            inputs=(log_weights,),
-            wrong=WRONG_BOUNDS,
-            rtol=1e-5,
-        )
-    except CheckFailed as failure:
-        broken = type(got) is Tensor and not got.isfinite().all()
-        raise CheckFailed(
-            failure.expected, failure.got, unstable if broken else failure.hint
-        ) from None
+    with hinting(unstable) if broken else nullcontext():
+        right, inputs = _iwae_by_pairs(log_weights), (log_weights,)
+        expect_close(got, right, what, inputs=inputs, wrong=_MISTAKES, rtol=1e-5)

@@ -1,12 +1,26 @@
-"""The exercise `negative_elbo`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `negative_elbo`: the loss of a VAE, with a weight beta on the KL."""
 
 import torch
 from torch import Tensor
 
-from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
-from course_utils.checks.vae.shared import _expect_gradient
+from course_utils.checks.core import (
+    Answer,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_gradient,
+    require,
+)
 
-WRONG_ELBOS: list[Wrong] = [
+
+def _negative_elbo_by_dot(nll: Tensor, kl: Tensor, beta: float) -> Tensor:
+    both = torch.cat([nll, kl])
+    weights = torch.cat([torch.ones_like(nll), torch.full_like(kl, beta)]) / len(nll)
+    return weights @ both
+
+
+_MISTAKES: list[Wrong] = [
     (
         lambda n, k, b: (n - b * k).mean(),
         "The KL is subtracted from the *ELBO*; in its negative it is added.",
@@ -48,27 +62,17 @@ WRONG_ELBOS: list[Wrong] = [
 ]
 
 
-def _negative_elbo_by_dot(nll: Tensor, kl: Tensor, beta: float) -> Tensor:
-    both = torch.cat([nll, kl])
-    weights = torch.cat([torch.ones_like(nll), torch.full_like(kl, beta)]) / len(nll)
-    return weights @ both
-
-
 @exercise(_negative_elbo_by_dot)
 def negative_elbo(fn: Answer) -> None:
     """Check ``negative_elbo(nll, kl, beta)``: (B,), (B,), float -> scalar."""
     for count, beta in ((5, 0.3), (1, 2.5), (7, 1.0), (3, 0.0), (2, 4)):
-        nll, kl = (
-            (40 + 100 * torch.rand(count)).requires_grad_(),
-            (20 * torch.rand(count) + 1).requires_grad_(),
-        )
-        inputs, what = (
-            (nll, kl, beta),
-            f"the negative ELBO of a batch of {count} with beta = {beta}",
-        )
+        nll = (40 + 100 * torch.rand(count)).requires_grad_()
+        kl = (20 * torch.rand(count) + 1).requires_grad_()
+        inputs = (nll, kl, beta)
+        what = f"the negative ELBO of a batch of {count} with beta = {beta}"
         got, expected = call(fn, *inputs), _negative_elbo_by_dot(*inputs)
-        expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ELBOS)
+        expect_close(got, expected, what, inputs=inputs, wrong=_MISTAKES)
         cut = "Return the tensor itself: a plain number (`.item()`, `float`) has lost the way back to the networks."
         require(type(got) is Tensor, f"{what}: a tensor without dimensions", got, cut)
         if beta:
-            _expect_gradient(got, expected, {"nll": nll, "kl": kl}, cut)
+            expect_gradient(got, expected, {"nll": nll, "kl": kl}, cut)

@@ -1,13 +1,25 @@
-"""The exercise `reparameterise`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `reparameterise`: a draw from a Gaussian as a function of its mean and variance."""
 
 import torch
 from torch import Tensor
 from torch.distributions.transforms import AffineTransform
 
-from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, expect_tensor
-from course_utils.checks.vae.shared import _expect_gradient
+from course_utils.checks.core import (
+    Answer,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_gradient,
+    expect_tensor,
+)
 
-WRONG_DRAWS: list[Wrong] = [
+
+def _reparameterise_by_transform(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    return AffineTransform(mean, log_var.exp().sqrt())(noise)
+
+
+_MISTAKES: list[Wrong] = [
     (
         lambda m, v, e: m + v * e,
         "log_var was taken for the standard deviation. It is the log of a variance.",
@@ -41,27 +53,20 @@ WRONG_DRAWS: list[Wrong] = [
 ]
 
 
-def _reparameterise_by_transform(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    return AffineTransform(mean, log_var.exp().sqrt())(noise)
-
-
 @exercise(_reparameterise_by_transform)
 def reparameterise(fn: Answer) -> None:
     """Check ``reparameterise(mean, log_var, noise)``: three tensors (B, D) -> (B, D)."""
+    each = "z has the shape of the mean: each number gets its own noise."
     own = (
         "`noise` is an argument: draw none of your own, or nobody could check (or repeat) the draw."
     )
     cut = "The number is right, its gradient is not: `.detach()` and `torch.no_grad` cut the path to the encoder."
     for shape in ((5, 3), (1, 7), (64, 2)):
-        mean, log_var = (
-            (2 * torch.randn(shape)).requires_grad_(),
-            torch.randn(shape).requires_grad_(),
-        )
+        mean = (2 * torch.randn(shape)).requires_grad_()
+        log_var = torch.randn(shape).requires_grad_()
         inputs = (mean, log_var, torch.randn(shape))
         expected = _reparameterise_by_transform(*inputs)
         got = call(fn, *inputs)
-        expect_tensor(
-            got, shape, "z", hint="z has the shape of the mean: each number gets its own noise."
-        )
-        expect_close(got, expected, "z", inputs=inputs, wrong=WRONG_DRAWS, hint=own)
-        _expect_gradient(got, expected, {"mean": mean, "log_var": log_var}, cut)
+        expect_tensor(got, shape, "z", hint=each)
+        expect_close(got, expected, "z", inputs=inputs, wrong=_MISTAKES, hint=own)
+        expect_gradient(got, expected, {"mean": mean, "log_var": log_var}, cut)

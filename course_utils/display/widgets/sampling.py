@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import palette
 from course_utils.display.widgets import controls
 from course_utils.models.attention import (
     GPT,
@@ -84,7 +84,7 @@ def token_label(tokenizer: Tokenizer, token: int) -> str:
 def draw_choices(ax: Axes, found: Choices) -> Axes:
     """Draw the most probable tokens: outlines are the model's probabilities, bars what is drawn from, × left out."""
     rows, drawn, own = range(len(found.labels)), found.drawn.tolist(), found.model.tolist()
-    ax.barh(rows, drawn, color=plots.COLOURS[0], label="drawn from")
+    ax.barh(rows, drawn, color=palette.BLUE, label="drawn from")
     ax.barh(rows, own, color="none", edgecolor="black", linewidth=0.9, label="the model")
     for row in rows:
         if drawn[row] == 0:
@@ -222,7 +222,7 @@ def attention_weights(model: GPT, ids: Sequence[int]) -> Tensor:
 
 def draw_attention(ax: Axes, weights: Tensor, labels: Sequence[str], title: str = "") -> Axes:
     """One head's weights (T, T) as a map: rows look, columns are looked at; dark is much."""
-    ax.imshow(weights, cmap="Blues", vmin=0, vmax=1)
+    ax.imshow(weights, cmap=palette.SHARES, vmin=0, vmax=1)
     ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8, parse_math=False)
     ax.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
     ax.set_title(title, loc="left", fontsize=9)

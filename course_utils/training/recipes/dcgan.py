@@ -11,9 +11,7 @@ from course_utils.datasets.images import ImageSet
 from course_utils.models import dcgan, gan_steady
 from course_utils.training import batch_memory
 from course_utils.training.run import TrainingRun, last_means
-
-STEADY = {"d_lr": 4e-4, "gamma": 0.1}
-"""What steadies the game: the discriminator's learning rate, and the weight of the penalty on its slope."""
+from course_utils.training.settings import STEADY
 
 
 def train_dcgan(

@@ -1,0 +1,84 @@
+"""What it costs to share the machine: the course's training alone and beside a busy process, by how threads wait.
+
+Processes that differ only in the environment train in turn, A B C A B C. A turn of each alone, then a turn of each
+beside one process that never rests, as a browser with a call in it: so both halves of a round see the same machine.
+"""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from statistics import fmean
+from typing import Any
+
+from measuring.benchmarks.sides import Side, geometric_interval
+
+WAITING: Mapping[str, Mapping[str, str]] = {
+    "pytorch": {},
+    "course": {"OMP_WAIT_POLICY": "passive"},
+    "short spin": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"},
+}
+"""How threads wait: as PyTorch has it, as `course_utils` sets it, and with a short spin before the sleep."""
+
+
+def measure(
+    lesson: str, settings: dict[str, Any], seconds: float, rounds: int
+) -> list[dict[str, Any]]:
+    """A row for each way to wait: speed alone and beside a busy process, with the ratios that matter.
+
+    ``cost`` is the speed alone over that of PyTorch's own way, alone (1: costs nothing); ``kept`` is the speed beside
+    a busy process over the own one alone. Both are geometric means over the rounds with a 95 % interval.
+    """
+    sides = {
+        name: Side(lesson, "course", settings, waiting=waiting) for name, waiting in WAITING.items()
+    }
+    for side in sides.values():
+        side.steps(3)
+    alone, beside = [], []
+    for _ in range(rounds):
+        alone.append(_turns(sides, seconds))
+        with busy_process():
+            beside.append(_turns(sides, seconds))
+    for side in sides.values():
+        side.close()
+    return [_row(lesson, name, alone, beside) | {"seconds_a_turn": seconds} for name in sides]
+
+
+@contextlib.contextmanager
+def busy_process() -> Iterator[None]:
+    """Another program that takes all that it gets of one core."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _turns(sides: Mapping[str, Side], seconds: float) -> dict[str, float]:
+    """Examples per second of each side, one after the other."""
+    turns = {name: side.run(seconds) for name, side in sides.items()}
+    return {name: turn["examples"] / turn["seconds"] for name, turn in turns.items()}
+
+
+def _row(
+    lesson: str, name: str, alone: list[dict[str, float]], beside: list[dict[str, float]]
+) -> dict[str, Any]:
+    cost = geometric_interval([turn[name] / turn["pytorch"] for turn in alone])
+    kept = geometric_interval([b[name] / a[name] for a, b in zip(alone, beside, strict=True)])
+    row = {
+        "lesson": lesson,
+        "waiting": name,
+        "environment": dict(WAITING[name]),
+        "alone_per_s": fmean(turn[name] for turn in alone),
+        "busy_per_s": fmean(turn[name] for turn in beside),
+        "cost": dict(zip(("value", "low", "high"), cost, strict=True)),
+        "kept": dict(zip(("value", "low", "high"), kept, strict=True)),
+        "rounds": len(alone),
+    }
+    print(
+        f"{lesson:6s} {name:10s} alone {row['alone_per_s']:8,.1f}/s ({cost[0]:.2f} of PyTorch's own)  "
+        f"busy {row['busy_per_s']:8,.1f}/s ({kept[0]:.2f} of its speed alone)",
+        flush=True,
+    )
+    return row

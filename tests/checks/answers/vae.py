@@ -1,0 +1,291 @@
+"""Lesson 03: right and wrong answers to its exercises."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.distributions import Normal, kl_divergence
+
+from answers import book
+
+RIGHT, WRONG, right, wrong = book()
+LOG_2PI = math.log(2 * math.pi)
+
+
+# ---- reparameterise
+
+
+@right("reparameterise")
+def draw(mean, log_var, noise):
+    return mean + torch.exp(0.5 * log_var) * noise
+
+
+@right("reparameterise")
+def draw_by_root(mean, log_var, noise):
+    return torch.addcmul(mean, log_var.exp().sqrt(), noise)
+
+
+@right("reparameterise")
+def draw_by_halves(mean, log_var, noise):
+    half = log_var / 2
+    std = half.exp()
+    return noise.mul(std).add(mean)
+
+
+@right("reparameterise")
+def draw_by_logs(mean, log_var, noise):
+    return mean + noise.sign() * (noise.abs().log() + log_var / 2).exp()
+
+
+@torch.no_grad()
+def without_gradient(mean, log_var, noise):
+    return draw(mean, log_var, noise)
+
+
+def in_place(mean, log_var, noise):
+    return noise.mul_((log_var / 2).exp()).add_(mean)
+
+
+WRONG["reparameterise"] += [
+    (lambda m, v, e: m + v * e, "taken for the standard deviation"),
+    (lambda m, v, e: m + v.exp() * e, "exp(log_var) is the variance"),
+    (lambda m, v, e: m + torch.exp(2 * v) * e, "half went the wrong way"),
+    (lambda m, v, e: m + torch.exp(-v / 2) * e, "divides by the deviation"),
+    (lambda m, v, e: m - torch.exp(v / 2) * e, "noise is subtracted"),
+    (lambda m, v, e: (m + e) * torch.exp(v / 2), "mean was scaled"),
+    (lambda m, v, e: m.clone(), "noise is missing"),
+    (lambda m, v, e: m + e, "deviation is missing"),
+    (lambda m, v, e: e * torch.exp(v / 2), "mean is missing"),
+    (lambda m, v, e: draw(m, v, torch.randn_like(m)), "draw none of your own"),
+    (lambda m, v, e: Normal(m, (v / 2).exp()).rsample(), "draw none of your own"),
+    (lambda m, v, e: draw(m.detach(), v, e), "cut the path to the encoder"),
+    (lambda m, v, e: draw(m, v.detach(), e), "cut the path to the encoder"),
+    (without_gradient, "cut the path to the encoder"),
+    (lambda m, v, e: draw(m, v, e).detach(), "cut the path to the encoder"),
+    (lambda m, v, e: draw(m, v, e[:1]), "draw none of your own"),
+    (lambda m, v, e: draw(m, v, e).sum(1), "gets its own noise"),
+    (in_place, "In-place"),
+]
+
+
+# ---- gaussian_kl
+
+
+@right("gaussian_kl")
+def kl(mean, log_var):
+    return 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(dim=1)
+
+
+@right("gaussian_kl")
+def kl_as_tutorials_write_it(mean, log_var):
+    return -0.5 * torch.sum(1 + log_var - mean.pow(2) - log_var.exp(), dim=-1)
+
+
+@right("gaussian_kl")
+def kl_by_library(mean, log_var):
+    variance_part = torch.expm1(log_var) - log_var
+    return torch.einsum("bd->b", variance_part + mean * mean) / 2
+
+
+@right("gaussian_kl")
+def kl_row_by_row(mean, log_var):
+    rows = [
+        sum((m * m + v.exp() - v - 1) / 2 for m, v in zip(a, b, strict=True))
+        for a, b in zip(mean, log_var, strict=True)
+    ]
+    return torch.stack(rows)
+
+
+def normal_kl(mean, std, reverse=False):
+    q, p = Normal(mean, std, validate_args=False), Normal(0.0, 1.0)
+    return (kl_divergence(p, q) if reverse else kl_divergence(q, p)).sum(1)
+
+
+WRONG["gaussian_kl"] += [
+    (lambda m, v: kl(m, v) / m.shape[1], "mean over the D dimensions"),
+    (lambda m, v: 2 * kl(m, v), "one half is missing"),
+    (lambda m, v: -kl(m, v), "never negative"),
+    (lambda m, v: 0.5 * torch.sum(1 + v - m**2 - v.exp(), 1), "never negative"),
+    (lambda m, v: normal_kl(m, v), "taken for the standard deviation"),
+    (lambda m, v: 0.5 * (m**2 + v**2 - 1 - 2 * v.log()).sum(1), "taken for the standard deviation"),
+    (lambda m, v: normal_kl(m, v.exp()), "log of the standard deviation"),
+    (lambda m, v: 0.5 * (m**2 + (v / 2).exp() - 1 - v).sum(1), "half belongs to the deviation"),
+    (lambda m, v: normal_kl(m, (v / 2).exp(), reverse=True), "other way round"),
+    (lambda m, v: 0.5 * (m**2 + v.exp() - v).sum(1), "The 1 is missing"),
+    (lambda m, v: 0.5 * (m + v.exp() - 1 - v).sum(1), "mean goes in squared"),
+    (lambda m, v: 0.5 * (m**2 + v.exp() - 1 + v).sum(1), "log's sign"),
+    (lambda m, v: kl(torch.zeros_like(m), v), "mean is missing"),
+    (lambda m, v: kl(m, v).sum(), "batch was summed"),
+    (lambda m, v: kl(m, v).mean(), "batch was averaged"),
+    (lambda m, v: kl(m, v).mean() / m.shape[1], "mean over everything"),
+    (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v).sum(0), "runs over the batch"),
+    (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v), "left to do"),
+    (lambda m, v: kl(m, v) / math.log(2), "These are bits"),
+    (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - (v.exp() + 1e-8).log()).sum(1), "no small constant"),
+    (lambda m, v: kl(m.detach(), v), "cut the path"),
+    (lambda m, v: kl(m, v)[:, None], "what is summed away"),
+    (lambda m, v: kl(m.mul_(1.0), v.mul_(2.0)), "In-place"),
+]
+
+
+# ---- gaussian_nll
+
+
+def each(x, mean, log_var):
+    return 0.5 * ((x - mean) ** 2 / log_var.exp() + log_var + LOG_2PI)
+
+
+@right("gaussian_nll")
+def nll(x, mean, log_var):
+    return each(x, mean, log_var).flatten(1).sum(1)
+
+
+@right("gaussian_nll")
+def nll_by_library(x, mean, log_var):
+    variance = log_var.exp().expand_as(x)
+    return (
+        F.gaussian_nll_loss(mean, x, variance, full=True, eps=1e-12, reduction="none")
+        .reshape(len(x), -1)
+        .sum(-1)
+    )
+
+
+@right("gaussian_nll")
+def nll_by_parts(x, mean, log_var):
+    every = log_var.expand(x.shape).reshape(len(x), -1)
+    square = torch.exp(-every) * (x - mean).reshape(len(x), -1).square()
+    return 0.5 * (square.sum(1) + every.sum(1) + every.shape[1] * np.log(2 * np.pi))
+
+
+@right("gaussian_nll")
+def nll_by_density(x, mean, log_var):
+    dims = tuple(range(1, x.dim()))
+    return -Normal(mean, torch.exp(log_var / 2)).log_prob(x).sum(dims)
+
+
+def summed(values):
+    return values.flatten(1).sum(1)
+
+
+WRONG["gaussian_nll"] += [
+    (lambda x, m, v: each(x, m, v).flatten(1).mean(1), "mean over the pixels"),
+    (lambda x, m, v: 2 * nll(x, m, v), "one half is missing"),
+    (lambda x, m, v: -nll(x, m, v), "this is the log density"),
+    (lambda x, m, v: summed(each(x, m, v) - 0.5 * LOG_2PI), "constant log(2 pi) is missing"),
+    (
+        lambda x, m, v: summed(F.gaussian_nll_loss(m, x, v.exp().expand_as(x), reduction="none")),
+        "constant log(2 pi)",
+    ),
+    (
+        lambda x, m, v: summed(each(x, m, v) - 0.5 * LOG_2PI) + 0.5 * LOG_2PI,
+        "constant was added once",
+    ),
+    (
+        lambda x, m, v: summed(0.5 * ((x - m) ** 2 / v.exp() + LOG_2PI)) + 0.5 * v.sum(),
+        "log_var was added once",
+    ),
+    (lambda x, m, v: summed(0.5 * ((x - m) ** 2 / v.exp() + LOG_2PI)), "term log_var is missing"),
+    (lambda x, m, v: summed(0.5 * ((x - m) ** 2 / v.exp() - v + LOG_2PI)), "sign of log_var"),
+    (
+        lambda x, m, v: summed(0.5 * ((x - m) ** 2 / (v / 2).exp() + v + LOG_2PI)),
+        "not by the standard deviation",
+    ),
+    (
+        lambda x, m, v: summed(0.5 * ((x - m) ** 2 * v.exp() + v + LOG_2PI)),
+        "multiplied by the variance",
+    ),
+    (lambda x, m, v: summed(-Normal(m, v).log_prob(x)), "taken for the standard deviation"),
+    (
+        lambda x, m, v: summed(0.5 * ((x - m) ** 2 / v + v.log() + LOG_2PI)),
+        "taken for the variance",
+    ),
+    (
+        lambda x, m, v: summed(0.5 * ((x - m).abs() / v.exp() + v + LOG_2PI)),
+        "error goes in squared",
+    ),
+    (lambda x, m, v: summed(0.5 * (x - m) ** 2), "variance is missing"),
+    (lambda x, m, v: nll(x, m, v).sum(), "batch was summed"),
+    (lambda x, m, v: nll(x, m, v).mean(), "batch was averaged"),
+    (lambda x, m, v: each(x, m, v).mean(), "mean over everything"),
+    (lambda x, m, v: each(x, m, v).sum(1), "Only dimension 1"),
+    (lambda x, m, v: nll(x, m, v.clamp_min(-10.0)), "above some least value"),
+    (lambda x, m, v: nll(x, m, v.detach()), "cut the path"),
+    (lambda x, m, v: nll(x, m, v) * 1.01, "term by term"),
+]
+
+
+# ---- negative_elbo
+
+
+@right("negative_elbo")
+def negative_elbo(nll, kl, beta):
+    return (nll + beta * kl).mean()
+
+
+@right("negative_elbo")
+def of_two_means(nll, kl, beta):
+    return torch.mean(nll) + beta * torch.mean(kl)
+
+
+@right("negative_elbo")
+def of_the_elbo(nll, kl, beta):
+    elbo = -nll - kl * beta
+    return -elbo.sum() / elbo.shape[0]
+
+
+WRONG["negative_elbo"] += [
+    (lambda n, k, b: (n - b * k).mean(), "in its negative it is added"),
+    (lambda n, k, b: (-n - b * k).mean(), "An optimiser minimises"),
+    (lambda n, k, b: (-n + b * k).mean(), "negative log likelihood already"),
+    (lambda n, k, b: (b * n + k).mean(), "not the likelihood"),
+    (lambda n, k, b: b * (n + k).mean(), "beta weighs the KL alone"),
+    (lambda n, k, b: (n + k).mean(), "beta is not used"),
+    (lambda n, k, b: n.mean(), "KL is missing"),
+    (lambda n, k, b: (n + b * k).sum(), "The sum over the batch"),
+    (lambda n, k, b: n.mean() + b * k.sum(), "B times larger"),
+    (lambda n, k, b: n.sum() + b * k.mean(), "B times smaller"),
+    (lambda n, k, b: n + b * k, "left to do"),
+    (lambda n, k, b: (n + b * k).mean().item(), "has lost the way back"),
+    (lambda n, k, b: (n + b * k.detach()).mean(), "has lost the way back"),
+    (lambda n, k, b: (n + b * k).median(), "term by term"),
+]
+
+
+# ---- iwae_bound
+
+
+@right("iwae_bound")
+def iwae(log_weights):
+    return (torch.logsumexp(log_weights, dim=0) - math.log(log_weights.shape[0])).mean()
+
+
+@right("iwae_bound")
+def iwae_by_largest(log_weights):
+    largest = log_weights.max(dim=0, keepdim=True).values
+    return (largest[0] + (log_weights - largest).exp().mean(0).log()).mean()
+
+
+@right("iwae_bound")
+def iwae_column_by_column(log_weights):
+    shifted = log_weights - np.log(len(log_weights))
+    return torch.stack([column.logsumexp(0) for column in shifted.unbind(1)]).mean()
+
+
+WRONG["iwae_bound"] += [
+    (lambda w: w.mean(), "that is the plain ELBO"),
+    (lambda w: w.logsumexp(0).mean(), "log K is missing"),
+    (lambda w: (w.logsumexp(0) + math.log(len(w))).mean(), "sign of log K"),
+    (lambda w: (w.logsumexp(1) - math.log(w.shape[1])).mean(), "K and B are exchanged"),
+    (lambda w: w.flatten().logsumexp(0) - math.log(w.numel()), "all images together"),
+    (lambda w: (w.logsumexp(0) - math.log(w.shape[1])).mean(), "log B was subtracted"),
+    (lambda w: (w.logsumexp(0) - math.log(len(w))).sum(), "Summed over the images"),
+    (lambda w: -iwae(w), "not a loss"),
+    (lambda w: (torch.softmax(w, 0) * w).sum(0).mean(), "weighted by their weights"),
+    (lambda w: w.amax(0).mean(), "largest weight alone"),
+    (lambda w: w.exp().mean(0).log().mean(), "Not stable"),
+    (lambda w: w.double().exp().mean(0).log().mean().float(), "Not stable"),
+    (lambda w: w.logsumexp(0) - math.log(len(w)), "left to do"),
+    (lambda w: w.exp().mean(), "logarithm of the mean weight"),
+    (lambda w: iwae(w).detach(), "uncut"),
+]
