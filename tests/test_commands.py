@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PRINTED = ("*.md", "docs/*.md", "data/**/*.md", "data/**/*.json", "data/*.toml", ".github/**/*.yml")
 PRINTED += (".ci/*", "notebooks/source/*.py", "course_utils/**/*.py", "measuring/**/*.py", "run.py")
 MODULE = re.compile(r"-m[ \"',]+((?:course_utils|measuring)(?:\.\w+)+)")
-COMMAND = re.compile(r"python3? run\.py (\w+)")
+COMMAND = re.compile(r"python3? run\.py ([a-z]+)")
 
 
 def printed(pattern: re.Pattern[str]) -> dict[str, list[str]]:

@@ -96,14 +96,14 @@ def decode(file: str | Path, size: int) -> Decoded:
         OSError: not an image, or cut short.
     """
     with open(file, "rb") as handle:
-        content = handle.read(
-            _MAX_BYTES
-        )  # at once: Pillow reads a header in dozens of small pieces
+        # At once: Pillow reads a header in dozens of small pieces.
+        content = handle.read(_MAX_BYTES)
     by_suffix, formats = kinds()
     named = by_suffix.get(os.path.splitext(file)[1].lower())
     if named in Image.OPEN and named not in formats:
         formats = (*formats, named)
-    with Image.open(io.BytesIO(content), formats=formats) as image:
+    with Image.open(io.BytesIO(content), formats=formats) as opened:
+        image: Image.Image = opened
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(

@@ -212,7 +212,7 @@ def _read_cache(path: Path, key: str) -> _Decoded | None:
             pixels = file.get_tensor("images")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
-    if facts["key"] != key or facts["sha256"] != hashlib.sha256(pixels.numpy()).hexdigest():
+    if facts["key"] != key or facts["sha256"] != hashlib.sha256(pixels.numpy().data).hexdigest():
         return None
     bad, notes = ({int(k): v for k, v in facts[name].items()} for name in ("bad", "notes"))
     return _Decoded(pixels, bad, notes, set(facts["kinds"]))
@@ -221,7 +221,7 @@ def _read_cache(path: Path, key: str) -> _Decoded | None:
 def _write_cache(path: Path, key: str, decoded: _Decoded) -> None:
     facts = {
         "key": key,
-        "sha256": hashlib.sha256(decoded.images.numpy()).hexdigest(),
+        "sha256": hashlib.sha256(decoded.images.numpy().data).hexdigest(),
         "bad": decoded.bad,
         "notes": decoded.notes,
         "kinds": sorted(decoded.kinds),

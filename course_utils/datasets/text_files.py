@@ -76,14 +76,15 @@ def decode(content: bytes) -> Decoded:
     Raises:
         NotText: none of these fits, or the first bytes tell that it is something else (a PDF, an archive).
     """
-    for mark, encoding in _MARKS:
+    for mark, marked in _MARKS:
         if content.startswith(mark):
-            return _marked(content[len(mark) :], encoding)
+            return _marked(content[len(mark) :], marked)
     if kind := kind_of(content):
         raise NotText(f"it is {kind}, not plain text")
     if _ISO_2022.search(content):
         raise NotText("it has the escape sequences of ISO-2022", "iso2022_jp")
-    text, encoding = _strictly(content, "utf-8"), None
+    text = _strictly(content, "utf-8")
+    encoding: str | None = None
     if text is None or 8 * len(_LOW.findall(content)) > len(content):
         text, encoding = _wide(content) or (text, None)
     if text is None:
@@ -100,7 +101,7 @@ def tidy(text: str) -> str:
 def kind_of(content: bytes) -> str | None:
     """What a file is that is known not to be plain text, from its first bytes: ``"a PDF"``; else None."""
     found = _FIRST_BYTES.match(content)
-    if found is None:
+    if found is None or found.lastindex is None:
         return None
     kind = list(_KINDS)[found.lastindex - 1]
     return _kind_of_zip(content) if kind == "a zip archive" else kind

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
 from course_utils.progress_bars import progress
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.prop_cycle": plt.cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -166,9 +167,8 @@ def film_html(
         alt: what is to be seen; matplotlib leaves the picture without a description and the slider without a name.
     """
     frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
-    film.save = partial(
-        film.save, progress_callback=lambda *_: next(frames, None)
-    )  # to_jshtml saves each picture
+    # to_jshtml saves each picture
+    vars(film)["save"] = partial(film.save, progress_callback=lambda *_: next(frames, None))
     html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
     html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
     html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')

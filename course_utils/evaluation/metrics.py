@@ -290,9 +290,9 @@ def _question_range(images: Tensor) -> None:
 
 
 def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> Tensor:
-    parts = []
+    parts: list[Tensor] = []
     with torch.no_grad(), bar("sampling", total, leave=False) as shown:
-        while (missing := total - sum(map(len, parts))) > 0:
+        while (missing := total - sum(len(part) for part in parts)) > 0:
             images = sampler(min(BATCH, missing))
             if len(images) != min(BATCH, missing):
                 raise bad_shape(

@@ -55,7 +55,7 @@ def measure(run: Runtime, seconds: float = 0.6) -> Speed:
     """Time both pieces of work, each for about ``seconds``; random generators and threads stay as they are."""
     with torch.random.fork_rng(devices=[]):
         network = make_discriminator(64).float().to(run.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         images = torch.rand(_BATCH, 3, 32, 32, dtype=torch.float32).to(run.device)
         a, b = (torch.rand(shape, dtype=torch.float32).to(run.device) for shape in _PRODUCT)
 

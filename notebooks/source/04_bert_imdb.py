@@ -38,7 +38,8 @@ import copy
 import itertools
 import math
 
-from course_utils import checks, progress_bars, results, runtime  # before torch: waiting threads sleep
+# before torch: waiting threads sleep
+from course_utils import checks, progress_bars, results, runtime
 import torch
 from torch import nn
 
@@ -121,7 +122,8 @@ for part in (train, validation, test):
 # *escaped*, so that a review's markup is seen and never run.
 
 # %%
-rows = [(train.classes[train.labels[i]], text_plots.shorten(train.texts[i], 200)) for i in range(4)]
+few = train.take(4)
+rows = [(few.classes[y], text_plots.shorten(text, 200)) for y, text in zip(few.labels, few.texts)]
 rows.append(("made up", "<script>alert('you have been reviewed')</script><b>bold</b> claims"))
 text_plots.table(["label", "text"], rows, train.title("four reviews, and one with markup"))
 
@@ -136,6 +138,7 @@ text_plots.table(["label", "text"], rows, train.title("four reviews, and one wit
 
 # %%
 train, copies = without_copies(train, validation, test)
+train.require(each=1)
 print(
     f"left out: {copies.exact} exact and {copies.near} near copies, {copies.in_held} of them of held-out reviews"
 )

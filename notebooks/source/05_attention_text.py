@@ -71,7 +71,7 @@ layers     = run.pick(    2,      4,      6)  # blocks
 heads      = run.pick(    2,      4,      6)  # attention heads of each block
 context    = run.pick(   64,     64,    256)  # the most tokens it reads, T
 n_score    = run.pick(    7,    300,  1_000)  # held-out documents of a score
-source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own text file
+source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own texts: a file or a folder
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
 minutes_here.tell(run, "05_attention_text", steps)
@@ -117,7 +117,9 @@ for text in (*judged, strange):
 
 # %%
 train_ids, judged_ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
-windows = texts.windows(train_ids, context)  # (N, T): all documents in a row, cut into pieces
+windows = texts.windows(
+    train_ids, context, at_least=batch_size
+)  # (N, T): all documents in a row, cut into pieces
 n_tokens, n_bytes = (
     sum(len(ids) - 1 for ids in judged_ids),
     sum(len(text.encode()) for text in judged),
@@ -995,7 +997,9 @@ print(
 def copied_share(written, training_text, length=50, step=25):
     """Share of pieces of ``length`` characters that stand verbatim in the training text."""
     pieces = [
-        text[i : i + length] for text in written for i in range(0, len(text) - length + 1, step)
+        text[i : i + length]  # all of a shorter text
+        for text in written
+        for i in range(0, max(1, len(text) - length + 1), step)
     ]
     return sum(
         piece in training_text for piece in progress_bars.progress(pieces, "searching")
@@ -1014,15 +1018,15 @@ print(
 )
 
 # %% [markdown]
-# Can the check find a copier? Make one: train a copy of your network on four documents only, again
-# and again.
+# Can the check find a copier? Make one: train a copy of your network on the first 800 tokens only,
+# again and again.
 
 # %%
 parrot = GPT(**model.sizes).to(run.device)
 parrot.load_state_dict(model.state_dict())
-four_ids = texts.windows([ids[:200] for ids in train_ids[:4]], context)
+first = windows[: 800 // context]
 losses = gpt_training.fine_tune(
-    parrot, four_ids, run.pick(5, 150, 150), batch_size=4, peak=2e-3, autocast=run.autocast
+    parrot, first, run.pick(5, 150, 150), batch_size=4, peak=2e-3, autocast=run.autocast
 )
 recited = [
     tokenizer.decode(generate_cached(parrot.eval(), [0], context - 1, sampler(0.8, seed=seed)))

@@ -40,7 +40,8 @@
 # %%
 import math
 
-from course_utils import checks, progress_bars, results, runtime  # before torch: waiting threads sleep
+# before torch: waiting threads sleep
+from course_utils import checks, progress_bars, results, runtime
 import torch
 from IPython.display import HTML, Markdown, display
 

@@ -137,6 +137,15 @@ def test_a_subset_by_a_mask_is_what_the_mask_says():
             found.subset(wrong)
 
 
+def test_a_set_without_a_class_is_refused_before_anything_is_trained_on_it():
+    found = make_set()
+    found.require(each=1)
+    for part, each in ((found, 2), (found.subset([0]), 1), (found.subset([]), 1)):
+        with pytest.raises(CourseError, match=f"at least {each} of each class") as caught:
+            part.require(each)
+        assert caught.value.code == "reviews-one-sided"
+
+
 def test_the_digest_knows_every_letter_label_and_the_order():
     same = make_set().sha256
     others = [

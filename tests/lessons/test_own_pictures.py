@@ -57,6 +57,7 @@ def run(tmp_path, lesson, count, until=None):
     return done.stdout.splitlines()[-1], list((tmp_path / "runs").glob("0*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", ENOUGH)
 def test_a_small_folder_carries_the_lesson_to_the_end(tmp_path, lesson):
     last, _ = run(tmp_path, lesson, ENOUGH[lesson])

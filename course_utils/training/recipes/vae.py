@@ -39,7 +39,7 @@ def train_vae(
     network = vae.VAE(
         chosen["latent_dim"], chosen["width"], chosen["sigma"], images.images.shape[-1]
     )
-    network.to(run.device, memory_format=torch.channels_last)
+    network.to(run.device).to(memory_format=torch.channels_last)
     light = batch_memory.without_memory(network)
 
     def forward(n: int) -> vae.Losses:
