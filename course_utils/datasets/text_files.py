@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_utils.datasets.folders import is_hidden as is_hidden_name
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write, resolve, say_once
 
@@ -23,9 +24,6 @@ SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ".utf8", ".ut
 LARGEST = 1 << 28
 """Bytes of one document at most; the longest novels have ten million."""
 
-_SYSTEM = frozenset(
-    ["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found", "#recycle", "$recycle.bin"]
-)
 _LISTED, _NAMED = 10, 3  # lines of a report, and the names in each
 _MARKS = (  # UTF-32's before UTF-16's, with which it begins
     (codecs.BOM_UTF32_LE, "UTF-32-LE"),
@@ -388,10 +386,7 @@ class Report:
 
 def is_hidden(path: str) -> bool:
     """Whether a path below a folder, with ``/``, is a system's and no one's text: ``._a.txt``, ``__MACOSX/a.txt``."""
-    return any(
-        (part.startswith((".", "~$")) and part not in (".", "..")) or part.lower() in _SYSTEM
-        for part in path.split("/")
-    )
+    return any(part not in ("", ".", "..") and is_hidden_name(part) for part in path.split("/"))
 
 
 def is_document(path: str) -> bool:

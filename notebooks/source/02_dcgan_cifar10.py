@@ -88,6 +88,7 @@ minutes_here.tell(run, "02_dcgan_cifar10", steps)
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
 test = load_images(source, split="test", size=size)
+n_each = metrics.fitting_n(n_score, train, test)  # images in each draw of a score
 print(
     f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}"
 )
@@ -318,8 +319,9 @@ def make_discriminator(width, channels):
 discriminator = (
     make_discriminator(width, 3) if size == 32 else dcgan.make_discriminator(width, 3, size)
 )
+few = to_tanh_range(train.images[:7])
 with torch.no_grad():
-    assert discriminator(to_tanh_range(train.images[:7])).shape == (7,)
+    assert discriminator(few).shape == (len(few),)
     assert discriminator(generator(torch.randn(7, latent_dim, 1, 1))).shape == (7,)
 
 # %% [markdown]
@@ -376,7 +378,7 @@ real, fake = to_tanh_range(train.images[:32]), torch.rand(32, 3, size, size) * 0
 judge = dcgan.make_discriminator(8, 3, size).train()
 with torch.no_grad():
     alone = judge(fake)  # (32,)
-    mixed = judge(torch.cat([real, fake]))[32:]  # (32,) the same images in a mixed batch
+    mixed = judge(torch.cat([real, fake]))[len(real) :]  # (32,) the same images in a mixed batch
 print(
     f"the same 32 images: mean logit {alone.mean():+.3f} alone, {mixed.mean():+.3f} beside photographs"
 )
@@ -581,6 +583,7 @@ training = TrainingRun(
     batch_size=batch_size,
     seed=0,
     fresh=fresh,
+    data_sha256=train.sha256,
 )
 
 
@@ -733,8 +736,7 @@ assert abs(kd - ((1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3)) < 1e-6
 # five) says how far that mean may be off.
 
 # %%
-n_score = min(n_score, len(train) // 5, len(test) // 5)  # five draws, and no image in two of them
-reference = metrics.RealReference.from_images(train, test, n=n_score)
+reference = metrics.RealReference.from_images(train, test, n=n_each)
 
 
 def sampler(network, dims):
@@ -746,9 +748,10 @@ untrained = (
     dcgan.make_generator(latent_dim, width, 3, size).apply(init_dcgan_weights).to(run.device)
 )
 
+each_pixel = metrics.mean_image_plus_noise(train)
 candidates = {
     "untrained generator": sampler(untrained, latent_dim),
-    "each pixel drawn on its own": metrics.mean_image_plus_noise(train),
+    "each pixel drawn on its own": lambda count: dcgan.to_bytes(each_pixel(count)),
     "your generator, last step": sampler(generator, latent_dim),
     "your generator, averaged": sampler(averaged, latent_dim),
 }
@@ -1000,7 +1003,8 @@ def all_at_once(index):
     return to_tanh_range(train.images[index])
 
 
-assert torch.allclose(one_by_one(torch.arange(8)), all_at_once(torch.arange(8)), atol=1e-6)
+some = torch.arange(min(8, len(train)))
+assert torch.allclose(one_by_one(some), all_at_once(some), atol=1e-6)
 
 # %%
 import time
@@ -1147,7 +1151,7 @@ def short_training(scale, count):
     ]
     rows = []
     for step in progress_bars.progress(range(count), "training"):
-        start = 64 * step % (len(train) - 63)
+        start = 64 * step % max(1, len(train) - 63)
         noise = torch.randn(64, 32, 1, 1)
         row = train_step(*players, *optimizers, scale(train.images[start : start + 64]), noise)
         with torch.no_grad():
@@ -1175,7 +1179,9 @@ plots.show(
     alt="By step, for both ranges: left D's belief in photographs, right the share of negative pixels of G.",
 )
 
-assert wrong["d_real"][9] > right["d_real"][9] and wrong["negative"][-1] < right["negative"][-1]
+if not train.is_own:  # what your own pictures do, nobody has tried
+    assert wrong["d_real"][9] > right["d_real"][9]
+    assert wrong["negative"][-1] < right["negative"][-1]
 
 # %% [markdown]
 # In the wrong range the discriminator is sure of its photographs within a few steps (left), and the
@@ -1191,7 +1197,7 @@ for name, real in reals.items():
     called_real, called_fake = real.amin(dim=(1, 2, 3)) >= 0, fakes.amin(dim=(1, 2, 3)) < 0
     accuracy = (called_real.float().mean() + called_fake.float().mean()) / 2
     print(f"data in {name}: the rule is right in {accuracy:.0%} of the cases")
-    assert accuracy == 1 if name == "[0, 1]" else accuracy < 0.75
+    assert train.is_own or (accuracy == 1 if name == "[0, 1]" else accuracy < 0.75)
 
 # %% [markdown]
 # On data in [0, 1] the rule is always right, so the discriminator's first lesson is not what
@@ -1202,8 +1208,8 @@ for name, real in reals.items():
 
 # %%
 def small_sampler(generator, to_unit):
-    """New pictures of a small generator, brought to [-1, 1] by ``to_unit``."""
-    return lambda count: to_unit(generator(torch.randn(count, 32, 1, 1))).detach().float()
+    """New pictures of a small generator as bytes, read as in [-1, 1] after ``to_unit``."""
+    return lambda count: dcgan.to_bytes(to_unit(generator(torch.randn(count, 32, 1, 1))))
 
 
 readings = {
@@ -1227,7 +1233,7 @@ display(
 figure, axes = plots.subplots(3, 1, width=8, height=2.7)
 for ax, (name, reading) in zip(axes, readings.items()):
     torch.manual_seed(0)
-    plots.image_grid(ax, dcgan.to_bytes(reading(12)), 12, train.title(name))
+    plots.image_grid(ax, reading(12), 12, train.title(name))
 plots.show(
     figure,
     alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.",

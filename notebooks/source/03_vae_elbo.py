@@ -74,6 +74,18 @@ fresh      = False  # True: forget an earlier run and train again
 minutes_here.tell(run, "03_vae_elbo", steps)
 
 # %% [markdown]
+# The images are those of lesson 2. They are read at once, though they are needed later only: if a
+# folder of your own holds too few, you hear it now.
+
+# %%
+train = load_images(source, split="train", size=size, limit=n_images)
+test = load_images(source, split="test", size=size)
+n_each = metrics.fitting_n(n_score, train, test)  # images in each draw of a score
+print(
+    f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}"
+)
+
+# %% [markdown]
 # ## The idea in miniature
 #
 # A *latent variable model* makes a picture $x$ in two steps. First it draws hidden numbers $z$ from
@@ -453,16 +465,6 @@ assert discretised - 1e-3 < dequantised < discretised + 1e-2
 #
 # ## The model
 #
-# The same images as in lesson 2.
-
-# %%
-train = load_images(source, split="train", size=size, limit=n_images)
-test = load_images(source, split="test", size=size)
-print(
-    f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}"
-)
-
-# %% [markdown]
 # The decoder is lesson 2's generator, layer for layer, with another teacher. The encoder is the
 # discriminator's road (32 → 16 → 8 → 4) with another end: a *linear* layer gives two numbers for
 # each latent dimension. Nothing may squeeze them: a sigmoid could never say "exactly like the
@@ -513,9 +515,10 @@ class VAE(nn.Module):
 # %%
 model = VAE(latent_dim, width).to(run.device, memory_format=torch.channels_last)
 with torch.no_grad():
-    mean, log_var = model.encode(vae.dequantise(train.images[:7]).to(run.device))
-    assert mean.shape == log_var.shape == (7, latent_dim)
-    assert model.decode(mean).shape == (7, 3, size, size)
+    few = vae.dequantise(train.images[:7]).to(run.device)
+    mean, log_var = model.encode(few)
+    assert mean.shape == log_var.shape == (len(few), latent_dim)
+    assert model.decode(mean).shape == few.shape
 parameters = {
     name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()
 }
@@ -571,6 +574,7 @@ training = TrainingRun(
     batch_size=batch_size,
     seed=0,
     fresh=fresh,
+    data_sha256=train.sha256,
 )
 
 # %%
@@ -809,8 +813,7 @@ assert iwae_bound(log_w) >= log_w.mean()
 # ## Side by side with lesson 2
 
 # %%
-n = min(n_score, len(test) // 5)  # five draws, and no image twice
-reference = metrics.RealReference.from_images(train, test, n=n)
+reference = metrics.RealReference.from_images(train, test, n=n_each)
 shipped, facts = vae.load_shipped("vae_cifar10", run.device)
 gan, gan_facts = dcgan.load_shipped_generator(run.device)
 

@@ -77,6 +77,16 @@ source    = None    # None: CIFAR-10 where it is on this machine; or the path of
 minutes_here.tell(run, "06_measuring_generators")
 
 # %% [markdown]
+# The pictures are read at once, though they are needed later only: if a folder of your own holds
+# too few, you hear it now. (Precision and recall look for three neighbours, so a comparison takes
+# at least four pictures.)
+
+# %%
+train = load_images(source, limit=n_images)
+test = load_images(source, "test", limit=run.pick(300, 10_000, 10_000))
+n_each = metrics.fitting_n(n_score, train, test, draws=draws, least=4)
+
+# %% [markdown]
 # ## The idea in miniature
 #
 # A generator is a machine for samples. Asked whether it is good, people mean at least three things.
@@ -371,11 +381,10 @@ assert kernel_distance(normal, skewed) > 1
 # numbers are comparable with each other only**.
 
 # %%
-train = load_images(source, limit=n_images)
-test = load_images(source, "test", limit=run.pick(300, 10_000, 10_000))
 half = len(train) // 2
 real = train.subset(slice(0, half))  # to compare with
 other = train.subset(slice(half, half + 11 * n_score))  # to be spoiled
+n = metrics.fitting_n(n_each, real, other, draws=draws, least=4)
 print(
     f"{train.name}: {len(real):,} training images to compare with, {len(other):,} to be spoiled, {len(test):,} held out"
 )
@@ -394,6 +403,9 @@ candidates = {
     "noise of 25 grey levels": corruptions.noisy(other.images, 25),
     "blur of 1 pixel": corruptions.blurred(other.images, 1),
 }
+if len(other.classes) < 2 or len(candidates["half of the classes"]) < 4 * draws:
+    print(f"{train.name} has too few classes, or too few pictures in them: no row for half of them")
+    del candidates["half of the classes"]
 if train.name.startswith("CIFAR-10"):
     gan, gan_facts = dcgan.load_shipped_generator(run.device)
     network, _ = vae.load_shipped("vae_cifar10", run.device)
@@ -427,9 +439,7 @@ plots.show(
 
 # %%
 judge = metrics.load_feature_network(run.device)
-n = min(
-    n_score, len(test) // draws, *(len(c) // draws for c in candidates.values() if not callable(c))
-)
+n = min(n, *(len(c) // draws for c in candidates.values() if not callable(c)))
 features = metrics.extract_features(real.images[:n], judge)  # (n, 128)
 held_out = metrics.extract_features(test.images[:n], judge)
 fd, kd = (
@@ -495,7 +505,7 @@ plots.show(
     figure,
     alt="Ten pictures, one for each class of the network, that score higher than all real pictures together.",
 )
-assert ten_score > real_score
+assert train.is_own or ten_score > real_score  # of your own pictures nobody knows
 
 # %% [markdown]
 # A "generator" that knows ten pictures beats reality. No wonder: *no real picture enters the
@@ -550,7 +560,8 @@ ours, package = (
     precision_recall(features, held_out, 3),
     metrics.precision_recall(features, held_out, 3),
 )
-assert all(abs(one - two) < 0.02 for one, two in zip(ours, package))
+close = all(abs(one - two) < 0.02 for one, two in zip(ours, package))
+assert train.is_own or close  # equal pictures are at distance 0, where rounding decides
 
 # %% [markdown]
 # Now the faults have names. *Blurred* and *one Gaussian* lose precision, *half of the blobs* loses
@@ -638,7 +649,7 @@ print(
 )
 different = torch.randint(len(pairs), (len(pairs),), generator=random).unique()
 print(f"one resample has {len(different) / len(pairs):.0%} different rows")
-assert low > fd_of_pairs(pairs)
+assert train.is_own or low > fd_of_pairs(pairs)
 
 # %% [markdown]
 # The interval does not even contain the value that it belongs to. A resample holds doubles: on
@@ -901,7 +912,7 @@ plots.show(
     figure,
     alt="Above: twelve pictures like those of the training set. Below: twelve squares of coloured noise.",
 )
-assert by_heart.mean() < pixelwise.mean()
+assert train.is_own or by_heart.mean() < pixelwise.mean()
 
 # %% [markdown]
 # The likelihood prefers the noise by far, and for *its* question it is right: the first model would
@@ -921,7 +932,9 @@ made = (
     if train.name.startswith("CIFAR-10")
     else corruptions.blurred(other.images[:20], 0.45)
 )
-blind = blind_test.make_test(test.images[100:120], made, 20, train.title("real or made?"), seed=9)
+shown = test.images[100:120] if len(test) >= 120 else test.images[-20:]
+count = min(len(shown), len(made))
+blind = blind_test.make_test(shown, made, count, train.title("real or made?"), seed=9)
 blind_test.blind_test(blind)
 
 # %% [markdown]
