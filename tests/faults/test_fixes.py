@@ -168,6 +168,7 @@ def one_split(place):
 def empty_folder(place):
     for number in range(4):
         png(place.folder / "path" / "to" / "folder" / f"{number}.png")
+    place.change(paths, "course_dir", lambda: place.folder)  # where relative paths begin
     (place.folder / "empty").mkdir()
     load_images(place.folder / "empty")
 
