@@ -16,6 +16,8 @@ import pytest
 from course_utils import train
 from course_utils.tiers import TIERS
 
+pytestmark = pytest.mark.slow
+
 LESSON = Path(__file__).parents[2] / "notebooks" / "source" / "02_dcgan_cifar10.py"
 KEYS = [
     "lesson",
