@@ -98,7 +98,7 @@ def _takes(lesson: Lesson, run: Runtime, there: Measured | None) -> str:
     """Time of computing here, as far as it is known, and on the machine that measured it."""
     if there is None:
         return "not measured"
-    here = minutes_here.seconds(run, lesson.name) if run.tier != "smoke" else None
+    here = minutes_here.seconds(run, lesson.name) if TIERS[run.tier].learns else None
     measured = f"{duration(there.seconds)} where measured"
     return measured if here is None else f"about {duration(here)} here, {measured}"
 

@@ -392,7 +392,6 @@ NOT_EXECUTED = {
     "authoring-cell-failed": "for authors: the fix is to mend a cell",
     "authoring-unreadable-notebook": "for authors: tests/authoring/test_authoring.py holds the build to it",
     "progress-no-records": "the fix is run on another machine (tests/learner/test_progress.py exports and imports)",
-    "authoring-exercise-cards": "for authors: the fix is to edit a cell",
     "authoring-repository": "for authors: tests/test_colab.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
     "authoring-no-number": "for authors: the fix is to edit a page",
