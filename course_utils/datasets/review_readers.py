@@ -352,7 +352,8 @@ def _cut(
     held_films = {films[label][number] for label, number in held} if films else set()
 
     def is_held(entry: tuple[int, int, Any]) -> bool:
-        return entry[:2] in held or (bool(films) and films[entry[0]][entry[1]] in held_films)
+        film = films[entry[0]][entry[1]] if films else None
+        return entry[:2] in held or film in held_films
 
     return [entry for entry in entries if is_held(entry) == (split == "validation")]
 
@@ -369,15 +370,14 @@ def _films(
     if not all(file.is_file() for file in lists):
         return None
     pattern = re.compile(r"/title/(tt\d+)")
-    found = [
-        [pattern.search(line) for line in file.read_text("utf-8", "replace").splitlines()]
-        for file in lists
-    ]
-    if not all(all(matches) for matches in found) or any(
-        number >= len(found[label]) for label, number, _ in entries
-    ):
-        return None
-    return tuple({number: match[1] for number, match in enumerate(matches)} for matches in found)
+    lines = [file.read_text("utf-8", "replace").splitlines() for file in lists]
+    films = tuple(
+        {number: match[1] for number, line in enumerate(one) if (match := pattern.search(line))}
+        for one in lines
+    )
+    unnamed = any(len(known) < len(one) for known, one in zip(films, lines, strict=True))
+    short = any(number >= len(films[label]) for label, number, _ in entries)
+    return None if unnamed or short else films
 
 
 def _part_of_film(name: str) -> str:

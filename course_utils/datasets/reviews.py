@@ -147,7 +147,8 @@ def load_reviews(
         raw, name = review_readers.read_hub(split), IMDB
     else:
         path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
-        raw, name = review_readers.read_tree(path, split, _order_of(limit)), _name(path)
+        order = _order_of(limit) if limit else None
+        raw, name = review_readers.read_tree(path, split, order), _name(path)
     return _assemble(raw, name, split, limit)
 
 
@@ -198,9 +199,9 @@ def _name(path: Path) -> str:
     return f"{IMDB} (copy)" if path.name.startswith(_FOLDER) else path.name
 
 
-def _order_of(limit: int | None) -> review_readers.Order | None:
-    """Which of N reviews are wanted, in order, so that a reader need not open the others; None for all."""
-    return None if limit is None else lambda count: _shuffled(count)[:limit].tolist()
+def _order_of(limit: int) -> review_readers.Order:
+    """Which of N reviews are wanted, in order, so that a reader need not open the others."""
+    return lambda count: _shuffled(count)[:limit].tolist()
 
 
 def _shuffled(count: int) -> Tensor:

@@ -77,9 +77,9 @@ def decode(content: bytes) -> Decoded:
     Raises:
         NotText: none of these fits, or the first bytes tell that it is something else (a PDF, an archive).
     """
-    for mark, encoding in _MARKS:
+    for mark, marked in _MARKS:
         if content.startswith(mark):
-            return _marked(content[len(mark) :], encoding)
+            return _marked(content[len(mark) :], marked)
     if kind := kind_of(content):
         raise NotText(f"it is {kind}, not plain text")
     if _ISO_2022.search(content):
@@ -102,9 +102,9 @@ def tidy(text: str) -> str:
 def kind_of(content: bytes) -> str | None:
     """What a file is that is known not to be plain text, from its first bytes: ``"a PDF"``; else None."""
     found = _FIRST_BYTES.match(content)
-    if found is None:
+    if found is None or found.lastindex is None:
         return None
-    kind = list(_KINDS)[(found.lastindex or 1) - 1]
+    kind = list(_KINDS)[found.lastindex - 1]
     return _kind_of_zip(content) if kind == "a zip archive" else kind
 
 
@@ -388,7 +388,7 @@ class Report:
 
 def is_hidden(path: str) -> bool:
     """Whether a path with ``/`` is a system's and no one's text, or lies in such a folder: ``__MACOSX/a.txt``."""
-    return any(folders.is_hidden(part) for part in path.split("/") if part not in (".", ".."))
+    return any(folders.is_hidden(part) for part in path.split("/") if part not in ("", ".", ".."))
 
 
 def is_document(path: str) -> bool:
