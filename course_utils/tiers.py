@@ -15,6 +15,7 @@ class Tier:
         name: what ``COURSE_TIER`` calls it.
         purpose: what it is for, in words.
         default_on: the kind of device (as PyTorch calls it) where it is the default; None: nowhere.
+        learns: whether networks learn at it, so that its times and results say something.
         takes_real: whether real data sets that are on the machine are taken without being asked for.
         fetches: whether what a lesson needs at full scale is fetched on first use.
         disk: bytes that a lesson's checkpoints take at most: lesson 4's network with its optimiser's two moments,
@@ -24,6 +25,7 @@ class Tier:
     name: str
     purpose: str
     default_on: str | None
+    learns: bool
     takes_real: bool
     fetches: bool
     disk: float
@@ -32,11 +34,33 @@ class Tier:
 TIERS: Mapping[str, Tier] = {
     tier.name: tier
     for tier in (
-        Tier("smoke", "for tests: everything runs, nothing is learned", None, False, False, 0.2e9),
         Tier(
-            "laptop", "for a processor: minutes, real results on less data", "cpu", True, False, 1e9
+            "smoke",
+            purpose="for tests: everything runs, nothing is learned",
+            default_on=None,
+            learns=False,
+            takes_real=False,
+            fetches=False,
+            disk=0.2e9,
         ),
-        Tier("gpu", "for a graphics card: full scale", "cuda", True, True, 5e9),
+        Tier(
+            "laptop",
+            purpose="for a processor: minutes, real results on less data",
+            default_on="cpu",
+            learns=True,
+            takes_real=True,
+            fetches=False,
+            disk=1e9,
+        ),
+        Tier(
+            "gpu",
+            purpose="for a graphics card: full scale",
+            default_on="cuda",
+            learns=True,
+            takes_real=True,
+            fetches=True,
+            disk=5e9,
+        ),
     )
 }
 """By name, from the smallest to the largest."""

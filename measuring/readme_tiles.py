@@ -26,10 +26,8 @@ from course_utils.models.attention import filter_logits, generate
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks" / "figures"
-SIZE, DPI = (
-    2.4,
-    200,
-)  # inches, dots per inch: 480 pixels, which a page shows at about half that width
+SIZE, DPI = 2.4, 200
+"""Inches and dots per inch: 480 pixels, which a page shows at about half that width."""
 CORNERS = (13, 20, 28, 8)
 """Of lesson 02's fixed latent vectors; chosen among the first forty for their colours."""
 COLUMNS, LINES = 23, 11

@@ -25,6 +25,7 @@ from course_utils.authoring.bootstrap import is_bootstrap
 from course_utils.authoring.scrub import scrub_outputs
 from course_utils.authoring.source import find_source
 from course_utils.errors import CourseError
+from course_utils.tiers import TIERS
 
 _PROBE = "from course_utils.authoring.probe import report as _report; print(_report(globals()))"
 
@@ -62,7 +63,7 @@ def execute(root: Path, lesson: str, keep: bool = True, told: Told = lambda *_: 
     source = find_source(root, lesson)
     learner, _ = nb.assemble(source, root)
     with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
-        speed = _speed(Path(runs)) if runtime.tier() != "smoke" else {}
+        speed = _speed(Path(runs)) if TIERS[runtime.tier()].learns else {}
         facts = run(learner, root, Path(runs), told) | speed
         left = scrub_outputs(learner, _folders(root, Path(runs)))
     if left and keep:

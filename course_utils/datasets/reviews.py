@@ -78,6 +78,25 @@ class ReviewSet:
         """The first ``n`` reviews (all where there are fewer): a fair sample, since sets come shuffled."""
         return self.subset(range(min(n, len(self))))
 
+    def require(self, each: int) -> None:
+        """Make sure that there is enough to learn from.
+
+        Raises:
+            CourseError: a class has fewer than ``each`` reviews.
+        """
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        if min(counts) < each:
+            held = " and ".join(
+                f"{n:,} {kind}" for n, kind in zip(counts, self.classes, strict=True)
+            )
+            raise CourseError(
+                "reviews-one-sided",
+                f"{self.name}, {self.split}, has {held} reviews; at least {each:,} of each class are needed.",
+                "A classifier that has not seen a class cannot learn it. Copies of other reviews, also of those in "
+                "validation and test, may have been left out, or the limit leaves a rare class out.",
+                'Add reviews, ask for more of them, or train = load_reviews("sentences")',
+            )
+
     def title(self, text: str) -> str:
         """A figure's or table's title that says which set it shows; a stand-in is always called one."""
         mark = "" if not self.is_standin or "stand-in" in self.name else "stand-in, "
@@ -128,7 +147,8 @@ def load_reviews(
         raw, name = review_readers.read_hub(split), IMDB
     else:
         path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
-        raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
+        order = _order_of(limit) if limit else None
+        raw, name = review_readers.read_tree(path, split, order), _name(path)
     return _assemble(raw, name, split, limit)
 
 
@@ -204,9 +224,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
         )
     films = None if raw.films is None else tuple(raw.films[i] for i in kept)
     labels = torch.tensor([raw.labels[i] for i in kept], dtype=torch.int64)
-    return ReviewSet(
-        tuple(raw.texts[i] for i in kept), labels, name, name == standin_reviews.NAME, split, films
-    )
+    texts = tuple(text for i in kept if (text := raw.texts[i]))
+    return ReviewSet(texts, labels, name, name == standin_reviews.NAME, split, films)
 
 
 def _check_options(split: str, limit: int | None) -> None:

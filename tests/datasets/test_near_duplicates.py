@@ -295,6 +295,14 @@ def test_the_baseline_with_pairs_knows_neighbours():
     assert "don't" in bag_of_words().fit(["I don't", "We don't"], [0, 1])[0].vocabulary_
 
 
+def test_the_baseline_counts_every_word_of_texts_that_share_none():
+    model = bag_of_words().fit(["wunderbar", "schlecht"], [1, 0])
+    assert model.predict(["wunderbar", "schlecht"]).tolist() == [1, 0]
+    assert set(bag_of_words().fit(["a b", "a c"], [0, 1])[0].vocabulary_) == {"a"}
+    toy = bag_of_words().set_params(tfidfvectorizer__min_df=1)
+    assert set(toy.fit(["a b", "a c"], [0, 1])[0].vocabulary_) == {"a", "b", "c"}
+
+
 # ---- intervals
 
 

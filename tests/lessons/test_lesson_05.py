@@ -170,6 +170,11 @@ def test_copied_share_is_the_packages(lesson):
         )
 
 
+def test_a_text_shorter_than_a_piece_counts_as_one(lesson):
+    assert lesson.copied_share(["short", "other"], "a short text") == 0.5
+    assert lesson.copied_share(["x" * 49 + "y"], "x" * 49 + "y") == 1
+
+
 def test_settings_are_those_of_the_command_line():
     source = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "05_attention_text.py"
     picked = {}

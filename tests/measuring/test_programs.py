@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for path in sorted((ROOT / "measuring").rglob("*.py"))
-    if path.stem != "worker" and "__main__" in path.read_text(encoding="utf-8")
+    if path.stem != "worker" and "if __name__ ==" in path.read_text(encoding="utf-8")
 }
 STARTED_BY_RUN = {"measuring.benchmarks.bench": "python3 run.py bench"}
 

@@ -115,8 +115,10 @@ def codes_static(
         )
     codes, _ = vae.encode_means(network, images.images)
     rank = images.factors[marker_factor].argsort().argsort() / len(images)  # 0 to 1
+    x, y = codes.T
     ax.scatter(
-        *codes.T,
+        x,
+        y,
         c=images.factors[factor],
         s=1 + 14 * rank,
         cmap=palette.AMOUNTS,
