@@ -18,7 +18,7 @@ WAITING: Mapping[str, Mapping[str, str]] = {
     "course": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"},
     "asleep at once": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"},
 }
-"""How threads wait: as PyTorch has it, as `course_utils` sets it, and with a short spin before the sleep."""
+"""How threads wait: as PyTorch has it, as `course_utils` sets it, and asleep at once."""
 
 
 def measure(
