@@ -459,6 +459,7 @@ def test_outputs_of_the_course_are_as_new_as_their_code(path: Path) -> None:
             )
 
 
+@pytest.mark.slow
 def test_notebooks_of_the_course_match_their_sources() -> None:
     report = build(REPOSITORY, check=True)
     names = [path.name for path in (*report.changed, *report.orphans)]
@@ -745,6 +746,7 @@ def executed_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> None:
     notebook = learner(executed_root)
     outputs = ["".join(o.text for o in cell.outputs) for cell in code_cells(notebook)]
@@ -762,6 +764,7 @@ def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> 
     assert build(executed_root, check=True).changed == ()
 
 
+@pytest.mark.slow
 def test_nbval_runs_both_notebooks_from_any_folder(executed_root: Path, tmp_path: Path) -> None:
     run = nbval(executed_root, cwd=tmp_path)
     assert run.returncode == 0, run.stdout
@@ -769,6 +772,7 @@ def test_nbval_runs_both_notebooks_from_any_folder(executed_root: Path, tmp_path
     assert not (executed_root / "not this").exists()
 
 
+@pytest.mark.slow
 def test_nbval_fails_on_a_changed_output_and_on_a_missing_solution(
     executed_root: Path, tmp_path: Path
 ) -> None:
@@ -795,6 +799,7 @@ def test_nbval_fails_on_a_changed_output_and_on_a_missing_solution(
     assert "asks for every exercise to be solved" in run.stdout
 
 
+@pytest.mark.slow
 def test_a_failing_cell_leaves_the_old_notebook(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -811,6 +816,7 @@ def test_a_failing_cell_leaves_the_old_notebook(
         execute(root, "08")
 
 
+@pytest.mark.slow
 def test_measuring_another_tier_keeps_the_outputs(executed_root: Path, tmp_path: Path) -> None:
     root = tmp_path / "course"
     shutil.copytree(executed_root, root)
