@@ -178,7 +178,7 @@ def _manual(limit: int | None) -> Corpus:
 
 def _own(path: Path, limit: int | None) -> Corpus:
     """A text file, or a folder of text files."""
-    report, name = Report(), path.resolve().name or "texts"
+    report, name = Report(), path.name or "texts"
     texts = _documents(path, report) if path.is_dir() else _document(path, report)
     parts = [_enough(_part(texts, part)) for part in ("train", "test")]
     if all(parts):
