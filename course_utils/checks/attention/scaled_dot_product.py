@@ -42,7 +42,7 @@ def _scaled_by(scale: Callable[[Tensor, Tensor], float]) -> Callable[..., Tensor
 
 
 def _after_softmax(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
-    return _scores(q, k).softmax(-1).masked_fill(~mask, 0.0) @ v
+    return _masked(_scores(q, k).softmax(-1), mask, 0.0) @ v
 
 
 _UNSCALED = (

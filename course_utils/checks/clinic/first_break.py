@@ -63,9 +63,9 @@ def first_break(fn: Answer) -> None:
         expected = _break_by_pairs(lines, points)
         came = call(fn, lines, points, returns=False)  # None is an answer
         shown = f"{expected} for a chain of {len(lines)} lines"
-        numbers = isinstance(came, int) and expected is not None
-        if numbers and came == expected + 1 and lines is _SYMMETRIC:
+        late = came - expected if isinstance(came, int) and expected is not None else 0
+        if late == 1 and lines is _SYMMETRIC:
             hint = "Count lines from 0: the answer is the index of the line that does not equal the one above it."
-        elif numbers and came > expected:
+        elif late > 0:
             hint = "A later break came back: stop at the first one."
         require(came == expected and type(came) is type(expected), shown, repr(came), hint)

@@ -1,9 +1,10 @@
 """Exercise `gan_step`: one step of the discriminator, then one of the generator."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -336,7 +337,7 @@ def _descend(loss: Tensor, network: nn.Module, rate: float) -> None:
     with torch.no_grad():
         gradients = torch.autograd.grad(loss, parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter -= rate * gradient
+            parameter.sub_(rate * gradient)
 
 
 def _play(step: Step, game: _Game, checked: bool = False) -> Tensor:
@@ -346,12 +347,12 @@ def _play(step: Step, game: _Game, checked: bool = False) -> Tensor:
     d_optimizer = torch.optim.SGD(discriminator.parameters(), lr=_D_RATE)
     told: list[float] = []
     for real, noise in game.batches:
-        parts = [generator, discriminator, g_optimizer, d_optimizer]
+        parts = (generator, discriminator, g_optimizer, d_optimizer)
         told += _checked_step(step, parts, real, noise) if checked else step(*parts, real, noise)
     return _state(told, generator, discriminator)
 
 
-def _checked_step(step: Answer, parts: list, real: Tensor, noise: Tensor) -> list[float]:
+def _checked_step(step: Answer, parts: Sequence[Any], real: Tensor, noise: Tensor) -> list[float]:
     try:
         result = call(step, *parts, real, noise, may_change=parts, says=_SAYS)
     except CheckFailed as failure:
@@ -362,7 +363,7 @@ def _checked_step(step: Answer, parts: list, real: Tensor, noise: Tensor) -> lis
     return _two_floats(result)
 
 
-def _two_floats(result: object) -> list[float]:
+def _two_floats(result: Any) -> list[float]:
     what = "(discriminator loss, generator loss), two Python floats"
     pair = type(result) in (tuple, list) and len(result) == 2
     both = "Return both losses, as a tuple: `return d_loss.item(), g_loss.item()`."

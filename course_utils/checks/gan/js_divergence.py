@@ -112,5 +112,5 @@ def js_divergence(fn: Answer) -> None:
         bad = isinstance(number, Tensor) and number.dim() == 0 and number.isnan()
         require(not bad, "a number where densities are 0", "NaN", _ZEROS)
         expect_number(got, "JSD")
-        right, how = _js_by_entropies(p, q, dx), {"hint": _ZEROS, "atol": 2e-6}
-        expect_close(got, right, "JSD", inputs=(p, q, dx), wrong=_MISTAKES, **how)
+        right, inputs = _js_by_entropies(p, q, dx), (p, q, dx)
+        expect_close(got, right, "JSD", inputs=inputs, wrong=_MISTAKES, hint=_ZEROS, atol=2e-6)
