@@ -98,7 +98,7 @@ def verify(name: str, path: Path) -> None:
             "asset-wrong-file",
             f"{path} is not {asset.file}: {found}.",
             f"Only the file with SHA-256 {asset.sha256[:16]}... and {asset.bytes:,} bytes is read.",
-            f'Remove it, then: from course_utils import assets; assets.fetch("{name}")',
+            f'Fetch the right one into the cache: from course_utils import assets; assets.fetch("{name}")',
         )
 
 

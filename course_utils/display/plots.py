@@ -19,7 +19,9 @@ import numpy as np
 from IPython.display import display
 from matplotlib.animation import Animation
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
@@ -40,6 +42,19 @@ _SHARP = 1.5
 """Pixels drawn for each pixel shown, so that pictures stay sharp on fine screens."""
 
 
+class _Figure(Figure):
+    """A figure whose titles are text: they name data sets, and a folder's name may hold dollar signs."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure; formulas stand in labels and legends only."""
+        titles = {ax.get_title(loc) for ax in self.axes for loc in ("left", "center", "right")}
+        titles.add(self.get_suptitle())
+        for text in self.findobj(Text):
+            if text.get_text() in titles:
+                text.set_parse_math(False)
+        super().draw(renderer)
+
+
 def style() -> AbstractContextManager[None]:
     """The course's settings of matplotlib, for a ``with``."""
     return plt.rc_context(_STYLE)
@@ -50,7 +65,9 @@ def subplots(
 ) -> tuple[Figure, np.ndarray]:
     """A figure in the course's style; width and height in inches. Returns it with a flat array of its Axes."""
     with style():
-        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width, height), squeeze=False, FigureClass=_Figure
+        )
     return figure, axes.ravel()
 
 

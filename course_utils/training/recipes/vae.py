@@ -57,6 +57,7 @@ def train_vae(
         batch_size=settings["batch_size"],
         seed=run.seed,
         fresh=fresh,
+        data_sha256=images.sha256,
     )
     pixels = images.images.to(run.device)
     for index in training.batches():
