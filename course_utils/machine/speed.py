@@ -3,12 +3,13 @@
 ``python -m course_utils.machine.speed`` prints them as JSON; the build records them with each lesson that it measures.
 """
 
+import argparse
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -109,5 +110,15 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
         return {}
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.machine.speed", description=str(__doc__).splitlines()[0]
+    )
+    parser.parse_args(argv)
+    print(json.dumps(asdict(here(runtime.setup(quiet=True)))))
+    return 0
+
+
 if __name__ == "__main__":
-    json.dump(asdict(here(runtime.setup(quiet=True))), sys.stdout)
+    sys.exit(main())

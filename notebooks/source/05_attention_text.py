@@ -127,9 +127,8 @@ for text in (*judged, strange):
 
 # %%
 train_ids, judged_ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
-windows = texts.windows(
-    train_ids, context, at_least=batch_size
-)  # (N, T): all documents in a row, cut into pieces
+# (N, T): all documents in a row, cut into pieces
+windows = texts.windows(train_ids, context, at_least=batch_size)
 
 # %%
 n_tokens, n_bytes = (

@@ -16,6 +16,8 @@ from course_utils.authoring import notebook as nb
 from course_utils.authoring.exercises import numbers
 from course_utils.authoring.source import find_sources
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = [
     path for path in find_sources(ROOT) if "BEGIN SOLUTION" in path.read_text(encoding="utf-8")

@@ -21,6 +21,8 @@ from measuring.benchmarks import (
 )
 from measuring.benchmarks.sides import Side, geometric_interval
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "dcgan": {
         "batch_size": 16,

@@ -1123,6 +1123,7 @@ def imdb_parts(real_imdb):
     return {split: load_reviews(real_imdb, split) for split in review_readers.SPLITS}
 
 
+@pytest.mark.slow
 def test_imdb_has_the_authors_counts(imdb_parts):
     counts = {split: (len(part), int(part.labels.sum())) for split, part in imdb_parts.items()}
     assert counts == {
@@ -1136,6 +1137,7 @@ def test_imdb_has_the_authors_counts(imdb_parts):
     assert all(0.4 < head < 0.6 for head in heads)
 
 
+@pytest.mark.slow
 def test_imdbs_parts_together_are_its_archive(imdb_parts, real_imdb: Path):
     """The same members, read in the plainest way."""
     expected = {"train": [], "test": []}

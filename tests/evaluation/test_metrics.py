@@ -410,6 +410,7 @@ def test_mean_image_plus_noise_has_the_images_mean_and_spread():
     assert torch.equal(drawn, mean_image_plus_noise(pictures, seed=1)(2000))
 
 
+@pytest.mark.slow
 def test_real_photographs_score_below_noised_ones_and_noise(real_cifar10):
     from course_utils.datasets.images import load_images
 

@@ -552,6 +552,8 @@ def test_the_printed_fix_works(code, things, tmp_path, cache, server, offer, mon
     text = paste(error.fix).replace("[...]", "[0.5] * 300")
     assert text, error.fix
     pasted = names(things) | own
+    # Relative places begin at the course's folder; here that is a new one, and the repository stays as it is.
+    monkeypatch.setattr(paths, "course_dir", lambda: tmp_path)
     exec(compile(text, "pasted", "exec"), pasted)
     if code == "gpt-heads":
         attention.GPT(vocab=8, dim=6, layers=1, heads=pasted["heads"], context=8)

@@ -18,6 +18,8 @@ from course_utils import train
 from course_utils.datasets import standin_images
 from course_utils.tiers import TIERS
 
+pytestmark = pytest.mark.slow
+
 LESSON = Path(__file__).parents[2] / "notebooks" / "source" / "02_dcgan_cifar10.py"
 KEYS = [
     "lesson",
