@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,12 +86,10 @@ def _only(network: int) -> Step:
 def _then(change: Callable[[nn.Module], None], network: int) -> Step:
     """The right step, and then a change of the generator (0) or the discriminator (1)."""
 
-    def step(
-        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
-    ) -> tuple[float, float]:
-        told = _step_reusing_fakes(g, d, g_opt, d_opt, real, noise)
+    def step(*arguments: Any) -> tuple[float, float]:
+        told = _step_reusing_fakes(*arguments)
         with torch.no_grad():
-            change((g, d)[network])
+            change(arguments[network])
         return told
 
     return step
@@ -145,9 +144,7 @@ _LATE = (
 )
 _OTHER = "These two steps train differently, but the test calls them equal: compare all weights at the end."
 
-_PERMUTED = (
-    "These end with the same numbers in other places, and so with equal sums, norms and losses: compare weight by weight."
-)
+_PERMUTED = "These end with the same numbers in other places: sums, norms and losses agree. Compare weight by weight."
 _LITTLE = (
     "A few weights differ by 0.001 here, which is no rounding: compare *every* weight and bias, with a "
     "tolerance near 1e-6, and not their sums."
