@@ -193,8 +193,8 @@ def scaled_dot_product(fn: Answer) -> None:
     got, right = call(fn, *large), _attention_by_library(*large)
     finite = isinstance(got, Tensor) and bool(got.isfinite().all())
     with nullcontext() if finite else hinting(unstable):
-        how = {"inputs": large, "wrong": _FILLED, "hint": unstable}
-        expect_close(got, right, "attention with large scores", **how)
+        what = "attention with large scores"
+        expect_close(got, right, what, inputs=large, wrong=_FILLED, hint=unstable)
     leaves = {"q": q.requires_grad_(), "k": k.requires_grad_(), "v": v.requires_grad_()}
     expect_gradient(call(fn, q, k, v, mask), _attention_by_library(q, k, v, mask), leaves)
 
