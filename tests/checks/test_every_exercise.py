@@ -22,12 +22,14 @@ from course_utils.learner import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = [package.name for package in pkgutil.iter_modules(checks.__path__) if package.ispkg]
-EXERCISES = {
+NAMED = {
     one.name: one
     for lesson in LESSONS
     for one in vars(importlib.import_module(f"course_utils.checks.{lesson}")).values()
-    if hasattr(one, "name") and hasattr(one, "reference")
+    if callable(one) and hasattr(one, "name")
 }
+EXERCISES = {name: one for name, one in NAMED.items() if hasattr(one, "reference")}
+"""What can be right or wrong; predictions have names, too, and cannot."""
 ANSWERS = {lesson: importlib.import_module(f"answers.{lesson}") for lesson in LESSONS}
 NO_EXERCISES = {"__init__", "shared", "try_out"}
 """Files in a lesson's folder that hold no exercise."""
@@ -83,8 +85,8 @@ def numbers():
     return {name: card.number for card in found for name in card.names}
 
 
-def test_every_exercise_has_its_card(numbers):
-    assert set(numbers) == set(EXERCISES)
+def test_every_exercise_and_prediction_has_its_card(numbers):
+    assert set(numbers) == set(NAMED)
 
 
 # ---- three outcomes

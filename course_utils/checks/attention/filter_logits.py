@@ -17,6 +17,7 @@ from course_utils.checks.core import (
 )
 
 Number = float | None
+Inputs = tuple[Tensor, float, int | None, Number]
 
 
 def _filter_by_loops(
@@ -76,6 +77,8 @@ def _exactly_k(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
 
 def _without_kth(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
     scaled = x / t
+    if k is None:
+        return _top_p(scaled, p)
     kth = scaled.topk(min(k, len(x))).values[-1]
     return _top_p(scaled.masked_fill(scaled <= kth, -torch.inf), p)
 
@@ -231,7 +234,7 @@ def filter_logits(fn: Answer) -> None:
         _filter_case(fn, (values, temperature, top_k, top_p))
 
 
-def _filter_case(fn: Answer, inputs: tuple[Tensor, float, int | None, float | None]) -> None:
+def _filter_case(fn: Answer, inputs: Inputs) -> None:
     _, temperature, top_k, top_p = inputs
     what = f"the logits for temperature {temperature}, top_k {top_k}, top_p {top_p}"
     got, expected = call(fn, *inputs), _filter_by_loops(*inputs)
@@ -249,12 +252,13 @@ def _filter_case(fn: Answer, inputs: tuple[Tensor, float, int | None, float | No
     expect_close(got, expected, what, wrong=[(lambda: got, named)] if named else [], hint=numbers)
 
 
-def _same(got: object, mistake: Callable[..., Tensor], inputs: tuple[object, ...]) -> bool:
+def _same(got: object, mistake: Callable[..., Tensor], inputs: Inputs) -> bool:
     try:
         theirs, other = _filter_by_loops(*inputs), mistake(*inputs)
         differs = other.shape != theirs.shape or not torch.allclose(other, theirs)
-        alike = type(got) is Tensor and got.shape == other.shape
-        return differs and alike and torch.allclose(got.float(), other)
+        if not differs or not isinstance(got, Tensor) or got.shape != other.shape:
+            return False
+        return torch.allclose(got.float(), other)
     except Exception:
         return False
 

@@ -43,7 +43,7 @@ def _scaled_by(scale: Callable[[Tensor, Tensor], float]) -> Callable[..., Tensor
 
 
 def _after_softmax(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
-    return _scores(q, k).softmax(-1).masked_fill(~mask, 0.0) @ v
+    return _masked(_scores(q, k).softmax(-1), mask, 0.0) @ v
 
 
 _UNSCALED = (
@@ -193,8 +193,8 @@ def scaled_dot_product(fn: Answer) -> None:
     got, right = call(fn, *large), _attention_by_library(*large)
     finite = isinstance(got, Tensor) and bool(got.isfinite().all())
     with nullcontext() if finite else hinting(unstable):
-        how = {"inputs": large, "wrong": _FILLED, "hint": unstable}
-        expect_close(got, right, "attention with large scores", **how)
+        what = "attention with large scores"
+        expect_close(got, right, what, inputs=large, wrong=_FILLED, hint=unstable)
     leaves = {"q": q.requires_grad_(), "k": k.requires_grad_(), "v": v.requires_grad_()}
     expect_gradient(call(fn, q, k, v, mask), _attention_by_library(q, k, v, mask), leaves)
 

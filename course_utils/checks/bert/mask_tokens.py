@@ -198,7 +198,7 @@ def _expect_whole_vocabulary(draw: _Draw) -> None:
     words = draw.ids[draw.ordinary].unique().tolist()
     random_alone = set(range(draw.vocab_size)) - {*words, draw.mask_id}
     rare = counts[sorted(random_alone)]
-    total, share = torch.full_like(rare, draw.asked.sum()), 0.1 / draw.vocab_size
+    total, share = draw.asked.sum().expand(len(rare)), 0.1 / draw.vocab_size
     uneven = bool(_surprise(rare, total, share).max() > _LIMIT)
     hint = "Some ids come more often than others: each is as likely as any other (torch.randint)."
     require(not uneven, what, f"counts {rare.tolist()}", hint)

@@ -154,10 +154,11 @@ def _expect_steps(steps: list[int], *values: Any, **how: Any) -> None:
     try:
         expect_close(*values, **how)
     except CheckFailed as failure:
-        told = [failure.expected, failure.got]
+        expected, got = failure.expected, failure.got
         for index, step in enumerate(steps):
-            told = [text.replace(f"index [{index}]", f"step {step}") for text in told]
-        raise CheckFailed(*told, failure.hint) from None
+            place, name = f"index [{index}]", f"step {step}"
+            expected, got = expected.replace(place, name), got.replace(place, name)
+        raise CheckFailed(expected, got, failure.hint) from None
 
 
 def _whole(schedule: Answer, steps: list[int]) -> Answer:

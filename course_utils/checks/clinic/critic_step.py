@@ -1,6 +1,7 @@
 """Exercise `critic_step`: a step of critic and generator without PyTorch's error about in-place operations."""
 
 from collections.abc import Callable
+from functools import partial
 from unittest.mock import patch
 
 import torch
@@ -140,9 +141,9 @@ def critic_step(fn: Answer) -> None:
     right, came = _play(_critic_step_by_halves), _play(fn, checked=True)
     wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _MISTAKES]
     hint = "One half at a time: loss, zero_grad, backward, step. Which network may move, on which loss?"
-    how = {"hint": hint, "atol": 2e-5, "rtol": 1e-3}
+    near = partial(expect_close, atol=2e-5, rtol=1e-3)
     try:
-        expect_close(came, right, "losses and weights", wrong=wrong, **how)
+        near(came, right, "losses and weights", wrong=wrong, hint=hint)
     except CheckFailed as failure:
         rows = [f"losses {describe(x[:6])}, weights {describe(x[6:])}" for x in (right, came)]
         raise CheckFailed(f"after three SGD steps: {rows[0]}", rows[1], failure.hint) from None

@@ -110,5 +110,6 @@ def elbo(fn: Answer) -> None:
 
 
 def _equal(got: object, other: Tensor) -> bool:
-    shaped = isinstance(got, Tensor) and got.shape == other.shape
-    return shaped and torch.allclose(got, other, atol=1e-4)
+    if not isinstance(got, Tensor) or got.shape != other.shape:
+        return False
+    return torch.allclose(got, other, atol=1e-4)

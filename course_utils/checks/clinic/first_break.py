@@ -117,9 +117,9 @@ def first_break(fn: Answer) -> None:
         came = call(fn, lines, points, returns=False, says=_SAYS)  # None is an answer
         shown = f"{expected} for a chain of {len(lines)} lines"
         came = int(came) if isinstance(came, np.integer) else came
-        numbers = isinstance(came, int) and expected is not None
-        if numbers and came == expected + 1 and lines is _SYMMETRIC:
+        late = came - expected if isinstance(came, int) and expected is not None else 0
+        if late == 1 and lines is _SYMMETRIC:
             hint = "Count lines from 0: the answer is the index of the line that does not equal the one above it."
-        elif numbers and came > expected and lines is not _CROSSED:
+        elif late > 0 and lines is not _CROSSED:
             hint = "A later break came back: stop at the first one."
         require(came == expected and type(came) is type(expected), shown, repr(came), hint)

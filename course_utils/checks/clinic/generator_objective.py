@@ -88,5 +88,5 @@ def generator_objective(fn: Answer) -> None:
         require(not is_nan(got), f"a number for p = {row[0]}, q = {row[1]}", "NaN", ZERO_LOG_ZERO)
         what = f"V at the best D for p = {row[0]}, q = {row[1]}"
         hint = "Put D* = p / (p + q) into V = sum p log D + sum q log(1 - D)."
-        right, how = _objective_by_entropies(p, q), {"hint": hint, "atol": 1e-5}
-        expect_close(got, right, what, inputs=(p, q), wrong=_MISTAKES, **how)
+        right, inputs = _objective_by_entropies(p, q), (p, q)
+        expect_close(got, right, what, inputs=inputs, wrong=_MISTAKES, hint=hint, atol=1e-5)

@@ -14,6 +14,13 @@ def _adam_without_decay(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(model.parameters(), lr=lr, eps=1e-6)
 
 
+def _one_group_of_two(model: nn.Module) -> list[dict[str, Any]]:
+    """Matrices without decay, and vectors of which nothing is said."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    return [{"params": matrices, "weight_decay": 0.0}, {"params": vectors}]
+
+
 _MISTAKES: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
     (
         lambda m, lr: torch.optim.AdamW(m.parameters(), lr=lr),
@@ -32,14 +39,7 @@ _MISTAKES: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
         "Adam adds its decay to the gradient, and here nothing should decay at all.",
     ),
     (
-        lambda m, lr: torch.optim.AdamW(
-            [
-                {"params": [p for p in m.parameters() if p.dim() > 1], "weight_decay": 0.0},
-                {"params": [p for p in m.parameters() if p.dim() < 2]},
-            ],
-            lr=lr,
-            eps=1e-6,
-        ),
+        lambda m, lr: torch.optim.AdamW(_one_group_of_two(m), lr=lr, eps=1e-6),
         "A group without its own `weight_decay` takes the default, 0.01: here the biases still decay.",
     ),
     (

@@ -71,11 +71,13 @@ def _step_reusing_fakes(
 def _only(network: int) -> Step:
     """A step in which only one network moves: the generator (0) or the discriminator (1)."""
 
-    def step(*arguments: Any) -> tuple[float, float]:
-        players, (real, noise) = arguments[:4], arguments[4:]
-        still = deepcopy(players[1 - network].state_dict())
-        told = _step_reusing_fakes(*players, real, noise)
-        players[1 - network].load_state_dict(still)
+    def step(
+        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple[float, float]:
+        frozen = (g, d)[1 - network]
+        still = deepcopy(frozen.state_dict())
+        told = _step_reusing_fakes(g, d, g_opt, d_opt, real, noise)
+        frozen.load_state_dict(still)
         return told
 
     return step

@@ -1,9 +1,10 @@
 """Exercise `gan_step`: one step of the discriminator, then one of the generator."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -402,12 +403,12 @@ def _play(step: Step, game: _Game, checked: bool = False) -> Tensor:
     d_optimizer = game.optimizer(discriminator, _D_RATE)
     told: list[float] = []
     for real, noise in game.batches:
-        parts = [generator, discriminator, g_optimizer, d_optimizer]
+        parts = (generator, discriminator, g_optimizer, d_optimizer)
         told += _checked_step(step, parts, real, noise) if checked else step(*parts, real, noise)
     return _state(told, generator, discriminator)
 
 
-def _checked_step(step: Answer, parts: list, real: Tensor, noise: Tensor) -> list[float]:
+def _checked_step(step: Answer, parts: Sequence[Any], real: Tensor, noise: Tensor) -> list[float]:
     try:
         result = call(step, *parts, real, noise, may_change=parts, says=_SAYS)
     except CheckFailed as failure:
@@ -418,7 +419,7 @@ def _checked_step(step: Answer, parts: list, real: Tensor, noise: Tensor) -> lis
     return _two_floats(result)
 
 
-def _two_floats(result: object) -> list[float]:
+def _two_floats(result: Any) -> list[float]:
     what = "(discriminator loss, generator loss), two Python floats"
     pair = type(result) in (tuple, list) and len(result) == 2
     both = "Return both losses, as a tuple: `return d_loss.item(), g_loss.item()`."

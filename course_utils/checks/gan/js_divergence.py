@@ -139,5 +139,5 @@ def _expect_divergence(fn: Answer, p: Tensor, q: Tensor, dx: float) -> None:
     bad = isinstance(number, Tensor) and number.dim() == 0 and number.isnan()
     require(not bad, "a number where densities are 0", "NaN", _ZEROS)
     expect_number(got, "JSD")
-    right, how = _js_by_entropies(p, q, dx), {"hint": _WORKED, "atol": 2e-6}
-    expect_close(got, right, "JSD", inputs=(p, q, dx), wrong=_MISTAKES, **how)
+    right, inputs = _js_by_entropies(p, q, dx), (p, q, dx)
+    expect_close(got, right, "JSD", inputs=inputs, wrong=_MISTAKES, hint=_WORKED, atol=2e-6)

@@ -221,8 +221,8 @@ def precision_recall(fn: Answer) -> None:
         for value in pair:
             require(getattr(value, "ndim", 0) == 0, f"{what}: two single numbers", value, share)
         numbers = [expect_number(v, what) for v in pair]
-        how = {"hint": "Take four points on a line and k = 1, and count by hand.", "rtol": 0}
-        expect_close(numbers, list(expected), what, inputs=inputs, wrong=MISTAKES, **how)
+        hint, right = "Take four points on a line and k = 1, and count by hand.", list(expected)
+        expect_close(numbers, right, what, inputs=inputs, wrong=MISTAKES, hint=hint, rtol=0)
 
 
 def _clouds(seed: int, n: int, m: int, dim: int) -> tuple[Tensor, Tensor]:
