@@ -75,9 +75,7 @@ class Images(Protocol):
     split: str
 
 
-def extract_features(
-    images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False
-) -> Tensor:
+def extract_features(images: Tensor, network: FeatureNetwork, exact: bool = False) -> Tensor:
     """Features of many images, in batches, with a progress bar when it takes longer than 2 s.
 
     Where the machine multiplies bf16 faster, it is used (``COURSE_BF16=0`` switches it off); both sides of a comparison
@@ -87,7 +85,6 @@ def extract_features(
         images: (N, 3, H, W), uint8 in 0..255 or floats in [-1, 1]. Floats in [0, 1] cannot be told from pale images
             in [-1, 1] and give wrong scores without an error: bring them to [-1, 1] first.
         network: as ``load_feature_network`` gives it.
-        batch_size: images at a time.
         exact: compute in float32 whatever the machine has.
 
     Returns:
@@ -97,7 +94,7 @@ def extract_features(
         CourseError: ``features-shape``, or ``metrics-range`` for values that are not finite or outside [-1, 1].
     """
     device = next(network.parameters()).device
-    batches = progress(images.split(batch_size), "features", leave=False)
+    batches = progress(images.split(BATCH), "features", leave=False)
     dtype = None if exact else fast_dtype(device)
     with (
         torch.no_grad(),
