@@ -77,7 +77,9 @@ def environment() -> dict:
     foreign = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET")
     env = {name: value for name, value in os.environ.items() if name not in foreign}
     path = os.pathsep.join([str(PYTHON.parent), env.get("PATH", "")])
-    env.setdefault("OMP_WAIT_POLICY", "passive")  # as course_utils says, here for notebooks that import torch first
+    env.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # as course_utils says, here for notebooks that import torch first
     return dict(env, VIRTUAL_ENV=str(VENV), PATH=path, PYTHONNOUSERSITE="1", PIP_USER="0")
 
 

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from course_utils.errors import CourseError
 from course_utils.fetching import mirrors
@@ -20,14 +21,11 @@ def manifest() -> dict[str, Asset]:
     """The assets of ``data/manifest.toml`` by name."""
     with open(data_dir() / "manifest.toml", "rb") as file:
         entries = tomllib.load(file)
-    lists = ("urls", "lessons")
-    return {
-        name: Asset(
-            name=name,
-            **{key: tuple(value) if key in lists else value for key, value in entry.items()},
-        )
-        for name, entry in entries.items()
-    }
+    return {name: Asset(name=name, **_tuples(entry)) for name, entry in entries.items()}
+
+
+def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in entry.items()}
 
 
 def fetch(name: str) -> Path:
@@ -100,7 +98,7 @@ def verify(name: str, path: Path) -> None:
             "asset-wrong-file",
             f"{path} is not {asset.file}: {found}.",
             f"Only the file with SHA-256 {asset.sha256[:16]}... and {asset.bytes:,} bytes is read.",
-            f'Remove it, then: from course_utils import assets; assets.fetch("{name}")',
+            f'Fetch the right one into the cache: from course_utils import assets; assets.fetch("{name}")',
         )
 
 

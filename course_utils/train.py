@@ -48,8 +48,9 @@ class Lesson:
 
     def source(self, data: str | None) -> str | None:
         """The source that ``--data`` names; a path on a command line begins where the command is given."""
-        named = data is None or data in self.sources
-        return data if named else str(Path(data).expanduser().absolute())
+        if data is None or data in self.sources:
+            return data
+        return str(Path(data).expanduser().absolute())
 
 
 def _load_images(source: str | None, settings: Mapping[str, Any]) -> ImageSet:

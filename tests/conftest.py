@@ -2,12 +2,11 @@
 
 import os
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from filelock import FileLock
+from sharing import once
 
 pytest_plugins = ["fault_record"]
 
@@ -26,21 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that ``make`` fills once for all processes of this run."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent  # of the whole run; each process has a folder of its own in it
-    folder = base / name
-    with FileLock(base / f"{name}.lock"):
-        if not folder.exists():
-            part = base / f"{name}.part"
-            part.mkdir()
-            make(part)
-            part.rename(folder)
-    return folder
 
 
 def no_real_data(reason: str) -> NoReturn:

@@ -30,6 +30,8 @@ from packaging.specifiers import SpecifierSet
 from course_utils import paths
 from course_utils.learner import progress
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 POSIX = os.name == "posix"
 on_posix = pytest.mark.skipif(not POSIX, reason="signals and mounts of POSIX")

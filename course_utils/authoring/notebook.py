@@ -45,10 +45,12 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     problems += rules.find_problems(source, root)
     if problems:  # first: where a marker is wrong, cards and checks cannot be right
         raise BadSource({name: problems})
-    numbers = exercises.numbers(path)
-    texts, problems = _markdown(source.cells, path, root)
+    cards, unsound = exercises.find_cards(source.text)
+    texts, unfilled = _markdown(source, cards, path, root)
+    problems = unsound + unfilled
     if problems:
         raise BadSource({name: problems})
+    numbers = exercises.numbers(path)
     learner = _notebook(
         source,
         texts,
@@ -151,17 +153,21 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     ).encode()
 
 
-def _markdown(cells: Sequence[Cell], path: Path, root: Path) -> tuple[list[str], list[Problem]]:
+def _markdown(
+    source: Source, cards: Sequence[exercises.Card], path: Path, root: Path
+) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
+    here = {name.partition(".")[2]: card.number for card in cards for name in card.names}
     page = fill_results.Page(
         lesson=path.stem,
         results=root / "data" / "results",
-        cards=exercises.cards(path),
-        numbers=exercises.numbers_of_all(find_sources(root)) | exercises.numbers(path),
+        cards=cards,
+        numbers=exercises.numbers_of_all(find_sources(root)) | here,
         minutes=minutes(path),
     )
     filled = [
-        fill_results.fill(cell, page) if cell.kind == "markdown" else ("", []) for cell in cells
+        fill_results.fill(cell, page) if cell.kind == "markdown" else ("", [])
+        for cell in source.cells
     ]
     return [text for text, _ in filled], [problem for _, problems in filled for problem in problems]
 

@@ -86,7 +86,7 @@ def _cannot_fill(why: str) -> CourseError:
 
 def _facts(sources: Sequence[Path]) -> dict[str, str]:
     """What a page may say of lessons and exercises: the comment -> the number before it."""
-    facts = {}
+    facts: dict[str, str] = {}
     for path in sources:
         lesson, known = int(path.stem[:2]), cards(path)
         facts |= {f"exercise:{name}": one.number for one in known for name in one.names}

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Self
 
 FAILURES = (
     OSError,
@@ -29,7 +29,7 @@ _EXTENSIONS = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-_OPENERS: dict[bytes, Callable[[Path], BinaryIO]] = {
+_OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ": lzma.open,
@@ -67,7 +67,7 @@ def read_members(path: Path, wanted: Callable[[str], bool], limits: Limits) -> d
     """
     found = {}
     with _open(path) as file:
-        stream = _Stream(file, limits.unpacked)
+        stream: Any = _Stream(file, limits.unpacked)  # tarfile asks it for nothing but `read`
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
             for count, member in enumerate(archive):
                 if count >= limits.members:
@@ -79,8 +79,8 @@ def read_members(path: Path, wanted: Callable[[str], bool], limits: Limits) -> d
                     raise tarfile.ReadError(
                         f"{member.name[:100]} claims {member.size:,} bytes; at most {limit:,}"
                     )
-                if asked:
-                    found[member.name] = archive.extractfile(member).read()
+                if asked and (content := archive.extractfile(member)):
+                    found[member.name] = content.read()
         if stream.last[-tarfile.BLOCKSIZE :].strip(
             b"\0"
         ):  # tarfile takes an end without a mark for a good end
@@ -94,7 +94,7 @@ class _Header(tarfile.TarInfo):
     """A header whose extension is not read where it claims to be long: tarfile would hold all of it in memory."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """The header in a block of 512 bytes."""
         header = super().frombuf(buf, encoding, errors)
         if header.type in _EXTENSIONS and not 0 <= header.size <= _NOTE:

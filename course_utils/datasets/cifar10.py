@@ -29,43 +29,13 @@ _RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 _MAX_MEMBERS = 100  # the archive has 10; a hostile one may have millions
 
 
-def recognise(path: Path) -> tuple[str, Path]:
-    """Tell how images are stored at ``path``.
-
-    Args:
-        path: a file or a folder; of a folder that holds one of CIFAR-10's layouts, that layout is meant.
-
-    Returns:
-        ``("archive" | "binary" | "torchvision" | "folder", path)``.
-
-    Raises:
-        CourseError: nothing is there, or a file that is not an archive.
-    """
-    if path.is_file():
-        return "archive", path
-    if not path.is_dir():
-        raise CourseError(
-            "images-not-found",
-            f"There is no file or folder {str(path)!r}.",
-            "Images are read from a folder, or from CIFAR-10's archive.",
-            'Give the right path, or images = load_images("standin") to go on without one.',
-        )
-    for kind, name in (("binary", "cifar-10-batches-bin"), ("torchvision", "cifar-10-batches-py")):
-        for candidate in (path, path / name):
-            if candidate.name == name and candidate.is_dir():
-                return kind, candidate
-    if (path / "cifar-10-binary.tar.gz").is_file():
-        return "archive", path / "cifar-10-binary.tar.gz"
-    return "folder", path
-
-
 def read_cifar10(
     kind: str, path: Path, split: str, size: int
 ) -> tuple[Tensor, Tensor, str, tuple[str, ...]]:
     """Read CIFAR-10 and prove that it is the authors' own.
 
     Args:
-        kind: ``"archive"``, ``"binary"`` or ``"torchvision"`` (see :func:`recognise`).
+        kind: ``"archive"``, ``"binary"`` or ``"torchvision"`` (see `image_sources.recognise`).
         path: the archive, or the folder of batches.
         split: ``"train"`` (50,000 images) or ``"test"`` (10,000).
         size: height and width; only 32, which the images have.
@@ -151,6 +121,6 @@ def _not_cifar10(path: Path, reason: str) -> CourseError:
         "images-not-cifar10",
         f"{path} is not CIFAR-10 as its authors published it: {reason}.",
         "Figures measured on it would carry a wrong name, and foreign batches are not opened.",
-        f"Delete {path.name} there, then fetch the authors' archive: "
-        'from course_utils import assets; assets.fetch("cifar10")',
+        f"Move {path.name} to another folder if the course finds it by itself. The authors' archive comes by: "
+        'from course_utils import assets; assets.fetch("cifar10"); images = load_images("cifar10")',
     )

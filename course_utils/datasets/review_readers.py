@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from course_utils.datasets import archives, text_files
+from course_utils.datasets import archives, folders, text_files
 from course_utils.datasets.text_files import Report
 from course_utils.errors import CourseError
 from course_utils.paths import say_once
@@ -82,9 +82,9 @@ def holds_reviews(path: Path) -> bool:
     """Whether a place is laid out as reviews are, if not all of them may be there; an archive is one by its name."""
     if path.is_file():
         return path.name.lower().endswith(_ARCHIVES)
-    folders = [folder.lower().split("/") for folder in _kind_folders(path)]
-    labels = {_LABELS[folder[-1]] for folder in folders}
-    return len(labels) == 2 or any(part in folder for part in _PARTS for folder in folders)
+    places = [place.lower().split("/") for place in _kind_folders(path)]
+    labels = {_LABELS[place[-1]] for place in places}
+    return len(labels) == 2 or any(part in place for part in _PARTS for place in places)
 
 
 def read_tree(path: Path, split: str, order: Order | None = None) -> Raw:
@@ -141,16 +141,16 @@ class _Layout:
 
     def add(self, path: str) -> bool:
         """Take one more path; tells whether the file may be wanted."""
-        folders = [folder for folder in path.split("/") if folder != "."]
-        label = _LABELS.get(folders[-2].lower()) if len(folders) > 1 else None
+        steps = [step for step in path.split("/") if step != "."]
+        label = _LABELS.get(steps[-2].lower()) if len(steps) > 1 else None
         if label is None:
             return False
         if text_files.is_hidden(path) or not text_files.is_document(path):
             self.report.left_out(path)
             return False
-        part = folders[-3].lower() if len(folders) > 2 else ""
+        part = steps[-3].lower() if len(steps) > 2 else ""
         part = part if part in _PARTS else ""
-        root = "/".join(folders[: -3 if part else -2])
+        root = "/".join(steps[: -3 if part else -2])
         self._sets.setdefault(root, set()).add((part, label, path))
         return part in ("", self.part)
 
@@ -224,14 +224,10 @@ def _kind_folders(path: Path) -> list[str]:
     found = []
 
     def look(prefix: str, depth: int) -> None:
-        try:
-            names = sorted(entry.name for entry in os.scandir(path / prefix) if entry.is_dir())
-        except OSError:
-            return
-        for name in names:
+        for name in folders.folders_in(path / prefix):
             if name.lower() in _LABELS:
                 found.append(prefix + name)
-            elif name.lower() in _PARTS or (depth == 0 and not text_files.is_hidden(name)):
+            elif name.lower() in _PARTS or depth == 0:
                 look(f"{prefix}{name}/", depth + 1)
 
     look("", 0)
@@ -244,19 +240,19 @@ def _names(path: Path, report: Report) -> Iterator[str]:
     Raises:
         CourseError: there are no such folders, or they cannot be read.
     """
-    folders = _kind_folders(path)
-    if not folders:
+    places = _kind_folders(path)
+    if not places:
         raise _not_reviews(path, "is not a folder with train/pos, train/neg, test/pos and test/neg")
-    for folder in folders:
+    for place in places:
         try:
-            entries = [(entry.name, entry.is_file()) for entry in os.scandir(path / folder)]
+            entries = [(entry.name, entry.is_file()) for entry in os.scandir(path / place)]
         except OSError as error:
-            raise _not_reviews(path / folder, f"cannot be read ({error.strerror})") from None
+            raise _not_reviews(path / place, f"cannot be read ({error.strerror})") from None
         for name, is_file in entries:
             if is_file:
-                yield f"{folder}/{name}"
-            elif not text_files.is_hidden(name):
-                report.note("left out: not a file", f"{folder}/{name}")
+                yield f"{place}/{name}"
+            elif not folders.is_hidden(name):
+                report.note(f"left out: {folders.SPECIAL}", f"{place}/{name}")
 
 
 def _members(path: Path, layout: _Layout) -> dict[str, bytes]:
@@ -343,7 +339,8 @@ def _cut(
     held_films = {films[label][number] for label, number in held} if films else set()
 
     def is_held(entry: tuple[int, int, Any]) -> bool:
-        return entry[:2] in held or (bool(films) and films[entry[0]][entry[1]] in held_films)
+        film = films[entry[0]][entry[1]] if films else None
+        return entry[:2] in held or film in held_films
 
     return [entry for entry in entries if is_held(entry) == (split == "validation")]
 
@@ -360,15 +357,14 @@ def _films(
     if not all(file.is_file() for file in lists):
         return None
     pattern = re.compile(r"/title/(tt\d+)")
-    found = [
-        [pattern.search(line) for line in file.read_text("utf-8", "replace").splitlines()]
-        for file in lists
-    ]
-    if not all(all(matches) for matches in found) or any(
-        number >= len(found[label]) for label, number, _ in entries
-    ):
-        return None
-    return tuple({number: match[1] for number, match in enumerate(matches)} for matches in found)
+    lines = [file.read_text("utf-8", "replace").splitlines() for file in lists]
+    films = tuple(
+        {number: match[1] for number, line in enumerate(one) if (match := pattern.search(line))}
+        for one in lines
+    )
+    unnamed = any(len(known) < len(one) for known, one in zip(films, lines, strict=True))
+    short = any(number >= len(films[label]) for label, number, _ in entries)
+    return None if unnamed or short else films
 
 
 def _part_of_film(name: str) -> str:

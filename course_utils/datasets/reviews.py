@@ -145,7 +145,8 @@ def load_reviews(
         raw, name = review_readers.read_hub(split), IMDB
     else:
         path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
-        raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
+        order = _order_of(limit) if limit else None
+        raw, name = review_readers.read_tree(path, split, order), _name(path)
     return _assemble(raw, name, split, limit)
 
 
@@ -221,9 +222,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
         )
     films = None if raw.films is None else tuple(raw.films[i] for i in kept)
     labels = torch.tensor([raw.labels[i] for i in kept], dtype=torch.int64)
-    return ReviewSet(
-        tuple(raw.texts[i] for i in kept), labels, name, name == standin_reviews.NAME, split, films
-    )
+    texts = tuple(text for i in kept if (text := raw.texts[i]))
+    return ReviewSet(texts, labels, name, name == standin_reviews.NAME, split, films)
 
 
 def _check_options(split: str, limit: int | None) -> None:

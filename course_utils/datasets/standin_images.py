@@ -67,7 +67,7 @@ def make_factors(count: int, seed: int) -> dict[str, np.ndarray]:
     _check_whole("seed", seed, 0, 2**63 - 1)
     blocks = -(-count // 10)
     keys = random_bits(seed, 0, 10 * blocks).reshape(blocks, 10)
-    factors = {
+    factors: dict[str, np.ndarray] = {
         "class": np.argsort(keys, axis=1, kind="stable").reshape(-1)[:count].astype(np.int64)
     }
     for stream, (name, (low, high)) in enumerate(RANGES.items(), start=1):

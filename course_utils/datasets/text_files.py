@@ -11,10 +11,11 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_utils.datasets import folders
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write, resolve, say_once
 
@@ -23,9 +24,6 @@ SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ".utf8", ".ut
 LARGEST = 1 << 28
 """Bytes of one document at most; the longest novels have ten million."""
 
-_SYSTEM = frozenset(
-    ["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found", "#recycle", "$recycle.bin"]
-)
 _LISTED, _NAMED = 10, 3  # lines of a report, and the names in each
 _MARKS = (  # UTF-32's before UTF-16's, with which it begins
     (codecs.BOM_UTF32_LE, "UTF-32-LE"),
@@ -78,14 +76,15 @@ def decode(content: bytes) -> Decoded:
     Raises:
         NotText: none of these fits, or the first bytes tell that it is something else (a PDF, an archive).
     """
-    for mark, encoding in _MARKS:
+    for mark, marked in _MARKS:
         if content.startswith(mark):
-            return _marked(content[len(mark) :], encoding)
+            return _marked(content[len(mark) :], marked)
     if kind := kind_of(content):
         raise NotText(f"it is {kind}, not plain text")
     if _ISO_2022.search(content):
         raise NotText("it has the escape sequences of ISO-2022", "iso2022_jp")
-    text, encoding = _strictly(content, "utf-8"), None
+    text = _strictly(content, "utf-8")
+    encoding: str | None = None
     if text is None or 8 * len(_LOW.findall(content)) > len(content):
         text, encoding = _wide(content) or (text, None)
     if text is None:
@@ -102,7 +101,7 @@ def tidy(text: str) -> str:
 def kind_of(content: bytes) -> str | None:
     """What a file is that is known not to be plain text, from its first bytes: ``"a PDF"``; else None."""
     found = _FIRST_BYTES.match(content)
-    if found is None:
+    if found is None or found.lastindex is None:
         return None
     kind = list(_KINDS)[found.lastindex - 1]
     return _kind_of_zip(content) if kind == "a zip archive" else kind
@@ -341,12 +340,11 @@ class Report:
         self.notes.setdefault(reason, []).append(name)
 
     def left_out(self, name: str) -> None:
-        """One more file that is no document by its name; a system's own files are not worth a word."""
-        kind = os.path.splitext(name)[1].lower() or "no suffix"
+        """One more file that is no document by its name; of hidden ones only what looks like one is worth a word."""
         if not is_hidden(name):
-            self.note(f"left out: no text by its name ({kind})", name)
-        elif is_document(name) or name.endswith("/"):
-            self.note("left out: hidden", name)
+            self.note(f"left out: {why_not(name)}", name)
+        elif is_document(name):
+            self.note(f"left out: {folders.HIDDEN}", name)
 
     def read(self, name: str, content: Callable[[], bytes]) -> str:
         """A file's characters, as `decode` gives them, after noting what is to be said of them.
@@ -386,16 +384,19 @@ class Report:
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a path below a folder, with ``/``, is a system's and no one's text: ``._a.txt``, ``__MACOSX/a.txt``."""
-    return any(
-        (part.startswith((".", "~$")) and part not in (".", "..")) or part.lower() in _SYSTEM
-        for part in path.split("/")
-    )
+    """Whether a path with ``/`` is a system's and no one's text, or lies in such a folder: ``__MACOSX/a.txt``."""
+    return any(folders.is_hidden(part) for part in path.split("/") if part not in ("", ".", ".."))
 
 
 def is_document(path: str) -> bool:
     """Whether a file's name is one of a document: its suffix is in `SUFFIXES`, in any case."""
-    return os.path.splitext(path)[1].lower() in SUFFIXES
+    return why_not(path) is None
+
+
+def why_not(path: str) -> str | None:
+    """Why a file is no document by its name; None where it is one."""
+    suffix = os.path.splitext(path)[1].lower()
+    return None if suffix in SUFFIXES else f"no text by its name ({suffix or 'no suffix'})"
 
 
 def find_documents(folder: Path, report: Report) -> list[str]:
@@ -403,35 +404,13 @@ def find_documents(folder: Path, report: Report) -> list[str]:
 
     Hidden files and folders and a system's own are no documents; they and files of other kinds are noted.
     """
-    found = []
-    for path in _walk(folder, report):
-        if is_document(path) and not is_hidden(path):
-            found.append(path)
-        else:
-            report.left_out(path)
-    return sorted(found)
-
-
-def _walk(folder: Path, report: Report) -> Iterator[str]:
-    """Every file below a folder; each folder once, whatever links lead to it."""
-
-    def unreadable(error: OSError) -> None:
-        report.note(f"left out: {error.strerror}", os.path.relpath(error.filename, folder))
-
-    seen = set()
-    for place, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        below = os.path.relpath(place, folder).replace(os.sep, "/")
-        prefix = "" if below == "." else f"{below}/"
-        for name in [name for name in folders if is_hidden(name)]:
-            folders.remove(name)
-            report.left_out(f"{prefix}{name}/")
-        folders.sort()
-        yield from (f"{prefix}{name}" for name in files)
+    found = folders.search(folder, why_not)
+    for why, paths in found.left_out.items():
+        for path in paths:
+            report.note(f"left out: {why}", path)
+    for path in found.unreadable:
+        report.note("left out: a folder that may not be read", path or ".")
+    return found.files
 
 
 def read_bytes(file: Path, largest: int = LARGEST) -> bytes:

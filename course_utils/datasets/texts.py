@@ -152,7 +152,7 @@ def windows(documents: Iterable[Sequence[int]], length: int, at_least: int = 1) 
 
 def digest(ids: Tensor) -> str:
     """SHA-256 of token ids, so that a run never goes on with another text."""
-    return hashlib.sha256(ids.contiguous().numpy()).hexdigest()
+    return hashlib.sha256(ids.contiguous().numpy().data).hexdigest()
 
 
 def _reviews(source: str | Path | None, limit: int | None) -> Corpus:
@@ -170,9 +170,8 @@ def _manual(limit: int | None) -> Corpus:
     seen: set[str] = set()
     documents = []
     for name in sorted(topics):
-        paragraphs = [
-            p for p in topics[name].strip().split("\n\n") if p not in seen and not seen.add(p)
-        ]
+        paragraphs = [p for p in dict.fromkeys(topics[name].strip().split("\n\n")) if p not in seen]
+        seen.update(paragraphs)
         documents.append("\n\n".join(paragraphs))
     return _deal("Python's manual", [text for text in documents if len(text) > 200], limit)
 

@@ -113,10 +113,11 @@ def table(rows: Mapping[str, Mapping[str, Score]]) -> str:
             f"{row[name].value:.3g} ({row[name].low:.3g} to {row[name].high:.3g})" for name in names
         ]
         lines.append(f"| {label} | {' | '.join(cells)} |")
+    real_set = scores[0].real_set.replace("$", r"\$")  # a folder's name is no formula
     one, floors = scores[0], {score.name: score.floor for score in scores}
     floor = ", ".join(f"{name} {floors[name]:.3g}" for name in names)
     return "\n".join(lines) + (
-        f"\n\nEach row: n = {one.n:,} images × {one.draws} draws. Features: {one.features}. Real set: {one.real_set}. "
+        f"\n\nEach row: n = {one.n:,} images × {one.draws} draws. Features: {one.features}. Real set: {real_set}. "
         f"Floor (other real images of the same number): {floor}."
     )
 

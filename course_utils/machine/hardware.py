@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from course_utils.learner import catalogue
 from course_utils.machine import free_memory, lesson_costs
@@ -79,12 +80,8 @@ def memory_for_lessons() -> Iterator[Finding]:
     """Lessons whose measured peak is more than what is free. This kernel's own memory counts as free."""
     free = free_memory.here()
     peaks = {lesson.number: lesson_costs.peak_bytes(lesson.name) for lesson in catalogue.lessons()}
-    tight = {
-        number: peak
-        for number, peak in peaks.items()
-        if free is not None and peak is not None and peak > free
-    }
-    if tight:
+    tight = {number: peak for number, peak in peaks.items() if free and peak and peak > free}
+    if free and tight:
         names = ", ".join(
             f"lesson {number} ({peak / 2**30:.1f} GiB)" for number, peak in tight.items()
         )
@@ -111,7 +108,7 @@ def clock() -> Iterator[Finding]:
         )
 
 
-def _works(torch: object) -> Iterator[Finding]:
+def _works(torch: ModuleType) -> Iterator[Finding]:
     try:
         (torch.ones(8, device="cuda") + 1).sum().item()
     except RuntimeError as error:

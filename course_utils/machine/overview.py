@@ -4,6 +4,7 @@ import html
 import itertools
 import platform
 import shutil
+from collections.abc import Sequence
 from importlib import metadata
 
 from course_utils import assets, paths, runtime
@@ -26,10 +27,10 @@ def show_machine(run: Runtime) -> None:
 
 def show_lessons(run: Runtime) -> None:
     """Display, lesson by lesson, what it takes and whether it will run here."""
-    head = ("Lesson", "You", "The computer", "Memory", "Download", "Data", "Runs here")
-    rows = lessons(run)
-    known = [any(column) for column in zip(*rows, strict=True)]  # what was measured at this tier
-    head, *rows = (tuple(itertools.compress(row, known)) for row in (head, *rows))
+    every = ("Lesson", "You", "The computer", "Memory", "Download", "Data", "Runs here")
+    table = lessons(run)
+    known = [any(column) for column in zip(*table, strict=True)]  # what was measured at this tier
+    head, *rows = (tuple(itertools.compress(row, known)) for row in (every, *table))
     _display(f"The lessons at tier {run.tier}", head, rows)
 
 
@@ -108,7 +109,7 @@ def _verdict(run: Measured | None, data: str, free: int | None) -> str:
     return "yes, on a stand-in" if "stand-in" in data else "yes"
 
 
-def _display(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _display(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from IPython.display import display
 
     escaped = [tuple(html.escape(cell) for cell in row) for row in rows]

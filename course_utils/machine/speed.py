@@ -3,12 +3,13 @@
 ``python -m course_utils.machine.speed`` prints them as JSON; the build records them with each lesson that it measures.
 """
 
+import argparse
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def measure(run: Runtime, seconds: float = 0.6) -> Speed:
     """Time both pieces of work, each for about ``seconds``; random generators and threads stay as they are."""
     with torch.random.fork_rng(devices=[]):
         network = make_discriminator(64).float().to(run.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         images = torch.rand(_BATCH, 3, 32, 32, dtype=torch.float32).to(run.device)
         a, b = (torch.rand(shape, dtype=torch.float32).to(run.device) for shape in _PRODUCT)
 
@@ -109,5 +110,15 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
         return {}
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.machine.speed", description=str(__doc__).splitlines()[0]
+    )
+    parser.parse_args(argv)
+    print(json.dumps(asdict(here(runtime.setup(quiet=True)))))
+    return 0
+
+
 if __name__ == "__main__":
-    json.dump(asdict(here(runtime.setup(quiet=True))), sys.stdout)
+    sys.exit(main())

@@ -70,15 +70,15 @@ class RunCopies:
 
     def clear(self) -> None:
         """Forget the copies: the run starts again. The last one stays, in the folder ``previous``."""
-        last = next(iter(generations(self.there)), None) if self.there else None
-        if last is None:
+        if self.there is None or not (copies := generations(self.there)):
             return
+        last = copies[0]
         try:
             previous = self.there / "previous"
             shutil.rmtree(previous, ignore_errors=True)
             previous.mkdir()
             last.rename(previous / last.name)
-            for older in generations(self.there):
+            for older in copies[1:]:
                 shutil.rmtree(older)
         except OSError as error:
             print(f"The copies in {self.there} could not be moved aside: {error}.")

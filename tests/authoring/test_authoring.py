@@ -41,6 +41,7 @@ TINY = '''# ---
 import os
 from types import SimpleNamespace
 
+from course_utils import checks
 from course_utils.checks import core
 
 SIZE = 3
@@ -56,13 +57,14 @@ def doubled(answer):
     core.require(core.call(answer, 3) == 6, "6", "another number", "Twice three is six.")
 
 
-doubled.__module__ = "checks.tiny.doubled"
-checks = SimpleNamespace(tiny=SimpleNamespace(doubled=core.exercise(reference)(doubled)))
+doubled.__module__ = "course_utils.checks.tiny.doubled"
+checks.tiny = SimpleNamespace(doubled=core.exercise(reference)(doubled))
 
 # %% [markdown]
-# ### Exercise: Twice a number
+# ### Exercise: twice
 #
-# *Easy, 1 minutes.* Double a number. <details><summary>Hint</summary>Add it to itself.</details>
+# *Easy, 2 minutes.* Double a number, in {{exercise:doubled}} as in {{exercise:tiny.doubled}}.
+# <details><summary>Hint</summary>Add it to itself.</details>
 
 # %%
 def doubled(x):
@@ -83,10 +85,16 @@ print(os.environ.get("COURSE_TIER"), os.environ.get("COURSE_STRICT"), os.environ
 assert os.path.isdir(os.environ["COURSE_RUNS"]), os.environ["COURSE_RUNS"]
 '''
 
-CARD = "# %% [markdown]\n# ## Exercise: Twice a number\n#\n# *Easy, 1 minutes.* Double it.\n\n"
-STUB = (
-    CARD
-    + """# %%
+CARD = """
+# %% [markdown]
+# ## A section
+#
+# ### Exercise: f
+#
+# *Easy, 5 minutes.* Do it.
+
+"""
+STUB = """# %%
 def doubled(x):
     ### BEGIN SOLUTION
     return x * 2
@@ -95,7 +103,6 @@ def doubled(x):
 
 doubled = checks.tiny.doubled(doubled)
 """
-)
 
 
 def make_root(folder: Path, text: str = TINY, name: str = "09_tiny") -> Path:
@@ -220,6 +227,8 @@ REFUSED = {
     "heading of HTML": "# %% [markdown]\n# <h4>Deep</h4>§",
     "skipped heading": "# %% [markdown]\n# ### Deep§",
     "unknown placeholder": "# %% [markdown]\n# {{card:minutes}}§",
+    "an exercise that there is not": "# %% [markdown]\n# See {{exercise:tiny.halved}}.§",
+    "the exercise of no name": "# %% [markdown]\n# See {{exercise:}}.§",
     "missing results": "# %% [markdown]\n# {{result:none.json:a}}§",
     "missing key": "# %% [markdown]\n# {{result:tiny.json:runs.1.seconds}}§",
     "not a number": "# %% [markdown]\n# {{result:tiny.json:runs}}§",
@@ -234,7 +243,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_a_bad_source_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
-    marked = TITLE + text + "\n"
+    marked = f"{TITLE}{CARD if 'checks.tiny' in text else ''}{text}\n"
     root = make_root(tmp_path, marked.replace("§", ""))
     with pytest.raises(BadSource) as refused:
         build(root)
@@ -284,7 +293,8 @@ ALLOWED = {
 
 @pytest.mark.parametrize("text", ALLOWED.values(), ids=ALLOWED)
 def test_what_merely_looks_bad_is_allowed(tmp_path: Path, text: str) -> None:
-    assert len(build(make_root(tmp_path, TITLE + text + "\n")).changed) == 2
+    text = f"{TITLE}{CARD if 'checks.tiny' in text else ''}{text}\n"
+    assert len(build(make_root(tmp_path, text)).changed) == 2
 
 
 # --- what is written ------------------------------------------------------------------------------------------------
@@ -357,7 +367,7 @@ def test_building_again_writes_nothing(tmp_path: Path) -> None:
 EDITS = {
     "code": ("SIZE = 3", "SIZE = 4"),
     "a new line of code": ("measured = SIZE + 1", "measured = SIZE + 1\nextra = 2"),
-    "text": ("Double a number.", "Double it."),
+    "text": ("Double a number,", "Double it,"),
     "a heading": ("## Doubling", "## Twice as much"),
 }
 
@@ -393,7 +403,7 @@ def test_outputs_stay_where_the_code_is_the_same_and_go_where_it_changed(tmp_pat
     build(root)
     pretend_executed(root)
     assert build(root).changed == () and not stale_outputs(learner(root))
-    rewrite(root, "Double a number.", "Double it.")
+    rewrite(root, "Double a number,", "Double it,")
     build(root)
     assert not stale_outputs(learner(root))
     rewrite(root, "print(doubled(21))", "print(doubled(22))")
@@ -500,21 +510,17 @@ def test_the_command_shows_problems_on_stderr(
 
 def test_numbers_and_tiers_are_filled_from_the_results(tmp_path: Path) -> None:
     root = make_root(tmp_path)
-    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": {"cpu": "a CPU", "cores": 2}}
-    gpu = {
-        "seconds": 600,
-        "peak_mib": 3000,
-        "machine": {"cpu": "a CPU", "cores": 4, "gpu": "a GPU"},
-    }
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    gpu = {"seconds": 600, "peak_mib": 3000, "machine": "a GPU"}
     (root / "data/results/lessons.json").write_text(
         json.dumps({"09_tiny": {"smoke": entry, "gpu": gpu}})
     )
     build(root)
     text = learner(root).cells[0].source
     assert "Measured: 1.2 s." in text and "{{" not in text
-    assert "| smoke | 31 s | 1,234 MiB | none | 2 cores of a CPU |" in text
+    assert "| smoke | 31 s | 1,234 MiB | none | 2 cores |" in text
     assert "| laptop |" not in text, "a tier that was never measured has no row"
-    assert "| gpu | 10.0 min | 3,000 MiB | none | a GPU, 4 cores of a CPU |" in text
+    assert "| gpu | 10.0 min | 3,000 MiB | none | a GPU |" in text
 
 
 def test_links_work_from_the_folder_of_solutions(tmp_path: Path) -> None:
@@ -528,7 +534,7 @@ def test_links_work_from_the_folder_of_solutions(tmp_path: Path) -> None:
 
 
 def test_downloads_come_from_the_manifest_and_only_tier_gpu_has_one() -> None:
-    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": {"cpu": "a CPU", "cores": 2}}
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
     measured = dict.fromkeys(("smoke", "laptop", "gpu"), entry)
     smoke, laptop, gpu = fill_results.tier_table("02_dcgan_cifar10", measured).splitlines()[2:]
     assert "| none |" in smoke and "| none |" in laptop and "| 162 MiB |" in gpu
@@ -536,7 +542,7 @@ def test_downloads_come_from_the_manifest_and_only_tier_gpu_has_one() -> None:
 
 
 def test_what_an_unmeasured_tier_downloads_is_said_below_the_table() -> None:
-    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": {"cpu": "a CPU", "cores": 2}}
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
     *table, empty, note = fill_results.tier_table("02_dcgan_cifar10", {"smoke": entry}).splitlines()
     assert table[-1].startswith("| smoke | 31 s |") and empty == ""
     assert note == "Tier `gpu` downloads 162 MiB on first use."
@@ -547,7 +553,7 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
     page = root / "README.md"
     page.write_text("Before\n<!-- lessons: x -->\nold\n<!-- end of lessons -->\nafter\n")
-    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": {"cpu": "a CPU", "cores": 2}}
+    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
     (root / "data/results/lessons.json").write_text(json.dumps({"09_tiny": {"smoke": entry}}))
     assert page in build(root, check=True).changed
     build(root)
@@ -557,7 +563,7 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     )
     assert "| no. | lesson | to read and solve | `smoke` |\n| --- | --- | --- | --- |\n" in text
     assert "(notebooks/09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |\n" in text
-    assert "on 2 cores of a CPU." in text and "old" not in text
+    assert "on 2 cores." in text and "old" not in text
     assert build(root, check=True).changed == ()
 
 
@@ -565,7 +571,7 @@ def test_a_tier_has_a_column_where_one_lesson_was_measured_at_it(tmp_path: Path)
     root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
     other = (root / "notebooks/source/09_tiny.py").read_text().replace("# # 9.", "# # 2.")
     (root / "notebooks/source/02_dcgan_cifar10.py").write_text(other)
-    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": {"cpu": "a CPU", "cores": 2}}
+    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
     (root / "data/results/lessons.json").write_text(
         json.dumps({"09_tiny": {"smoke": entry}, "02_dcgan_cifar10": {"gpu": entry}})
     )
@@ -703,7 +709,7 @@ def executed(root: Path, *arguments: str, **environment: str) -> subprocess.Comp
         "MPLBACKEND": "agg",
     }
     return subprocess.run(
-        command, env=settings | environment, capture_output=True, text=True, timeout=600
+        command, env=settings | environment, capture_output=True, text=True, timeout=120
     )
 
 
@@ -725,7 +731,7 @@ def nbval(root: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
         "COURSE_RUNS": str(root / "not this"),
     }  # of the caller, not for the notebooks
     return subprocess.run(
-        [*command, "-rA"], cwd=cwd, env=clean | noise, capture_output=True, text=True, timeout=600
+        [*command, "-rA"], cwd=cwd, env=clean | noise, capture_output=True, text=True, timeout=120
     )
 
 
@@ -751,9 +757,7 @@ def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> 
         "laptop"
     ]
     assert entry["seconds"] > 0 and 20 < entry["peak_mib"] < 5000
-    assert {"machine", "versions", "commit", "date", "code_sha256"} <= set(entry)
-    assert set(entry["speed"]) == {"images", "products"} and min(entry["speed"].values()) > 0
-    assert "training" not in entry  # nothing is trained in it
+    assert {"machine", "python", "torch", "commit", "date", "code_sha256"} <= set(entry)
     assert f"{entry['peak_mib']:,.0f} MiB" in notebook.cells[0].source
     assert build(executed_root, check=True).changed == ()
 

@@ -685,6 +685,7 @@ def test_a_pickle_bomb_is_never_opened(tmp_path):
 # ---- the real photographs
 
 
+@pytest.mark.slow
 def test_the_real_photographs_as_a_folder(real_cifar10):
     test = load_images(real_cifar10, split="test")
     assert test.name == "CIFAR-10 (JPEG copy)" and test.classes == CIFAR10_CLASSES

@@ -17,6 +17,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from matplotlib.animation import FuncAnimation
+from matplotlib.text import Text
 from PIL import Image
 
 from course_utils.display import palette, plots
@@ -133,6 +134,23 @@ def test_dollar_signs_in_a_data_sets_name_are_text():
         ax, pictures(1), columns=1, title=r"training images [my $\nosuchcommand$ folder]"
     )
     figure.savefig(io.BytesIO())  # as mathematics this would raise
+
+
+@pytest.mark.parametrize("name", ["my $5 and $6", "$\\frac$", "a_$b^$", "$$"])
+def test_titles_are_text_and_labels_may_be_formulas(name, shell):
+    figure, axes = plots.subplots(1, 2)
+    figure.suptitle(f"generated [{name}]")
+    axes[0].set_title(f"left [{name}]", loc="left")
+    axes[1].set_title(name)
+    axes[1].plot([1, 2], label="$L_D$")
+    legend = axes[1].legend()
+    figure.canvas.draw()  # a formula that cannot be read would raise
+    with capture_output():
+        plots.show(figure, alt="Two axes with titles.")
+    texts = {text.get_text(): text.get_parse_math() for text in figure.findobj(Text)}
+    for title in (f"generated [{name}]", f"left [{name}]", name):
+        assert texts[title] is False
+    assert legend.get_texts()[0].get_parse_math() is True
 
 
 def test_saved_tile_is_lossless(tmp_path):

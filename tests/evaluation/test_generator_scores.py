@@ -321,6 +321,12 @@ def test_pixel_features_are_principal_components(drawings, count):
         pixels.features(torch.zeros(2, 1, 32, 32))
 
 
+def test_few_images_have_as_many_pixel_features_as_images(drawings):
+    pixels = PixelFeatures(drawings.images[:9], "drawings")
+    assert pixels.features(drawings.images[:4] / 127.5 - 1).shape == (4, 9) and pixels.dim == 9
+    assert "first 9 principal" in pixels.description
+
+
 # ---- the measured files
 
 

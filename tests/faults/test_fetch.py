@@ -17,6 +17,8 @@ from course_utils import assets
 from course_utils.errors import CourseError
 from course_utils.fetching import mirrors, stall
 
+pytestmark = pytest.mark.slow
+
 FETCHERS = Path(__file__).parent / "fetchers.py"
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="each program is a forked process")
 

@@ -19,7 +19,7 @@ from course_utils.display import plots
 from course_utils.display.widgets import blind_test, latent_plane
 from course_utils.errors import CourseError
 from course_utils.evaluation import diagnose, distances, elbo, intervals, manifolds, scores
-from course_utils.evaluation.metrics import RealReference
+from course_utils.evaluation.metrics import RealReference, fitting_n
 from course_utils.learner import clinic
 from course_utils.models import attention, dcgan, features, masked_lm, pretrained, shipped, vae
 from course_utils.training import checkpoints
@@ -165,9 +165,40 @@ def one_split(place):
     load_images(place.folder / "set", split="test")
 
 
-def empty_folder(place):
+def two_trains(place):
+    for name in ("train", "Training"):
+        for number in range(4):
+            png(place.folder / "set" / name / f"{number}.png")
+    load_images(place.folder / "set")
+
+
+def classes_in_train(place):
+    for number in range(4):
+        png(place.folder / "set" / "train" / "cat" / f"{number}.png")
+        png(place.folder / "set" / "test" / f"{number}.png")
+    load_images(place.folder / "set", split="test")
+
+
+def one_picture(place):
+    for number in range(4):
+        png(place.folder / "set" / f"{number}.png")
+    load_images(place.folder / "set" / "0.png")
+
+
+def pictures_at_path_to_folder(place):
+    """Put pictures where a fix says "path/to/folder", which begins at the course's folder."""
+    place.change(paths, "course_dir", lambda: place.folder)
     for number in range(4):
         png(place.folder / "path" / "to" / "folder" / f"{number}.png")
+
+
+def list_of_files(place):
+    pictures_at_path_to_folder(place)
+    load_images(["a.png", "b.png"])
+
+
+def empty_folder(place):
+    pictures_at_path_to_folder(place)
     (place.folder / "empty").mkdir()
     load_images(place.folder / "empty")
 
@@ -279,6 +310,10 @@ EXECUTED = {
     "features-shape": lambda place: features.check_shape(torch.zeros(2, 1, 28, 28)),
     "images-bad-files": bad_picture,
     "images-no-split": one_split,
+    "images-two-splits": two_trains,
+    "images-classes-in-one-split": classes_in_train,
+    "images-one-file": one_picture,
+    "images-source": list_of_files,
     "images-none": empty_folder,
     "images-not-found": lambda place: load_images(place.folder / "nowhere"),
     "images-bad-images": lambda place: ImageSet(
@@ -311,6 +346,8 @@ EXECUTED = {
     "metrics-sampler": lambda place: place.reference.score(torch.nn.Identity()),
     "metrics-too-few": lambda place: RealReference.from_images(place.train, place.test, n=10_000),
     "metrics-range": lambda place: place.reference.score(place.train.images.float()),
+    "metrics-unit-range": lambda place: place.reference.score(place.train.images / 255),
+    "metrics-few-pictures": lambda place: fitting_n(10, place.train, place.test.take(9)),
     "metrics-not-comparable": lambda place: scores.table(
         {"a": {"FD": score()}, "b": {"FD": score(n=6)}}
     ),
@@ -371,6 +408,8 @@ ELSEWHERE = {
     "results-unreadable": "faults/test_fixes.py::test_what_ships_with_the_course_is_got_back_from_git",
     "scale-process-lost": "training/test_processes.py::"
     "test_a_killed_process_ends_all_and_the_restarted_run_is_bit_equal",
+    "images-cifar10-python": "datasets/test_own_images.py::"
+    "test_the_usual_python_archive_of_cifar10_is_answered_with_both_ways",
     "images-not-cifar10": "fetching/test_assets.py::test_damage_in_the_cache_is_found_and_mended",
 }
 """Errors whose fix another test executes."""
@@ -391,7 +430,6 @@ NOT_EXECUTED = {
     "authoring-cell-failed": "for authors: the fix is to mend a cell",
     "authoring-unreadable-notebook": "for authors: tests/authoring/test_authoring.py holds the build to it",
     "progress-no-records": "the fix is run on another machine (tests/learner/test_progress.py exports and imports)",
-    "authoring-exercise-cards": "for authors: the fix is to edit a cell",
     "authoring-repository": "for authors: tests/test_colab.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
     "authoring-no-number": "for authors: the fix is to edit a page",
@@ -514,6 +552,8 @@ def test_the_printed_fix_works(code, things, tmp_path, cache, server, offer, mon
     text = paste(error.fix).replace("[...]", "[0.5] * 300")
     assert text, error.fix
     pasted = names(things) | own
+    # Relative places begin at the course's folder; here that is a new one, and the repository stays as it is.
+    monkeypatch.setattr(paths, "course_dir", lambda: tmp_path)
     exec(compile(text, "pasted", "exec"), pasted)
     if code == "gpt-heads":
         attention.GPT(vocab=8, dim=6, layers=1, heads=pasted["heads"], context=8)

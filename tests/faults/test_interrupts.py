@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PREPARE = """
 import os, signal, time, threading
 from course_utils.training.run import TrainingRun

@@ -13,6 +13,8 @@ from course_utils import runtime, train
 from course_utils.errors import CourseError
 from course_utils.training import batch_memory
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import os, pathlib, sys, contextlib, io
 import torch, matplotlib.font_manager

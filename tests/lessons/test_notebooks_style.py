@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.authoring import solutions
-from course_utils.authoring.exercises import cards
+from course_utils.authoring import exercises, solutions
 from course_utils.authoring.rules import prose
 from course_utils.authoring.source import Cell, Source, find_sources, read_source
 
@@ -170,15 +169,18 @@ def test_every_figure_has_alt_text(lesson: Source) -> None:
 
 
 def test_exercises_have_a_card_and_hints(lesson: Source) -> None:
-    found, (regions, problems) = cards(ROOT / lesson.name), solutions.find_regions(lesson)
+    regions, problems = solutions.find_regions(lesson)
+    cards, unsound = exercises.find_cards(lesson.text)
+    assert not problems and not unsound
     fewest, most = CLINICS.get(
         int(Path(lesson.name).stem[:2]), size(lesson, "exercises", EXERCISES)
     )
-    numbers = [card.number for card in found]
-    assert not problems and fewest <= len(numbers) <= most, f"exercises: {numbers}"
-    checked = {name.partition(".")[2] for card in found for name in card.names}
-    assert {region.function for region in regions} == checked
-    for card in found:
+    assert fewest <= len(cards) <= most, f"exercises: {[card.number for card in cards]}"
+    checked = [name.partition(".")[2] for card in cards for name in card.names]
+    assert [region.function for region in regions] == checked
+    for card in cards:
         cell = lesson.cell_at(card.line)
-        for wanted in ("<details>", "<summary>"):
-            assert cell and wanted in cell.text, f"card {card.number} does not have {wanted}"
+        for wanted in (r"\b(easy|medium|hard)\b", r"\d+ minutes", "<details>", "<summary>"):
+            assert cell and re.search(wanted, cell.text, re.I), (
+                f"the card of exercise {card.number} does not have {wanted}"
+            )

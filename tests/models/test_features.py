@@ -180,6 +180,7 @@ def test_wilson_interval_solves_its_equation():
         )
 
 
+@pytest.mark.slow
 def test_the_stated_accuracy_is_reproduced(network, real_cifar10):
     from course_utils.datasets.images import load_images
 

@@ -271,6 +271,14 @@ def test_the_mean_error_recipe_collapses_and_the_learned_sigma_does_not():
     )
 
 
+def test_the_laboratory_trains_on_fewer_pictures_than_a_batch():
+    data = load_images("standin", limit=3).images
+    network = vae_laboratory.train_recipe(
+        vae_laboratory.Recipe(), data, seed=0, steps=3, latent_dim=4, width=4, batch_size=64
+    )
+    assert vae.encode_means(network, data)[0].isfinite().all()
+
+
 def test_only_place_varies_in_the_moving_hearts():
     hearts = vae_laboratory.moving_hearts(40, "test")
     assert hearts.is_standin and set(hearts.labels.tolist()) == {vae_laboratory.HEART}

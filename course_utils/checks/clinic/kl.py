@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,5 +66,6 @@ def kl(fn: Answer) -> None:
         expect_close(got, _kl_by_ratio(p, q), what, inputs=(p, q), wrong=_MISTAKES)
     got = call(fn, torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))
     hint = "q says *never* where p happens: the divergence is infinite, and a small number in the logarithm hides that."
-    infinite = isinstance(got, float | Tensor) and float(got) == math.inf
+    infinite = isinstance(got, float | Tensor | np.floating | np.ndarray) and np.shape(got) == ()
+    infinite = infinite and float(got) == math.inf
     require(infinite, "infinity for p = [0.5, 0.5], q = [1, 0]", got, hint)

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_close, require
 
@@ -30,13 +30,35 @@ _ONE = (
 _MORE = "Two classes, two logits: more outputs are answers that no review can have."
 
 
+_VOCABULARY = (
+    "The table of embeddings has one row for each token of the vocabulary: `vocab_size` is the "
+    "argument, not a number written down."
+)
+
+
 @exercise(_classifier_of_two)
 def make_classifier(fn: Answer) -> None:
-    """Check ``make_classifier(vocab_size)``: a BERT whose own loss is the cross-entropy of two logits."""
-    model = call(fn, 50)
-    require(isinstance(model, nn.Module), "a model", model, "Return the model.")
-    model.eval()
-    ids, labels = torch.randint(50, (5, 7)), torch.tensor([0, 1, 1, 0, 1])
+    """Check ``make_classifier(vocab_size)``: a BERT whose own loss is the cross-entropy of two logits.
+
+    Vocabularies of several sizes, with their first and last token; a single review.
+    """
+    for vocab_size, count in ((50, 5), (83, 1), (1_009, 3)):
+        model = call(fn, vocab_size)
+        require(isinstance(model, nn.Module), "a model", model, "Return the model.")
+        _expect_vocabulary(model, vocab_size)
+        model.eval()
+        ids = torch.randint(vocab_size, (count, 7))
+        ids[0, :2] = torch.tensor([0, vocab_size - 1])
+        _expect_two_logits(model, ids, torch.tensor([0, 1, 1, 0, 1])[-count:])
+
+
+def _expect_vocabulary(model: nn.Module, vocab_size: int) -> None:
+    tables = [layer.num_embeddings for layer in model.modules() if isinstance(layer, nn.Embedding)]
+    what = f"an embedding for each of {vocab_size} tokens"
+    require(vocab_size in tables, what, f"tables of {tables} rows", _VOCABULARY)
+
+
+def _expect_two_logits(model: nn.Module, ids: Tensor, labels: Tensor) -> None:
     try:
         out = model(input_ids=ids, labels=labels)
     except Exception as error:

@@ -24,9 +24,16 @@ _POOLED = (
     "rule says no pooling. Another strided layer makes the map small enough for the last kernel."
 )
 
+_ADDED = (
+    "The count is right, but the last kernel answers for each patch and the answers are then added (or picked): nobody "
+    "looks at the picture as a whole. Another strided layer makes the map small enough for the last kernel."
+)
+
 _SHRUNK = "The picture is shrunk before it is judged: D is blind to fine detail. Another strided layer keeps it."
 
 _POOLING = {"mean", "amax", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d"}
+_ELEMENTWISE = {"mul", "__mul__", "__rmul__", "multiply"}
+"""A sum may follow these: together they are one linear map."""
 _POOLING |= {"adaptive_max_pool2d", "lp_pool2d"}
 
 
@@ -50,6 +57,8 @@ def make_judge(fn: Answer) -> None:
             require(not pooled, "strided convolutions only", "pooling or a mean", _POOLED)
             require(not shrunk, "all pixels judged", "a shrunken picture", _SHRUNK)
             _expect_own_picture(logits, pictures)
+            came = f"{heard.answers // count} answers a picture, made one without weights"
+            require(heard.answers <= count, "one answer from the last weights", came, _ADDED)
 
 
 def _expect_own_picture(logits: Tensor, pictures: Tensor) -> None:
@@ -65,15 +74,26 @@ def _expect_own_picture(logits: Tensor, pictures: Tensor) -> None:
 
 
 class _Listen(TorchFunctionMode):
-    """Notes the names of the torch functions that are called."""
+    """Notes the torch functions that are called, and how many numbers the last weights gave.
+
+    Attributes:
+        names: of all functions.
+        answers: size of the result of the last convolution, linear map or other product with several weights.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
+        self.answers = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.add(getattr(func, "__name__", ""))
-        return func(*args, **(kwargs or {}))
+        name, result = getattr(func, "__name__", ""), func(*args, **(kwargs or {}))
+        self.names.add(name)
+        given = [*args, *(kwargs or {}).values()]
+        weighs = any(isinstance(x, nn.Parameter) and x.numel() > 1 for x in given)
+        if weighs and isinstance(result, Tensor) and "norm" not in name:
+            self.answers = 0 if name in _ELEMENTWISE else result.numel()
+        return result
 
 
 def _answer(judge: nn.Module, pictures: Tensor, size: int) -> Tensor:

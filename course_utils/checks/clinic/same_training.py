@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -80,6 +81,37 @@ def _only(network: int) -> Step:
     return step
 
 
+def _then(change: Callable[[nn.Module], None], network: int) -> Step:
+    """The right step, and then a change of the generator (0) or the discriminator (1)."""
+
+    def step(*arguments: Any) -> tuple[float, float]:
+        told = _step_reusing_fakes(*arguments)
+        with torch.no_grad():
+            change(arguments[network])
+        return told
+
+    return step
+
+
+def _relabel(network: nn.Module) -> None:
+    """Permute the hidden units: the same function, and the same numbers in other places."""
+    first, second, third, _ = network.parameters()
+    for weights, dim in ((first, 0), (second, 0), (third, 1)):
+        weights.copy_(weights.roll(1, dim))
+
+
+def _nudge(network: nn.Module) -> None:
+    """Move two biases of the first layer by little and opposite amounts."""
+    bias = list(network.parameters())[1]
+    bias[0] += 1e-3
+    bias[-1] -= 1e-3
+
+
+def _shift_last(network: nn.Module) -> None:
+    """Move the last bias alone."""
+    list(network.parameters())[-1].add_(1e-3)
+
+
 def _step_by_sums(
     g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
 ) -> tuple[float, float]:
@@ -110,6 +142,12 @@ _LATE = (
 )
 _OTHER = "These two steps train differently, but the test calls them equal: compare all weights at the end."
 
+_PERMUTED = "These end with the same numbers in other places, and so with equal sums, norms and losses: compare weight by weight."
+_LITTLE = (
+    "A few weights differ by 0.001 here, which is no rounding: compare *every* weight and bias, with a "
+    "tolerance near 1e-6, and not their sums."
+)
+
 # Another step, the number of batches, whether it trains as the right one does, and the hint if that is missed.
 _PAIRS: list[tuple[Step, int, bool, str]] = [
     (_step_reusing_fakes, 3, True, _NEW),
@@ -122,6 +160,10 @@ _PAIRS: list[tuple[Step, int, bool, str]] = [
     (joint_step, 3, False, _OTHER),
     (clear_late(detach=False), 3, False, _OTHER),
     (HALVED, 3, False, _OTHER),
+    *[(_then(_relabel, network), 3, False, _PERMUTED) for network in (0, 1)],
+    *[(_then(_relabel, network), 1, False, _PERMUTED) for network in (0, 1)],
+    *[(_then(_nudge, network), 1, False, _LITTLE) for network in (0, 1)],
+    *[(_then(_shift_last, network), 1, False, _LITTLE) for network in (0, 1)],
 ]
 
 
@@ -136,6 +178,6 @@ def same_training(fn: Answer) -> None:
             batches = make_batches()[:count]
             came = call(fn, *pair, make_players, batches)
             kind = "Return a bool: `torch.allclose` gives one, `==` a tensor."
-            require(isinstance(came, bool), "True or False", came, kind)
+            require(isinstance(came, bool | np.bool_), "True or False", came, kind)
             name = "equal" if same else "different"
-            require(came is same, f"{same} for two {name} steps", f"{came}", hint)
+            require(bool(came) is same, f"{same} for two {name} steps", f"{came}", hint)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ _C_RATE, _G_RATE = 0.2, 0.1
 
 def is_nan(answer: Any) -> bool:
     """Whether an answer is a single NaN."""
-    if not isinstance(answer, float | Tensor):
+    if not isinstance(answer, float | Tensor | np.floating | np.ndarray):
         return False
     number = torch.as_tensor(answer)
     return number.numel() == 1 and bool(number.isnan())

@@ -59,10 +59,50 @@ def train_epoch(fn: Answer) -> None:
             hint = _DROPPED if steps < right else "One step a batch."
             require(steps == right, f"{what}: {right} steps", steps, hint)
             for step in range(every, int(steps) + 1, every):
-                _expect_note(folder / "notes" / f"{step}.txt")
+                _read_note(folder / "notes" / f"{step}.txt")
+        _expect_own_loss(fn, Path(name))
+        _expect_own_pictures(fn, Path(name))
 
 
-def _expect_note(path: Path) -> None:
+_OWN = "A note holds the loss of *its* step: the mean over this batch alone, no mean or sum over the steps before."
+_FILLED = (
+    "The last batch was filled up: its loss is the mean over the pictures that are there, and no black or "
+    "repeated ones beside them."
+)
+_LOUD = 1e5
+"""Brightness at which a linear judge is sure: a loss is then either near 0 or enormous, by the sign of its weights."""
+
+
+def _expect_own_loss(fn: Answer, folder: Path) -> None:
+    """Black batches, whose loss is near log 2 for any new judge, between batches with a loss of 0 or thousands."""
+    scale = torch.tensor([0.0, _LOUD, 0.0, -_LOUD, 0.0, 0.0, _LOUD, 0.0]).repeat_interleave(4)
+    for every, black in ((1, (1, 3, 5, 6, 8)), (2, (6, 8))):
+        place = folder / f"own{every}"
+        call(
+            fn, scale[:, None, None, None].expand(-1, 1, 4, 4).clone(), 4, every, place, says=_SAYS
+        )
+        for step in black:
+            loss = _read_note(place / "notes" / f"{step}.txt")
+            what = f"a loss near log 2 for the black batch of step {step}"
+            require(0.3 < loss < 1.3, what, f"{loss:.3f}", _OWN)
+        names = sorted(path.name for path in (place / "notes").iterdir())
+        right = sorted(f"{step}.txt" for step in range(every, 9, every))
+        each = "A note at every `log_every`-th step, and at no other."
+        require(names == right, f"notes {', '.join(right)}", ", ".join(names), each)
+
+
+def _expect_own_pictures(fn: Answer, folder: Path) -> None:
+    """The last batch is one bright picture: its loss is near 0 or enormous, unless others are averaged with it."""
+    for run in range(8):  # a new judge each time; half of them find the picture real
+        images = torch.zeros(9, 1, 4, 4)
+        images[-1] = _LOUD * (-1) ** run
+        call(fn, images, 8, 1, folder / f"last{run}", says=_SAYS)
+        loss = _read_note(folder / f"last{run}" / "notes" / "2.txt")
+        what = "a loss near 0 or above 2 for a last batch of one bright picture"
+        require(not 0.2 < loss < 2, what, f"{loss:.3f}", _FILLED)
+
+
+def _read_note(path: Path) -> float:
     text = path.read_text() if path.is_file() else "no file"
     hint = (
         "The note of this step is missing: an error that is caught and passed over is still there."
@@ -74,3 +114,4 @@ def _expect_note(path: Path) -> None:
         good = False
     own = "Write this step's own loss, as a number."
     require(good, f"the loss of the step in notes/{path.name}", text, own)
+    return float(text.split()[-1])

@@ -4,7 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import DisableTorchFunction
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_tensor, require
 
@@ -49,6 +51,7 @@ def make_generator(fn: Answer) -> None:
         _expect_whole_range(_make(fn, latent_dim, width, channels), z)
         _expect_curved(generator, latent_dim)
         _expect_gradients(generator, z)
+        _expect_batch_norm(_make(fn, latent_dim, width, channels), latent_dim)
 
 
 def _make(fn: Answer, latent_dim: int, width: int, channels: int) -> nn.Module:
@@ -215,6 +218,40 @@ def _expect_curved(generator: nn.Module, latent_dim: int) -> None:
         "Without a non-linear function between them, all layers together are a single linear one."
     )
     require(not bend.item() < 1e-4, what, came, hint)
+
+
+class _Normalised(TorchFunctionMode):
+    """Notes the sizes of maps that BatchNorm made: by the function's name, or by mean 0 and deviation 1 of a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: set[int] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if type(result) is Tensor and result.dim() == 4 and result.is_floating_point():
+            named = getattr(func, "__name__", "") == "batch_norm"
+            if result.shape[-1] not in self.sizes and (named or _is_standardised(result)):
+                self.sizes.add(result.shape[-1])
+        return result
+
+
+def _is_standardised(maps: Tensor) -> bool:
+    """Whether channels of (B, C, H, W) have mean 0 and a deviation near 1, as new BatchNorm leaves it; not each alone."""
+    with DisableTorchFunction(), torch.no_grad():
+        deviations, means = torch.std_mean(maps.double(), (0, 2, 3))
+        together = ((deviations - 1).abs() < 0.2).all() and (means.abs() < 1e-3).all()
+        alone = (maps.mean((2, 3)).abs() < 1e-3).all()
+        return bool(together and not alone)
+
+
+def _expect_batch_norm(generator: nn.Module, latent_dim: int) -> None:
+    with torch.no_grad(), _Normalised() as heard:
+        generator.train()(torch.randn(16, latent_dim, 1, 1))
+    for size in (4, 8, 16):
+        hint = f"After *each* hidden map comes BatchNorm, {size}x{size} as well: without it deep generators hardly learn."
+        came = f"BatchNorm at {sorted(heard.sizes) or 'no size'}"
+        require(size in heard.sizes, f"BatchNorm after the {size}x{size} map", came, hint)
 
 
 def _expect_gradients(generator: nn.Module, z: Tensor) -> None:

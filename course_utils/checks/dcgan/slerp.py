@@ -10,6 +10,7 @@ from course_utils.checks.core import (
     Answer,
     Wrong,
     call,
+    describe,
     exercise,
     expect_close,
     expect_tensor,
@@ -82,6 +83,11 @@ _RAW = "The arccos of a plain dot product is no angle: divide both vectors by th
 _ENDS = "At t = 0 and t = 1 the end itself must come back: is a number added, or a value clipped, somewhere?"
 _WEIGHTS = "Check a single row at t = 0.5: what are the two weights, and what divides them?"
 
+_OPPOSITE = (
+    "Opposite vectors have sin(angle) = 0 too, for the angle is pi: take the straight line there too, as where they are "
+    "parallel. Ask the sine, not the cosine."
+)
+
 _MISTAKES: list[Wrong] = [
     (
         _line,
@@ -133,6 +139,34 @@ def slerp(fn: Answer) -> None:
     other[::2] = some[::2] * torch.tensor([[1.0], [2.0]]).repeat(16, 1)
     for t in (0.25, 1.0):
         _expect_slerp(fn, some, other, t)
+    _expect_line_between_opposites(fn)
+
+
+def _expect_line_between_opposites(fn: Answer) -> None:
+    """Along the axes the cosine is exactly -1; other rows stand beside these. Two right answers, by length."""
+    z0, z1 = torch.randn(2, 6, 8)
+    opposite = torch.tensor([True, False, True, True, False, True])
+    z0[opposite] = torch.tensor([1.0, 2.0, 0.5, 4.0])[:, None] * torch.eye(8)[[0, 3, 5, 7]]
+    z1[opposite] = torch.tensor([-1.0, -1.0, -2.0, -4.0])[:, None] * torch.eye(8)[[0, 3, 5, 7]]
+    for t in (0.25, 0.5, 0.9):
+        for rows in (slice(None), slice(2, 3)):
+            a, b = z0[rows], z1[rows]
+            got, line = call(fn, a, b, t), _line(a, b, t)
+            what = f"the straight line at t = {t} between opposite vectors"
+            expect_tensor(got, a.shape, what, a.dtype)
+            directions = _line(F.normalize(a, dim=1), F.normalize(b, dim=1), t) * _lengths(a, b, t)
+            which = opposite[rows]
+            near = [torch.allclose(got[which], x[which], 1e-4, 1e-5) for x in (line, directions)]
+            came = got[which][0]
+            require(any(near), f"{what}, {describe(line[which][0])}", came, _OPPOSITE)
+            others = torch.allclose(got[~which], _slerp_by_rotation(a, b, t)[~which], 1e-4, 1e-5)
+            mixed = torch.allclose(
+                got[~which], _turned_with_mean_length(a, b, t)[~which].float(), 1e-4, 1e-5
+            )
+            beside = (
+                "Only the opposite rows take the straight line: choose row by row, `torch.where`."
+            )
+            require(others or mixed, "the arc in the rows beside them", got[~which], beside)
 
 
 def _turned_with_mean_length(z0: Tensor, z1: Tensor, t: float) -> Tensor:

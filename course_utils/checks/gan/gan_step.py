@@ -248,6 +248,52 @@ _SAYS = {
 _D_RATE, _G_RATE = 0.3, 0.2
 
 
+def _plain_sgd(network: nn.Module, rate: float) -> Optimizer:
+    return torch.optim.SGD(network.parameters(), lr=rate)
+
+
+def _with_momentum(network: nn.Module, rate: float) -> Optimizer:
+    """An optimiser that remembers: it tells its own steps from updates by hand, and from a new one at each call."""
+    return torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=0.05)
+
+
+def _adam(network: nn.Module, rate: float) -> Optimizer:
+    """The last layer alone, by Adam; its eps keeps rounding small."""
+    last = list(network.parameters())[-2:]
+    return torch.optim.Adam(last, lr=0.1 * rate, betas=(0.5, 0.9), eps=1e-3)
+
+
+def _by_hand(anew: Callable[[Optimizer], Optimizer] | None) -> Step:
+    """The right step, but the optimisers that are passed in never step: updates by hand, or an optimiser made anew."""
+
+    def step(
+        g: nn.Module, d: nn.Module, g_opt: Optimizer, d_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple[float, float]:
+        def own(network: nn.Module, optimizer: Optimizer) -> Optimizer:
+            if anew:
+                return anew(optimizer)
+            return _plain_sgd(network, optimizer.param_groups[0]["lr"])
+
+        return gan_step_with_labels(g, d, own(g, g_opt), own(d, d_opt), real, noise)
+
+    return step
+
+
+def _made_anew(optimizer: Optimizer) -> Optimizer:
+    return type(optimizer)(optimizer.param_groups[0]["params"], **optimizer.defaults)
+
+
+_PASSED_IN = (
+    "Right with plain SGD, wrong with an optimiser that has momentum: let the optimisers that are passed in take the "
+    "steps, each once (`d_optimizer.step()`, `g_optimizer.step()`). An update by hand, or a new optimiser at each "
+    "call, forgets what Adam remembers."
+)
+_UPDATES: list[tuple[Step, str]] = [
+    (_by_hand(None), _PASSED_IN),
+    (_by_hand(_made_anew), _PASSED_IN),
+]
+
+
 @exercise(gan_step_with_labels)
 def gan_step(fn: Answer) -> None:
     """Check ``gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise) -> (float, float)``."""
@@ -265,8 +311,10 @@ def inspect_gan_step(fn: Answer) -> None:
         alike = torch.allclose(came, again, atol=1e-6)
         require(alike, "the same step for the same noise", "another step", fresh)
         _name_what_stood_still(game, came)
-        wrong = [(partial(_play, mistake, game), hint) for mistake, hint in _MISTAKES]
+        mistakes = _MISTAKES if game.optimizer is _plain_sgd else [*_UPDATES, *_MISTAKES]
+        wrong = [(partial(_play, mistake, game), hint) for mistake, hint in mistakes]
         hint = "Take one half at a time: loss, zero_grad, backward, step. Which network may move, and on which loss?"
+        hint = hint if game.optimizer is _plain_sgd else _PASSED_IN
         what = "losses and weights after three steps"
         try:
             expect_close(came, expected, what, wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3)
@@ -276,15 +324,19 @@ def inspect_gan_step(fn: Answer) -> None:
 
 @dataclass(frozen=True)
 class _Game:
-    """Two networks at their start, and the batches of three steps."""
+    """Two networks at their start, the batches of three steps, and what makes an optimiser from network and rate."""
 
     generator: nn.Module
     discriminator: nn.Module
     batches: tuple[tuple[Tensor, Tensor], ...]
+    optimizer: Callable[[nn.Module, float], Optimizer] = _plain_sgd
 
 
 def _games() -> Iterator[_Game]:
-    """Plain networks with logits (B, 1), then a stack with logits (copies, B, 1); real and noise differ in number."""
+    """Plain networks with logits (B, 1), then a stack with logits (copies, B, 1); real and noise differ in number.
+
+    Last the plain networks again, with optimisers that a step by hand cannot stand in for.
+    """
     random = torch.Generator().manual_seed(5)
     generator = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 3))
     discriminator = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
@@ -302,6 +354,8 @@ def _games() -> Iterator[_Game]:
         for b, n in sizes
     )
     yield _Game(stacked_mlp([2, 5, 3], 2, 1, nn.Tanh), stacked_mlp([3, 5, 1], 2, 2, nn.Tanh), tall)
+    yield _Game(generator, discriminator, plain, _with_momentum)
+    yield _Game(generator, discriminator, plain, _adam)
 
 
 def _in_words(came: Tensor, expected: Tensor, hint: str) -> CheckFailed:
@@ -314,36 +368,38 @@ def _in_words(came: Tensor, expected: Tensor, hint: str) -> CheckFailed:
             f"weights {describe(expected[6:])}",
             f"other weights {describe(came[6:])} (losses of step 1 are right)",
         ]
-    return CheckFailed(f"after SGD steps: {rows[0]}", rows[1], hint)
+    return CheckFailed(f"after three steps: {rows[0]}", rows[1], hint)
 
 
 def _oracle(game: _Game) -> Tensor:
     """Losses of three steps and the final weights, with gradients from `torch.autograd.grad`."""
     generator, discriminator = deepcopy(game.generator), deepcopy(game.discriminator)
+    g_optimizer = game.optimizer(generator, _G_RATE)
+    d_optimizer = game.optimizer(discriminator, _D_RATE)
     told = []
     for real, noise in game.batches:
         fake = generator(noise).detach()
         d_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
-        _descend(d_loss, discriminator, _D_RATE)
+        _descend(d_loss, discriminator, d_optimizer)
         g_loss = F.softplus(-discriminator(generator(noise))).mean()
-        _descend(g_loss, generator, _G_RATE)
+        _descend(g_loss, generator, g_optimizer)
         told += [d_loss.item(), g_loss.item()]
     return _state(told, generator, discriminator)
 
 
-def _descend(loss: Tensor, network: nn.Module, rate: float) -> None:
+def _descend(loss: Tensor, network: nn.Module, optimizer: Optimizer) -> None:
     parameters = list(network.parameters())
-    with torch.no_grad():
-        gradients = torch.autograd.grad(loss, parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter -= rate * gradient
+    gradients = torch.autograd.grad(loss, parameters)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    optimizer.step()
 
 
 def _play(step: Step, game: _Game, checked: bool = False) -> Tensor:
     """Losses of three steps and the final weights, as `step` takes them."""
     generator, discriminator = deepcopy(game.generator), deepcopy(game.discriminator)
-    g_optimizer = torch.optim.SGD(generator.parameters(), lr=_G_RATE)
-    d_optimizer = torch.optim.SGD(discriminator.parameters(), lr=_D_RATE)
+    g_optimizer = game.optimizer(generator, _G_RATE)
+    d_optimizer = game.optimizer(discriminator, _D_RATE)
     told: list[float] = []
     for real, noise in game.batches:
         parts = [generator, discriminator, g_optimizer, d_optimizer]

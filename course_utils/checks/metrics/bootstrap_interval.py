@@ -24,6 +24,14 @@ def _bootstrap_by_counts(
 
 
 _PAIR = "Return the two ends, the lower one first: `return low, high`."
+_UNSORTED = (
+    "Sort the results before you take the 2.5 and 97.5 % points: in the order of drawing, entry 0.025 * repeats is any "
+    "of them."
+)
+_SAME_TWICE = (
+    "Two calls with one generator gave the same interval: a copy or its `initial_seed()` starts anew each time. Draw "
+    "from the generator itself, so that it moves on."
+)
 _ROWS = (
     "Each resample has as many rows as the data, drawn with replacement: N numbers from 0 to N - 1."
 )
@@ -47,6 +55,7 @@ _REPEATS = 4_000
 @exercise(_bootstrap_by_counts)
 def bootstrap_interval(fn: Answer) -> None:
     """Check ``bootstrap_interval(values, statistic, repeats, generator)`` -> (low, high)."""
+    _lower_first(fn)
     _whole_rows(fn)
     _repeatable(fn)
     _as_wide_as_the_mean(fn)
@@ -60,13 +69,24 @@ def _mean(values: Tensor) -> float:
 def _interval(
     fn: Answer, values: Tensor, statistic: Callable[[Tensor], Any], repeats: int, seed: int
 ) -> list[float]:
-    got = call(fn, values, statistic, repeats, torch.Generator().manual_seed(seed))
+    return _asked(fn, values, statistic, repeats, torch.Generator().manual_seed(seed))
+
+
+def _asked(fn: Answer, *arguments: Any) -> list[float]:
+    got = call(fn, *arguments)
     pair = got.tolist() if isinstance(got, Tensor | np.ndarray) else got
     two = isinstance(pair, tuple | list) and len(pair) == 2
     require(two, "two numbers, low and high", got, _PAIR)
-    low, high = (expect_number(v, "an end of the interval") for v in pair)
-    require(low <= high, "the lower end first", f"({low:.4g}, {high:.4g})", _PAIR)
-    return [low, high]
+    return [expect_number(v, "an end of the interval") for v in pair]
+
+
+def _lower_first(fn: Answer) -> None:
+    values = torch.randn(30)
+    pairs = [_interval(fn, values, _mean, 40, seed) for seed in range(11, 19)]
+    turned = [pair for pair in pairs if pair[0] > pair[1]]
+    hint = _PAIR if len(turned) == len(pairs) else _UNSORTED
+    shown = f"({turned[0][0]:.4g}, {turned[0][1]:.4g})" if turned else ""
+    require(not turned, "the lower end first", shown, hint)
 
 
 def _whole_rows(fn: Answer) -> None:
@@ -108,6 +128,8 @@ def _whole_rows(fn: Answer) -> None:
 def _repeatable(fn: Answer) -> None:
     values = torch.randn(30)
     one, again, other = (_interval(fn, values, _mean, 40, seed) for seed in (1, 1, 2))
+    going_on = torch.Generator().manual_seed(1)
+    twice = [_asked(fn, values, _mean, 40, going_on) for _ in range(2)]
     what = "the same interval from a generator in the same state"
     ignored = (
         "Give the generator to the function that draws: torch.randint(..., generator=generator)."
@@ -115,6 +137,8 @@ def _repeatable(fn: Answer) -> None:
     require(one == again, what, "two different ones", ignored)
     fixed = "Another generator changes nothing: is a seed set inside, or the data never resampled at random?"
     require(one != other, "another interval from another generator", "the same one", fixed)
+    moved = "another interval from the same generator, asked again"
+    require(twice[0] != twice[1], moved, "the same one", _SAME_TWICE)
 
 
 def _as_wide_as_the_mean(fn: Answer) -> None:

@@ -115,12 +115,15 @@ def sketch() -> controls.Sketch:
 
 def picture_of(moment: Moment, paper: controls.Sketch) -> bytes:
     """The drawing as a PNG file."""
-    beside = {
-        "loc": "lower right",
-        "bbox_to_anchor": (1, 1),
-        "ncols": 3,
-        "frameon": False,
-    }  # no curve runs there
-    return paper.png(
-        lambda ax: draw_game(ax, moment).legend(fontsize=8, borderaxespad=0.2, **beside)
-    )
+
+    def draw(ax: Axes) -> None:
+        draw_game(ax, moment).legend(
+            fontsize=8,
+            borderaxespad=0.2,
+            loc="lower right",  # no curve runs there
+            bbox_to_anchor=(1, 1),
+            ncols=3,
+            frameon=False,
+        )
+
+    return paper.png(draw)

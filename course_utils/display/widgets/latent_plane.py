@@ -111,8 +111,10 @@ def codes_static(ax: Axes, network: vae.VAE, images: ImageSet) -> Axes:
         )
     codes, _ = vae.encode_means(network, images.images)
     rank = images.factors["y"].argsort().argsort() / len(images)  # 0 to 1
+    x, y = codes.T
     ax.scatter(
-        *codes.T,
+        x,
+        y,
         c=images.factors["x"],
         s=1 + 14 * rank,
         cmap=palette.AMOUNTS,

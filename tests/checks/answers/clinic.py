@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+import random
+import re
 from functools import partial
 
 import numpy as np
@@ -48,7 +50,38 @@ def epoch(labels="fit", drop=False, mkdir=None, log=True, swallow=False):
 RIGHT["train_epoch"] += [
     epoch(),
 ]
+
+
+def epoch_noting(note, fill=None, every=None):
+    """Notes what ``note`` makes of all losses so far; a short batch may be filled up."""
+
+    def train(images, batch_size, log_every, folder):
+        judge, told, step = nn.Linear(images[0].numel(), 1), [], 0
+        (folder / "notes").mkdir(parents=True, exist_ok=True)
+        for step, batch in enumerate(images.flatten(1).split(batch_size), start=1):
+            if fill and len(batch) < batch_size:
+                batch = torch.cat([batch, fill(images.flatten(1), batch_size - len(batch))])
+            told.append(F.softplus(-judge(batch)).mean().item())
+            if step % (every or log_every) == 0:
+                (folder / "notes" / f"{step}.txt").write_text(f"{note(told):.3f}")
+        return step
+
+    return train
+
+
+RIGHT["train_epoch"] += [epoch_noting(lambda told: told[-1])]
 WRONG["train_epoch"] += [
+    (epoch_noting(lambda told: sum(told) / len(told)), "*its* step"),
+    (epoch_noting(sum), "*its* step"),
+    (epoch_noting(lambda told: told[-min(2, len(told))]), "*its* step"),
+    (epoch_noting(lambda told: sum(told[-2:]) / len(told[-2:])), "*its* step"),
+    (epoch_noting(min), "*its* step"),
+    (epoch_noting(lambda told: told[-1], every=1), "at no other"),
+    (
+        epoch_noting(lambda told: told[-1], fill=lambda x, n: torch.zeros(n, x.shape[1])),
+        "was filled up",
+    ),
+    (epoch_noting(lambda told: told[-1], fill=lambda x, n: x[:1].expand(n, -1)), "was filled up"),
     (epoch(labels="nominal"), "nominal size"),
     (epoch(drop=True), "drop_last"),
     (epoch(log=False), "name that only the note uses"),
@@ -132,7 +165,44 @@ RIGHT["make_judge"] += [
     ),
     lambda size: judge(size, end=[nn.BatchNorm2d(8), nn.Conv2d(8, 1, 4), nn.Flatten(0)]),
 ]
+
+
+class Patches(nn.Module):
+    """One answer made of those about the patches, without weights."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.join = join
+
+    def forward(self, x):
+        return self.join(x)
+
+
+class Weighed(nn.Module):
+    """A last kernel written as a product and a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(8, 4, 4)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return (x * self.weight).sum((1, 2, 3)) + self.bias
+
+
+def patches(join):
+    return lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), Patches(join)])
+
+
+RIGHT["make_judge"] += [
+    lambda size: judge(size, end=[Weighed()]),
+    lambda size: judge(size, end=[nn.Flatten(), nn.Linear(128, 1), nn.Flatten(0)]),
+    lambda size: judge(size, end=[nn.Conv2d(8, 1, 4), Patches(lambda x: x[:, 0, 0, 0])]),
+]
 WRONG["make_judge"] += [
+    (patches(lambda x: x.flatten(1).sum(1)), "answers for each patch"),
+    (patches(lambda x: torch.einsum("bchw->b", x)), "answers for each patch"),
+    (patches(lambda x: x.logsumexp((1, 2, 3))), "answers for each patch"),
+    (patches(lambda x: (x @ torch.ones(x.shape[-1])).sum((1, 2))), "answers for each patch"),
     (lambda size: judge(size, halvings=3), "once for each patch"),
     (
         lambda size: judge(
@@ -224,7 +294,17 @@ RIGHT["is_equilibrium"] += [
     lambda d, g, r, f: max(abs(r - 0.5), abs(f - 0.5)) < 0.1 and abs(d - 2 * LOG2) < 0.1,
     lambda d, g, r, f: bool(np.allclose([d, g, r, f], [2 * LOG2, LOG2, 0.5, 0.5], atol=0.1)),
 ]
+RIGHT["is_equilibrium"] += [
+    lambda d, g, r, f: np.bool_(
+        np.abs(np.array([d - 2 * LOG2, g - LOG2, r - 0.5, f - 0.5])).max() < 0.1
+    ),
+    lambda d, g, r, f: (torch.tensor([d - 2 * LOG2, g - LOG2, r - 0.5, f - 0.5]).abs() < 0.1).all(),
+]
 WRONG["is_equilibrium"] += [
+    (lambda d, g, r, f: abs(r - f) < 0.1, "the *same* answer"),
+    (lambda d, g, r, f: abs(r - f) < 0.1 and abs(r + f - 1) < 0.5, "the *same* answer"),
+    (lambda d, g, r, f: 0.9 < r / f < 1.1, "the *same* answer"),
+    (lambda d, g, r, f: abs(r - 0.5) < 0.1 and abs(f - 0.5) < 0.1, "wrong about half"),
     (lambda d, g, r, f: abs(g - LOG2) < 0.1, "sure about real"),
     (lambda d, g, r, f: abs(f - 0.5) < 0.1 and abs(g - LOG2) < 0.1, "sure about real"),
     (lambda d, g, r, f: abs(d - LOG2) < 0.1, "2 log 2"),
@@ -295,7 +375,24 @@ RIGHT["gan_step"] += [
     gan(detach=False),  # wasteful, but zero_grad stands where it must
     gan(g_clear="after"),  # detached, so nothing is left in G
 ]
+
+
+def with_other_optimizers(other):
+    """The right step, with optimisers of its own in place of those passed in."""
+
+    def step(g, d, g_opt, d_opt, real, noise):
+        return gan()(g, d, other(g, g_opt), other(d, d_opt), real, noise)
+
+    return step
+
+
 WRONG["gan_step"] += [
+    (
+        with_other_optimizers(
+            lambda net, opt: torch.optim.SGD(net.parameters(), lr=opt.param_groups[0]["lr"])
+        ),
+        "what Adam remembers",
+    ),
     (gan(detach=False, d_clear="after", g_clear="after"), "Without `detach`"),
     (gan(d_clear="after", g_clear="after"), "still there in the next step"),
     (gan(detach=False, d_clear="after"), "still there in the next step"),
@@ -418,6 +515,11 @@ RIGHT["kl"] += [
         torch.distributions.Categorical(p), torch.distributions.Categorical(q)
     ),
 ]
+RIGHT["kl"] += [
+    lambda p, q: np.float32(kl_of(p, q).item()),
+    lambda p, q: np.array(kl_of(p.double(), q.double()).item()),
+    lambda p, q: float(kl_of(p, q)),
+]
 WRONG["kl"] += [
     (lambda p, q: F.kl_div(q.log(), p, reduction="sum"), "0 log 0"),
     (lambda p, q: (torch.xlogy(q, p) - torch.xlogy(q, q)).sum(), "without a floor"),
@@ -519,6 +621,9 @@ RIGHT["make_classifier"] += [
     ),
 ]
 WRONG["make_classifier"] += [
+    (lambda vocab_size: classifier(2_000), "one row for each token"),
+    (lambda vocab_size: classifier(max(vocab_size, 100)), "one row for each token"),
+    (lambda vocab_size: classifier(vocab_size + 1), "one row for each token"),
     (partial(classifier, num_labels=1), "for a regression"),
     (partial(classifier, num_labels=3), "Two classes, two logits"),
     (partial(classifier, num_labels=2, problem_type="multi_label_classification"), "problem_type"),
@@ -544,6 +649,62 @@ def shuffled_apart(texts, labels, seed):
     ]
 
 
+def in_blocks(size, inside=False):
+    """Whole batches change places; the inside of each stays, or is mixed too."""
+
+    def order(n, rng):
+        parts = [np.arange(k, min(k + size, n)) for k in range(0, n, size)]
+        chosen = [parts[i] for i in rng.permutation(len(parts))]
+        return np.concatenate([rng.permutation(part) if inside else part for part in chosen])
+
+    return reorder(order)
+
+
+def by_a_window(n, rng):
+    """A buffer of a hundred reviews, from which the next one is drawn."""
+    left, out = list(range(n)), []
+    while left:
+        out.append(left.pop(rng.integers(min(100, len(left)))))
+    return np.array(out)
+
+
+def by_shared_python(texts, labels, seed):
+    random.seed(seed)
+    pairs = list(zip(texts, labels, strict=True))
+    random.shuffle(pairs)
+    return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def by_shared_numpy(texts, labels, seed):
+    np.random.seed(seed)
+    order = np.random.permutation(len(texts))
+    return [texts[i] for i in order], [labels[i] for i in order]
+
+
+def riffled(n, rng):
+    """Both halves keep their order; they are dealt into each other at random."""
+    places, order = np.sort(rng.permutation(n)[: n // 2]), np.empty(n, dtype=int)
+    rest = np.setdiff1d(np.arange(n), places)
+    order[places], order[rest] = np.arange(n // 2), np.arange(n // 2, n)
+    return order
+
+
+@right("shuffled")
+def by_a_generator_of_its_own(texts, labels, seed):
+    pairs = list(zip(texts, labels, strict=True))
+    random.Random(seed).shuffle(pairs)
+    return tuple(zip(*pairs, strict=True)) if pairs else ([], [])
+
+
+WRONG["shuffled"] += [
+    *[(in_blocks(size), "whole batches changed places") for size in (2, 4, 5, 8, 10)],
+    (in_blocks(5, inside=True), "whole batches changed places"),
+    (in_blocks(20), "still carry one label"),
+    (reorder(lambda n, rng: (rng.integers(n) + 7 * np.arange(n)) % n), "whole batches changed"),
+    (reorder(riffled), "whole batches changed places"),
+    (by_shared_python, "all cells share"),
+    (by_shared_numpy, "all cells share"),
+]
 RIGHT["shuffled"] += [
     reorder(lambda n, rng: rng.permutation(n)),
 ]
@@ -616,7 +777,55 @@ RIGHT["first_break"] += [
     lambda lines, points: next(iter(breaks(lines, points)), None),
     lambda lines, points: min(breaks(lines, points), default=None),
 ]
+
+
+def by_points(lines, points):
+    """Points in the outer loop."""
+    for point in points:
+        for k in range(1, len(lines)):
+            if not CLOSE(lines[k](*point), lines[k - 1](*point)):
+                return k
+    return None
+
+
+def within(**tolerance):
+    close = partial(math.isclose, **tolerance)
+    return lambda lines, points: next(iter(breaks(lines, points, close)), None)
+
+
+RIGHT["first_break"] += [
+    lambda lines, points: next(iter(breaks(lines, points, np.isclose)), None),
+    lambda lines, points: next(map(np.int64, breaks(lines, points)), None),
+    within(rel_tol=1e-9),
+]
 WRONG["first_break"] += [
+    (
+        lambda lines, points: next(iter(breaks(lines, points[-1:])), None),
+        "*every* point, the first",
+    ),
+    (
+        lambda lines, points: next(
+            iter(breaks(lines, [points[0], points[1 % len(points) if len(points) == 2 else -1]])),
+            None,
+        ),
+        "in the middle",
+    ),
+    (by_points, "*line* is asked for"),
+    (within(rel_tol=0, abs_tol=0.05), "allow for rounding only"),
+    (within(rel_tol=0, abs_tol=5e-4), "allow for rounding only"),
+    (within(rel_tol=1e-3), "allow for rounding only"),
+    (
+        lambda lines, points: next(
+            iter(breaks(lines, points, lambda a, b: CLOSE(abs(a), abs(b)))), None
+        ),
+        "*every* point",
+    ),
+    (
+        lambda lines, points: next(
+            iter(breaks([lambda p, q, line=line: line(p, q) for line in lines], points)), None
+        ),
+        "any number of entries",
+    ),
     (lambda lines, points: next(iter(breaks(lines, points[:1])), None), "*every* point"),
     (lambda lines, points: max(breaks(lines, points), default=None), "first one"),
     (
@@ -673,7 +882,24 @@ RIGHT["objections"] += [
     object_to(),
     lambda *a: frozenset(object_to()(*a)),
 ]
+RIGHT["objections"] += [
+    object_to(prompt=lambda p, t: t[: len(p)] != p),
+    object_to(prompt=lambda p, t: not re.match(re.escape(p), t)),
+]
 WRONG["objections"] += [
+    (object_to(prompt=lambda p, t: not re.match(p, t)), "text, not a pattern"),
+    (
+        object_to(prompt=lambda p, t: not re.match(p.replace("(", ".").replace(")", "."), t)),
+        "text, not",
+    ),
+    (object_to(prompt=lambda p, t: not t.lower().startswith(p.lower())), "letter by letter"),
+    (object_to(date=lambda y, t: y > 2017), "argument `trained`"),
+    (
+        lambda p, t, m, c, y, late: object_to()(
+            p, t, m, lambda s: len(s.replace(",", " ,").replace(".", " .").split()), y, late
+        ),
+        "argument `trained`",
+    ),
     (object_to(prompt=lambda p, t: p not in t), "at the *start*"),
     (object_to(length=lambda n, m: n >= m - 1), "empty set"),
     (object_to(length=lambda n, m: n - 2 > m), "prompt included"),
@@ -728,7 +954,35 @@ RIGHT["same_training"] += [
     compare(),
     compare(close=lambda a, b: bool((a - b).abs().max() < 1e-5)),
 ]
+
+
+def by_number(number):
+    """Compares a number of each parameter."""
+
+    def same(step, other, make, batches):
+        ends = [
+            [number(p) for net in played(s, make, batches)[0] for p in net] for s in (step, other)
+        ]
+        return bool(np.allclose(*ends, atol=1e-5))
+
+    return same
+
+
+def by_losses_and_one_network(step, other, make, batches):
+    (one, told), (two, heard) = (played(s, make, batches) for s in (step, other))
+    return bool(np.allclose(told, heard, atol=1e-5)) and all(
+        abs(a.sum() - b.sum()) < 1e-5 for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True)
+    )
+
+
+RIGHT["same_training"] += [
+    lambda *a: np.bool_(compare()(*a)),
+]
 WRONG["same_training"] += [
+    (by_number(lambda p: float(p.sum())), "same numbers in other places"),
+    (by_number(lambda p: float(p.norm())), "same numbers in other places"),
+    (by_losses_and_one_network, "same numbers in other places"),
+    (compare(close=partial(torch.allclose, atol=3e-3)), "which is no rounding"),
     (compare(shared=True), "new players"),
     (compare(close=torch.equal), "not of each bit"),
     (compare(nets=(0,)), "*both* networks"),

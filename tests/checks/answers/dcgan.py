@@ -94,7 +94,32 @@ def remembering_nothing(images):
     return result
 
 
+def by_three_channels(images):
+    half = torch.full((3, 1, 1), 0.5)
+    return (images.float() / 255 - half) / half
+
+
+def in_four_dimensions(images):
+    height, width = images.shape[2:]
+    return images.float().view(-1, images.shape[1], height, width) / 127.5 - 1
+
+
+def bright_only(images):
+    return images / 127.5 - 1 if images.max() > 1 else images * 2.0 - 1
+
+
+RIGHT["to_tanh_range"] += [
+    lambda images: (images.double() / 127.5 - 1).float(),
+    lambda images: torch.from_numpy(np.asarray(images.numpy() / 127.5 - 1, dtype=np.float32)),
+]
 WRONG["to_tanh_range"] += [
+    (by_three_channels, "shape is free"),
+    (in_four_dimensions, "shape is free"),
+    (
+        lambda x: transforms.Normalize([0.5] * x.shape[-3], [0.5] * x.shape[-3])(x / 255),
+        "shape is free",
+    ),
+    (bright_only, "same byte always"),
     (lambda x: x / 255, "[0, 1]"),
     (lambda x: transforms.ConvertImageDtype(torch.float32)(x), "[0, 1]"),
     (lambda x: x / 127.5, "[0, 2]"),
@@ -297,12 +322,34 @@ class Projected(nn.Module):
                 for a, b in ((4 * width, 2 * width), (2 * width, width), (width, channels))
             ]
         )
+        self.norms = nn.ModuleList([nn.BatchNorm2d(width * factor) for factor in (4, 2, 1)])
 
     def forward(self, z):
         x = self.project(z.flatten(1)).view(-1, 4 * self.width, 4, 4)
-        for step in self.steps:
-            x = step(F.relu(x))
+        for norm, step in zip(self.norms, self.steps, strict=True):
+            x = step(F.relu(norm(x)))
         return torch.tanh(x)
+
+
+class OwnNorm(nn.Module):
+    """BatchNorm by hand, with running means."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.scale, self.shift = (
+            nn.Parameter(fill(count, 1, 1)) for fill in (torch.ones, torch.zeros)
+        )
+        self.register_buffer("mean", torch.zeros(count, 1, 1))
+        self.register_buffer("variance", torch.ones(count, 1, 1))
+
+    def forward(self, x):
+        mean, variance = self.mean, self.variance
+        if self.training:
+            mean = x.mean((0, 2, 3))[:, None, None]
+            variance = (x - mean).square().mean((0, 2, 3))[:, None, None]
+            self.mean.lerp_(mean.detach(), 0.1)
+            self.variance.lerp_(variance.detach(), 0.1)
+        return (x - mean) / (variance + 1e-5).sqrt() * self.scale + self.shift
 
 
 @right("make_generator")
@@ -312,11 +359,13 @@ def resize_and_convolve(latent_dim, width, channels):
 
     return nn.Sequential(
         nn.ConvTranspose2d(latent_dim, 4 * width, 4),
+        OwnNorm(4 * width),
         nn.ReLU(),
         *step(4 * width, 2 * width, "nearest"),
-        nn.GroupNorm(2, 2 * width),
+        OwnNorm(2 * width),
         nn.ReLU(),
         *step(2 * width, width, "bilinear"),
+        nn.BatchNorm2d(width),
         nn.ReLU(),
         *step(width, channels, "nearest"),
         nn.Tanh(),
@@ -330,10 +379,13 @@ def shuffled_and_initialised(latent_dim, width, channels):
 
     network = nn.Sequential(
         nn.Linear(latent_dim, 64 * width),
+        nn.BatchNorm1d(64 * width),
         nn.Unflatten(1, (4 * width, 4, 4)),
         *step(4 * width, 2 * width),
+        nn.BatchNorm2d(2 * width),
         nn.ELU(),
         *step(2 * width, width),
+        nn.BatchNorm2d(width),
         nn.ELU(),
         *step(width, channels),
         nn.Hardtanh(),
@@ -452,7 +504,24 @@ def noisy(z):
     return z + torch.randn_like(z)
 
 
+def without_norm(*sizes):
+    """No BatchNorm after the maps of these sizes."""
+
+    def make(latent_dim, width, channels):
+        skipped = {width * 16 // size for size in sizes}
+        norm = lambda count: nn.Identity() if count in skipped else nn.BatchNorm2d(count)  # noqa: E731
+        return nn.Sequential(*layers(latent_dim, width, channels, norm=norm))
+
+    return make
+
+
 WRONG["make_generator"] += [
+    (without_norm(4, 8, 16), "*each* hidden map"),
+    (without_norm(16), "*each* hidden map"),
+    (without_norm(8), "*each* hidden map"),
+    (without_norm(4), "*each* hidden map"),
+    (changed(norm=lambda count: nn.GroupNorm(1, count)), "*each* hidden map"),
+    (changed(norm=nn.InstanceNorm2d), "*each* hidden map"),
     (short(2), "Two layers end at 8x8"),
     (short(3), "One doubling is missing"),
     (short(5), "One doubling too many"),
@@ -524,10 +593,10 @@ def slerp_row_by_row(z0, z1, t):
     rows = []
     for a, b in zip(z0, z1, strict=True):
         cosine = float(torch.dot(a, b) / (a.norm() * b.norm()))
-        if cosine > 0.9999:
+        angle = math.acos(max(-1.0, min(1.0, cosine)))
+        if cosine > 0.9999 or math.sin(angle) < 1e-6:
             rows.append(a + t * (b - a))
             continue
-        angle = math.acos(cosine)
         rows.append(
             a * (math.sin((1 - t) * angle) / math.sin(angle))
             + b * (math.sin(t * angle) / math.sin(angle))
@@ -540,7 +609,8 @@ def slerp_by_sinc(z0, z1, t):
     angle = angle_between(z0, z1)
     whole = torch.special.sinc(angle / torch.pi)
     weights = [u * torch.special.sinc(u * angle / torch.pi) / whole for u in (1 - t, t)]
-    return weights[0] * z0 + weights[1] * z1
+    line = (1 - t) * z0 + t * z1
+    return torch.where(whole.abs() < 1e-6, line, weights[0] * z0 + weights[1] * z1)
 
 
 @right("slerp")
@@ -591,7 +661,27 @@ def padded_sine(z0, z1, t):
     return (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / (torch.sin(angle) + 1e-2)
 
 
+def by_cosine(z0, z1, t):
+    """Nearly parallel rows are treated apart, opposite ones are not."""
+    angle = angle_between(z0, z1)
+    curved = (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / torch.sin(angle)
+    return torch.where(torch.cos(angle) > 1 - 1e-6, (1 - t) * z0 + t * z1, curved)
+
+
+def by_small_angle(z0, z1, t):
+    angle = angle_between(z0, z1)
+    curved = (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / torch.sin(angle)
+    return torch.where(angle < 1e-3, (1 - t) * z0 + t * z1, curved)
+
+
+def zeros_between_opposites(z0, z1, t):
+    return by_cosine(z0, z1, t).nan_to_num(0.0, 0.0, 0.0).clamp(-50, 50)
+
+
 WRONG["slerp"] += [
+    (by_cosine, "Opposite vectors"),
+    (by_small_angle, "Opposite vectors"),
+    (zeros_between_opposites, "Opposite vectors"),
     (lerp, "straight line. It cuts"),
     (normalised_lerp, "pushed out"),
     (lambda z0, z1, t: unit(lerp(z0, z1, t)), "pushed out"),

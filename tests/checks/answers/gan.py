@@ -279,7 +279,49 @@ def variant(
     return step
 
 
+def by_hand(loss, network, optimizer):
+    """Gradient descent with the optimiser's rate; the optimiser never steps."""
+    with torch.no_grad():
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+            parameter -= optimizer.param_groups[0]["lr"] * gradient
+
+
+def by_a_new_optimizer(loss, network, optimizer):
+    new = type(optimizer)(optimizer.param_groups[0]["params"], **optimizer.defaults)
+    new.zero_grad()
+    loss.backward()
+    new.step()
+
+
+def twice(loss, network, optimizer):
+    """Half of the rate, two steps: the same with plain SGD."""
+    optimizer.zero_grad()
+    loss.backward()
+    for group in optimizer.param_groups:
+        group["lr"] /= 2
+    optimizer.step()
+    optimizer.step()
+    for group in optimizer.param_groups:
+        group["lr"] *= 2
+
+
+def moved_by(move):
+    def step(g, d, g_opt, d_opt, real, noise):
+        a, b = d(real), d(g(noise).detach())
+        d_loss = bce(a, torch.ones_like(a)) + bce(b, torch.zeros_like(b))
+        move(d_loss, d, d_opt)
+        g_loss = F.softplus(-d(g(noise))).mean()
+        move(g_loss, g, g_opt)
+        return d_loss.item(), g_loss.item()
+
+    return step
+
+
 WRONG["gan_step"] += [
+    (moved_by(by_hand), "what Adam remembers"),
+    (moved_by(by_a_new_optimizer), "what Adam remembers"),
+    (moved_by(twice), "what Adam remembers"),
     (variant(g_label=0.0), "trained to be caught"),
     (variant(d_labels=(0.0, 1.0)), "labels are swapped"),
     (variant(again=False), "never moves"),

@@ -684,7 +684,32 @@ def jackknife(v, s, b, g):
     return results.quantile(0.025).item(), results.quantile(0.975).item()
 
 
+@right("bootstrap_interval")
+def bootstrap_by_a_seed_that_is_drawn(values, statistic, repeats, generator):
+    seed = int(torch.randint(2**31, (), generator=generator))
+    rows = np.random.default_rng(seed).integers(len(values), size=(repeats, len(values)))
+    return np.quantile([float(statistic(values[row])) for row in rows], [0.025, 0.975])
+
+
+def from_its_seed(v, s, b, g):
+    rows = np.random.default_rng(g.initial_seed()).integers(len(v), size=(b, len(v)))
+    return tuple(np.quantile([float(s(v[row])) for row in rows], [0.025, 0.975]))
+
+
+def from_a_copy(v, s, b, g):
+    return bootstrap(v, s, b, torch.Generator().set_state(g.get_state()))
+
+
+def unsorted(v, s, b, g):
+    results = results_of(v, s, b, g)
+    return results[int(0.025 * b)].item(), results[int(0.975 * b)].item()
+
+
 WRONG["bootstrap_interval"] += [
+    (from_its_seed, "Two calls with one generator"),
+    (from_a_copy, "Two calls with one generator"),
+    (lambda v, s, b, g: bootstrap(v, s, b, g.manual_seed(g.initial_seed())), "Two calls with one"),
+    (unsorted, "in the order of drawing"),
     (without_replacement, "draw *with* replacement"),
     (lambda v, s, b, g: results_of(v, s, b, g), "Return the two ends"),
     (lambda v, s, b, g: bootstrap(v, s, b, g)[::-1], "Return the two ends"),

@@ -63,7 +63,21 @@ WRONG["reparameterise"] += [
     (lambda m, v, e: draw(m, v.detach(), e), "cut the path to the encoder"),
     (without_gradient, "cut the path to the encoder"),
     (lambda m, v, e: draw(m, v, e).detach(), "cut the path to the encoder"),
-    (lambda m, v, e: draw(m, v, e[:1]), "draw none of your own"),
+    (lambda m, v, e: draw(m, v, e[:1]), "noise of the first"),
+    (lambda m, v, e: draw(m, v.clamp(-5, 5), e), "moderate numbers only"),
+    (lambda m, v, e: draw(m, v.clamp(-30, 20), e), "moderate numbers only"),
+    (lambda m, v, e: draw(m.clamp(-100, 100), v, e), "moderate numbers only"),
+    (lambda m, v, e: m + (v.exp() + 1e-8).sqrt() * e, "moderate numbers only"),
+    (lambda m, v, e: m + F.softplus(v) * e, "softplus makes"),
+    (lambda m, v, e: m + F.softplus(v / 2) * e, "softplus makes"),
+    (lambda m, v, e: m + v / 2 * e, "The exponential is missing"),
+    (lambda m, v, e: draw(m, v, e) * 1.01, "z = 1 + 2 * 0.5"),
+    (
+        lambda m, v, e: draw(
+            m, v, torch.randn(e.shape, generator=torch.Generator().manual_seed(1))
+        ),
+        "draw none of your own",
+    ),
     (lambda m, v, e: draw(m, v, e).sum(1), "gets its own noise"),
     (in_place, "In-place"),
 ]
@@ -234,7 +248,22 @@ def of_the_elbo(nll, kl, beta):
     return -elbo.sum() / elbo.shape[0]
 
 
+@right("negative_elbo")
+def by_einsum(nll, kl, beta):
+    return torch.einsum("b->", nll + kl.mul(beta)) / nll.numel()
+
+
+@right("negative_elbo")
+def one_by_one(nll, kl, beta):
+    return sum(n + beta * k for n, k in zip(nll, kl, strict=True)) / len(nll)
+
+
 WRONG["negative_elbo"] += [
+    (lambda n, k, b: (n.clamp_min(0) + b * k).mean(), "no clamp, no relu"),
+    (lambda n, k, b: (n.abs() + b * k).mean(), "no clamp, no relu"),
+    (lambda n, k, b: (n + b * k).mean().clamp_min(0), "no clamp, no relu"),
+    (lambda n, k, b: (n.clamp_min(-1000) + b * k).mean(), "no clamp, no relu"),
+    (lambda n, k, b: (n + b * k.clamp_min(0.1)).mean(), "free bits"),
     (lambda n, k, b: (n - b * k).mean(), "in its negative it is added"),
     (lambda n, k, b: (-n - b * k).mean(), "An optimiser minimises"),
     (lambda n, k, b: (-n + b * k).mean(), "negative log likelihood already"),
@@ -272,7 +301,35 @@ def iwae_column_by_column(log_weights):
     return torch.stack([column.logsumexp(0) for column in shifted.unbind(1)]).mean()
 
 
+@right("iwae_bound")
+def iwae_in_double(log_weights):
+    return (log_weights.double().logsumexp(0) - math.log(len(log_weights))).mean()
+
+
+@right("iwae_bound")
+def iwae_pair_by_pair(log_weights):
+    total = log_weights[0]
+    for row in log_weights[1:]:
+        total = torch.logaddexp(total, row)
+    return (total - math.log(len(log_weights))).mean()
+
+
+def shifted_by(shift):
+    def answer(w):
+        m = shift(w)
+        return (m + (w - m).exp().mean(0).log()).mean()
+
+    return answer
+
+
 WRONG["iwae_bound"] += [
+    (shifted_by(lambda w: w.max()), "Not stable"),
+    (shifted_by(lambda w: w.double().max()), "Not stable"),
+    (shifted_by(lambda w: w.mean(0)), "Not stable"),
+    (shifted_by(lambda w: w.min(0).values), "Not stable"),
+    (shifted_by(lambda w: w[0]), "Not stable"),
+    (lambda w: (w.max() + ((w - w.max()).exp().mean(0) + 1e-20).log()).mean(), "Not stable"),
+    (lambda w: shifted_by(lambda w: w.max())(w).nan_to_num(0.0, 0.0, 0.0), "Not stable"),
     (lambda w: w.mean(), "that is the plain ELBO"),
     (lambda w: w.logsumexp(0).mean(), "log K is missing"),
     (lambda w: (w.logsumexp(0) + math.log(len(w))).mean(), "sign of log K"),
