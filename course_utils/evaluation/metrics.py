@@ -95,12 +95,10 @@ def extract_features(images: Tensor, network: FeatureNetwork, exact: bool = Fals
             ``metrics-unit-range`` for floats without a negative value, which may lie in [0, 1].
     """
     _question_range(images)
-    return _features(images, network, batch_size, exact)
+    return _features(images, network, exact)
 
 
-def _features(
-    images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False
-) -> Tensor:
+def _features(images: Tensor, network: FeatureNetwork, exact: bool = False) -> Tensor:
     device = next(network.parameters()).device
     batches = progress(images.split(BATCH), "features", leave=False)
     dtype = None if exact else fast_dtype(device)
