@@ -45,16 +45,14 @@ def draw_real(data: str, copies: int, count: int) -> Tensor:
     return 2.0 * torch.stack([angle.cos(), angle.sin()], -1) + 0.1 * torch.randn(copies, count, 2)
 
 
-def record(
-    loop: Loop, copies: int, steps: int, every: int, seed: int = 0
-) -> list[dict[str, list[float]]]:
+def record(loop: Loop, copies: int, steps: int, every: int) -> list[dict[str, list[float]]]:
     """Train, and return one history for each copy, with a row every so many steps.
 
     A row holds ``step``, ``d_loss``, ``g_loss`` (nats), ``d_real``, ``d_fake`` (probabilities), ``diversity``,
     ``real_diversity`` (norm of the standard deviations), ``mean`` and ``std`` of the first coordinate of the fakes.
     """
-    torch.manual_seed(seed)
-    players = make_players(loop, copies, seed)
+    torch.manual_seed(0)
+    players = make_players(loop, copies, seed=0)
     noise_size = 1 if loop.data == "line" else 2
     rows: list[dict[str, list[float]]] = []
     for step in range(1, steps + 1):

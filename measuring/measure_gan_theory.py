@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"gan_{what}.json: {facts['seconds']} s", flush=True)
 
 
-def measure_optimum(lesson: ModuleType, _: str | None, steps: int = 1_500) -> dict[str, Any]:
+def measure_optimum(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """How far discriminators trained on samples end up from D*: mean |D - D*| under the mixture."""
+    steps = 1_500
     discriminator = lesson.train_discriminator(COPIES, steps)
     grid = torch.linspace(-6, 6, 1201)
     with torch.no_grad():
@@ -75,8 +76,9 @@ def measure_optimum(lesson: ModuleType, _: str | None, steps: int = 1_500) -> di
     }
 
 
-def measure_losses(lesson: ModuleType, _: str | None, steps: int = 3_000) -> dict[str, Any]:
+def measure_losses(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """Steps until the mean of the fakes is near the target, for both losses and both optimisers."""
+    steps = 3_000
 
     def sgd(parameters: Any) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=0.005 * COPIES)
@@ -100,8 +102,9 @@ def measure_losses(lesson: ModuleType, _: str | None, steps: int = 3_000) -> dic
     return measured
 
 
-def measure_collapse(lesson: ModuleType, _: str | None, steps: int = 3_000) -> dict[str, Any]:
+def measure_collapse(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """Modes, high-quality samples and reverse KL on the ring, with 95 % intervals of the mean over the repetitions."""
+    steps = 3_000
     settings: dict[str, tuple[Callable[[int], torch.nn.Module], float]] = {
         "slow": (lesson.make_judge, 2e-4),
         "fast": (lesson.make_judge, 2e-3),
@@ -149,7 +152,7 @@ def measure_traces(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     return {"toy": toy, "every": 20, "traces": traces}
 
 
-def measure_dcgan(lesson: ModuleType, data: str | None, steps: int = 800) -> dict[str, Any]:
+def measure_dcgan(lesson: ModuleType, data: str | None) -> dict[str, Any]:
     """The history of a small DCGAN on images: healthy, with a discriminator that is well ahead."""
     images = load_images(data, split="train", limit=8_000)
     players = dcgan.make_generator(width=16), dcgan.make_discriminator(width=16)
@@ -158,7 +161,7 @@ def measure_dcgan(lesson: ModuleType, data: str | None, steps: int = 800) -> dic
         for p in players
     ]
     rows = []
-    for step in range(1, steps + 1):
+    for step in range(1, 801):
         real = dcgan.to_tanh_range(images.images[torch.randint(len(images), (64,))])
         rows.append(
             {

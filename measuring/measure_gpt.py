@@ -213,14 +213,12 @@ def _about(
     }
 
 
-def cache_gain(
-    model: GPT, lengths: Sequence[int] = (50, 100, 250), rounds: int = 3
-) -> dict[str, Any]:
+def cache_gain(model: GPT) -> dict[str, Any]:
     """Seconds with and without the key-value cache, in turns (A B A B), greedy, one text: ratio of the medians."""
     rows = {}
-    for length in lengths:
+    for length in (50, 100, 250):
         seconds: dict[bool, list[float]] = {True: [], False: []}
-        for _ in range(rounds):
+        for _ in range(3):
             for use_cache in (True, False):
                 start = time.perf_counter()
                 generate(model, [0], length, lambda logits: int(logits.argmax()), use_cache)

@@ -8,6 +8,7 @@ the package takes. Needs a quiet machine.
 
 import argparse
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,14 +85,14 @@ def has_estimate(cell: NotebookNode) -> bool:
     return any(_ESTIMATE.search(text if isinstance(text, str) else "".join(text)) for text in texts)
 
 
-def import_seconds(module: str, times: int = 5) -> float:
-    """Seconds that an import takes in a fresh Python: the median of several."""
+def import_seconds(module: str) -> float:
+    """Seconds that an import takes in a fresh Python: the median of five."""
     command = [sys.executable, "-c", _TIMED_IMPORT.format(module)]
     taken = [
         float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        for _ in range(times)
+        for _ in range(5)
     ]
-    return round(sorted(taken)[times // 2], 3)
+    return round(statistics.median(taken), 3)
 
 
 def measure(lesson: str, keep: bool) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from course_utils.datasets.images import ImageSet
 from course_utils.errors import CourseError
 
 
-def noisy(images: Tensor, grey_levels: float = 12.0, seed: int = 0) -> Tensor:
+def noisy(images: Tensor, grey_levels: float = 12.0) -> Tensor:
     """White noise of that standard deviation added to every pixel: uint8 (N, 3, H, W) -> the same."""
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     return (images + grey_levels * noise).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -38,10 +38,7 @@ def some_classes(images: ImageSet, kept: int) -> Tensor:
     return images.images[images.labels < kept]
 
 
-def repeated(images: Tensor, distinct: int, count: int, seed: int = 0) -> Tensor:
+def repeated(images: Tensor, distinct: int, count: int) -> Tensor:
     """``count`` images, each drawn at random from the first ``distinct``: uint8 (N, 3, H, W) -> (count, 3, H, W)."""
-    return images[
-        torch.randint(
-            min(distinct, len(images)), (count,), generator=torch.Generator().manual_seed(seed)
-        )
-    ]
+    random = torch.Generator().manual_seed(0)
+    return images[torch.randint(min(distinct, len(images)), (count,), generator=random)]

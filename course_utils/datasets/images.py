@@ -110,7 +110,6 @@ def load_images(
     size: int = 32,
     limit: int | None = None,
     on_bad: str = "error",
-    tier: str | None = None,
 ) -> ImageSet:
     """Load a set of images.
 
@@ -129,7 +128,6 @@ def load_images(
         limit: at most so many images, the first of the shuffled order (less those left out); None for all.
         on_bad: what to do about files that cannot be used: ``"error"`` lists them in one error, ``"skip"`` leaves them
             out and says so.
-        tier: its name; None for this machine's.
 
     Raises:
         CourseError: an unknown option, a source that is missing or damaged, files that cannot be used.
@@ -137,7 +135,7 @@ def load_images(
     _check_options(split, size, limit, on_bad)
     source = image_sources.checked(source) or os.environ.get("COURSE_IMAGES") or None
     if source is None:
-        source = _default_source(tier or runtime.tier())
+        source = _default_source(runtime.tier())
     if source == "standin":
         return _standin(split, size, limit)
     if source == "cifar10":

@@ -115,7 +115,6 @@ def load_reviews(
     source: str | Path | None = None,
     split: str = "train",
     limit: int | None = None,
-    tier: str | None = None,
 ) -> ReviewSet:
     """Load a set of reviews.
 
@@ -132,13 +131,12 @@ def load_reviews(
             ``pos`` and ``neg`` and one text file a review, or of an archive of such a folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         limit: at most so many reviews, the first of the shuffled order; None for all.
-        tier: its name; None for this machine's.
 
     Raises:
         CourseError: an unknown option, a source that is missing or damaged.
     """
     _check_options(split, limit)
-    source = source or os.environ.get("COURSE_REVIEWS") or _default_source(tier or runtime.tier())
+    source = source or os.environ.get("COURSE_REVIEWS") or _default_source(runtime.tier())
     if source == "standin":
         raw, name = standin_reviews.make(split), standin_reviews.NAME
     elif source == "sentences":

@@ -117,14 +117,12 @@ def notice_map(
     return ax
 
 
-def interval_table(found: Mapping[str, Any], digits: int = 2) -> str:
+def interval_table(found: Mapping[str, Any]) -> str:
     """A measured result (``scores_table.json``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
 
     def cell(interval: Interval) -> str:
-        value, low, high = (
-            f"{round(interval[key], 8):.{digits}g}" for key in ("value", "low", "high")
-        )
+        value, low, high = (f"{round(interval[key], 8):.2g}" for key in ("value", "low", "high"))
         return f"{value} ({low} to {high})"
 
     lines = [

@@ -120,11 +120,12 @@ def _oscillation(s: Series) -> tuple[int, int] | None:
     return (start + min(a for a, _ in spans), start + max(b for _, b in spans)) if spans else None
 
 
-def _swings(values: np.ndarray, size: float = 0.12, fewest: int = 5) -> tuple[int, int] | None:
+def _swings(values: np.ndarray) -> tuple[int, int] | None:
+    """Where values begin and end to swing: four turns or more, by 0.12 to either side of their middle."""
     middle = np.median(values)
-    sides = [(i, np.sign(v - middle)) for i, v in enumerate(values) if abs(v - middle) > size]
+    sides = [(i, np.sign(v - middle)) for i, v in enumerate(values) if abs(v - middle) > 0.12]
     turns = [sides[k][0] for k in range(1, len(sides)) if sides[k][1] != sides[k - 1][1]]
-    return (sides[0][0], sides[-1][0]) if len(turns) >= fewest - 1 else None
+    return (sides[0][0], sides[-1][0]) if len(turns) >= 4 else None
 
 
 def _collapse(s: Series) -> tuple[int, int] | None:

@@ -91,7 +91,6 @@ def score(
     texts: Sequence[str],
     context: int,
     device: str | torch.device = "cpu",
-    draws: int = 1_000,
 ) -> Score:
     """Bits per byte of a model on documents; the interval is a bootstrap over documents.
 
@@ -103,12 +102,11 @@ def score(
         texts: the same texts.
         context: the longest window that the model reads.
         device: where the model lives.
-        draws: bootstrap draws.
     """
     nats = document_nats(model, documents, context, device=device).numpy()
     sizes = np.array([len(text.encode()) for text in texts], dtype=np.float64)
     tokens = sum(len(ids) - 1 for ids in documents)
-    low, high = bootstrap_ratio(nats, sizes * math.log(2), draws)
+    low, high = bootstrap_ratio(nats, sizes * math.log(2))
     total = float(nats.sum())
     return Score(total / sizes.sum().item() / math.log(2), low, high, total / tokens, len(texts))
 

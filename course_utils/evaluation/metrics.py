@@ -76,9 +76,7 @@ class Images(Protocol):
     split: str
 
 
-def extract_features(
-    images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False
-) -> Tensor:
+def extract_features(images: Tensor, network: FeatureNetwork, exact: bool = False) -> Tensor:
     """Features of many images, in batches, with a progress bar when it takes longer than 2 s.
 
     Where the machine multiplies bf16 faster, it is used (``COURSE_BF16=0`` switches it off); both sides of a comparison
@@ -87,7 +85,6 @@ def extract_features(
     Args:
         images: (N, 3, H, W), uint8 in 0..255 or floats in [-1, 1].
         network: as ``load_feature_network`` gives it.
-        batch_size: images at a time.
         exact: compute in float32 whatever the machine has.
 
     Returns:
@@ -98,14 +95,12 @@ def extract_features(
             ``metrics-unit-range`` for floats without a negative value, which may lie in [0, 1].
     """
     _question_range(images)
-    return _features(images, network, batch_size, exact)
+    return _features(images, network, exact)
 
 
-def _features(
-    images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False
-) -> Tensor:
+def _features(images: Tensor, network: FeatureNetwork, exact: bool = False) -> Tensor:
     device = next(network.parameters()).device
-    batches = progress(images.split(batch_size), "features", leave=False)
+    batches = progress(images.split(BATCH), "features", leave=False)
     dtype = None if exact else fast_dtype(device)
     with (
         torch.no_grad(),

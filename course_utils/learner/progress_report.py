@@ -57,7 +57,7 @@ def text(records: Sequence[Record], lessons: Sequence[Lesson]) -> str:
     found = standings(records, lessons)
     rows = [(f"{one.lesson.number}. {one.lesson.title}", _count(one), _open(one)) for one in found]
     step = next_exercise(found)
-    after = _DONE if step is None else f"Next: {_step(*step)}, in notebooks/{step[0].notebook}"
+    after = _DONE if step is None else f"Next: {_step(step[1])}, in notebooks/{step[0].notebook}"
     return f"{tables.text(_total(found), ('Lesson', 'Solved', 'Open'), rows)}\n\n{after}"
 
 
@@ -66,7 +66,7 @@ def page(records: Sequence[Record], lessons: Sequence[Lesson]) -> str:
     found = standings(records, lessons)
     rows = [(_link(one.lesson), _count(one), html.escape(_open(one) or "none")) for one in found]
     step = next_exercise(found)
-    after = _DONE if step is None else f"Next: {html.escape(_step(*step))}, in {_link(step[0])}"
+    after = _DONE if step is None else f"Next: {html.escape(_step(step[1]))}, in {_link(step[0])}"
     return f"{tables.page(_total(found), ('Lesson', 'Solved', 'Open'), rows)}<p>{after}</p>"
 
 
@@ -183,7 +183,7 @@ def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _step(lesson: Lesson, exercise: Exercise) -> str:
+def _step(exercise: Exercise) -> str:
     return f"exercise {exercise.number}, {exercise.title} ({exercise.level}, {exercise.minutes} minutes)"
 
 

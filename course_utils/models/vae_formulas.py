@@ -75,12 +75,12 @@ def free_bits_kl(per_dim: Tensor, least: float) -> Tensor:
     return per_dim.mean(dim=0).clamp_min(least).sum()
 
 
-def active_units(means: Tensor, threshold: float = ACTIVE) -> int:
+def active_units(means: Tensor) -> int:
     """How many latent dimensions carry something of x: those whose posterior mean varies: (N, D) -> int.
 
     Source: arXiv 1509.00519, section 5.2.
     """
-    return int((means.var(dim=0) > threshold).sum())
+    return int((means.var(dim=0) > ACTIVE).sum())
 
 
 def bits_per_dim(nats: Tensor, dims: int) -> Tensor:

@@ -53,11 +53,10 @@ def permutation(seed: int, epoch: int, examples: int) -> Tensor:
     return torch.randperm(examples, generator=generator)
 
 
-def last_means(history: Mapping[str, list[float]], last: int = 100) -> dict[str, float]:
-    """The mean of the last values of each name in a run's history."""
-    return {
-        name: sum(v[-last:]) / len(v[-last:]) for name, v in history.items() if name != "step" and v
-    }
+def last_means(history: Mapping[str, list[float]]) -> dict[str, float]:
+    """The mean of the last 100 values of each name in a run's history."""
+    ends = {name: values[-100:] for name, values in history.items() if name != "step" and values}
+    return {name: sum(values) / len(values) for name, values in ends.items()}
 
 
 class TrainingRun:

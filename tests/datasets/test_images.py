@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from at_tier import at
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
@@ -98,7 +99,7 @@ def test_wrong_images_and_labels_are_named_at_once(part, message):
 
 def test_smoke_is_always_the_stand_in(cache, capsys):
     class_folders(cache / "cifar10" / "train")
-    images = load_images(tier="smoke", limit=200)
+    images = at("smoke", load_images, limit=200)
     assert images.is_standin and images.name == "drawn stand-in (not CIFAR-10)"
     assert "stand-in" in capsys.readouterr().out
     assert images.classes == standin_images.CLASSES and images.factors["class"].equal(images.labels)
@@ -106,19 +107,19 @@ def test_smoke_is_always_the_stand_in(cache, capsys):
         images.images,
         torch.from_numpy(standin_images.render(200, standin_images.SEEDS["train"])[0]),
     )
-    assert not torch.equal(load_images(tier="smoke", split="test", limit=200).images, images.images)
+    assert not torch.equal(at("smoke", load_images, split="test", limit=200).images, images.images)
     assert load_images("standin", size=64, limit=5).images.shape == (5, 3, 64, 64)
     assert len(load_images("standin", split="test")) == 2000
 
 
 def test_laptop_takes_cifar10_from_the_cache_and_else_says_how_to_get_it(cache, capsys):
-    assert load_images(tier="laptop", limit=10).is_standin
+    assert at("laptop", load_images, limit=10).is_standin
     printed = capsys.readouterr().out
     line = next(line.strip() for line in printed.splitlines() if "assets.fetch" in line)
     assert "STAND-IN" in printed
     compile(line, "pasted", "exec")
     class_folders(cache / "cifar10" / "train", suffix="jpg")
-    images = load_images(tier="laptop")
+    images = at("laptop", load_images)
     assert (
         images.name == "CIFAR-10 (JPEG copy)"
         and not images.is_standin
@@ -133,19 +134,19 @@ def test_gpu_falls_back_to_the_stand_in_aloud_when_nothing_can_be_fetched(monkey
         **{**vars(entry), "urls": ("https://127.0.0.1:9/cifar-10-binary.tar.gz",)}
     )  # nobody listens
     monkeypatch.setattr(assets, "manifest", lambda: {"cifar10": gone})
-    assert load_images(tier="gpu", limit=10).is_standin
+    assert at("gpu", load_images, limit=10).is_standin
     printed = capsys.readouterr().out
     assert "could not be fetched" in printed and "STAND-IN" in printed
     with pytest.raises(
         CourseError, match="could not be fetched"
     ):  # who asks for CIFAR-10 by name gets it or an error
-        load_images("cifar10", tier="gpu")
+        at("gpu", load_images, "cifar10")
 
 
 @pytest.mark.fault("A9")
 def test_a_damaged_archive_in_the_cache_is_told_and_not_used(cache, capsys):
     (cache / "cifar-10-binary.tar.gz").write_bytes(b"\x1f\x8b" + bytes(1000))
-    assert load_images(tier="laptop", limit=10).is_standin
+    assert at("laptop", load_images, limit=10).is_standin
     assert "damaged: only 1,002 of 170,052,171 bytes" in capsys.readouterr().out
     assert (cache / "quarantine" / "cifar-10-binary.tar.gz").is_file()
 
@@ -154,7 +155,7 @@ def test_course_images_names_the_source(tmp_path, monkeypatch):
     monkeypatch.setenv(
         "COURSE_IMAGES", str(class_folders(tmp_path / "my pictures ö", classes=tuple("abcdefghij")))
     )
-    images = load_images(tier="smoke")
+    images = at("smoke", load_images)
     assert images.name == "my pictures ö" and images.classes == tuple("abcdefghij")
 
 
@@ -526,7 +527,7 @@ def test_the_authors_archive(small, tmp_path, cache, monkeypatch):
     pin(monkeypatch, path)
     for source in (path, cache, "cifar10", None):
         train, test = (
-            load_images(source, split=split, tier="laptop") for split in ("train", "test")
+            at("laptop", load_images, source, split=split) for split in ("train", "test")
         )
         assert (
             train.name == "CIFAR-10" and train.classes == CIFAR10_CLASSES and not train.is_standin

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from at_tier import at
 
 from course_utils import assets
 from course_utils.datasets import archives, review_readers, reviews, standin_reviews
@@ -997,7 +998,7 @@ def no_asset(monkeypatch, *present):
 @pytest.mark.parametrize("tier", ["smoke", "laptop"])
 def test_without_anything_the_standin_is_named_loudly(tier, monkeypatch, capsys):
     fetched = no_asset(monkeypatch)
-    found = load_reviews(tier=tier, limit=10)
+    found = at(tier, load_reviews, limit=10)
     printed = capsys.readouterr().out
     assert (
         found.is_standin
@@ -1017,7 +1018,7 @@ def test_without_anything_the_standin_is_named_loudly(tier, monkeypatch, capsys)
 def test_with_the_critics_sentences_they_are_taken_and_said(tier, sentences, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_CACHE", str(sentences.parent))
     monkeypatch.setattr(reviews, "_imdb_path", lambda: None)
-    found = load_reviews(tier=tier, limit=10)
+    found = at(tier, load_reviews, limit=10)
     printed = capsys.readouterr().out
     assert found.name == "critics' sentences" and not found.is_standin and "STAND-IN" not in printed
     assert ('assets.fetch("imdb")' in printed) == (tier == "laptop")
@@ -1027,11 +1028,11 @@ def test_with_the_critics_sentences_they_are_taken_and_said(tier, sentences, mon
 def test_imdb_in_the_cache_is_taken_but_not_at_smoke(cache, monkeypatch, capsys):
     no_asset(monkeypatch)
     tree(cache / "aclImdb")
-    assert load_reviews(tier="smoke", limit=5).is_standin
+    assert at("smoke", load_reviews, limit=5).is_standin
     capsys.readouterr()
     for tier in ("laptop", "gpu"):
-        assert load_reviews(tier=tier).name == "IMDB (copy)" and capsys.readouterr().out == ""
-    assert load_reviews("imdb", tier="smoke").name == "IMDB (copy)"
+        assert at(tier, load_reviews).name == "IMDB (copy)" and capsys.readouterr().out == ""
+    assert at("smoke", load_reviews, "imdb").name == "IMDB (copy)"
     assert reviews.on_this_machine() == "imdb"
 
 
@@ -1043,7 +1044,7 @@ def test_the_authors_archive_in_the_cache_is_called_imdb(cache, monkeypatch):
     content = path.read_bytes()
     changed = {**vars(entry), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     monkeypatch.setattr(assets, "manifest", lambda: {**real, "imdb": assets.Asset(**changed)})
-    assert load_reviews(tier="laptop").name == "IMDB"
+    assert at("laptop", load_reviews).name == "IMDB"
     assert load_reviews(path.rename(cache / "elsewhere.tar.gz")).name == "elsewhere.tar.gz"
 
 
@@ -1052,16 +1053,14 @@ def test_course_reviews_names_the_place_at_every_tier(tmp_path, monkeypatch):
     root = tree(tmp_path / "my own reviews \u00fc")
     monkeypatch.setenv("COURSE_REVIEWS", str(root))
     for tier in ("smoke", "laptop", "gpu"):
-        assert load_reviews(tier=tier).name == "my own reviews \u00fc"
-    assert load_reviews(
-        "standin", tier="laptop"
-    ).is_standin  # what is asked for by name comes first
+        assert at(tier, load_reviews).name == "my own reviews \u00fc"
+    assert at("laptop", load_reviews, "standin").is_standin  # what is asked for by name comes first
     assert load_reviews(reviews.on_this_machine()).name == "my own reviews \u00fc"
     monkeypatch.setenv("COURSE_REVIEWS", "standin")
-    assert load_reviews(tier="gpu").is_standin and reviews.on_this_machine() == "standin"
+    assert at("gpu", load_reviews).is_standin and reviews.on_this_machine() == "standin"
     monkeypatch.setenv("COURSE_REVIEWS", str(tmp_path / "nowhere"))
     with pytest.raises(CourseError, match="nowhere is not a folder"):
-        load_reviews(tier="laptop")
+        at("laptop", load_reviews)
     assert fetched == []
 
 
@@ -1083,7 +1082,7 @@ class Hub(types.ModuleType):
 def test_tier_gpu_takes_the_hubs_copy_at_its_pinned_revision(monkeypatch):
     fetched, hub = no_asset(monkeypatch), Hub()
     monkeypatch.setitem(sys.modules, "datasets", hub)
-    parts = {split: load_reviews(tier="gpu", split=split) for split in review_readers.SPLITS}
+    parts = {split: at("gpu", load_reviews, split=split) for split in review_readers.SPLITS}
     assert (
         hub.asked == [(*review_readers.HUB, part) for part in ("train", "train", "test")]
         and fetched == []
@@ -1108,7 +1107,7 @@ def test_a_hub_that_fails_is_an_error_with_two_ways_out(monkeypatch, error):
     no_asset(monkeypatch)
     monkeypatch.setitem(sys.modules, "datasets", Hub(error))
     with pytest.raises(CourseError, match=type(error).__name__) as caught:
-        load_reviews(tier="gpu")
+        at("gpu", load_reviews)
     assert caught.value.code == "reviews-hub" and len(caught.value.what) < 300
     assert (
         'load_reviews("imdb")' in caught.value.fix
@@ -1122,14 +1121,14 @@ def test_a_library_that_cannot_be_imported_is_the_same_error(monkeypatch, tmp_pa
     (tmp_path / "datasets.py").write_text("raise ImportError('pyarrow is too old')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CourseError, match="pyarrow is too old"):
-        load_reviews(tier="gpu")
+        at("gpu", load_reviews)
 
 
 def test_tier_gpu_without_the_library_fetches_the_authors_archive(monkeypatch):
     fetched = no_asset(monkeypatch)
     monkeypatch.setattr(review_readers, "hub_is_there", lambda: False)
     with pytest.raises(CourseError, match="no network"):
-        load_reviews(tier="gpu")
+        at("gpu", load_reviews)
     assert fetched == ["imdb"]
 
 

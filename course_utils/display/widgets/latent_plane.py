@@ -90,17 +90,13 @@ def plane_static(ax: Axes, network: vae.VAE, title: str, stops: int = 9) -> Axes
     return plots.image_grid(ax, plane(network, stops), columns=stops, title=title, gap=1)
 
 
-def codes_static(
-    ax: Axes, network: vae.VAE, images: ImageSet, factor: str = "x", marker_factor: str = "y"
-) -> Axes:
-    """Where an encoder puts pictures: colour tells one true factor, size of the mark another.
+def codes_static(ax: Axes, network: vae.VAE, images: ImageSet) -> Axes:
+    """Where an encoder puts pictures: colour tells their x, the size of the mark their y.
 
     Args:
         ax: where to draw.
         network: a VAE with two latent dimensions.
         images: pictures whose factors are known.
-        factor: the factor that colours show.
-        marker_factor: the factor that the marks' sizes show.
 
     Raises:
         CourseError: another number of latent dimensions, or pictures without factors.
@@ -114,12 +110,12 @@ def codes_static(
             "images = vae_lab.moving_hearts(600, 'test')",
         )
     codes, _ = vae.encode_means(network, images.images)
-    rank = images.factors[marker_factor].argsort().argsort() / len(images)  # 0 to 1
+    rank = images.factors["y"].argsort().argsort() / len(images)  # 0 to 1
     x, y = codes.T
     ax.scatter(
         x,
         y,
-        c=images.factors[factor],
+        c=images.factors["x"],
         s=1 + 14 * rank,
         cmap=palette.AMOUNTS,
         alpha=0.8,

@@ -10,7 +10,7 @@ from course_utils.display.widgets import controls
 LABELS = {"real": "real against real", "gan": "GAN against real", "vae": "VAE against real"}
 
 
-def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int, title: str = "") -> Axes:
+def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int) -> Axes:
     """A score against the number of images, every single comparison as a dot, and the chosen number marked.
 
     Args:
@@ -19,7 +19,6 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int, title: str = "
         row: what was scored.
         score: ``"FD"`` or ``"KD"``.
         n: the number of images to mark, one of ``bias.counts``.
-        title: above the figure.
     """
     found = bias.rows[row][score]
     x = [count for count in bias.counts for _ in found[count]["values"]]
@@ -55,7 +54,7 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int, title: str = "
         label="at the largest n",
     )
     ax.set(xscale="log", xlabel="images on each side, n", ylabel=score)
-    ax.set_title(title or f"{LABELS.get(row, row)}, n = {n:,}", loc="left", fontsize=10)
+    ax.set_title(f"{LABELS.get(row, row)}, n = {n:,}", loc="left", fontsize=10)
     return ax
 
 
