@@ -267,7 +267,8 @@ def settings_of_the_lesson():
         c for c in LESSON.read_text().split("# %%") if "run.pick(" in c and "batch_size" in c
     )
     found = {}
-    for statement in ast.parse(cell).body:
+    settings = (s for s in ast.parse(cell).body if isinstance(s, ast.Assign))
+    for statement in settings:
         name, value = statement.targets[0].id, statement.value
         picked = isinstance(value, ast.Call)
         found[name] = (
