@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from course_utils.errors import CourseError
 from course_utils.fetching import mirrors
@@ -20,14 +21,11 @@ def manifest() -> dict[str, Asset]:
     """The assets of ``data/manifest.toml`` by name."""
     with open(data_dir() / "manifest.toml", "rb") as file:
         entries = tomllib.load(file)
-    lists = ("urls", "lessons")
-    return {
-        name: Asset(
-            name=name,
-            **{key: tuple(value) if key in lists else value for key, value in entry.items()},
-        )
-        for name, entry in entries.items()
-    }
+    return {name: Asset(name=name, **_tuples(entry)) for name, entry in entries.items()}
+
+
+def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in entry.items()}
 
 
 def fetch(name: str) -> Path:
@@ -64,14 +62,9 @@ def cached(name: str) -> Path | None:
     """
     asset = _lookup(name)
     own, *shared = (place / asset.file for place in cache_places())
-    found = in_place(asset, own) if own.is_file() else ""
-    if found:
-        print(f"{asset.file} in the cache is damaged: {found}.", flush=True)
-    return (
-        own
-        if found is None
-        else next((path for path in shared if path.is_file() and not fault(asset, path)), None)
-    )
+    if own.is_file() and in_place(asset, own):
+        return own
+    return next((path for path in shared if path.is_file() and not fault(asset, path)), None)
 
 
 def at_hand(name: str) -> Path | None:
@@ -105,7 +98,7 @@ def verify(name: str, path: Path) -> None:
             "asset-wrong-file",
             f"{path} is not {asset.file}: {found}.",
             f"Only the file with SHA-256 {asset.sha256[:16]}... and {asset.bytes:,} bytes is read.",
-            f'Remove it, then: from course_utils import assets; assets.fetch("{name}")',
+            f'Fetch the right one into the cache: from course_utils import assets; assets.fetch("{name}")',
         )
 
 
@@ -135,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"usage: python -m course_utils.assets --setup | NAME ...\n  names: {', '.join(known)}"
         )
-        return 2
+        return 0 if arguments in (["-h"], ["--help"]) else 2
     wanted = [
         name
         for name, asset in known.items()

@@ -1,9 +1,12 @@
 """Where the course keeps things: shipped data, fetched files, training runs, measured results."""
 
+import contextlib
 import errno
 import functools
 import os
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -13,8 +16,21 @@ _PACKAGE = Path(__file__).resolve().parent
 
 def data_dir() -> Path:
     """The course's ``data`` folder: the repository's, or the copy inside an installed package (Colab)."""
-    beside = _PACKAGE.parent / "data"
-    return beside if (beside / "manifest.toml").is_file() else _PACKAGE / "_data"
+    return _PACKAGE.parent / "data" if _in_repository() else _PACKAGE / "_data"
+
+
+def course_dir() -> Path:
+    """The course's folder; the working directory where only the package is installed."""
+    return _PACKAGE.parent if _in_repository() else Path.cwd()
+
+
+def resolve(place: str | os.PathLike[str]) -> Path:
+    """The absolute path of a file or folder that the user named, in a variable, in a lesson or in a call.
+
+    Args:
+        place: ``~`` is the user's home; a relative path begins at the course's folder, from wherever it is read.
+    """
+    return (course_dir() / Path(place).expanduser()).resolve()
 
 
 def results_dir() -> Path:
@@ -99,6 +115,50 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@contextlib.contextmanager
+def held_lock(path: Path, wait_on: Callable[[], bool]) -> Iterator[bool]:
+    """Hold the lock file at ``path`` within the block; it is gone afterwards.
+
+    The operating system ends the lock with its holder, however that ended. It only saves work: whoever cannot have it
+    goes on without, so nothing may depend on it.
+
+    Args:
+        path: the lock file, in a folder that exists.
+        wait_on: asked five times per second while another program holds it; False ends the wait.
+
+    Yields:
+        Whether it is held: not where ``wait_on`` ended the wait, or where the file system knows no locks.
+    """
+    import filelock  # here, since it brings asyncio along
+
+    lock = filelock.FileLock(path, fallback_to_soft=False)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if not wait_on():
+                break
+            time.sleep(0.2)
+        except PermissionError:  # another user's
+            break
+        except (OSError, NotImplementedError):  # a network or cloud drive without locks
+            _remove(path)
+            break
+    try:
+        yield lock.is_locked
+    finally:
+        if lock.is_locked:
+            _remove(path)
+            lock.release()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(
+        OSError
+    ):  # Windows removes no file that others have open; it then stays, empty
+        path.unlink()
+
+
 def _writable_folder(variable: str, name: str) -> Path:
     """The folder that ``variable`` names, or ``data/<name>``; where it cannot be written to, a temporary one."""
     folder = wanted_folder(variable, name)
@@ -123,7 +183,11 @@ def _writable_folder(variable: str, name: str) -> Path:
 def wanted_folder(variable: str, name: str) -> Path:
     """The folder that ``variable`` names, or ``data/<name>``, whether or not it can be used."""
     wanted = os.environ.get(variable)
-    return Path(os.path.expanduser(wanted)).resolve() if wanted else data_dir() / name
+    return resolve(wanted) if wanted else data_dir() / name
+
+
+def _in_repository() -> bool:
+    return (_PACKAGE.parent / "data" / "manifest.toml").is_file()
 
 
 def can_write(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Progress bars: whoever waits for more than two seconds is told how long it will still take."""
+"""Progress bars, all made here: whoever waits for more than two seconds is told how long it will still take."""
 
 import sys
 from collections import deque
@@ -17,15 +17,47 @@ WINDOW = 15.0
 """Seconds that the estimate of a training goes by."""
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+def progress(items: Iterable[T], what: str, leave: bool = True) -> Iterable[T]:
     """The same items, with a bar and an estimate under the cell where they take longer than a second.
 
     Args:
         items: what a loop runs over.
         what: the name of the bar, such as ``"training"``.
-        total: how many they are, where ``items`` has no length.
+        leave: keep the bar when the loop has ended; False for a loop inside another.
     """
-    return tqdm(items, desc=what, total=total, file=stream(), delay=PATIENCE, mininterval=0.5)
+    return tqdm(items, what, leave=leave, file=stream(), delay=PATIENCE, mininterval=0.5)
+
+
+def bar(
+    what: str,
+    total: int,
+    done: int = 0,
+    unit: str = "it",
+    leave: bool = True,
+    at_once: bool = False,
+) -> tqdm:
+    """A bar for a ``with``, moved on by ``bar.update(count)``.
+
+    Args:
+        what: its name, such as ``"training"``.
+        total: what is to be done in all.
+        done: what was done before.
+        unit: what is counted; ``"B"`` for bytes, which are shown as KiB, MiB and so on.
+        leave: keep the bar when the block has ended; False inside another.
+        at_once: show it from the beginning, where the wait is known to be long, and not after a second only.
+    """
+    return tqdm(
+        desc=what,
+        total=total,
+        initial=done,
+        unit=unit,
+        unit_scale=unit == "B",
+        unit_divisor=1024,
+        leave=leave,
+        file=stream(),
+        delay=0.0 if at_once else PATIENCE,
+        mininterval=0.5,
+    )
 
 
 class TrainingBar(tqdm):

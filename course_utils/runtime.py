@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from course_utils.errors import CourseError
+from course_utils.tiers import TIERS
 
-TIERS = ("smoke", "laptop", "gpu")
 T = TypeVar("T")
 
 
@@ -22,7 +22,7 @@ class Runtime:
     """The settings of this machine.
 
     Attributes:
-        tier: ``smoke`` (tests), ``laptop`` (a CPU) or ``gpu``.
+        tier: ``smoke``, ``laptop`` or ``gpu``; `course_utils.tiers` says what each is for.
         device: where tensors and networks live.
         seed: the seed that Python, NumPy and PyTorch were given.
         threads: CPU threads that PyTorch uses.
@@ -37,9 +37,13 @@ class Runtime:
     autocast_dtype: torch.dtype | None
     autocast_reason: str
 
-    def pick(self, smoke: T, laptop: T, gpu: T) -> T:
-        """The value for this tier; all three stand side by side in a lesson's settings cell."""
-        return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[self.tier]
+    def pick(self, *values: T) -> T:
+        """The value for this tier, of those for ``smoke``, ``laptop`` and ``gpu``, in this order.
+
+        Raises:
+            ValueError: these are not as many as there are tiers.
+        """
+        return dict(zip(TIERS, values, strict=True))[self.tier]
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
@@ -90,12 +94,12 @@ def setup(seed: int = 0, quiet: bool = False) -> Runtime:
 
 
 def tier() -> str:
-    """The tier: ``COURSE_TIER``, else ``gpu`` where there is one, else ``laptop``.
+    """The tier's name: what ``COURSE_TIER`` says, else ``gpu`` where there is one, else ``laptop``.
 
     Raises:
         CourseError: ``COURSE_TIER`` holds an unknown name.
     """
-    name = os.environ.get("COURSE_TIER") or ("gpu" if default_device().type == "cuda" else "laptop")
+    name = os.environ.get("COURSE_TIER") or _default_tier()
     if name not in TIERS:
         raise CourseError(
             "runtime-unknown-tier",
@@ -104,6 +108,11 @@ def tier() -> str:
             'Set it to one of them, for example: os.environ["COURSE_TIER"] = "laptop"',
         )
     return name
+
+
+def _default_tier() -> str:
+    device = default_device().type
+    return next(tier.name for tier in TIERS.values() if tier.default_on == device)
 
 
 def default_device() -> torch.device:

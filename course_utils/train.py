@@ -18,67 +18,12 @@ from typing import Any
 from course_utils import runtime
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
+from course_utils.tiers import TIERS
 from course_utils.training import processes
-from course_utils.training.recipes.dcgan import STEADY, train_dcgan
+from course_utils.training.recipes.dcgan import train_dcgan
 from course_utils.training.recipes.vae import train_vae
 from course_utils.training.run import TrainingRun
-
-_BERT = {"keep": "ends", "batch_size": 16, "learning_rate": 1e-4}
-SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "dcgan": {
-        "smoke": {
-            "steps": 30,
-            "images": 512,
-            "batch_size": 32,
-            "latent_dim": 100,
-            "width": 16,
-            "average": 0.9,
-            **STEADY,
-        },
-        "laptop": {
-            **{"steps": 2_400, "images": 50_000, "batch_size": 64, "latent_dim": 100, "width": 64},
-            **{"average": 0.99, **STEADY},
-        },
-        "gpu": {
-            **{"steps": 80_000, "images": 50_000, "batch_size": 64, "latent_dim": 100, "width": 64},
-            **{"average": 0.999, **STEADY},
-        },
-    },
-    "vae": {
-        "smoke": {"steps": 60, "images": 512, "batch_size": 32, "latent_dim": 64, "width": 8},
-        "laptop": {
-            "steps": 1_600,
-            "images": 50_000,
-            "batch_size": 128,
-            "latent_dim": 64,
-            "width": 32,
-        },
-        "gpu": {
-            "steps": 40_000,
-            "images": 50_000,
-            "batch_size": 128,
-            "latent_dim": 64,
-            "width": 32,
-        },
-    },
-    "bert": {
-        "smoke": {**_BERT, "reviews": 64, "test": 100, "max_tokens": 32, "epochs": 1},
-        "laptop": {**_BERT, "reviews": 2_000, "test": 1_000, "max_tokens": 128, "epochs": 2},
-        "gpu": {
-            **{"keep": "ends", "batch_size": 32, "learning_rate": 2e-5},
-            **{"reviews": 25_000, "test": 25_000, "max_tokens": 256, "epochs": 3},
-        },
-    },
-    "gpt": {
-        "smoke": {"documents": 100, "steps": 60, "batch_size": 16}
-        | {"vocab": 512, "dim": 32, "layers": 2, "heads": 2, "context": 64},
-        "laptop": {"documents": 10_000, "steps": 4_000, "batch_size": 16}
-        | {"vocab": 1_024, "dim": 128, "layers": 4, "heads": 4, "context": 64},
-        "gpu": {"documents": 25_000, "steps": 20_000, "batch_size": 16}
-        | {"vocab": 1_024, "dim": 192, "layers": 6, "heads": 6, "context": 256},
-    },
-}
-"""The settings of each lesson's settings cell, per tier (a test holds the two together)."""
+from course_utils.training.settings import SETTINGS
 
 
 @dataclass(frozen=True)
@@ -88,12 +33,24 @@ class Lesson:
     Attributes:
         load: (source or None for the default, settings) -> the training data.
         train: (machine, data, folder, settings, fresh) -> the run and its last means.
-        data_help: what ``--data`` may be.
+        sources: names that ``--data`` may have.
+        own: what else it may be.
     """
 
     load: Callable[[str | None, Mapping[str, Any]], Any]
     train: Callable[..., tuple[TrainingRun, dict[str, float]]]
-    data_help: str
+    sources: tuple[str, ...]
+    own: str
+
+    def help(self) -> str:
+        """What ``--data`` may be, in words."""
+        return f"{', '.join(self.sources)}, or {self.own}"
+
+    def source(self, data: str | None) -> str | None:
+        """The source that ``--data`` names; a path on a command line begins where the command is given."""
+        if data is None or data in self.sources:
+            return data
+        return str(Path(data).expanduser().absolute())
 
 
 def _load_images(source: str | None, settings: Mapping[str, Any]) -> ImageSet:
@@ -126,14 +83,15 @@ def _train_gpt(*arguments: Any) -> tuple[TrainingRun, dict[str, float]]:
     return train_gpt(*arguments)
 
 
-_IMAGES = "standin, cifar10, or the path of an image folder or archive"
-_REVIEWS = "standin, sentences, imdb, or the path of a folder or archive in IMDB's layout"
-_TEXTS = "manual, standin, sentences, imdb, or the path of a text file, of a folder of them, or of an IMDB folder"
+_IMAGES = ("standin", "cifar10"), "the path of an image folder or archive"
+_TEXT = ("standin", "sentences", "imdb", "hub")
+_REVIEWS = _TEXT, "the path of a folder or archive in IMDB's layout"
+_TEXTS = ("manual", *_TEXT), "the path of a text file, of a folder of them, or of an IMDB folder"
 LESSONS: Mapping[str, Lesson] = {
-    "dcgan": Lesson(_load_images, train_dcgan, _IMAGES),
-    "vae": Lesson(_load_images, train_vae, _IMAGES),
-    "bert": Lesson(_load_reviews, _train_bert, _REVIEWS),
-    "gpt": Lesson(_load_texts, _train_gpt, _TEXTS),
+    "dcgan": Lesson(_load_images, train_dcgan, *_IMAGES),
+    "vae": Lesson(_load_images, train_vae, *_IMAGES),
+    "bert": Lesson(_load_reviews, _train_bert, *_REVIEWS),
+    "gpt": Lesson(_load_texts, _train_gpt, *_TEXTS),
 }
 
 
@@ -144,10 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("lesson", choices=sorted(LESSONS))
     parser.add_argument(
-        "--tier", choices=runtime.TIERS, help="default: COURSE_TIER, else what the machine has"
+        "--tier", choices=TIERS, help="default: COURSE_TIER, else what the machine has"
     )
     parser.add_argument(
-        "--data", help="; ".join(f"{n}: {lesson.data_help}" for n, lesson in LESSONS.items())
+        "--data", help="; ".join(f"{name}: {lesson.help()}" for name, lesson in LESSONS.items())
     )
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--seed", type=int, default=0)
@@ -179,7 +137,7 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     if options.steps is not None:
         settings["steps"] = options.steps
     lesson = LESSONS[options.lesson]
-    data = lesson.load(options.data, settings)
+    data = lesson.load(lesson.source(options.data), settings)
     fresh = options.fresh and not processes.restarted()
     training, metrics = lesson.train(run, data, options.run_dir, settings, fresh)
     examples = _examples_seen(training)

@@ -18,16 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.near_duplicates import without_copies
 from course_utils.datasets.reviews import ReviewSet, load_reviews
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.models import bert
 from course_utils.models.pretrained import load_encoder
-from course_utils.provenance import provenance
-from course_utils.train import SETTINGS
 from course_utils.training.recipes.bert import fine_tune
-from measuring.measured import earlier, over_seeds, share, write_result
+from course_utils.training.settings import SETTINGS
+from measuring.with_intervals import over_seeds, share
 
 SEEDS = (0, 1, 2)
 LONG = {"epochs": 1, "max_tokens": 256, "keep": "head", "batch_size": 16, "learning_rate": 1e-4}
@@ -38,7 +37,11 @@ EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_bert")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_bert",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parts = {
         "data": _data,
         "baseline": _baseline,
@@ -98,7 +101,7 @@ def _data(options: argparse.Namespace) -> None:
             "copies": {"exact": found.exact, "near": found.near, "in_held": found.in_held},
         }
         print(result[key], flush=True)
-    write_result("bert_data.json", {**result, **provenance()})
+    results.write("bert_data.json", result)
 
 
 def _baseline(options: argparse.Namespace) -> None:
@@ -110,7 +113,7 @@ def _baseline(options: argparse.Namespace) -> None:
         torch.save(right, options.run_dir / f"baseline-{name}.pt")
         result[name] = share(right) | {"features": len(model[0].vocabulary_)}
         print(name, result[name], flush=True)
-    write_result("bert_baseline.json", {**result, **provenance()})
+    results.write("bert_baseline.json", result)
 
 
 def _long(options: argparse.Namespace) -> None:
@@ -138,12 +141,12 @@ def _long(options: argparse.Namespace) -> None:
         ][::10],
     }
     print({k: v for k, v in result.items() if k != "loss"}, flush=True)
-    write_result("bert_long.json", {**result, **provenance()})
+    results.write("bert_long.json", result)
 
 
 def _laptop(options: argparse.Namespace) -> None:
     settings = SETTINGS["bert"]["laptop"]
-    result = earlier("bert_laptop.json") | {"settings": settings}
+    result = results.earlier("bert_laptop.json") | {"settings": settings}
     for key, source in (
         ("sentences", "sentences"),
         ("imdb", options.data),
@@ -174,7 +177,7 @@ def _laptop(options: argparse.Namespace) -> None:
                     "above": difference(right, words == test.labels)
                 }
                 print(key, place, entry["seeds"][place], flush=True)
-                write_result("bert_laptop.json", {**result, **provenance()})
+                results.write("bert_laptop.json", result)
         for number_format in ("bf16", "float32"):
             values = [
                 row["value"]
@@ -186,13 +189,13 @@ def _laptop(options: argparse.Namespace) -> None:
         entry["above"] = over_seeds(
             [r["above"]["value"] for p, r in entry["seeds"].items() if p.startswith("bf16")]
         )
-        write_result("bert_laptop.json", {**result, **provenance()})
+        results.write("bert_laptop.json", result)
 
 
 def _curve(options: argparse.Namespace) -> None:
     everything, test = load_reviews("sentences"), load_reviews("sentences", "test")
     everything, _ = without_copies(everything, test)
-    result = earlier("bert_curve.json") | {
+    result = results.earlier("bert_curve.json") | {
         "data": everything.name,
         "settings": CURVE,
         "test": len(test),
@@ -218,10 +221,10 @@ def _curve(options: argparse.Namespace) -> None:
                     _right(runtime.setup(seed), train, test, folder, chosen)
                 )
                 print(n, kind, seed, rows[f"{kind}-{seed}"], flush=True)
-                write_result("bert_curve.json", {**result, **provenance()})
+                results.write("bert_curve.json", result)
         for kind in ("words", "full", "frozen"):
             result[str(n)][kind] = over_seeds([rows[f"{kind}-{seed}"]["value"] for seed in SEEDS])
-        write_result("bert_curve.json", {**result, **provenance()})
+        results.write("bert_curve.json", result)
 
 
 def _right(

@@ -9,7 +9,6 @@ About three minutes on one core.
 
 import argparse
 import datetime
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,13 +18,11 @@ import torch.nn.functional as F
 from sklearn.feature_extraction.text import HashingVectorizer
 from torch import Tensor, nn
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import ReviewSet, load_reviews
 from course_utils.evaluation.scores import mean_interval
 from course_utils.models import vae
-from course_utils.paths import atomic_write, results_dir
-from course_utils.provenance import provenance
 from measuring.gan_faults import Loop, draw_real, make_players
 
 HEALTHY, COPIES, SEEDS = 10, 5, (0, 1, 2)
@@ -36,7 +33,11 @@ History = dict[str, list[float]]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_clinic",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", nargs="+", choices=("traces", "imdb"))
     parser.add_argument("--data", help="IMDB: its authors' folder or archive")
     options = parser.parse_args(argv)
@@ -56,8 +57,7 @@ def _write(name: str, measure: Callable[[], dict[str, Any]]) -> None:
         "date": str(datetime.date.today()),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    text = json.dumps({**content, "provenance": {**facts, **provenance()}}, separators=(",", ":"))
-    atomic_write(results_dir() / name, (text + "\n").encode())
+    results.write(name, content | facts)
     print(f"{name}: {facts['seconds']} s", flush=True)
 
 

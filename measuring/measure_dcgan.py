@@ -9,37 +9,34 @@ writes the generator to ``data/checkpoints/dcgan_cifar10.safetensors`` and its s
 
 import argparse
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
-from course_utils.display import plots
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference, mean_image_plus_noise
-from course_utils.models import dcgan
-from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
-from course_utils.train import SETTINGS
+from course_utils.models import dcgan, shipped
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.dcgan import train_dcgan
-from measuring.measured import numbers, over_seeds, write_result
+from course_utils.training.settings import SETTINGS
+from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
 SEEDS = (0, 1, 2)
 SHIPPED = "dcgan_cifar10"
-PICTURE = Path(__file__).parents[1] / "notebooks" / "figures" / "readme.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_dcgan")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_dcgan",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "ship"))
     parser.add_argument(
         "--data", required=True, help="CIFAR-10 as an archive or a folder of class folders"
@@ -84,7 +81,7 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
             name: [row[network][name]["value"] for row in result["seeds"]] for name in ("FD", "KD")
         }
         result[key] = {name: over_seeds(found) for name, found in values.items()}
-    print(write_result("dcgan_laptop.json", {**result, **provenance()}))
+    print(results.write("dcgan_laptop.json", result))
 
 
 def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
@@ -99,9 +96,6 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
     config = found.record["config"]
     prefix = "averaged.module."
     weights = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
-    half = {
-        name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in weights.items()
-    }
     epochs = found.step * config["batch_size"] / config["examples"]
     facts = {
         "data": config["data"],
@@ -111,10 +105,9 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "latent_dim": config["latent_dim"],
         "width": config["width"],
     }
-    content = save(half, metadata={name: str(value) for name, value in facts.items()})
-    atomic_write(checkpoints_dir() / f"{SHIPPED}.safetensors", content)
+    made_with = results.provenance()  # before weights are written that are not committed
+    content = shipped.write(SHIPPED, weights, facts).read_bytes()
     generator, _ = dcgan.load_shipped_generator()
-    _picture(generator)
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
@@ -127,19 +120,7 @@ def _ship(train: ImageSet, reference: RealReference, folder: Path) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(write_result(f"{SHIPPED}.json", {**result, **provenance()}))
-
-
-def _picture(generator: nn.Module) -> None:
-    """The README's picture: the first forty of the lesson's fixed latent vectors, twice as large."""
-    noise = torch.randn(
-        64, generator[0].in_channels, 1, 1, generator=torch.Generator().manual_seed(2)
-    )
-    pixels = Image.fromarray(plots.tile(dcgan.sample(generator, noise)[:40], columns=10))
-    large = pixels.resize((pixels.width * 2, pixels.height * 2), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    large.save(buffer, "PNG", optimize=True)
-    print(atomic_write(PICTURE, buffer.getvalue()))
+    print(results.write(f"{SHIPPED}.json", result, made_with))
 
 
 def fixed_sampler(generator: nn.Module) -> Callable[[int], Tensor]:

@@ -8,31 +8,32 @@ network on the images that ``--data`` names. About six minutes on two cores, and
 
 import argparse
 import datetime
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from types import ModuleType
 from typing import Any
 
 import torch
 
-from course_utils import paths, runtime
+from course_utils import results, runtime
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets.images import load_images
+from course_utils.evaluation.scores import mean_interval
 from course_utils.models import dcgan
-from course_utils.provenance import provenance
 from measuring.gan_faults import Loop, record
 
 COPIES = 10
-T_QUANTILE = 2.262
-"""Of Student's t with nine degrees of freedom, two-sided 95 %."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_gan_theory",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "what",
         nargs="*",
@@ -54,18 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "date": str(datetime.date.today()),
             "seconds": round(time.perf_counter() - started, 1),
         }
-        facts |= provenance()
-        _write(
-            f"gan_{what}.json",
-            {**measured, "provenance": facts},
-            compact=what in ("traces", "dcgan"),
-        )
+        results.write(f"gan_{what}.json", measured | facts)
         print(f"gan_{what}.json: {facts['seconds']} s", flush=True)
-
-
-def _write(name: str, content: dict[str, Any], compact: bool) -> None:
-    layout = {"separators": (",", ":")} if compact else {"indent": 2}
-    paths.atomic_write(paths.results_dir() / name, (json.dumps(content, **layout) + "\n").encode())
 
 
 def measure_optimum(lesson: ModuleType, _: str | None, steps: int = 1_500) -> dict[str, Any]:
@@ -136,7 +127,8 @@ def _scores(lesson: ModuleType, samples: torch.Tensor) -> dict[str, Any]:
 
 def interval(values: Sequence[float], spec: str) -> dict[str, Any]:
     """Mean and 95 % interval of the mean (Student's t), as numbers and as text."""
-    mean, half = fmean(values), T_QUANTILE * stdev(values) / math.sqrt(len(values))
+    mean, low, _ = mean_interval(list(values))
+    half = mean - low
     return {
         "mean": mean,
         "half_width": half,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets import corruptions, standin_images
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.evaluation.metrics import (
@@ -29,8 +29,7 @@ from course_utils.evaluation.metrics import (
 )
 from course_utils.models import dcgan, vae
 from course_utils.models.other_features import PixelFeatures, UntrainedFeatures
-from course_utils.provenance import provenance
-from measuring.measured import numbers, over_seeds, share, write_result
+from measuring.with_intervals import numbers, over_seeds, share
 
 N, DRAWS = 2_000, 5
 COUNTS = (100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000)
@@ -41,7 +40,11 @@ METHOD = "Student's t over the draws, 95 %"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_generators")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_generators",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("table", "networks", "bias", "modes"))
     parser.add_argument(
         "--data", help="CIFAR-10 as an archive or a folder of class folders (all but modes)"
@@ -54,11 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         train, test = load_images(options.data, "train"), load_images(options.data, "test")
         measure = {"table": table, "networks": networks, "bias": bias}[options.what]
         result = {"data": train.name, **measure(train, test)}
-    print(
-        write_result(
-            f"scores_{options.what}.json", {**result, "interval_method": METHOD, **provenance()}
-        )
-    )
+    print(results.write(f"scores_{options.what}.json", {**result, "interval_method": METHOD}))
     return 0
 
 

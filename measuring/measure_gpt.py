@@ -20,19 +20,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets import texts
 from course_utils.errors import CourseError
 from course_utils.evaluation import language_models
-from course_utils.models import gpt_shipped
+from course_utils.models import attention, shipped
 from course_utils.models.attention import GPT, generate
 from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune
-from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
-from course_utils.train import SETTINGS
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.gpt import train_gpt
-from measuring.measured import over_seeds, write_result
+from course_utils.training.settings import SETTINGS
+from measuring.with_intervals import over_seeds
 
 SEEDS = (0, 1, 2)
 DOCUMENTS, CHARACTERS = 1_000, 600
@@ -46,7 +44,11 @@ WRITTEN, TOKENS = 200, 200
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_gpt")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_gpt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "ship", "transfer"))
     parser.add_argument("--data", help="a folder of IMDB (laptop, ship)")
     parser.add_argument("--run-dir", type=Path, help="folder of the checkpoints (laptop, ship)")
@@ -81,7 +83,7 @@ def _laptop(options: argparse.Namespace) -> None:
         print(rows[-1], flush=True)
         result["gpt"] = {"seeds": rows, **_over_seeds(rows)}
         result["parameters"] = sum(p.numel() for p in model.parameters())
-        print(write_result("gpt_laptop.json", {**result, **provenance()}))
+        print(results.write("gpt_laptop.json", result))
 
 
 def baselines(
@@ -134,15 +136,16 @@ def _ship(options: argparse.Namespace) -> None:
         "epochs": round(tokens / (config["examples"] * config["context"]), 1),
         "seed": config["seed"],
     }
-    content = gpt_shipped.pack(model, tokenizer, facts)
-    atomic_write(checkpoints_dir() / "gpt_reviews.safetensors", content)
-    shipped, tokenizer, _ = gpt_shipped.load_shipped()
+    made_with = results.provenance()  # before weights are written that are not committed
+    contents = attention.contents(model, tokenizer, facts)
+    content = shipped.write(attention.SHIPPED, *contents).read_bytes()
+    stored, tokenizer, _ = attention.load_shipped()
     train_ids, ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
     result = {
         **facts,
         **sizes,
         "batch_size": config["batch_size"],
-        "parameters": sum(p.numel() for p in shipped.parameters()),
+        "parameters": sum(p.numel() for p in stored.parameters()),
         "tokens_seen": tokens,
         "train_documents": len(corpus.train),
         "train_bytes": sum(len(text.encode()) for text in corpus.train),
@@ -151,14 +154,14 @@ def _ship(options: argparse.Namespace) -> None:
         "documents": len(judged),
         "characters": CHARACTERS,
         **baselines(train_ids, ids, judged, sizes["vocab"]),
-        "gpt": _numbers(language_models.score(shipped, ids, judged, sizes["context"])),
+        "gpt": _numbers(language_models.score(stored, ids, judged, sizes["context"])),
         "gpt_float32": _numbers(language_models.score(model, ids, judged, sizes["context"])),
-        "written": written(shipped, tokenizer, corpus, judged),
-        "cache": cache_gain(shipped),
+        "written": written(stored, tokenizer, corpus, judged),
+        "cache": cache_gain(stored),
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(write_result("gpt_reviews.json", {**result, **provenance()}))
+    print(results.write("gpt_reviews.json", result, made_with))
 
 
 def written(
@@ -233,11 +236,11 @@ def cache_gain(
 
 def _transfer(options: argparse.Namespace) -> None:
     corpus, run = texts.load_texts("manual"), runtime.setup(0)
-    shipped, tokenizer, facts = gpt_shipped.load_shipped()
+    pretrained, tokenizer, facts = attention.load_shipped()
     judged = [text[:CHARACTERS] for text in corpus.held_out]
     ids = texts.encode(tokenizer, judged)
     windows = texts.windows(texts.encode(tokenizer, corpus.train), TRANSFER["context"])
-    before = language_models.score(shipped, ids, judged, shipped.context)
+    before = language_models.score(pretrained, ids, judged, pretrained.context)
     result: dict[str, Any] = {
         "data": corpus.name,
         "pretrained_on": facts["data"],
@@ -248,7 +251,7 @@ def _transfer(options: argparse.Namespace) -> None:
         rows = []
         for seed in SEEDS:
             torch.manual_seed(seed)
-            model = gpt_shipped.load_shipped()[0] if name == "shipped" else GPT(**shipped.sizes)
+            model = attention.load_shipped()[0] if name == "shipped" else GPT(**pretrained.sizes)
             fine_tune(
                 model,
                 windows,
@@ -257,11 +260,11 @@ def _transfer(options: argparse.Namespace) -> None:
                 seed,
                 autocast=run.autocast,
             )
-            scored = language_models.score(model.eval(), ids, judged, shipped.context)
+            scored = language_models.score(model.eval(), ids, judged, pretrained.context)
             rows.append({"seed": seed, **_numbers(scored)})
             print(name, rows[-1], flush=True)
         result[name] = {"seeds": rows, **_over_seeds(rows)}
-    print(write_result("gpt_transfer.json", {**result, **provenance()}))
+    print(results.write("gpt_transfer.json", result))
 
 
 def _judged(corpus: texts.Corpus) -> list[str]:

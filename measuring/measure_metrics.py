@@ -4,8 +4,6 @@
 """
 
 import argparse
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_utils import results
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.evaluation.metrics import (
     extract_features,
@@ -23,9 +22,8 @@ from course_utils.evaluation.metrics import (
     mean_image_plus_noise,
     mean_interval,
 )
-from course_utils.models.features import WEIGHTS_FILE, FeatureNetwork
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir
-from course_utils.provenance import provenance
+from course_utils.models import shipped
+from course_utils.models.features import SHIPPED, FeatureNetwork
 from course_utils.runtime import setup
 
 COUNTS = (1000, 2000, 5000, 10_000)
@@ -93,7 +91,11 @@ def measure(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, write the results file, print where it is."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_metrics",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="folder or archive with CIFAR-10")
     parser.add_argument(
         "--data-name", default="CIFAR-10 (JPEG copy)", help="what the results call the data"
@@ -107,20 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data": options.data_name,
         "real_set": f"train, {len(train):,} images; held out: test, {len(test):,} images",
         "features": network.description,
-        "weights_sha256": hashlib.sha256(
-            (checkpoints_dir() / WEIGHTS_FILE).read_bytes()
-        ).hexdigest(),
+        "weights_sha256": shipped.digests()[SHIPPED],
         "interval_method": "Student's t over the draws, 95 %",
         "note": NOTE,
         "rows": measure(train, test, network, COUNTS),
         "seconds": round(time.perf_counter() - started),
         "threads": torch.get_num_threads(),
-        **provenance(),
     }
-    path = atomic_write(
-        results_dir() / "metric_floor.json", (json.dumps(result, indent=2) + "\n").encode()
-    )
-    print(path)
+    print(results.write("metric_floor.json", result))
 
 
 if __name__ == "__main__":

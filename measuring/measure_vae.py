@@ -18,18 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
 from course_utils.evaluation.metrics import RealReference
-from course_utils.models import vae
-from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
-from course_utils.train import SETTINGS
+from course_utils.models import shipped, vae
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes import vae_laboratory
 from course_utils.training.recipes.vae import train_vae
-from measuring.measured import earlier, numbers, over_seeds, write_result
+from course_utils.training.settings import SETTINGS
+from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
 SEEDS = (0, 1, 2)
@@ -54,7 +52,11 @@ PLANE = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_vae")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_vae",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("laptop", "collapse", "plane", "ship"))
     parser.add_argument(
         "--data", help="CIFAR-10 as an archive or a folder of class folders (laptop, ship)"
@@ -101,9 +103,9 @@ def _laptop(options: argparse.Namespace) -> None:
             name: {"seeds": rows, **{key: over_seeds([row[key] for row in rows]) for key in keys}}
         }
         print(
-            write_result(
+            results.write(
                 "vae_laptop.json",
-                {**earlier("vae_laptop.json"), **common, **measured, **provenance()},
+                {**results.earlier("vae_laptop.json"), **common, **measured},
             )
         )
 
@@ -189,7 +191,7 @@ def _collapse(options: argparse.Namespace) -> None:
             for key in ("active", "kl", "error", "bits")
         }
         result[name] = {"seeds": rows, **summary}
-        print(write_result("vae_collapse.json", {**result, **provenance()}))
+        print(results.write("vae_collapse.json", result))
 
 
 def _plane(options: argparse.Namespace) -> None:
@@ -198,24 +200,24 @@ def _plane(options: argparse.Namespace) -> None:
         vae_laboratory.moving_hearts(1_000, "test"),
     )
     run, result = runtime.setup(0), {"data": train.name, "settings": PLANE, "betas": {}}
+    made_with = results.provenance()  # before weights are written that are not committed
     for beta in BETAS:
         recipe = vae_laboratory.Recipe(beta=float(beta))
         network = vae_laboratory.train_recipe(
             recipe, train.images, 0, **_sizes(PLANE), autocast=run.autocast
         )
         facts = {"data": train.name, "beta": beta, "steps": PLANE["steps"], "seed": 0}
-        content = vae.pack(network, facts)
-        atomic_write(checkpoints_dir() / f"vae_plane_{beta}.safetensors", content)
-        shipped, _ = vae.load_shipped(f"vae_plane_{beta}")
-        spread = vae.encode_means(shipped, test.images)[0].std(0).tolist()
+        content = shipped.write(f"vae_plane_{beta}", *vae.contents(network, facts)).read_bytes()
+        stored, _ = vae.load_shipped(f"vae_plane_{beta}")
+        spread = vae.encode_means(stored, test.images)[0].std(0).tolist()
         row = {
-            **vae_laboratory.examine(shipped, test.images),
+            **vae_laboratory.examine(stored, test.images),
             "spread": spread,
             "bytes": len(content),
         }
         result["betas"][str(beta)] = row | {"file_sha256": hashlib.sha256(content).hexdigest()}
         print(beta, row, flush=True)
-    print(write_result("vae_plane.json", {**result, **provenance()}))
+    print(results.write("vae_plane.json", result, made_with))
 
 
 def _ship(options: argparse.Namespace) -> None:
@@ -238,9 +240,10 @@ def _ship(options: argparse.Namespace) -> None:
     )
     epochs = round(found.step * config["batch_size"] / config["examples"])
     facts = {"data": config["data"], "steps": found.step, "epochs": epochs, "seed": config["seed"]}
-    content = vae.pack(network, {**facts, "parts": "decoder"}, decoder_only=True)
-    atomic_write(checkpoints_dir() / "vae_cifar10.safetensors", content)
-    shipped, _ = vae.load_shipped("vae_cifar10")
+    made_with = results.provenance()  # before weights are written that are not committed
+    contents = vae.contents(network, {**facts, "parts": "decoder"}, decoder_only=True)
+    content = shipped.write("vae_cifar10", *contents).read_bytes()
+    stored, _ = vae.load_shipped("vae_cifar10")
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
@@ -249,17 +252,17 @@ def _ship(options: argparse.Namespace) -> None:
         "features": reference.network.description,
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
-        "score": numbers(reference.score(sampler(shipped))),
-        "score_with_noise": numbers(reference.score(sampler(shipped, noise=True))),
+        "score": numbers(reference.score(sampler(stored))),
+        "score_with_noise": numbers(reference.score(sampler(stored, noise=True))),
         "held_out": held_out(network.eval(), test),
         "sharpness": {
             "real": sharpness(test.images),
-            "samples": sharpness(sampler(shipped)(1_000)),
+            "samples": sharpness(sampler(stored)(1_000)),
         },
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(write_result("vae_cifar10.json", {**result, **provenance()}))
+    print(results.write("vae_cifar10.json", result, made_with))
 
 
 def _sizes(settings: Mapping[str, int]) -> dict[str, int]:

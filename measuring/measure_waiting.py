@@ -16,11 +16,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.authoring.execute import execute
 from course_utils.authoring.source import find_sources
-from course_utils.provenance import provenance
-from measuring.measured import earlier, write_result
 
 LONG = 2.0
 """Seconds; whoever waits longer is told how long it will take."""
@@ -109,7 +107,11 @@ def measure(lesson: str, keep: bool) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, which is 1 when somebody waits without knowing how long."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_waiting")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_waiting",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--lessons", nargs="+", metavar="NN", help="only these; the others' entries are kept"
     )
@@ -118,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     tier = runtime.tier()
-    record = earlier("waiting.json") | {
+    record = results.earlier("waiting.json") | {
         "imports_s": {module: import_seconds(module) for module in _LIGHT}
     }
     names = [path.stem for path in find_sources(_ROOT)]
@@ -131,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name} ({tier}): first figure after {found['first_figure_s']} s", flush=True)
         for wait in bare:
             print(f"  {wait['seconds']} s without a bar: {wait['starts_with']}", flush=True)
-    print(write_result("waiting.json", record | provenance()))
+    print(results.write("waiting.json", record))
     return int(untold > 0)
 
 

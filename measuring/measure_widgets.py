@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils import results
 from course_utils.authoring.source import find_sources
-from course_utils.provenance import provenance
 from measuring import browser, widget_moves
-from measuring.measured import earlier, write_result
 
 _ROOT = Path(__file__).parents[1]
 _BESIDE = ("jupyterlab", "ipywidgets", "ipykernel", "matplotlib", "playwright")
@@ -26,9 +25,8 @@ _BESIDE = ("jupyterlab", "ipywidgets", "ipykernel", "matplotlib", "playwright")
 
 def lessons_with_widgets(root: Path) -> list[str]:
     """The lessons whose sources show a widget of `course_utils`."""
-    return [
-        path.stem for path in find_sources(root) if "\nwidgets" in path.read_text(encoding="utf-8")
-    ]
+    shows = "\nfrom course_utils.display.widgets import "
+    return [path.stem for path in find_sources(root) if shows in path.read_text(encoding="utf-8")]
 
 
 def summary(moves: Sequence[widget_moves.Move]) -> dict[str, Any]:
@@ -63,19 +61,24 @@ def measure(page: browser.Page, times: int) -> list[dict[str, Any]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, which is 1 when a page showed an error."""
-    from playwright.sync_api import sync_playwright
-
-    parser = argparse.ArgumentParser(prog="python -m measuring.measure_widgets")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.measure_widgets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--times", type=int, default=8, help="rounds of keys on each control")
     parser.add_argument(
         "--lessons", nargs="+", metavar="NN", help="only these; the others' entries are kept"
     )
     options = parser.parse_args(argv)
+
+    from playwright.sync_api import sync_playwright  # needs an extra, help does not
+
     os.environ.setdefault("COURSE_TIER", "smoke")
     names = [
         n for n in lessons_with_widgets(_ROOT) if not options.lessons or n[:2] in options.lessons
     ]
-    record, troubles = earlier("widgets.json") if options.lessons else {}, []
+    record, troubles = results.earlier("widgets.json") if options.lessons else {}, []
     lessons = record.get("lessons", {})
     with (
         tempfile.TemporaryDirectory(prefix="course-lab-") as folder,
@@ -95,11 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         version = program.version
         program.close()
     versions = {name: importlib.metadata.version(name) for name in _BESIDE} | {"chromium": version}
-    origin = provenance()
-    origin["versions"] |= versions
+    made_with = results.provenance()
+    made_with["versions"] |= versions
     print(
-        write_result(
-            "widgets.json", {"tier": os.environ["COURSE_TIER"], "lessons": lessons, **origin}
+        results.write(
+            "widgets.json", {"tier": os.environ["COURSE_TIER"], "lessons": lessons}, made_with
         )
     )
     print("\n".join(troubles), file=sys.stderr)

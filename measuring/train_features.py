@@ -1,7 +1,8 @@
-"""Train the shipped feature network and write its weights and its results file.
+"""Train and ship the feature network of FD and KD.
 
-``python -m measuring.train_features --data FOLDER --seed N``: FOLDER holds CIFAR-10 as
-``course_utils.datasets.images`` reads it. The same command again goes on after the last finished epoch.
+``python -m measuring.train_features --data FOLDER --seed N`` writes ``data/checkpoints/features_cifar10.safetensors``
+and ``data/results/features_cifar10.json``. FOLDER holds CIFAR-10 as ``course_utils.datasets.images`` reads it. The same
+command again goes on after the last finished epoch.
 """
 
 import argparse
@@ -11,30 +12,28 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
+from course_utils import results
 from course_utils.evaluation.intervals import wilson_interval
 from course_utils.evaluation.metrics import extract_features
 from course_utils.models import features as features_module
+from course_utils.models import shipped
 from course_utils.models.features import (
-    WEIGHTS_FILE,
+    SHIPPED,
     FeatureFacts,
     FeatureNetwork,
     load_feature_network,
 )
-from course_utils.paths import atomic_write, checkpoints_dir, results_dir, runs_dir
-from course_utils.provenance import commit, provenance
+from course_utils.paths import runs_dir
+from course_utils.progress_bars import progress
 from course_utils.runtime import setup
-
-NAME = Path(WEIGHTS_FILE).stem
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,7 @@ def train(
         order = torch.randperm(len(images), generator=generator)[: steps * settings.batch_size]
         network.train()
         total = 0.0
-        batches = tqdm(
-            order.split(settings.batch_size), f"epoch {epoch + 1}/{settings.epochs}", mininterval=2
-        )
+        batches = progress(order.split(settings.batch_size), f"epoch {epoch + 1}/{settings.epochs}")
         for step, rows in enumerate(batches, start=epoch * steps):
             optimizer.param_groups[0].update(rates[step])
             batch = to_unit_range(augment(images[rows], settings.crop_padding, generator)).to(
@@ -176,12 +173,6 @@ def accuracy(network: FeatureNetwork, images: Tensor, labels: Tensor) -> float:
     return (logits.argmax(1) == labels).double().mean().item()
 
 
-def pack(network: FeatureNetwork, facts: FeatureFacts) -> bytes:
-    """The folded network's weights as float16 in a safetensors file that carries its facts."""
-    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    return save_tensors(tensors, metadata={"facts": json.dumps(asdict(facts))})
-
-
 def finish(
     network: FeatureNetwork,
     test: tuple[Tensor, Tensor],
@@ -190,12 +181,13 @@ def finish(
     seconds: float,
 ) -> dict:
     """Write weights and results; the accuracy is that of the weights as stored (float16), read back from the file."""
-    path = checkpoints_dir() / WEIGHTS_FILE
     images, labels = test
-    atomic_write(path, pack(network, FeatureFacts(NAME, data, settings.seed, 0.0, commit())))
+    made_with = results.provenance()  # before weights are written that are not committed
+    facts = FeatureFacts(SHIPPED, data, settings.seed, 0.0, made_with["commit"])
+    shipped.write(SHIPPED, network.state_dict(), asdict(facts))
     share = accuracy(load_feature_network(), images, labels)
-    content = pack(network, FeatureFacts(NAME, data, settings.seed, round(share, 4), commit()))
-    atomic_write(path, content)
+    facts = replace(facts, accuracy=round(share, 4))
+    content = shipped.write(SHIPPED, network.state_dict(), asdict(facts)).read_bytes()
     low, high = wilson_interval(round(share * len(labels)), len(labels), 1.959964)
     code = Path(__file__).read_bytes() + Path(features_module.__file__).read_bytes()
     result = {
@@ -213,9 +205,8 @@ def finish(
         "bytes": len(content),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "code_sha256": hashlib.sha256(code).hexdigest(),
-        **provenance(),
     }
-    atomic_write(results_dir() / f"{NAME}.json", (json.dumps(result, indent=2) + "\n").encode())
+    results.write(f"{SHIPPED}.json", result, made_with)
     return result
 
 
@@ -223,18 +214,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the images, train, write the two files, and print the results as one line of JSON."""
     from course_utils.datasets.images import load_images
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.train_features",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="folder or archive with CIFAR-10")
     parser.add_argument(
         "--data-name", default="CIFAR-10 (JPEG copy)", help="what the results call the data"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     settings = Settings(seed=options.seed)
     train_set, test_set = load_images(options.data, "train"), load_images(options.data, "test")
-    checkpoint = runs_dir() / f"{NAME}-seed{options.seed}.pt"
+    checkpoint = runs_dir() / f"{SHIPPED}-seed{options.seed}.pt"
     network, seconds = train(train_set.images, train_set.labels, settings, checkpoint)
     print(
         json.dumps(

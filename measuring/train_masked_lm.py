@@ -14,22 +14,24 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils import results, runtime
 from course_utils.datasets.reviews import load_reviews
-from course_utils.models import bert
-from course_utils.models.masked_lm import SHIPPED, MaskedLM, masked_loss, pack
+from course_utils.models import bert, shipped
+from course_utils.models.masked_lm import SHIPPED, MaskedLM, contents, masked_loss
 from course_utils.models.pretrained import Encoder, load_encoder
-from course_utils.paths import atomic_write, checkpoints_dir
-from course_utils.provenance import provenance
 from course_utils.training.run import TrainingRun
-from measuring.measured import share, write_result
+from measuring.with_intervals import share
 
 STEPS, BATCH, TOKENS, RATE = 1_500, 32, 64, 5e-4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m measuring.train_masked_lm")
+    parser = argparse.ArgumentParser(
+        prog="python -m measuring.train_masked_lm",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="IMDB: its authors' folder or archive")
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the checkpoints")
     options = parser.parse_args(argv)
@@ -58,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         optimizer.step()
         training.log(loss=loss.item())
     result = {"data": train.name, "encoder": encoder.name, "steps": STEPS, "seed": 0}
-    content = pack(model, result)
-    atomic_write(checkpoints_dir() / f"{SHIPPED}.safetensors", content)
+    made_with = results.provenance()  # before weights are written that are not committed
+    content = shipped.write(SHIPPED, *contents(model, result)).read_bytes()
     counts = torch.bincount(
         torch.cat([torch.tensor(s) for s in sequences]), minlength=len(encoder.tokenizer)
     )
@@ -69,10 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     result |= {
         "bytes": len(content),
         "last_loss": sum(training.history["loss"][-100:]) / 100,
-        **provenance(),
     }
     print(result)
-    write_result(f"{SHIPPED}.json", result)
+    results.write(f"{SHIPPED}.json", result, made_with)
     return 0
 
 

@@ -56,3 +56,5 @@ def _set_environment(notebook: Path, runs: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["COURSE_RUNS"] = str(folder)
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if "PYTEST_XDIST_WORKER" in os.environ:  # other notebooks run beside this one: a core for each
+        os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests."""
+"""Fixtures shared by the tests, and their order where several processes run them."""
 
 import os
 import tarfile
@@ -6,12 +6,25 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from sharing import once
 
 pytest_plugins = ["fault_record"]
 
 # Networks in tests are tiny: one thread is faster than several, and never waits for a busy core. Children inherit it.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where a test takes several after all
+for name, value in {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}.items():
+    os.environ.setdefault(name, value)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what is slow, so that no core waits long for the last test; a file's tests stay in one process.
+
+    Within a process fixtures of a module are made once. A test that shares none with its neighbours may say so with a
+    group of its own: ``@pytest.mark.xdist_group("name")``.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def no_real_data(reason: str) -> NoReturn:
@@ -36,10 +49,12 @@ def real_cifar10(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     archive = real_data / "cifar10-images.tar.xz"
     if not archive.is_file():
         no_real_data(f"{archive} is missing: no real CIFAR-10 to test with")
-    folder = tmp_path_factory.mktemp("real-cifar10")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return folder / "cifar10"
+
+    def unpack(folder: Path) -> None:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+
+    return once(tmp_path_factory, "real-cifar10", unpack) / "cifar10"
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -15,12 +14,15 @@ import pytest
 import torch
 from colab_runtime import ROOT, Runtime, inventory, make_wheel, preinstall
 from IPython.core.inputtransformer2 import TransformerManager
+from sharing import once
 
 from course_utils import assets, colab, paths
 from course_utils.authoring import bootstrap
 from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import find_sources
 from course_utils.errors import CourseError
+
+pytestmark = pytest.mark.slow
 
 SOURCES = find_sources(ROOT)
 RELEASE = bootstrap.Release("a-course", "1.2.3", "https://github.com/someone/a-course")
@@ -223,13 +225,17 @@ def test_what_belongs_to_the_environment_is_fetched_when_needed(
 # --- whole notebooks ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def colab_image(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """What all runtimes share: the preinstalled packages, and the course's wheel in place of its address."""
-    folder = tmp_path_factory.mktemp("colab")
-    return SimpleNamespace(
-        folder=folder, packages=preinstall(folder / "dist-packages"), wheel=make_wheel(folder)
-    )
+
+    def make(folder: Path) -> None:
+        preinstall(folder / "dist-packages")
+        make_wheel(folder)
+
+    folder = once(tmp_path_factory, "colab", make)
+    (wheel,) = folder.glob("*.whl")
+    return SimpleNamespace(packages=folder / "dist-packages", wheel=wheel)
 
 
 def from_wheel(
@@ -243,30 +249,18 @@ def from_wheel(
     return notebook
 
 
-@pytest.fixture(scope="module")
-def runs(colab_image: SimpleNamespace) -> dict[str, Future]:
-    """Every notebook in a runtime of its own, two at a time."""
-    cache = str(paths.cache_dir())  # what set-up fetched; with it no network is needed
-    before = inventory(colab_image.packages)
-
-    def run(path: Path) -> tuple[Runtime, nbformat.NotebookNode, list[str]]:
-        runtime = Runtime(colab_image.folder / path.stem, colab_image.packages)
-        listed = runtime.pip_freeze()
-        ran = runtime.run(from_wheel(assembled(path), colab_image.wheel), COURSE_CACHE=cache)
-        return runtime, ran, listed
-
-    with ThreadPoolExecutor(2) as pool:
-        futures = {path.stem: pool.submit(run, path) for path in SOURCES}
-    assert inventory(colab_image.packages) == before
-    return futures
-
-
-@pytest.mark.parametrize("lesson", [path.stem for path in SOURCES])
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, id=p.stem, marks=pytest.mark.xdist_group(f"colab-{p.stem}")) for p in SOURCES],
+)
 def test_a_notebook_runs_alone_and_leaves_everything_preinstalled_as_it_was(
-    lesson: str, runs: dict[str, Future]
+    path: Path, colab_image: SimpleNamespace, tmp_path: Path
 ) -> None:
-    runtime, notebook, listed = runs[lesson].result()
-    assert runtime.pip_freeze() == listed
+    cache = str(paths.cache_dir())  # what set-up fetched; with it no network is needed
+    runtime = Runtime(tmp_path, colab_image.packages)
+    listed, before = runtime.pip_freeze(), inventory(colab_image.packages)
+    notebook = runtime.run(from_wheel(assembled(path), colab_image.wheel), COURSE_CACHE=cache)
+    assert runtime.pip_freeze() == listed and inventory(colab_image.packages) == before
     installed = {path.name for path in runtime.packages.iterdir()}
     assert installed - {"course_utils", "google", "colab.pth", "__pycache__"} == {
         f"generative_ai_course-{importlib.metadata.version('generative-ai-course')}.dist-info"
@@ -281,7 +275,7 @@ import os
 
 import torch
 from course_utils.paths import runs_dir
-from course_utils.training import TrainingRun
+from course_utils.training.run import TrainingRun
 
 torch.manual_seed(0)
 network = torch.nn.Linear(4, 1)
@@ -303,7 +297,7 @@ print(training.resumed_at, training.weights_sha256)
 """
 
 
-def test_training_goes_on_after_a_disconnect(colab_image: SimpleNamespace) -> None:
+def test_training_goes_on_after_a_disconnect(colab_image: SimpleNamespace, tmp_path: Path) -> None:
     def lesson() -> nbformat.NotebookNode:
         notebook = book("# 1. T", CUT)
         bootstrap.add(notebook, bootstrap.read_release(ROOT))
@@ -313,7 +307,7 @@ def test_training_goes_on_after_a_disconnect(colab_image: SimpleNamespace) -> No
         return notebook.cells[-1].outputs[-1].text.splitlines()[-1].split()
 
     first, second, other = (
-        Runtime(colab_image.folder / n, colab_image.packages) for n in ("cut", "next", "whole")
+        Runtime(tmp_path / name, colab_image.packages) for name in ("cut", "next", "whole")
     )
     with pytest.raises(Exception, match=r"(?i)kernel died"):
         first.run(lesson(), CUT_HERE="1")

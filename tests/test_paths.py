@@ -1,8 +1,10 @@
 """Where things are kept, and files that are never half written."""
 
 import dataclasses
+import errno
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from course_utils import assets, paths
-from course_utils.datasets import reviews
+from course_utils.datasets import images, reviews, texts
 from course_utils.errors import CourseError
 from course_utils.fetching.pinned_file import Asset
+from course_utils.learner import progress
+from course_utils.training.run_copies import RunCopies
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,115 @@ def test_variable_knows_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("COURSE_RUNS", "~/runs")
     assert paths.runs_dir() == (tmp_path / "runs").resolve()
+
+
+# Places that the user names
+
+VARIABLES = ("COURSE_RUNS", "COURSE_RUNS_COPY", "COURSE_CACHE", "COURSE_IMAGES", "COURSE_REVIEWS")
+
+
+def place_of(variable):
+    """Where the course looks for what a variable names, by the functions that lessons use."""
+    if variable == "COURSE_RUNS":
+        return paths.runs_dir()
+    if variable == "COURSE_RUNS_COPY":
+        copies = RunCopies(Path("away", "run")).there.parent
+        assert progress.path().parent == copies  # checkpoints and progress go to one place
+        return copies
+    if variable == "COURSE_CACHE":
+        return paths.cache_dir()
+    load = images.load_images if variable == "COURSE_IMAGES" else reviews.load_reviews
+    with pytest.raises(
+        CourseError
+    ) as caught:  # nothing is there; the error says where it was sought
+        load()
+    return next(Path(word) for word in re.findall(r"/\S*pics", str(caught.value)))
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """The course in a folder of its own, a home beside it, and a notebook's working directory."""
+    for name in ("course/notebooks", "home"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(paths, "course_dir", lambda: tmp_path / "course")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path / "course" / "notebooks")
+    progress._folder.cache_clear()
+    yield tmp_path
+    progress._folder.cache_clear()
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize(
+    ("named", "is_at"),
+    [
+        ("pics", "course/pics"),
+        ("~/pics", "home/pics"),
+        ("../pics", "pics"),
+        ("./pics", "course/pics"),
+    ],
+)
+def test_every_place_is_read_alike(variable, named, is_at, course, monkeypatch):
+    monkeypatch.setenv(variable, named)
+    assert place_of(variable) == course / is_at
+    monkeypatch.chdir(course)  # a program beside the course finds the same as a notebook in it
+    assert place_of(variable) == course / is_at
+    absolute = course / "somewhere" / "pics"
+    monkeypatch.setenv(variable, str(absolute))
+    assert place_of(variable) == absolute
+
+
+@pytest.mark.parametrize(
+    "load", [images.load_images, reviews.load_reviews], ids=lambda load: load.__name__
+)
+@pytest.mark.parametrize(("named", "is_at"), [("pics", "course/pics"), ("~/pics", "home/pics")])
+def test_a_lessons_own_source_is_read_as_the_variables_are(load, named, is_at, course):
+    with pytest.raises(CourseError) as caught:
+        load(named)
+    assert str(course / is_at) in str(caught.value)
+    with pytest.raises(CourseError) as caught:
+        load(Path(named))
+    assert str(course / is_at) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "is_at"), [("book.txt", "course/book.txt"), ("~/book.txt", "home/book.txt")]
+)
+def test_a_book_is_found_where_pictures_would_be(named, is_at, course):
+    (course / is_at).write_text("Once upon a time there was a house.\n\n" * 2_000)
+    assert texts.load_texts(named).train
+    with pytest.raises(CourseError, match="No text"):
+        texts.load_texts("other.txt")
+
+
+def test_an_installed_package_reads_places_from_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "site-packages" / "course_utils")
+    monkeypatch.chdir(tmp_path)
+    assert paths.resolve("runs") == tmp_path / "runs"
+    assert paths.data_dir() == tmp_path / "site-packages" / "course_utils" / "_data"
+
+
+def test_no_place_is_read_past_the_resolver():
+    """``expanduser`` stands where places are resolved, and where a command line's paths are read."""
+    root = Path(paths.__file__).parents[1]
+    found = {
+        path.relative_to(root).as_posix()
+        for path in (root / "course_utils").rglob("*.py")
+        if re.search(r"(?<!\w)[\w).]+\.expanduser\(", _without_strings(path))
+    }
+    assert found == {
+        "course_utils/paths.py",
+        "course_utils/learner/progress.py",
+        "course_utils/train.py",
+    }
+
+
+def _without_strings(path):
+    """A source without its string literals: fixes hold code as well."""
+    return re.sub(r'"[^"\n]*"|\'[^\'\n]*\'', '""', path.read_text(encoding="utf-8"))
 
 
 def test_default_is_the_repositorys_data_folder():
@@ -188,3 +301,57 @@ def test_a_class_shares_one_read_only_cache(tmp_path, monkeypatch, read_only, ca
 def test_a_cache_that_can_be_written_to_is_the_only_place(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     assert paths.cache_places() == (tmp_path,)
+
+
+# Locks
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from course_utils.paths import held_lock
+with held_lock(Path(sys.argv[1]), lambda: False) as held:
+    print(held, flush=True)
+    time.sleep(100)
+"""
+
+
+def test_a_lock_is_held_once_and_gone_afterwards(tmp_path):
+    path, asked = tmp_path / "a.lock", []
+    with paths.held_lock(path, lambda: False) as held:
+        assert held
+        with paths.held_lock(path, lambda: bool(asked.append(0)) or len(asked) < 3) as second:
+            assert not second and len(asked) == 3  # it waited as long as it was told to
+        with paths.held_lock(path, lambda: False) as third:
+            assert not third  # whoever went on without has not freed it
+    assert list(tmp_path.iterdir()) == []
+    with paths.held_lock(path, lambda: False) as held:
+        assert held
+
+
+def test_the_lock_of_a_killed_program_is_free(tmp_path):
+    path = tmp_path / "a.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "True\n"
+    with paths.held_lock(path, lambda: False) as held:
+        assert not held
+    holder.kill()
+    holder.wait()
+    with paths.held_lock(path, lambda: True) as held:
+        assert held
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is POSIX")
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS])
+def test_where_the_file_system_knows_no_locks_everybody_goes_on(tmp_path, monkeypatch, number):
+    import fcntl
+
+    def unknown(handle, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with paths.held_lock(tmp_path / "a.lock", lambda: pytest.fail("waited")) as held:
+        assert not held
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,11 @@
 """Progress bars come with an estimate, only where a loop is long; and the record of waits sees what a learner sees."""
 
+import ast
 import io
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from course_utils import progress_bars
 from measuring import measure_waiting
 
+ROOT = Path(__file__).parents[1]
 BAR = "ring:  40%|####      | 400/1000 [00:02<00:03, 190.00it/s]"
 
 
@@ -34,6 +37,32 @@ def test_a_long_loop_tells_how_long(told, monkeypatch):
         outputs=[nbformat.v4.new_output("stream", text=told.getvalue())]
     )
     assert told.getvalue().strip().startswith("ring:") and measure_waiting.has_estimate(cell)
+
+
+def test_a_bar_that_is_moved_on_counts_what_was_done_before(told):
+    with progress_bars.bar("a file", 3 * 2**20, done=2**20, unit="B", at_once=True) as shown:
+        assert "a file:  33%" in told.getvalue()
+        shown.update(2 * 2**20)
+    assert "3.00M/3.00M" in told.getvalue()
+
+
+def test_a_bar_with_patience_leaves_no_trace_of_a_short_block(told):
+    with progress_bars.bar("images", 10) as shown:
+        shown.update(10)
+    assert told.getvalue() == ""
+
+
+def test_all_bars_are_made_in_one_place():
+    made = []
+    for folder in ("course_utils", "measuring", "notebooks/source"):
+        for path in (ROOT / folder).rglob("*.py"):
+            calls = [
+                node
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Call) and "tqdm" in ast.unparse(node.func).split(".")[-1]
+            ]
+            made += [path.name] * bool(calls)
+    assert made == ["progress_bars.py"]
 
 
 @pytest.mark.parametrize("output", [

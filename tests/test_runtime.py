@@ -8,6 +8,7 @@ import torch
 
 from course_utils import runtime
 from course_utils.errors import CourseError
+from course_utils.tiers import TIERS
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def test_seed_out_of_range_is_named(seed):
     assert caught.value.code == "runtime-seed"
 
 
-@pytest.mark.parametrize("name", runtime.TIERS)
+@pytest.mark.parametrize("name", TIERS)
 def test_tier_and_pick(name, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_TIER", name)
     run = runtime.setup(0)
@@ -66,7 +67,7 @@ def test_unknown_tier_is_refused_before_anything_is_seeded(monkeypatch):
     with pytest.raises(CourseError, match="'huge'") as caught:
         runtime.setup(5)
     assert caught.value.code == "runtime-unknown-tier"
-    assert all(name in str(caught.value) for name in runtime.TIERS)
+    assert all(name in str(caught.value) for name in TIERS)
     monkeypatch.delenv("COURSE_TIER")
     exec(caught.value.fix.split("example: ")[1], {"os": __import__("os")})
     assert runtime.tier() == "laptop"

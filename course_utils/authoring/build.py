@@ -108,7 +108,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _notebooks(root: Path) -> dict[Path, bytes]:
-    """The content that each notebook, the README with its table of lessons, and the catalogue should have."""
+    """The content that each notebook, each page with numbers in it, and the catalogue should have."""
     sources = find_sources(root)
     if not sources and not (root / "notebooks" / "source").is_dir():
         raise CourseError(
@@ -133,15 +133,9 @@ def _notebooks(root: Path) -> dict[Path, bytes]:
         wanted[target.parent / "solutions" / target.name] = nb.to_bytes(solved)
     if problems:
         raise BadSource(problems)
-    page = root / "README.md"
-    if page.is_file():
+    for page in readme.pages(root):
         text = readme.fill(page.read_text(encoding="utf-8"), sources, root / "data" / "results")
         wanted[page] = readme.fill_numbers(text, root / "data" / "results").encode()
-    page = root / "TEACHING.md"
-    if page.is_file():
-        wanted[page] = readme.fill_numbers(
-            page.read_text(encoding="utf-8"), root / "data" / "results"
-        ).encode()
     page = root / "data" / "catalogue.json"
     if page.is_file():
         wanted[page] = catalogue.make(sources, root / "data" / "checkpoints")

@@ -19,14 +19,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
-from course_utils import paths, runtime
-from course_utils.authoring import fill_results
+from course_utils import paths, results, runtime
 from course_utils.authoring import notebook as nb
 from course_utils.authoring.bootstrap import is_bootstrap
 from course_utils.authoring.scrub import scrub_outputs
 from course_utils.authoring.source import find_source
 from course_utils.errors import CourseError
-from course_utils.provenance import commit, processor
+from course_utils.tiers import TIERS
 
 _PROBE = "from course_utils.authoring.probe import report as _report; print(_report(globals()))"
 
@@ -64,7 +63,7 @@ def execute(root: Path, lesson: str, keep: bool = True, told: Told = lambda *_: 
     source = find_source(root, lesson)
     learner, _ = nb.assemble(source, root)
     with tempfile.TemporaryDirectory(prefix="course-runs-") as runs:
-        speed = _speed(Path(runs)) if runtime.tier() != "smoke" else {}
+        speed = _speed(Path(runs)) if TIERS[runtime.tier()].learns else {}
         facts = run(learner, root, Path(runs), told) | speed
         left = scrub_outputs(learner, _folders(root, Path(runs)))
     if left and keep:
@@ -76,16 +75,17 @@ def execute(root: Path, lesson: str, keep: bool = True, told: Told = lambda *_: 
         )
     facts |= {
         "code_sha256": nb.code_digest(learner),
-        "commit": commit(),
         "date": str(datetime.date.today()),
     }
-    _record(root / "data" / "results" / "lessons.json", source.stem, facts)
+    _record(root / "data" / "results", source.stem, facts)
     if keep:
         learner.metadata.course["outputs"] = {
-            k: facts[k] for k in ("tier", "code_sha256", "data", "python", "torch")
+            **{k: facts[k] for k in ("tier", "code_sha256", "data")},
+            **facts["versions"],
         }
         paths.atomic_write(root / "notebooks" / f"{source.stem}.ipynb", nb.to_bytes(learner))
-    return f"{source.stem}: tier {facts['tier']}, {facts['seconds']} s, {facts['peak_mib']} MiB, on {facts['machine']}"
+    took = f"{facts['seconds']} s, {facts['peak_mib']} MiB"
+    return f"{source.stem}: tier {facts['tier']}, {took}, on {results.in_words(facts['machine'])}"
 
 
 def run(
@@ -125,7 +125,7 @@ def run(
     facts = json.loads(
         "".join(o.get("text", "") for o in notebook.cells.pop().outputs).splitlines()[-1]
     )
-    return facts | {"seconds": seconds, "machine": _machine(facts["device"])}
+    return facts | {"seconds": seconds}
 
 
 def _speed(runs: Path) -> dict[str, dict[str, float]]:
@@ -159,7 +159,7 @@ def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> None:
 
 
 def _folders(root: Path, runs: Path) -> dict[Path, str]:
-    images = Path(os.environ.get("COURSE_IMAGES") or ".").expanduser().absolute()
+    images = paths.resolve(os.environ.get("COURSE_IMAGES") or ".")
     return {
         images: images.name,
         Path.home(): "~",
@@ -170,15 +170,7 @@ def _folders(root: Path, runs: Path) -> dict[Path, str]:
     }
 
 
-def _record(path: Path, lesson: str, facts: dict[str, Any]) -> None:
-    entries = fill_results.load(path) if path.is_file() else {}
+def _record(folder: Path, lesson: str, facts: dict[str, Any]) -> None:
+    entries = results.earlier("lessons.json", folder)
     entries.setdefault(lesson, {})[facts["tier"]] = {k: v for k, v in facts.items() if k != "tier"}
-    paths.atomic_write(
-        path, (json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    )
-
-
-def _machine(device: str) -> str:
-    """The processor (and GPU) in words; never the machine's name."""
-    cores = f"{os.cpu_count()} cores of {processor()}"
-    return cores if device == "cpu" else f"{device}, {cores}"
+    results.write("lessons.json", dict(sorted(entries.items())), made_with={}, folder=folder)

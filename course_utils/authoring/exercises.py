@@ -5,11 +5,11 @@ it and the next card, ``slerp = checks.dcgan.slerp(slerp)``, one function or sev
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-from course_utils.errors import CourseError
+from course_utils.authoring.source import BadSource, Problem
 
 CARD = re.compile(
     r"^# #{2,4} Exercise: (?P<title>.+)\n#\n# \*(?P<level>Easy|Medium|Hard), (?P<minutes>\d+) minutes",
@@ -18,8 +18,11 @@ CARD = re.compile(
 CHECK = re.compile(
     r"^(?P<name>\w+) = checks\.(?P<lesson>\w+)\.(?P=name)\((?P=name)\)$", re.MULTILINE
 )
-_HEADING = re.compile(r"^# #{2,4} Exercise\b.*$", re.MULTILINE)
+_HEADING = re.compile(r"^# #{2,4} Exercise\b", re.MULTILINE)
+_CHECKED = re.compile(r"^[\w, ]+ = checks\.\w+\.", re.MULTILINE)
 _TITLE = re.compile(r"^# # (\d+)\. ", re.MULTILINE)
+_WRITE_CARD = "`### Exercise: title`, an empty line, then `*Easy, 5 minutes.*`"
+_WRITE_CHECK = "`name = checks.lesson.name(name)`"
 
 
 @dataclass(frozen=True)
@@ -43,41 +46,34 @@ class Card:
     line: int
 
 
+def find_cards(text: str) -> tuple[list[Card], list[Problem]]:
+    """The exercises of a source's text, in order, and everything that is wrong with their cards and checks."""
+    lesson, found = _TITLE.search(text), list(CARD.finditer(text))
+    ends = [*(card.start() for card in found), len(text)][1:]
+    cards = [
+        Card(
+            number=f"{lesson[1] if lesson else '?'}.{place}",
+            title=card["title"],
+            level=card["level"].lower(),
+            minutes=int(card["minutes"]),
+            names=tuple(dict.fromkeys(_name(one) for one in CHECK.finditer(text, card.end(), end))),
+            line=_line(text, card),
+        )
+        for place, (card, end) in enumerate(zip(found, ends, strict=True), start=1)
+    ]
+    return cards, [*_bad_cards(text, cards), *_bad_checks(text, cards)]
+
+
 def cards(path: Path) -> list[Card]:
     """The exercises of a source, in order.
 
     Raises:
-        CourseError: a heading that is no card, a card without a check, or a check without a card.
+        BadSource: a heading that is no card, a card without a check, or a check without a card.
     """
-    text = path.read_text(encoding="utf-8")
-    found, headings = list(CARD.finditer(text)), _HEADING.findall(text)
-    starts = [card.start() for card in found]
-    names = [_names(text[a:b]) for a, b in pairwise([*starts, len(text)])]
-    if (
-        len(found) != len(headings)
-        or not all(names)
-        or _names(text[: min(starts, default=len(text))])
-    ):
-        raise CourseError(
-            "authoring-exercise-cards",
-            f"{path.name}: the headings of its exercises are {[h[2:] for h in headings]}, "
-            f"and under its cards it checks {[list(one) for one in names]}.",
-            "Exercises are numbered, and a learner's progress is counted, by these cards in this order.",
-            "Write `### Exercise: title`, an empty line, then `*Easy, 5 minutes.*`, above each check "
-            "`name = checks.lesson.name(name)`.",
-        )
-    lesson = _TITLE.search(text)
-    return [
-        Card(
-            f"{lesson[1] if lesson else '?'}.{place}",
-            card["title"],
-            card["level"].lower(),
-            int(card["minutes"]),
-            checked,
-            text.count("\n", 0, card.start()) + 1,
-        )
-        for place, (card, checked) in enumerate(zip(found, names, strict=True), start=1)
-    ]
+    found, problems = find_cards(path.read_text(encoding="utf-8"))
+    if problems:
+        raise BadSource({f"notebooks/source/{path.name}": problems})
+    return found
 
 
 def numbers(path: Path) -> dict[str, str]:
@@ -86,6 +82,45 @@ def numbers(path: Path) -> dict[str, str]:
     return known | {name.partition(".")[2]: number for name, number in known.items()}
 
 
-def _names(text: str) -> tuple[str, ...]:
-    found = [f"{check['lesson']}.{check['name']}" for check in CHECK.finditer(text)]
-    return tuple(dict.fromkeys(found))
+def numbers_of_all(paths: Iterable[Path]) -> dict[str, str]:
+    """The number of each exercise of several sources by lesson and function: ``"dcgan.slerp"`` -> ``"2.5"``."""
+    found = (card for path in paths for card in find_cards(path.read_text(encoding="utf-8"))[0])
+    return {name: card.number for card in found for name in card.names}
+
+
+def _bad_cards(text: str, cards: list[Card]) -> Iterable[Problem]:
+    whole = {card.line for card in cards}
+    for heading in _HEADING.finditer(text):
+        if _line(text, heading) not in whole:
+            what = "The heading of an exercise that is no card."
+            yield Problem(_line(text, heading), what, f"{_WRITE_CARD}.")
+    for card in cards:
+        if not card.names:
+            fix = f"{_WRITE_CHECK} below it, above the next card."
+            yield Problem(card.line, "A card without a check.", fix)
+
+
+def _bad_checks(text: str, cards: list[Card]) -> Iterable[Problem]:
+    first = min((card.line for card in cards), default=text.count("\n") + 2)
+    seen: dict[str, int] = {}
+    for check in CHECK.finditer(text):
+        name, line = _name(check), _line(text, check)
+        if line < first:
+            yield Problem(line, f"`{name}` is checked without a card.", f"{_WRITE_CARD}, above it.")
+        card = sum(card.line < line for card in cards)
+        if seen.setdefault(name, card) != card:
+            fix = "it under one of them: a function has one number."
+            yield Problem(line, f"`{name}` is checked under two cards.", fix)
+    sound = {_line(text, check) for check in CHECK.finditer(text)}
+    for check in _CHECKED.finditer(text):
+        if _line(text, check) not in sound:
+            fix = f"{_WRITE_CHECK}, with one name throughout and nothing behind it."
+            yield Problem(_line(text, check), "A check in another form.", fix)
+
+
+def _name(check: re.Match[str]) -> str:
+    return f"{check['lesson']}.{check['name']}"
+
+
+def _line(text: str, found: re.Match[str]) -> int:
+    return text.count("\n", 0, found.start()) + 1

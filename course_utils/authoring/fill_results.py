@@ -10,31 +10,40 @@ In a Markdown cell of a source:
 - ``{{tiers}}`` on a line of its own becomes the table of the lesson's measured time, memory and download per tier.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import results
 from course_utils.authoring.exercises import Card
 from course_utils.authoring.source import Cell, Problem
-from course_utils.learner import catalogue
+from course_utils.errors import CourseError
 from course_utils.machine.lesson_costs import download_mib, duration
+from course_utils.tiers import TIERS
 
-TIERS = ("smoke", "laptop", "gpu")
 _FIELD = re.compile(r"\{\{\s*([a-z_]+)(?::([^{}]*))?\s*\}\}")
 _HELP = "`{{result:FILE.json:dotted.key:FORMAT}}`, or `{{tiers}}` on a line of its own (in LaTeX: `{ {x} }`)."
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a lesson's text is filled from: its name, the folder of the results, its exercises in order, its minutes."""
+    """What a lesson's text is filled from.
+
+    Attributes:
+        lesson: its name.
+        results: the folder of the results.
+        cards: its exercises in order.
+        numbers: of its exercises by function, and of all lessons' by lesson and function.
+        minutes: that it takes.
+    """
 
     lesson: str
     results: Path
-    cards: Sequence[Card] = ()
-    minutes: int | None = None
+    cards: Sequence[Card]
+    numbers: Mapping[str, str]
+    minutes: int
 
 
 def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
@@ -54,9 +63,9 @@ def fill(cell: Cell, page: Page) -> tuple[str, list[Problem]]:
             text = text.replace("Exercise:", f"Exercise {numbers[number]}:", 1)
         try:
             lines.append(_FIELD.sub(lambda field: _value(field, page), text))
-        except (LookupError, ValueError, TypeError, OSError) as error:
+        except (LookupError, ValueError, CourseError) as error:
             lines.append(text)
-            problems.append(Problem(number, str(error).strip("'\""), _HELP))
+            problems.append(Problem(number, reason(error), _HELP))
     return "\n".join(lines), problems
 
 
@@ -70,9 +79,10 @@ def number(folder: Path, file: str, key: str, spec: str) -> str:
         spec: Python's format, may be empty.
 
     Raises:
-        LookupError, ValueError, OSError: there is no such value, or it does not go into this format.
+        LookupError, ValueError: there is no such value, or it does not go into this format.
+        CourseError: the file is missing or damaged.
     """
-    value = _look_up(load(folder / file), key, file)
+    value = _look_up(results.read(file, folder), key, file)
     try:
         return format(value, spec)
     except ValueError as error:
@@ -82,51 +92,39 @@ def number(folder: Path, file: str, key: str, spec: str) -> str:
 
 
 def tier_table(lesson: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``)."""
-    rows = [
+    """Markdown table of a lesson's measured time, memory and download per tier (``{tier: entry}``).
+
+    A tier that was never measured has no row; what it downloads is said in a sentence below the table.
+    """
+    rows = [_tier_row(lesson, tier, measured[tier]) for tier in TIERS if tier in measured]
+    head = [
         "| tier | time | peak memory | download | measured on |",
         "| --- | --- | --- | --- | --- |",
     ]
-    return "\n".join(rows + [_tier_row(lesson, tier, measured.get(tier)) for tier in TIERS])
+    missing = {tier: download_mib(lesson, tier) for tier in TIERS if tier not in measured}
+    notes = [
+        f"Tier `{tier}` downloads {size:,.0f} MiB on first use."
+        for tier, size in missing.items()
+        if size
+    ]
+    return "\n\n".join("\n".join(part) for part in (rows and head + rows, notes) if part)
 
 
-def load(path: Path) -> Any:
-    """A results file.
-
-    Raises:
-        ValueError: it is not JSON.
-        FileNotFoundError: it does not exist.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no data/results/{path.name}.")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"data/results/{path.name} is not JSON: {error}.") from None
-
-
-def exercise_number(name: str, cards: Sequence[Card] = ()) -> str:
-    """The number of an exercise: of these cards by its function, of any lesson by folder and function.
-
-    Raises:
-        LookupError: there is none.
-    """
-    here = {known.partition(".")[2]: card.number for card in cards for known in card.names}
-    found = here.get(name) or catalogue.number_of(name)
-    if found == name:
-        raise LookupError(f"There is no exercise {name!r}.")
-    return found
+def reason(error: Exception) -> str:
+    """Why a number cannot be filled in, in one sentence."""
+    return error.what if isinstance(error, CourseError) else str(error).strip("'\"")
 
 
 def _value(field: re.Match[str], page: Page) -> str:
     name, lesson, folder = field[1], page.lesson, page.results
-    if name == "minutes" and page.minutes is not None:
+    if name == "minutes":
         return str(page.minutes)
     if name == "exercise":
-        return exercise_number(field[2] or "", page.cards)
+        if field[2] not in page.numbers:
+            raise LookupError(f"There is no exercise {field[2]!r}.")
+        return page.numbers[field[2]]
     if name == "tiers" and field.string.strip() == field[0]:
-        path = folder / "lessons.json"
-        return tier_table(lesson, load(path).get(lesson, {}) if path.is_file() else {})
+        return tier_table(lesson, results.earlier("lessons.json", folder).get(lesson, {}))
     file, _, key_and_format = (field[2] or "").partition(":")
     key, _, spec = key_and_format.partition(":")
     if name != "result" or not re.fullmatch(r"[\w-]+\.json", file) or not key:
@@ -147,8 +145,13 @@ def _look_up(value: Any, key: str, file: str) -> int | float | str:
     return value
 
 
-def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any] | None) -> str:
+def _tier_row(lesson: str, tier: str, entry: Mapping[str, Any]) -> str:
     download = f"{size:,.0f} MiB" if (size := download_mib(lesson, tier)) else "none"
-    if not entry:
-        return f"| {tier} | not measured yet | | {download} | |"
-    return f"| {tier} | {duration(entry['seconds'])} | {entry['peak_mib']:,.0f} MiB | {download} | {entry['machine']} |"
+    cells = (
+        tier,
+        duration(entry["seconds"]),
+        f"{entry['peak_mib']:,.0f} MiB",
+        download,
+        results.in_words(entry["machine"]),
+    )
+    return f"| {' | '.join(cells)} |"

@@ -25,7 +25,7 @@ import os
 
 # The tier and the folder of training runs while nbgrader runs the notebooks: quick, and each student's own.
 os.environ.setdefault("COURSE_TIER", "smoke")
-os.environ.setdefault("COURSE_RUNS", "course-runs")
+os.environ.setdefault("COURSE_RUNS", os.path.abspath("course-runs"))
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "generative-ai"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from course_utils.authoring.exercises import cards
+from course_utils.authoring.exercises import find_cards
 from course_utils.authoring.solutions import BEGIN, END
 from course_utils.authoring.source import notebook_cells
 
@@ -15,8 +15,9 @@ _NOT_READ = re.compile(r"\]\([^)]*\)|<[^<>]*>|\{\{[^{}]*\}\}|^\|[ :|-]+\|$", re.
 
 def minutes(path: Path) -> int:
     """Minutes of a lesson, to the nearest five: words of its text, lines of its code, and what its cards say."""
-    total = sum(card.minutes for card in cards(path))
-    for kind, text, _ in notebook_cells(path.read_text(encoding="utf-8")):
+    source = path.read_text(encoding="utf-8")
+    total = float(sum(card.minutes for card in find_cards(source)[0]))
+    for kind, text, _ in notebook_cells(source):
         if kind == "markdown":
             total += len(re.findall(r"\w+", _NOT_READ.sub(" ", text))) / WORDS_PER_MINUTE
         else:

@@ -18,6 +18,7 @@ from course_utils.authoring.source import (
     Cell,
     Problem,
     Source,
+    find_sources,
     notebook_cells,
     read_source,
 )
@@ -41,11 +42,15 @@ def assemble(path: Path, root: Path) -> tuple[NotebookNode, NotebookNode]:
     if source is None or problems:
         raise BadSource({name: problems})
     regions, problems = solutions.find_regions(source)
-    numbers = exercises.numbers(path)
-    texts, unfilled = _markdown(source.cells, path, root)
-    problems += unfilled + rules.find_problems(source, root)
+    problems += rules.find_problems(source, root)
+    if problems:  # first: where a marker is wrong, cards and checks cannot be right
+        raise BadSource({name: problems})
+    cards, unsound = exercises.find_cards(source.text)
+    texts, unfilled = _markdown(source, cards, path, root)
+    problems = unsound + unfilled
     if problems:
         raise BadSource({name: problems})
+    numbers = exercises.numbers(path)
     learner = _notebook(
         source,
         texts,
@@ -148,13 +153,21 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     ).encode()
 
 
-def _markdown(cells: Sequence[Cell], path: Path, root: Path) -> tuple[list[str], list[Problem]]:
+def _markdown(
+    source: Source, cards: Sequence[exercises.Card], path: Path, root: Path
+) -> tuple[list[str], list[Problem]]:
     """The text of each Markdown cell with its placeholders filled ("" for code), and what cannot be filled."""
+    here = {name.partition(".")[2]: card.number for card in cards for name in card.names}
     page = fill_results.Page(
-        path.stem, root / "data" / "results", exercises.cards(path), minutes(path)
+        lesson=path.stem,
+        results=root / "data" / "results",
+        cards=cards,
+        numbers=exercises.numbers_of_all(find_sources(root)) | here,
+        minutes=minutes(path),
     )
     filled = [
-        fill_results.fill(cell, page) if cell.kind == "markdown" else ("", []) for cell in cells
+        fill_results.fill(cell, page) if cell.kind == "markdown" else ("", [])
+        for cell in source.cells
     ]
     return [text for text, _ in filled], [problem for _, problems in filled for problem in problems]
 

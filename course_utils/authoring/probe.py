@@ -1,7 +1,6 @@
 """What a kernel tells after it has run a lesson: tier, data, versions, peak memory. Runs inside the kernel."""
 
 import json
-import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,21 +14,16 @@ def report(namespace: Mapping[str, Any]) -> str:
         namespace: the lesson's variables; image sets among them are named.
 
     Returns:
-        JSON with ``tier``, ``device``, ``data``, ``python``, ``torch``, ``peak_mib`` (MiB of this process) and, where
-        the lesson trains, ``training``: its seconds, and the setting that they depend on.
+        JSON with ``tier``, ``data``, ``peak_mib`` (MiB of this process), `results.provenance` and, where the lesson
+        trains, ``training``: its seconds, and the setting that they depend on.
     """
-    import torch
+    from course_utils import results, runtime
 
-    from course_utils import runtime
-
-    device = runtime.default_device()
     facts = {
         "tier": runtime.tier(),
-        "device": runtime.device_name(device) if device.type == "cuda" else "cpu",
         "data": data_names(namespace),
-        "python": platform.python_version(),
-        "torch": torch.__version__.split("+")[0],
         "peak_mib": round(peak_mib()),
+        **results.provenance(),
     }
     return json.dumps(facts | training(namespace))
 

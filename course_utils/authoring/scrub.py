@@ -3,7 +3,7 @@
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,19 @@ def scrub_outputs(notebook: NotebookNode, folders: Mapping[Path, str]) -> list[s
     patterns = [
         (text, folders[folder]) for folder in _longest_first(folders) for text in _spellings(folder)
     ]
-    left = []
+    left: list[str] = []
+
+    def replace(text: str) -> str:
+        return _replace(text, patterns)
+
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        cell.outputs = [
-            _map_text(o, lambda t: _replace(t, patterns)) for o in cell.outputs if not _is_view(o)
-        ]
+        cell.outputs = [_map_text(o, replace) for o in cell.outputs if not _is_view(o)]
         for output in cell.outputs:
-            _map_text(
-                output,
-                lambda text, name=cell.id: (
-                    left.extend(f"cell {name}: {f}" for f in _unfit(text)) or text
-                ),
-            )
+            left += [
+                f"cell {cell.id}: {unfit}" for text in _texts(output) for unfit in _unfit(text)
+            ]
     return left
 
 
@@ -70,6 +69,18 @@ def _map_text(value: Any, change: Callable[[str], str]) -> Any:
             {k: v if _BINARY.match(k) else _map_text(v, change) for k, v in value.items()}
         )
     return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text that `_map_text` changes."""
+    found: list[str] = []
+
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    _map_text(value, note)
+    yield from found
 
 
 def _replace(text: str, patterns: list[tuple[str, str]]) -> str:

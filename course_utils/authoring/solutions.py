@@ -26,10 +26,9 @@ def find_regions(source: Source) -> tuple[list[Region], list[Problem]]:
     markers, problems = _markers(source)
     pairs, unpaired = _pairs(markers)
     problems += unpaired
-    regions = []
-    for begin, end in pairs:
-        found = _region(source, begin, end)
-        (regions if isinstance(found, Region) else problems).append(found)
+    found = [_region(source, begin, end) for begin, end in pairs]
+    regions = [one for one in found if isinstance(one, Region)]
+    problems += [one for one in found if isinstance(one, Problem)]
     if not problems:
         problems += _learner_problems(source, regions)
     return regions, problems

@@ -1,4 +1,4 @@
-"""Exercise checks, one folder a lesson and in it one file an exercise: feedback for a learner, not grading.
+"""Exercise checks, one folder per lesson and in it one file per exercise: feedback for a learner, not grading.
 
 ``slerp = checks.dcgan.slerp(slerp)`` under an exercise checks the answer; `course_utils.checks.core` says how.
 """

@@ -1,15 +1,17 @@
 """What the checks of all exercises are made of: three outcomes, and the questions that they ask.
 
-``name = checks.dcgan.slerp(name)`` has three outcomes: *not attempted* (the lesson goes on with the reference), *wrong*
-(`CheckFailed` says what was expected, what came, and which misconception it looks like) and *correct* (the lesson goes
-on with the learner's own function). With ``COURSE_STRICT=1``, and when nbgrader marks, "not attempted" fails too.
+``slerp = checks.dcgan.slerp(slerp)`` has three outcomes: *not attempted* (the lesson goes on with the reference),
+*wrong* (`CheckFailed` says what was expected, what came, and which misconception it looks like) and *correct* (the
+lesson goes on with the learner's own function). With ``COURSE_STRICT=1``, and when nbgrader marks, "not attempted"
+fails too.
 """
 
 import functools
 import math
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,23 +32,19 @@ _LIBRARIES = os.path.dirname(os.path.dirname(torch.__file__))
 
 
 class CheckFailed(AssertionError):
-    """An answer is wrong. The message holds what was expected, what came, and a hint; ``reference`` is a right one."""
+    """An answer is wrong.
 
-    def __init__(
-        self,
-        expected: str,
-        got: str,
-        hint: str,
-        number: str = "",
-        reference: Callable[..., Any] | None = None,
-    ) -> None:
-        self.expected, self.got, self.hint, self.number, self.reference = (
-            expected,
-            got,
-            hint,
-            number,
-            reference,
-        )
+    Attributes:
+        expected: what a right answer gives.
+        got: what came instead.
+        hint: which mistake it looks like, or where to look.
+        number: of the exercise, ``""`` outside of one.
+        reference: a right answer; None outside of an exercise.
+    """
+
+    def __init__(self, expected: str, got: str, hint: str, number: str = "") -> None:
+        self.expected, self.got, self.hint, self.number = expected, got, hint, number
+        self.reference: Answer | None = None
         super().__init__(expected, got, hint)
 
     def __str__(self) -> str:
@@ -60,59 +58,78 @@ class CheckFailed(AssertionError):
         return [f"CheckFailed: {self}"]
 
 
-def exercise(reference: Answer) -> Callable[[Callable[[Answer], None]], Callable[[Answer], Answer]]:
-    """Turn a function that inspects an answer (and raises `CheckFailed`) into an exercise with three outcomes.
+class Exercise:
+    """The check of one exercise, which is called as the function is that learners write.
 
-    The exercise is called as the function is, and belongs to the lesson whose folder the function's module lies in:
-    ``slerp`` in ``checks/dcgan/slerp.py`` is ``dcgan.slerp``. Its number is found in the catalogue.
-
-    Args:
+    Attributes:
+        name: the lesson's folder and the function, ``"dcgan.slerp"`` for what stands in ``checks/dcgan/slerp.py``.
         reference: what the lesson goes on with while the exercise is open; an independent implementation.
     """
 
-    def wrap(inspect: Callable[[Answer], None]) -> Callable[[Answer], Answer]:
-        name = f"{inspect.__module__.split('.')[-2]}.{inspect.__name__}"
+    def __init__(self, inspect: Callable[[Answer], None], reference: Answer) -> None:
+        functools.update_wrapper(self, inspect)
+        self.name = f"{inspect.__module__.split('.')[-2]}.{inspect.__name__}"
+        self.reference = reference
+        self._inspect = inspect
 
-        @functools.wraps(inspect)
-        def check(answer: Answer) -> Answer:
-            number = catalogue.number_of(name)
-            try:
-                require(
-                    callable(answer),
-                    "a function",
-                    answer,
-                    "Pass the function itself, without calling it.",
-                )
-                with untouched_surroundings():
-                    inspect(answer)
-            except _NotAttempted:
-                note("open")
-                return _open(number, reference)
-            except CheckFailed as failure:
-                note("wrong", failure.hint)
-                raise CheckFailed(
-                    failure.expected, failure.got, failure.hint, number, reference
-                ) from None
-            except Exception as error:  # what came back broke the comparison itself
-                note("wrong", _BROKEN)
-                got = f"something that stops the check with {type(error).__name__}: {_shorten(str(error))}"
-                raise CheckFailed(
-                    "an answer that can be compared", got, _BROKEN, number, reference
-                ) from error
-            note("correct")
-            print(f"Exercise {number}: correct.")
-            return answer
+    @property
+    def number(self) -> str:
+        """The number on its card, which comes from the order of the cards in the lesson."""
+        return catalogue.number_of(self.name)
 
-        def note(outcome: str, hint: str = "") -> None:
-            progress.record(name, outcome, _tier(), hint)
+    def __call__(self, answer: Answer) -> Answer:
+        """Return what the lesson goes on with: a right answer itself, the reference while the stub is there.
 
-        check.name, check.reference = name, reference  # type: ignore[attr-defined]
-        return check
+        Raises:
+            CheckFailed: the answer is wrong, or it is the stub where all exercises have to be solved.
+        """
+        try:
+            whole = "Pass the function itself, without calling it."
+            require(callable(answer), "a function", answer, whole)
+            with untouched_surroundings():
+                self._inspect(answer)
+        except _NotAttempted:
+            return self._go_on()
+        except CheckFailed as failure:
+            raise self._wrong(failure) from None
+        except Exception as error:  # what came back broke the comparison itself
+            raise self._wrong(_broken(error)) from error
+        self._record("correct")
+        print(f"Exercise {self.number}: correct.")
+        return answer
 
-    return wrap
+    def _go_on(self) -> Answer:
+        self._record("open")
+        if os.environ.get("COURSE_STRICT") == "1" or os.environ.get("NBGRADER_EXECUTION"):
+            hint = "COURSE_STRICT=1, or nbgrader, asks for every exercise to be solved."
+            raise self._numbered(CheckFailed("a solution", "the stub", hint))
+        print(f"Exercise {self.number}: not attempted yet; the lesson goes on with the reference.")
+        return self.reference
+
+    def _wrong(self, failure: CheckFailed) -> CheckFailed:
+        self._record("wrong", failure.hint)
+        return self._numbered(failure)
+
+    def _numbered(self, failure: CheckFailed) -> CheckFailed:
+        failure.number, failure.reference = self.number, self.reference
+        return failure
+
+    def _record(self, outcome: str, hint: str = "") -> None:
+        progress.record(self.name, outcome, _tier(), hint)
 
 
-def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bool = True) -> Any:
+def exercise(reference: Answer) -> Callable[[Callable[[Answer], None]], Exercise]:
+    """Make an `Exercise` of the function below, which inspects an answer and raises `CheckFailed`."""
+    return lambda inspect: Exercise(inspect, reference)
+
+
+def call(
+    answer: Answer,
+    *args: Any,
+    may_change: Sequence[Any] = (),
+    returns: bool = True,
+    says: Mapping[str, str] | None = None,
+) -> Any:
     """Call the learner's function; name what went wrong if it raises, alters its inputs or settings, or returns None.
 
     Args:
@@ -120,7 +137,17 @@ def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bo
         args: its arguments.
         may_change: arguments that the function is meant to alter (networks and optimisers that it trains).
         returns: whether it must return something; False for functions that work by altering an argument.
+        says: hints of the exercise's own, by words of the error or of the complaint that they explain.
     """
+    try:
+        return _called(answer, args, may_change, returns)
+    except CheckFailed as failure:
+        hints = (hint for words, hint in (says or {}).items() if words in failure.got)
+        failure.hint = next(hints, failure.hint)
+        raise
+
+
+def _called(answer: Answer, args: Sequence[Any], may_change: Sequence[Any], returns: bool) -> Any:
     watched = [a for a in args if all(a is not other for other in may_change)]
     before, as_set = [fingerprint(a) for a in watched], settings()
     try:
@@ -131,13 +158,11 @@ def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bo
         _require_as_set(as_set)  # first: it may be why the function stopped
         raise _raised(error, args) from None
     _require_as_set(as_set)
+    copy = "In-place operations (names ending in _, `+=`, item assignment) alter the caller's data: use a copy."
     for argument, mark in zip(watched, before, strict=True):
-        require(
-            fingerprint(argument) == mark,
-            "inputs left as they were",
-            f"the function changed its argument, now {describe(argument)}",
-            "In-place operations (names ending in _, `+=`, item assignment) alter the caller's data: use a copy.",
-        )
+        if fingerprint(argument) != mark:
+            came = f"the function changed its argument, now {describe(argument)}"
+            raise CheckFailed("inputs left as they were", came, copy)
     hint = "A function without `return` gives None; a variable inside it is not seen outside."
     require(result is not None or not returns, "a return value", "None", hint)
     return result
@@ -145,18 +170,19 @@ def call(answer: Answer, *args: Any, may_change: Sequence[Any] = (), returns: bo
 
 def _require_as_set(before: dict[str, Any]) -> None:
     touched = [name for name, value in settings().items() if value != before[name]]
-    require(
-        not touched,
-        "a function that leaves the notebook's settings alone",
-        f"it changed {', '.join(touched)}",
-        "Such a setting holds for every later cell too, for example all later random numbers: set it outside.",
-    )
+    what = "a function that leaves the notebook's settings alone"
+    hint = "Such a setting holds for every later cell too, for example all later random numbers: set it outside."
+    require(not touched, what, f"it changed {', '.join(touched)}", hint)
 
 
 def require(condition: bool, expected: str, got: Any, hint: str) -> None:
     """Raise `CheckFailed` unless ``condition`` holds. ``got`` is shown as it is (text) or described."""
     if not condition:
-        raise CheckFailed(expected, got if type(got) is str else describe(got), hint)
+        raise _failed(expected, got, hint)
+
+
+def _failed(expected: str, got: Any, hint: str) -> CheckFailed:
+    return CheckFailed(expected, got if type(got) is str else describe(got), hint)
 
 
 def expect_tensor(
@@ -167,38 +193,20 @@ def expect_tensor(
     hint: str = "A shape that merely broadcasts gives wrong sums later. Which dimension is summed away, kept or added?",
 ) -> None:
     """Require a tensor of exactly this shape (broadcasting is not forgiven; ``hint`` says why) and dtype, if given."""
-    shape = tuple(shape)
-    require(
-        type(answer) in _TENSORS,
-        f"{what}: a torch.Tensor",
-        answer,
-        "Return a tensor, and nothing around it.",
-    )
-    require(
-        tuple(answer.shape) == shape,
-        f"{what} of shape {shape}",
-        f"shape {tuple(answer.shape)}",
-        hint,
-    )
-    if dtype is not None:
-        require(
-            answer.dtype == dtype,
-            f"{what} of dtype {dtype}",
-            f"dtype {answer.dtype}",
-            "Convert with `.to(...)`.",
-        )
+    bare = "Return a tensor, and nothing around it."
+    require(type(answer) in _TENSORS, f"{what}: a torch.Tensor", answer, bare)
+    wanted, came = tuple(shape), tuple(answer.shape)
+    require(came == wanted, f"{what} of shape {wanted}", f"shape {came}", hint)
+    same, kind = dtype in (None, answer.dtype), f"dtype {answer.dtype}"
+    require(same, f"{what} of dtype {dtype}", kind, "Convert with `.to(...)`.")
 
 
 def expect_number(answer: Any, what: str) -> float:
     """Require one finite number (Python, NumPy or a tensor with one element and no dimension) and return it."""
     number = _numbers(answer)
-    scalar = number is not None and not number.dim()
-    require(
-        scalar,
-        f"{what}: one number",
-        answer,
-        "Return a single number, not a list or a longer tensor.",
-    )
+    if number is None or number.dim():
+        single = "Return a single number, not a list or a longer tensor."
+        raise _failed(f"{what}: one number", answer, single)
     value = number.item()
     require(math.isfinite(value), f"{what}: a finite number", repr(value), _NOT_FINITE)
     return value
@@ -243,24 +251,84 @@ def expect_close(
     raise CheckFailed(f"{what}: {ours[place]:.6g} {at}", f"{theirs[place]:.6g} {at}", named or hint)
 
 
+def expect_like(
+    answer: Any,
+    expected: torch.Tensor,
+    what: str,
+    *,
+    inputs: Sequence[Any],
+    wrong: Sequence[Wrong],
+    shape: str,
+    dtype: torch.dtype | None = None,
+    **how: Any,
+) -> None:
+    """Require a tensor of the expected one's shape and numbers; a known mistake is named before its shape is.
+
+    Args:
+        answer: what the learner's function returned.
+        expected: what the reference says.
+        what: what is compared, for the message.
+        inputs: the arguments that gave ``answer``.
+        wrong: functions that make a known mistake, each with its hint.
+        shape: the hint for a wrong shape that no known mistake has.
+        dtype: that of a right answer, where it matters.
+        how: ``hint``, ``atol`` and ``rtol`` of `expect_close`.
+    """
+    if type(answer) is torch.Tensor and answer.shape != expected.shape:
+        expect_close(answer, expected, what, inputs=inputs, wrong=wrong, hint=shape)
+    expect_tensor(answer, expected.shape, what, dtype, hint=shape)
+    expect_close(answer, expected, what, inputs=inputs, wrong=wrong, **how)
+
+
+def expect_gradient(
+    answer: Any,
+    expected: torch.Tensor,
+    leaves: Mapping[str, torch.Tensor],
+    hint: str = "The number is right, its gradient is not: `.detach()`, `.item()` and `torch.no_grad` cut the path.",
+) -> None:
+    """Require the gradients of the reference's result: a right number with a cut graph trains nothing.
+
+    Args:
+        answer: what the learner's function returned.
+        expected: what the reference returned for the same leaves.
+        leaves: the inputs that need a gradient, by their names.
+        hint: for a gradient that is missing or another one.
+    """
+    whole = type(answer) is torch.Tensor and answer.requires_grad
+    require(whole, "a result that gradients can pass", "a graph that is cut", hint)
+    weights = torch.linspace(0.5, 1.5, expected.numel()).reshape(expected.shape)
+    inputs = list(leaves.values())
+    ours = torch.autograd.grad((expected * weights).sum(), inputs)
+    theirs = torch.autograd.grad((answer * weights).sum(), inputs, allow_unused=True)
+    for name, mine, other in zip(leaves, ours, theirs, strict=True):
+        require(other is not None, f"a gradient that reaches {name}", "none", hint)
+        expect_close(other, mine, f"the gradient with respect to {name}", hint=hint)
+
+
+@contextmanager
+def hinting(hint: str) -> Iterator[None]:
+    """Within this block every failure has this hint: it is a case that only one mistake fails on."""
+    try:
+        yield
+    except CheckFailed as failure:
+        raise CheckFailed(failure.expected, failure.got, hint) from None
+
+
 def describe(value: Any) -> str:
     """A short picture of any value; it survives values whose own repr fails."""
     try:
         numbers = _numbers(value) if type(value) in (*_TENSORS, np.ndarray) else None
         if numbers is None:
             return f"{value:.6g}" if type(value) is float else _shorten(repr(value))
-        shown = ", ".join(f"{v:.5g}" for v in numbers.flatten()[:4].tolist()) + ", ..." * (
-            numbers.numel() > 4
-        )
-        return f"shape {tuple(numbers.shape)} [{shown}]" if numbers.dim() else shown
+        shown = ", ".join(f"{v:.5g}" for v in numbers.flatten()[:4].tolist())
+        more = ", ..." if numbers.numel() > 4 else ""
+        return f"shape {tuple(numbers.shape)} [{shown}{more}]" if numbers.dim() else shown
     except Exception:
         return f"an object of type {type(value).__name__}"
 
 
-_TENSORS = (
-    torch.Tensor,
-    torch.nn.Parameter,
-)  # exact types: a subclass may redefine what equality means
+# Exact types: a subclass may redefine what equality means.
+_TENSORS = (torch.Tensor, torch.nn.Parameter)
 _BROKEN = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
 _NOT_FINITE = "Infinity or NaN comes from 0/0, the log of 0, inf - inf or arccos outside [-1, 1]: which one is here?"
 
@@ -276,21 +344,18 @@ class _NotAttempted(Exception):
     """The stub is still in place."""
 
 
-def _open(number: str, reference: Answer) -> Answer:
-    if os.environ.get("COURSE_STRICT") == "1" or os.environ.get("NBGRADER_EXECUTION"):
-        hint = "COURSE_STRICT=1, or nbgrader, asks for every exercise to be solved."
-        raise CheckFailed("a solution", "the stub", hint, number, reference)
-    print(f"Exercise {number}: not attempted yet; the lesson goes on with the reference.")
-    return reference
-
-
 def _is_stub(error: BaseException) -> bool:
     """Tell the stub's error from the NotImplementedError of libraries, such as a network without `forward`."""
-    in_answer = (
-        error.__traceback__.tb_next is not None and error.__traceback__.tb_next.tb_next is None
-    )
-    text = str(error) if isinstance(error, NotImplementedError) else "another error"
-    return text.startswith("Exercise") or (text == "" and in_answer)
+    if not isinstance(error, NotImplementedError):
+        return False
+    frame = error.__traceback__.tb_next if error.__traceback__ else None
+    in_answer = frame is not None and frame.tb_next is None
+    return str(error).startswith("Exercise") or (not str(error) and in_answer)
+
+
+def _broken(error: Exception) -> CheckFailed:
+    got = f"something that stops the check with {type(error).__name__}: {_shorten(str(error))}"
+    return CheckFailed("an answer that can be compared", got, _BROKEN)
 
 
 def _raised(error: BaseException, args: Sequence[Any]) -> CheckFailed:
@@ -298,7 +363,7 @@ def _raised(error: BaseException, args: Sequence[Any]) -> CheckFailed:
     lines = [frame.lineno for frame in frames if not frame.filename.startswith(_LIBRARIES)]
     place = f" (line {lines[-1]} of its cell)" if lines else ""
     return CheckFailed(
-        f"a result for the input ({', '.join(describe(a) for a in args)})",
+        f"a result for the input ({_shorten(', '.join(describe(a) for a in args))})",
         f"{type(error).__name__}: {_shorten(str(error))}{place}",
         "The function stopped with an error: call it on such an input in a new cell and read the last line first.",
     )
@@ -311,9 +376,8 @@ def _shorten(text: str) -> str:
 
 def _numbers(value: Any) -> torch.Tensor | None:
     """The value as float64 on the CPU, or None for anything but plain real numbers."""
-    if type(value) not in (*_TENSORS, np.ndarray, int, float, list, tuple) and not isinstance(
-        value, np.generic
-    ):
+    plain = type(value) in (*_TENSORS, np.ndarray, int, float, list, tuple)
+    if not plain and not isinstance(value, np.generic):
         return None
     try:
         tensor = torch.as_tensor(value).detach().cpu()
@@ -325,8 +389,9 @@ def _numbers(value: Any) -> torch.Tensor | None:
 
 def _close(answer: Any, expected: Any, atol: float, rtol: float) -> bool:
     theirs, ours = _numbers(answer), _numbers(expected)
-    same_shape = theirs is not None and ours is not None and theirs.shape == ours.shape
-    return same_shape and torch.allclose(theirs, ours, atol=atol, rtol=rtol, equal_nan=False)
+    if theirs is None or ours is None or theirs.shape != ours.shape:
+        return False
+    return torch.allclose(theirs, ours, atol=atol, rtol=rtol, equal_nan=False)
 
 
 def _equals_mistake(

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-_SEED = (
-    715_225_739  # nobody passes this one to manual_seed by chance, so reseeding is always noticed
-)
+# Nobody passes this one to manual_seed by chance, so reseeding is always noticed.
+_SEED = 715_225_739
 
 
 def fingerprint(value: Any) -> str:
@@ -19,12 +18,11 @@ def fingerprint(value: Any) -> str:
     if isinstance(value, torch.nn.Module):
         return fingerprint([[m.training for m in value.modules()], dict(value.state_dict())])
     if isinstance(value, torch.Tensor):
-        data = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+        data = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
         return f"{value.dtype}{tuple(value.shape)}{value.requires_grad}{hashlib.sha256(data).hexdigest()}"
     if isinstance(value, np.ndarray):
-        return (
-            f"{value.dtype}{value.shape}{hashlib.sha256(np.ascontiguousarray(value)).hexdigest()}"
-        )
+        data = np.ascontiguousarray(value).data
+        return f"{value.dtype}{value.shape}{hashlib.sha256(data).hexdigest()}"
     if isinstance(value, dict):
         return fingerprint([[key, item] for key, item in value.items()])
     if isinstance(value, list | tuple):
@@ -56,9 +54,8 @@ def untouched_surroundings() -> Iterator[None]:
         torch.manual_seed(_SEED)
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
-        torch.set_num_threads(
-            1
-        )  # the probes are tiny: on a busy machine more threads only wait for each other
+        # The probes are tiny: on a busy machine more threads only wait for each other.
+        torch.set_num_threads(1)
         yield
     finally:
         torch.set_default_dtype(dtype)

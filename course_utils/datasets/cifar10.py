@@ -1,8 +1,6 @@
 """CIFAR-10 as its authors and torchvision store it. Nothing is unpacked to disk, and no unverified pickle is opened."""
 
 import hashlib
-import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_utils import assets
-from course_utils.datasets import standin_images
+from course_utils.datasets import archives, standin_images
 from course_utils.errors import CourseError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -31,43 +29,13 @@ _RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 _MAX_MEMBERS = 100  # the archive has 10; a hostile one may have millions
 
 
-def recognise(path: Path) -> tuple[str, Path]:
-    """Tell how images are stored at ``path``.
-
-    Args:
-        path: a file or a folder; of a folder that holds one of CIFAR-10's layouts, that layout is meant.
-
-    Returns:
-        ``("archive" | "binary" | "torchvision" | "folder", path)``.
-
-    Raises:
-        CourseError: nothing is there, or a file that is not an archive.
-    """
-    if path.is_file():
-        return "archive", path
-    if not path.is_dir():
-        raise CourseError(
-            "images-not-found",
-            f"There is no file or folder {str(path)!r}.",
-            "Images are read from a folder, or from CIFAR-10's archive.",
-            'Give the right path, or images = load_images("standin") to go on without one.',
-        )
-    for kind, name in (("binary", "cifar-10-batches-bin"), ("torchvision", "cifar-10-batches-py")):
-        for candidate in (path, path / name):
-            if candidate.name == name and candidate.is_dir():
-                return kind, candidate
-    if (path / "cifar-10-binary.tar.gz").is_file():
-        return "archive", path / "cifar-10-binary.tar.gz"
-    return "folder", path
-
-
 def read_cifar10(
     kind: str, path: Path, split: str, size: int
 ) -> tuple[Tensor, Tensor, str, tuple[str, ...]]:
     """Read CIFAR-10 and prove that it is the authors' own.
 
     Args:
-        kind: ``"archive"``, ``"binary"`` or ``"torchvision"`` (see :func:`recognise`).
+        kind: ``"archive"``, ``"binary"`` or ``"torchvision"`` (see `image_sources.recognise`).
         path: the archive, or the folder of batches.
         split: ``"train"`` (50,000 images) or ``"test"`` (10,000).
         size: height and width; only 32, which the images have.
@@ -95,30 +63,16 @@ def read_cifar10(
 
 def _read_archive(path: Path, split: str) -> tuple[Tensor, Tensor]:
     assets.verify("cifar10", path)
-    wanted = {f"cifar-10-batches-bin/{name}": name for name in MEMBERS[split]}
-    found: dict[str, bytes] = {}
+    names = {name: f"cifar-10-batches-bin/{name}" for name in MEMBERS[split]}
+    batch = IMAGES_PER_MEMBER * _RECORD
+    limits = archives.Limits(
+        members=_MAX_MEMBERS, wanted=batch, unpacked=7 * batch
+    )  # six, and two notes
     try:
-        with tarfile.open(path, "r|gz") as tar:
-            for count, member in enumerate(tar):
-                if count >= _MAX_MEMBERS or len(found) == len(wanted):
-                    break
-                if member.size > IMAGES_PER_MEMBER * _RECORD:  # passing over it would unpack it
-                    raise _not_cifar10(
-                        path, f"its member {member.name!r} claims {member.size:,} bytes"
-                    )
-                if member.name in wanted:
-                    found[wanted[member.name]] = _member(tar, member, path)
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        found = archives.read_members(path, set(names.values()).__contains__, limits)
+    except archives.FAILURES as error:
         raise _not_cifar10(path, f"it cannot be read to the end ({error})") from error
-    return _decode([_checked(name, found.get(name), path) for name in MEMBERS[split]])
-
-
-def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
-    """The bytes of a regular file of exactly the size a batch has; anything else under that name is refused."""
-    if not member.isreg() or member.size != IMAGES_PER_MEMBER * _RECORD:
-        kind = "a regular file" if member.isreg() else "not a regular file"
-        raise _not_cifar10(path, f"its member {member.name} is {kind} of {member.size:,} bytes")
-    return tar.extractfile(member).read()
+    return _decode([_checked(name, found.get(member), path) for name, member in names.items()])
 
 
 def _read_binary(path: Path, split: str) -> tuple[Tensor, Tensor]:
@@ -134,7 +88,9 @@ def _read_binary(path: Path, split: str) -> tuple[Tensor, Tensor]:
 
 def _checked(name: str, content: bytes | None, path: Path) -> bytes:
     if content is None:
-        raise _not_cifar10(path, f"{name} is missing")
+        raise _not_cifar10(path, f"{name} is missing, or is not a regular file")
+    if len(content) != IMAGES_PER_MEMBER * _RECORD:
+        raise _not_cifar10(path, f"{name} has {len(content):,} bytes")
     if hashlib.sha256(content).hexdigest() != MEMBER_SHA256[name]:
         raise _not_cifar10(path, f"{name} has another SHA-256 than the authors' file")
     return content
@@ -165,6 +121,6 @@ def _not_cifar10(path: Path, reason: str) -> CourseError:
         "images-not-cifar10",
         f"{path} is not CIFAR-10 as its authors published it: {reason}.",
         "Figures measured on it would carry a wrong name, and foreign batches are not opened.",
-        f"Delete {path.name} there, then fetch the authors' archive: "
-        'from course_utils import assets; assets.fetch("cifar10")',
+        f"Move {path.name} to another folder if the course finds it by itself. The authors' archive comes by: "
+        'from course_utils import assets; assets.fetch("cifar10"); images = load_images("cifar10")',
     )

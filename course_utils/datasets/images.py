@@ -1,5 +1,6 @@
 """One set of labelled images from CIFAR-10, from any folder of images, or drawn by the course itself."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,20 @@ import torch
 from torch import Tensor
 
 from course_utils import assets, runtime
-from course_utils.datasets import cifar10, image_folders, standin_images
+from course_utils.datasets import cifar10, image_folders, image_sources, standin_images
 from course_utils.errors import CourseError
-from course_utils.paths import cache_places
+from course_utils.paths import cache_places, resolve
+from course_utils.tiers import TIERS
 
 SPLITS = ("train", "test")
 SIZES = (32, 64)
 # Where the default source looks for CIFAR-10, in this order, below the cache folder.
-_LAYOUTS = ("cifar-10-binary.tar.gz", "cifar-10-batches-bin", "cifar-10-batches-py", "cifar10")
+_LAYOUTS = (
+    image_sources.BINARY,
+    image_sources.BINARY_FOLDER,
+    image_sources.PYTHON_FOLDER,
+    "cifar10",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,18 @@ class ImageSet:
         _check_limit(n)
         return self.subset(slice(0, n))
 
+    @property
+    def is_own(self) -> bool:
+        """Whether these are somebody's own pictures, of which a lesson cannot know what they show."""
+        return not self.is_standin and not self.name.startswith(cifar10.NAME)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of pixels and labels, in this order: a training run never goes on with other data."""
+        digest = hashlib.sha256(self.images.contiguous().numpy().data)
+        digest.update(self.labels.contiguous().numpy().data)
+        return digest.hexdigest()
+
     def title(self, text: str) -> str:
         """A figure's or table's title that says which set it shows; a stand-in is always called one."""
         mark = "" if not self.is_standin or "stand-in" in self.name else "stand-in, "
@@ -86,7 +105,7 @@ class ImageSet:
 
 
 def load_images(
-    source: str | Path | None = None,
+    source: str | os.PathLike[str] | None = None,
     split: str = "train",
     size: int = 32,
     limit: int | None = None,
@@ -103,27 +122,27 @@ def load_images(
 
     Args:
         source: ``"standin"``, ``"cifar10"``, or the path of an image folder (flat, or one folder a class, with or
-            without ``train`` and ``test`` above), of ``cifar-10-binary.tar.gz``, or of torchvision's
-            ``cifar-10-batches-py``.
+            without ``train`` and ``test`` above, and what it may be wrapped in), of ``cifar-10-binary.tar.gz``, or of
+            torchvision's ``cifar-10-batches-py``.
         split: ``"train"`` or ``"test"``; of a folder without the two, a fixed sixth of the images is ``"test"``.
         size: height and width in pixels, 32 or 64; the shorter side is resized, then the centre is cut out.
         limit: at most so many images, the first of the shuffled order (less those left out); None for all.
         on_bad: what to do about files that cannot be used: ``"error"`` lists them in one error, ``"skip"`` leaves them
             out and says so.
-        tier: ``smoke``, ``laptop`` or ``gpu``; None for this machine's.
+        tier: its name; None for this machine's.
 
     Raises:
         CourseError: an unknown option, a source that is missing or damaged, files that cannot be used.
     """
     _check_options(split, size, limit, on_bad)
-    source = source or os.environ.get("COURSE_IMAGES") or None
+    source = image_sources.checked(source) or os.environ.get("COURSE_IMAGES") or None
     if source is None:
         source = _default_source(tier or runtime.tier())
     if source == "standin":
         return _standin(split, size, limit)
     if source == "cifar10":
         source = _cifar10_path() or assets.fetch("cifar10")
-    kind, path = cifar10.recognise(Path(source).expanduser())
+    kind, path = image_sources.recognise(resolve(source))
     if kind == "folder":
         images, labels, name, classes = image_folders.read_folder(path, split, size, limit, on_bad)
     else:
@@ -139,15 +158,15 @@ def on_this_machine() -> str | None:
     return os.environ.get("COURSE_IMAGES") or ("cifar10" if _cifar10_path() else None)
 
 
-def _default_source(tier: str) -> str | Path:
+def _default_source(tier: str) -> str | os.PathLike[str]:
     """What to load where the reader asked for nothing: CIFAR-10's place or, with a printed line, ``"standin"``."""
-    if tier == "smoke":
-        print(f"Images: {standin_images.NAME}, as always at tier smoke.")
+    if not TIERS[tier].takes_real:
+        print(f"Images: {standin_images.NAME}, as always at tier {tier}.")
         return "standin"
     path = _cifar10_path()
     if path is not None:
         return path
-    if tier == "gpu":
+    if TIERS[tier].fetches:
         try:
             return assets.fetch("cifar10")
         except CourseError as error:
@@ -157,6 +176,8 @@ def _default_source(tier: str) -> str | Path:
         "For the real one (162 MiB, from a slow host) run this line once, then start again:\n"
         '    from course_utils import assets; assets.fetch("cifar10")'
     )
+    if packed := image_sources.packed_python(cache_places()):
+        print(packed)
     return "standin"
 
 

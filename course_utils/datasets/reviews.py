@@ -16,7 +16,8 @@ from course_utils import assets, runtime
 from course_utils.datasets import review_readers, standin_reviews
 from course_utils.datasets.review_readers import SPLITS, Raw
 from course_utils.errors import CourseError
-from course_utils.paths import cache_places, say_once
+from course_utils.paths import cache_places, resolve, say_once
+from course_utils.tiers import TIERS
 
 CLASSES = ("negative", "positive")
 IMDB = "IMDB"
@@ -77,6 +78,25 @@ class ReviewSet:
         """The first ``n`` reviews (all where there are fewer): a fair sample, since sets come shuffled."""
         return self.subset(range(min(n, len(self))))
 
+    def require(self, each: int) -> None:
+        """Make sure that there is enough to learn from.
+
+        Raises:
+            CourseError: a class has fewer than ``each`` reviews.
+        """
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        if min(counts) < each:
+            held = " and ".join(
+                f"{n:,} {kind}" for n, kind in zip(counts, self.classes, strict=True)
+            )
+            raise CourseError(
+                "reviews-one-sided",
+                f"{self.name}, {self.split}, has {held} reviews; at least {each:,} of each class are needed.",
+                "A classifier that has not seen a class cannot learn it. Copies of other reviews, also of those in "
+                "validation and test, may have been left out, or the limit leaves a rare class out.",
+                'Add reviews, ask for more of them, or train = load_reviews("sentences")',
+            )
+
     def title(self, text: str) -> str:
         """A figure's or table's title that says which set it shows; a stand-in is always called one."""
         mark = "" if not self.is_standin or "stand-in" in self.name else "stand-in, "
@@ -112,7 +132,7 @@ def load_reviews(
             ``pos`` and ``neg`` and one text file a review, or of an archive of such a folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         limit: at most so many reviews, the first of the shuffled order; None for all.
-        tier: ``smoke``, ``laptop`` or ``gpu``; None for this machine's.
+        tier: its name; None for this machine's.
 
     Raises:
         CourseError: an unknown option, a source that is missing or damaged.
@@ -126,10 +146,9 @@ def load_reviews(
     elif source == "hub":
         raw, name = review_readers.read_hub(split), IMDB
     else:
-        path = (
-            _imdb_path() or assets.fetch("imdb") if source == "imdb" else Path(source).expanduser()
-        )
-        raw, name = review_readers.read_tree(path, split, limit and _order_of(limit)), _name(path)
+        path = _imdb_path() or assets.fetch("imdb") if source == "imdb" else resolve(source)
+        order = _order_of(limit) if limit else None
+        raw, name = review_readers.read_tree(path, split, order), _name(path)
     return _assemble(raw, name, split, limit)
 
 
@@ -146,12 +165,12 @@ def on_this_machine() -> str | None:
 
 
 def _default_source(tier: str) -> str:
-    if tier != "smoke" and _imdb_path():
+    if TIERS[tier].takes_real and _imdb_path():
         return "imdb"
-    if tier == "gpu":
+    if TIERS[tier].fetches:
         return "hub" if review_readers.hub_is_there() else "imdb"
     if assets.at_hand("sentences"):
-        why = "as always at tier smoke." if tier == "smoke" else _IMDB_HINT
+        why = _IMDB_HINT if TIERS[tier].takes_real else f"as always at tier {tier}."
         say_once(f"Reviews: {SENTENCES} (Pang and Lee 2004), {why}")
         return "sentences"
     say_once(
@@ -193,8 +212,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
     """Put raw reviews in order, and leave out (and count) those without a single visible character."""
     order = range(len(raw.texts)) if raw.ordered else _shuffled(len(raw.texts)).tolist()
     kept = [i for i in order if raw.texts[i]]
-    if len(kept) < len(raw.texts):
-        print(f"Left out {len(raw.texts) - len(kept)} empty reviews of {name}, {split}.")
+    if empty := raw.texts.count(""):
+        print(f"Left out {empty} empty reviews of {name}, {split}.")
     kept = kept[:limit]
     if not kept:
         raise CourseError(
@@ -205,9 +224,8 @@ def _assemble(raw: Raw, name: str, split: str, limit: int | None) -> ReviewSet:
         )
     films = None if raw.films is None else tuple(raw.films[i] for i in kept)
     labels = torch.tensor([raw.labels[i] for i in kept], dtype=torch.int64)
-    return ReviewSet(
-        tuple(raw.texts[i] for i in kept), labels, name, name == standin_reviews.NAME, split, films
-    )
+    texts = tuple(text for i in kept if (text := raw.texts[i]))
+    return ReviewSet(texts, labels, name, name == standin_reviews.NAME, split, films)
 
 
 def _check_options(split: str, limit: int | None) -> None:

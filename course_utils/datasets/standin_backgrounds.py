@@ -92,7 +92,7 @@ def _meadow(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nd
 
 
 def _blobs(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    total = np.float32(0.0)
+    total = np.zeros((), np.float32)
     for k in range(3):
         cx = (_wave(a * np.float32(1.7 + k) + b) - np.float32(0.5)) * np.float32(2.0)
         cy = (_wave(b * np.float32(2.3 + k) + a) - np.float32(0.5)) * np.float32(2.0)

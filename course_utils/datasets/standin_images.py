@@ -67,7 +67,7 @@ def make_factors(count: int, seed: int) -> dict[str, np.ndarray]:
     _check_whole("seed", seed, 0, 2**63 - 1)
     blocks = -(-count // 10)
     keys = random_bits(seed, 0, 10 * blocks).reshape(blocks, 10)
-    factors = {
+    factors: dict[str, np.ndarray] = {
         "class": np.argsort(keys, axis=1, kind="stable").reshape(-1)[:count].astype(np.int64)
     }
     for stream, (name, (low, high)) in enumerate(RANGES.items(), start=1):
@@ -224,5 +224,5 @@ def _check_whole(name: str, value: int, low: int, high: int) -> None:
             f"standin-{name}",
             f"{name} is {value!r}.",
             f"The stand-in needs a whole number from {low} to {high}.",
-            "For example: images, factors = course_utils.datasets.standin_images.render(count=100, seed=1, size=32)",
+            "For example: images, factors = standin_images.render(count=100, seed=1, size=32)",
         )

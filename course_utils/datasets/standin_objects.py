@@ -6,6 +6,7 @@ the right and ``v`` downwards; a distance is negative inside. Colours are RGB in
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,12 +40,16 @@ def _box(u: np.ndarray, v: np.ndarray, x: float, y: float, a: float, b: float) -
 
 def _polygon(u: np.ndarray, v: np.ndarray, *corners: tuple[float, float]) -> np.ndarray:
     """Convex polygon, corners in clockwise order as seen on the screen (v points down)."""
-    distance = None
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+
+    def side(start: tuple[float, float], end: tuple[float, float]) -> np.ndarray:
+        (x0, y0), (x1, y1) = start, end
         length = math.sqrt((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0))
         nx, ny = (y1 - y0) / length, -(x1 - x0) / length
-        side = u * np.float32(nx) + v * np.float32(ny) - np.float32(nx * x0 + ny * y0)
-        distance = side if distance is None else np.maximum(distance, side, out=distance)
+        return u * np.float32(nx) + v * np.float32(ny) - np.float32(nx * x0 + ny * y0)
+
+    distance = side(corners[-1], corners[0])
+    for start, end in pairwise(corners):
+        np.maximum(distance, side(start, end), out=distance)
     return distance
 
 

@@ -4,8 +4,10 @@ Film reviews where the machine has them, else Python's own manual, which comes w
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,12 +15,17 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from course_utils import runtime
-from course_utils.datasets import reviews
+from course_utils.datasets import review_readers, reviews, text_files
+from course_utils.datasets.text_files import NotText, Report
 from course_utils.errors import CourseError
+from course_utils.paths import resolve
 from course_utils.progress_bars import progress
+from course_utils.tiers import TIERS
 
 HELD_OUT = 2_000
 """At most so many held-out documents are loaded."""
+FEWEST = 10
+"""Documents that a corpus has at least, since every tenth is held out."""
 END = "<|endoftext|>"
 """The token between documents: it ends one and begins the next. Its id is 0."""
 
@@ -52,25 +59,27 @@ def load_texts(source: str | Path | None = None, limit: int | None = None) -> Co
         source: None takes the real film reviews that are on this machine (tier ``gpu`` fetches them), else, and always
             at tier ``smoke``, the manual; ``"manual"`` the documentation inside this Python; ``"imdb"``,
             ``"sentences"`` or ``"standin"`` these sets of `course_utils.datasets.reviews`; otherwise the path of a text
-            file, of a folder of text files, or of an IMDB folder.
+            file, of a folder of text files (`text_files.find_documents` says which count), or of reviews in IMDB's
+            layout, as a folder or an archive.
         limit: at most so many documents for training.
 
+    Folders ``train`` and ``test`` in a folder of texts are the training and the held-out documents; otherwise every
+    tenth document is held out. Where there are fewer than `FEWEST` documents, a book in one file for example, they are
+    cut into pieces of at most 2,000 characters. Exact copies count once. What is left out is said.
+
     Raises:
-        CourseError: there is no such file, or it holds too little text.
+        CourseError: there is no such file, it is not text or in an unknown encoding, or it holds too little text.
     """
     if source is None:
-        there = runtime.tier() == "gpu" or (
-            runtime.tier() == "laptop" and reviews.on_this_machine()
-        )
+        tier = TIERS[runtime.tier()]
+        there = tier.fetches or (tier.takes_real and reviews.on_this_machine())
         return _reviews(None, limit) if there else _manual(limit)
     if source == "manual":
         return _manual(limit)
-    if (
-        source in ("imdb", "hub", "sentences", "standin")
-        or (Path(source).expanduser() / "train" / "pos").is_dir()
-    ):
+    if source in ("imdb", "hub", "sentences", "standin"):
         return _reviews(source, limit)
-    return _own(Path(source).expanduser(), limit)
+    path = resolve(source)
+    return _reviews(path, limit) if review_readers.holds_reviews(path) else _own(path, limit)
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
@@ -116,27 +125,34 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     ]
 
 
-def windows(documents: Iterable[Sequence[int]], length: int) -> Tensor:
+def windows(documents: Iterable[Sequence[int]], length: int, at_least: int = 1) -> Tensor:
     """All documents one after the other, cut into pieces: ids -> (N, length) int64; what is left over is dropped.
 
+    Args:
+        documents: token ids.
+        length: tokens of a window.
+        at_least: how many windows are needed.
+
     Raises:
-        CourseError: the text is shorter than one piece.
+        CourseError: the text is shorter than that.
     """
     stream = torch.tensor([token for ids in documents for token in ids], dtype=torch.int32)
     count = len(stream) // length
-    if not count:
+    if count < at_least:
+        wanted = f"{at_least} windows" if at_least > 1 else "one window"
         raise CourseError(
             "texts-too-short",
-            f"The text has {len(stream)} tokens, fewer than one window of {length}.",
-            "Training needs at least one whole window.",
-            "Take more text, or a smaller context.",
+            f"The text has {len(stream):,} tokens, fewer than {wanted} of {length}.",
+            f"Training needs {at_least * length:,} tokens, which is about "
+            f"{at_least * length / max(1, len(stream)):.1f} times this text.",
+            'Take more text, or one that every Python has: corpus = texts.load_texts("manual")',
         )
     return stream[: count * length].view(count, length).long()
 
 
 def digest(ids: Tensor) -> str:
     """SHA-256 of token ids, so that a run never goes on with another text."""
-    return hashlib.sha256(ids.contiguous().numpy()).hexdigest()
+    return hashlib.sha256(ids.contiguous().numpy().data).hexdigest()
 
 
 def _reviews(source: str | Path | None, limit: int | None) -> Corpus:
@@ -154,25 +170,67 @@ def _manual(limit: int | None) -> Corpus:
     seen: set[str] = set()
     documents = []
     for name in sorted(topics):
-        paragraphs = [
-            p for p in topics[name].strip().split("\n\n") if p not in seen and not seen.add(p)
-        ]
+        paragraphs = [p for p in dict.fromkeys(topics[name].strip().split("\n\n")) if p not in seen]
+        seen.update(paragraphs)
         documents.append("\n\n".join(paragraphs))
     return _deal("Python's manual", [text for text in documents if len(text) > 200], limit)
 
 
 def _own(path: Path, limit: int | None) -> Corpus:
-    files = sorted(p for p in path.rglob("*.txt") if p.is_file()) if path.is_dir() else [path]
+    """A text file, or a folder of text files."""
+    report, name = Report(), path.resolve().name or "texts"
+    texts = _documents(path, report) if path.is_dir() else _document(path, report)
+    parts = [_enough(_part(texts, part)) for part in ("train", "test")]
+    if all(parts):
+        for beside in [name for name in texts if not _part_of(name)]:
+            report.note("left out: beside the folders train and test", beside)
+        report.say(path, f"{len(parts[0]):,} documents to learn from, {len(parts[1]):,} others")
+        return Corpus(name, tuple(parts[0][:limit]), tuple(parts[1][:HELD_OUT]))
+    documents = _enough(list(texts.values()))
+    if len(documents) < FEWEST:
+        held = sum(map(len, texts.values()))
+        why = f"{held:,} characters, fewer than ten documents or pieces of {_SMALLEST}"
+        raise _refused(path, f"{why}.{report.lines()}", report.encoding)
+    report.say(path, f"{len(documents):,} documents")
+    return _deal(name, documents, limit)
+
+
+def _document(file: Path, report: Report) -> dict[str, str]:
     try:
-        texts = [file.read_text(encoding="utf-8-sig", errors="replace").strip() for file in files]
-    except OSError as error:
-        raise _no_text(path, str(error.strerror)) from error
-    if len(texts) == 1:  # one file: its paragraphs, gathered into pieces of a few thousand signs
-        texts = _pieces(texts[0])
-    texts = [text for text in texts if text]
-    if len(texts) < 10:
-        raise _no_text(path, "fewer than ten documents or pieces of text")
-    return _deal(path.name, texts, limit)
+        text = report.read(file.name, partial(text_files.read_bytes, file))
+    except NotText as error:
+        raise _refused(file, f"{error}.", error.encoding) from None
+    return {file.name: text_files.tidy(text)}
+
+
+def _documents(folder: Path, report: Report) -> dict[str, str]:
+    """The documents of a folder by their paths, each text once; none is empty."""
+    texts: dict[str, str] = {}
+    known: set[str] = set()
+    for name in text_files.find_documents(folder, report):
+        raw = report.read_if_text(name, partial(text_files.read_bytes, folder / name))
+        text = text_files.tidy(raw or "").strip()
+        if raw is not None and (not text or text in known):
+            report.note(f"left out: {'an exact copy of another' if text else 'empty'}", name)
+        elif raw is not None:
+            texts[name] = text
+            known.add(text)
+    return texts
+
+
+def _part_of(name: str) -> str:
+    """The first folder around a document that is called ``train`` or ``test``, in any case; else empty."""
+    folders = name.lower().split("/")[:-1]
+    return next((folder for folder in folders if folder in ("train", "test")), "")
+
+
+def _part(texts: dict[str, str], part: str) -> list[str]:
+    return [text for name, text in texts.items() if _part_of(name) == part]
+
+
+def _enough(documents: list[str]) -> list[str]:
+    """Documents; fewer than ten are cut into pieces."""
+    return documents if len(documents) >= FEWEST else _pieces(documents)
 
 
 def _deal(name: str, documents: list[str], limit: int | None) -> Corpus:
@@ -181,19 +239,41 @@ def _deal(name: str, documents: list[str], limit: int | None) -> Corpus:
     return Corpus(name, train[:limit], tuple(documents[::10])[:HELD_OUT])
 
 
-def _pieces(text: str, size: int = 2_000) -> list[str]:
-    pieces = [""]
-    for paragraph in text.split("\n\n"):
-        if len(pieces[-1]) > size:
-            pieces.append("")
-        pieces[-1] = f"{pieces[-1]}\n\n{paragraph}".strip()
-    return pieces
+_LARGEST, _SMALLEST = 2_000, 200  # characters of a piece
+_CUTS = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"[.!?…][\"'”’»)]*\s+|[。！？][」』”]?", r"\s+")))
+"""Where a text may be cut: between paragraphs, lines, sentences, words."""
 
 
-def _no_text(path: Path, why: str) -> CourseError:
+def _pieces(texts: list[str]) -> list[str]:
+    """Texts cut into pieces, each at the best place in its second half; 2,000 characters give ten or more."""
+    size = min(_LARGEST, max(_SMALLEST, sum(map(len, texts)) // (2 * FEWEST)))
+    pieces = []
+    for text in texts:
+        start = 0
+        while start < len(text):
+            end = _cut(text, start, start + size)
+            pieces.append(text[start:end].strip())
+            start = end
+    return [piece for piece in pieces if piece]
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    if end >= len(text):
+        return len(text)
+    for pattern in _CUTS:
+        places = [found.end() for found in pattern.finditer(text, (start + end) // 2, end)]
+        if places:
+            return places[-1]
+    return end
+
+
+def _refused(path: Path, why: str, encoding: str | None) -> CourseError:
+    if encoding:
+        return text_files.unknown_encoding(path, why, encoding)
     return CourseError(
         "texts-none",
-        f"No text to learn from in {path.name}: {why}.",
-        "A corpus is a text file, a folder of .txt files, or an IMDB folder with train/pos.",
-        'texts.load_texts("book.txt")',
+        f"No text to learn from in {path.name}: {why}",
+        "A corpus is a plain text file, a folder of such files, or reviews in IMDB's layout. The text of a PDF or of a "
+        "Word document can be saved as .txt in UTF-8; an archive must be unpacked first.",
+        'Take another one, or the text that every Python has: corpus = texts.load_texts("manual")',
     )

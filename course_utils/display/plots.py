@@ -1,8 +1,6 @@
 """The figures' common ground: image grids, curves, live figures, and a sentence under every picture.
 
 Functions take and return Axes; `show` ends a figure and demands the sentence that says what it shows.
-Colours are four of Okabe and Ito's, black, and two darker ones for theirs that are too pale on white: colour-blind
-readers can tell all seven apart, and each has a contrast of at least 3 to 1 (`tests/test_colours.py`).
 """
 
 import base64
@@ -14,24 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.animation import Animation
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
+from course_utils.display.palette import COLOURS
 from course_utils.errors import CourseError
 from course_utils.paths import atomic_write
 from course_utils.progress_bars import progress
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#95143B", "#3F95FF", "#000000")
-"""Blue, vermilion, green, purple, crimson, bright blue, black."""
-
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.prop_cycle": plt.cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -41,6 +40,19 @@ _STYLE = {
 }
 _SHARP = 1.5
 """Pixels drawn for each pixel shown, so that pictures stay sharp on fine screens."""
+
+
+class _Figure(Figure):
+    """A figure whose titles are text: they name data sets, and a folder's name may hold dollar signs."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure; formulas stand in labels and legends only."""
+        titles = {ax.get_title(loc) for ax in self.axes for loc in ("left", "center", "right")}
+        titles.add(self.get_suptitle())
+        for text in self.findobj(Text):
+            if text.get_text() in titles:
+                text.set_parse_math(False)
+        super().draw(renderer)
 
 
 def style() -> AbstractContextManager[None]:
@@ -53,7 +65,9 @@ def subplots(
 ) -> tuple[Figure, np.ndarray]:
     """A figure in the course's style; width and height in inches. Returns it with a flat array of its Axes."""
     with style():
-        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width, height), squeeze=False, FigureClass=_Figure
+        )
     return figure, axes.ravel()
 
 
@@ -153,9 +167,8 @@ def film_html(
         alt: what is to be seen; matplotlib leaves the picture without a description and the slider without a name.
     """
     frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
-    film.save = partial(
-        film.save, progress_callback=lambda *_: next(frames, None)
-    )  # to_jshtml saves each picture
+    # to_jshtml saves each picture
+    vars(film)["save"] = partial(film.save, progress_callback=lambda *_: next(frames, None))
     html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
     html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
     html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')

@@ -1,6 +1,5 @@
 """Lesson 06's figures of scores: which set a score tells from real images, and how scores move with their number."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
-from course_utils.display import plots
+from course_utils import results
+from course_utils.display import palette
 from course_utils.evaluation.scores import NAMES
-from course_utils.paths import results_dir
 
 Interval = Mapping[str, float]
 """``value``, ``low`` and ``high``."""
@@ -53,14 +52,9 @@ class Bias:
     draws: int
 
 
-def recorded(name: str) -> dict[str, Any]:
-    """A measured result that ships with the course: ``scores_table``, ``scores_networks``, ``scores_modes``, ..."""
-    return json.loads((results_dir() / f"{name}.json").read_text(encoding="utf-8"))
-
-
 def recorded_bias() -> Bias:
     """FD and KD of real photographs, of the shipped GAN and of the shipped VAE, as the course measured them."""
-    found = recorded("scores_bias")
+    found = results.read("scores_bias.json")
     counts = tuple(found["counts"])
     rows = {
         row: {name: {n: found["rows"][row][str(n)][name] for n in counts} for name in ("FD", "KD")}
@@ -101,7 +95,7 @@ def notice_map(
     ]
     ax.imshow(
         codes,
-        cmap=ListedColormap(["#56B4E9", "#F2F2F2", "#E69F00"]),
+        cmap=ListedColormap([palette.BETTER, palette.NEITHER, palette.WORSE]),
         vmin=-1,
         vmax=1,
         aspect="auto",
@@ -124,7 +118,7 @@ def notice_map(
 
 
 def interval_table(found: Mapping[str, Any], digits: int = 2) -> str:
-    """A measured result (``recorded("scores_table")``) as a Markdown table with intervals, and what it depends on."""
+    """A measured result (``scores_table.json``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
 
     def cell(interval: Interval) -> str:
@@ -157,7 +151,7 @@ def rank_lines(ax: Axes, orders: Mapping[str, Sequence[str]], title: str = "") -
     columns, names = list(orders), list(next(iter(orders.values())))
     for number, name in enumerate(names):
         ranks = [list(order).index(name) + 1 for order in orders.values()]
-        colour = plots.COLOURS[number % len(plots.COLOURS)]
+        colour = palette.COLOURS[number % len(palette.COLOURS)]
         ax.plot(range(len(columns)), ranks, "-o", color=colour, linewidth=2, markersize=5)
         ax.text(
             -0.08, ranks[0], ROWS.get(name, name), ha="right", va="center", fontsize=8, color=colour

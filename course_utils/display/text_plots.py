@@ -8,7 +8,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import palette
 
 _CONTROL = dict.fromkeys([*range(32), 127, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], " ")
 
@@ -72,7 +72,7 @@ def word_bars(
         title: the figure's title.
     """
     values, places = np.asarray(effects, float), np.arange(len(words))
-    colours = [plots.COLOURS[0] if value > 0 else plots.COLOURS[1] for value in values]
+    colours = [palette.POSITIVE if value > 0 else palette.NEGATIVE for value in values]
     ax.barh(places, values, color=colours, height=0.7)
     ax.set_yticks(places, [_plain(word) for word in words], fontsize=8)
     ax.invert_yaxis()
@@ -84,7 +84,7 @@ def word_bars(
 
 def attention_map(ax: Axes, weights: Tensor, tokens: Sequence[str], title: str) -> Axes:
     """Attention weights (T, T) as a grid: each row is a token that looks, each column a token that is looked at."""
-    picture = ax.imshow(weights.float().cpu().numpy(), cmap="cividis", vmin=0)
+    picture = ax.imshow(weights.float().cpu().numpy(), cmap=palette.AMOUNTS, vmin=0)
     names = [_plain(token) for token in tokens]
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     ax.set_yticks(range(len(names)), names, fontsize=7)
@@ -101,9 +101,7 @@ def reliability(
     x, y, low, high, counts = (np.asarray(column, float) for column in zip(*groups, strict=True))
     ax.plot([0.5, 1], [0.5, 1], ":", color="black", label="as sure as right")
     spread = np.clip([y - low, high - y], 0, None)
-    ax.errorbar(
-        x, y, yerr=spread, fmt="o", color=plots.COLOURS[0], capsize=3, label="measured, 95 %"
-    )
+    ax.errorbar(x, y, yerr=spread, fmt="o", color=palette.BLUE, capsize=3, label="measured, 95 %")
     for place, share, count in zip(x, y, counts, strict=True):
         ax.annotate(
             f"{count:.0f}", (place, share), xytext=(6, -10), textcoords="offset points", fontsize=8

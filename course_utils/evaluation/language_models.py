@@ -214,7 +214,7 @@ class CopyFinder:
         hits = self._hits(text)
         for start in range(0, len(text) - length + 1, step):
             inside = hits[start : start + length - self.length + 1]
-            yield inside.all() and self._has(text[start : start + length])
+            yield bool(inside.all()) and self._has(text[start : start + length])
 
 
 def _rolling_hashes(text: str, length: int) -> np.ndarray:

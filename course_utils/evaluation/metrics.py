@@ -16,7 +16,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from course_utils.errors import CourseError
 from course_utils.evaluation.distances import (
@@ -36,7 +35,8 @@ from course_utils.evaluation.scores import (
     table,
     wilson_interval,
 )
-from course_utils.models.features import FeatureNetwork, load_feature_network
+from course_utils.models.features import FeatureNetwork, check_shape, load_feature_network
+from course_utils.progress_bars import bar, progress
 from course_utils.runtime import fast_dtype
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "copied",
     "extract_features",
     "feature_moments",
+    "fitting_n",
     "frechet_distance",
     "inception_score",
     "kernel_distance",
@@ -84,8 +85,7 @@ def extract_features(
     must be computed the same way.
 
     Args:
-        images: (N, 3, H, W), uint8 in 0..255 or floats in [-1, 1]. Floats in [0, 1] cannot be told from pale images
-            in [-1, 1] and give wrong scores without an error: bring them to [-1, 1] first.
+        images: (N, 3, H, W), uint8 in 0..255 or floats in [-1, 1].
         network: as ``load_feature_network`` gives it.
         batch_size: images at a time.
         exact: compute in float32 whatever the machine has.
@@ -94,10 +94,18 @@ def extract_features(
         (N, D) float32 on the CPU.
 
     Raises:
-        CourseError: ``features-shape``, or ``metrics-range`` for values that are not finite or outside [-1, 1].
+        CourseError: ``features-shape``; ``metrics-range`` for values that are not finite or outside [-1, 1];
+            ``metrics-unit-range`` for floats without a negative value, which may lie in [0, 1].
     """
+    _question_range(images)
+    return _features(images, network, batch_size, exact)
+
+
+def _features(
+    images: Tensor, network: FeatureNetwork, batch_size: int = BATCH, exact: bool = False
+) -> Tensor:
     device = next(network.parameters()).device
-    batches = tqdm(images.split(batch_size), "features", delay=2, leave=False)
+    batches = progress(images.split(batch_size), "features", leave=False)
     dtype = None if exact else fast_dtype(device)
     with (
         torch.no_grad(),
@@ -173,7 +181,7 @@ class RealReference:
             name -> ``Score``, for every name of the reference.
 
         Raises:
-            CourseError: ``metrics-too-few``, ``metrics-range``, ``metrics-sampler``, ``features-shape``.
+            CourseError: ``metrics-too-few``, ``metrics-sampler``, and those of `extract_features`.
         """
         draws, n, _ = self.blocks.shape
         if isinstance(generated, nn.Module):
@@ -202,6 +210,32 @@ class RealReference:
                 name, mean, low, high, n, draws, self.network.description, self.real_set, floor
             )
         return scores
+
+
+def fitting_n(n: int, *sets: Images, draws: int = 5, least: int = 2) -> int:
+    """The images that each comparison of a score may take, so that no image is in two of them: at most ``n``.
+
+    Args:
+        n: how many are wanted.
+        sets: the image sets that the score is made of; the last one is held out.
+        draws: comparisons.
+        least: how many a comparison needs: 2 for FD and KD, 4 for precision and recall (three neighbours).
+
+    Raises:
+        CourseError: ``metrics-few-pictures`` where a set is too small, with the number that would do.
+    """
+    smallest = min(sets, key=lambda images: len(images.images))
+    have, needed = len(smallest.images), draws * least
+    if have >= needed:
+        return min(n, have // draws)
+    raise CourseError(
+        "metrics-few-pictures",
+        f"{smallest.name}: {have:,} {smallest.split} pictures are too few to score a generator.",
+        f"A score comes with an interval, from {draws} comparisons without a common picture, each of at least {least}: "
+        f"{needed} in every part.",
+        f"Give {needed} pictures to each part, or {6 * needed - 5} in all where a sixth of a folder is held out as the "
+        'test set; or go on with the drawn ones: source = "standin"',
+    )
 
 
 def mean_image_plus_noise(real: Images, seed: int = 0) -> Sampler:
@@ -237,17 +271,37 @@ def _to_unit_range(batch: Tensor, device: torch.device) -> Tensor:
     return batch.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
 
 
+def _question_range(images: Tensor) -> None:
+    """Ask about floats without a negative value: a step of [0, 1] left in would give wrong scores in silence."""
+    check_shape(images)
+    if (
+        not len(images)
+        or not images.is_floating_point()
+        or not 0 <= images.min() <= images.max() <= 1.001
+    ):
+        return
+    raise CourseError(
+        "metrics-unit-range",
+        f"The {len(images):,} images are floats from {images.min().item():.3g} to {images.max().item():.3g}.",
+        "Without a negative value they look like images in [0, 1], and scores read floats as [-1, 1].",
+        "Bring them to [-1, 1], or, if they are there and merely pale, make bytes of them as they are "
+        "(dcgan.to_bytes): images = 2 * images - 1   # from [0, 1]",
+    )
+
+
 def _sampled_features(sampler: Sampler, total: int, network: FeatureNetwork) -> Tensor:
-    parts = []
-    with torch.no_grad(), tqdm(total=total, desc="sampling", delay=2, leave=False) as progress:
-        while (missing := total - sum(map(len, parts))) > 0:
+    parts: list[Tensor] = []
+    with torch.no_grad(), bar("sampling", total, leave=False) as shown:
+        while (missing := total - sum(len(part) for part in parts)) > 0:
             images = sampler(min(BATCH, missing))
             if len(images) != min(BATCH, missing):
                 raise bad_shape(
                     f"{len(images)} images from a sampler that was asked for {min(BATCH, missing)}"
                 )
-            parts.append(extract_features(images, network))
-            progress.update(len(images))
+            if not parts:  # the largest batch: a few pale images may come later
+                _question_range(images)
+            parts.append(_features(images, network))
+            shown.update(len(images))
     return torch.cat(parts)
 
 

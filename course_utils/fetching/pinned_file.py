@@ -3,8 +3,8 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,24 @@ def fault(asset: Asset, path: Path) -> str | None:
         return _fault(asset, file)
 
 
-def in_place(asset: Asset, path: Path) -> str | None:
-    """`fault` of a file that other programs may replace at the same time; a wrong one is moved away.
+def in_place(asset: Asset, path: Path) -> bool:
+    """Whether the asset is at ``path``, where other programs may put it at the same time.
 
-    Returns:
-        None where the file is the asset; ``""`` where there is none (any more); else what was wrong, and where it is.
+    A wrong file is moved away, and a printed line says so.
     """
     try:
         with open(path, "rb") as file:
             found = _fault(asset, file)
+            if found is None:
+                return True
             # Another program may have put the right file here since it was opened.
-            if found is None or not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                return found and in_place(asset, path)
-        return f"{found}. It was moved to {quarantine(asset, path)}"
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return in_place(asset, path)
+        kept = quarantine(asset, path)
     except FileNotFoundError:
-        return ""
+        return False
+    print(f"{asset.file} in the cache is damaged: {found}. It was moved to {kept}.", flush=True)
+    return False
 
 
 def quarantine(asset: Asset, path: Path) -> Path:
@@ -80,7 +83,7 @@ def size_text(count: int) -> str:
     return f"{count / 2**20:,.0f} MiB"
 
 
-def _fault(asset: Asset, file: BinaryIO) -> str | None:
+def _fault(asset: Asset, file: BufferedReader) -> str | None:
     size = os.fstat(file.fileno()).st_size
     if size == asset.bytes and hashlib.file_digest(file, "sha256").hexdigest() == asset.sha256:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from course_utils.fetching.http import CertificateRefused, NoSocks
 from course_utils.fetching.stall import Watch
 
 
@@ -31,21 +32,15 @@ def get(requirement: str, path: Path, bar: tqdm, timeout: float) -> None:
         folder = Path(name)
         options = "--no-deps --only-binary=:all: --ignore-requires-python --no-cache-dir --no-input --progress-bar=off"
         quiet = f"--disable-pip-version-check --quiet --timeout {timeout:.0f} --retries 1"
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *options.split(),
-            *quiet.split(),
-            "--dest",
-            name,
-        ]
+        command = [sys.executable, "-m", "pip", "download", *options.split(), *quiet.split()]
         with open(folder / "errors.txt", "w+", errors="replace") as errors:
-            # Without pip's version of TMPDIR a small /tmp would have to hold the wheel.
-            kwargs = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors}
             process = subprocess.Popen(
-                [*command, requirement], env={**os.environ, "TMPDIR": name}, **kwargs
+                [*command, "--dest", name, requirement],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                # Without pip's version of TMPDIR a small /tmp would have to hold the wheel.
+                env={**os.environ, "TMPDIR": name},
             )
             try:
                 _follow(process, folder, bar, Watch("the package index", 1.4 * timeout))
@@ -56,7 +51,7 @@ def get(requirement: str, path: Path, bar: tqdm, timeout: float) -> None:
             told = errors.read()
         wheels = list(folder.glob("*.whl"))
         if process.returncode or len(wheels) != 1:
-            raise OSError(_last_error(told))
+            raise _failure(told)
         with open(wheels[0], "rb+") as wheel:
             os.fsync(wheel.fileno())
         shutil.move(wheels[0], path)
@@ -83,9 +78,13 @@ def _largest(folder: Path) -> int:
         return 0
 
 
-def _last_error(text: str) -> str:
+def _failure(told: str) -> OSError:
     """Pip's last word on what failed."""
+    if "CERTIFICATE_VERIFY_FAILED" in told:
+        return CertificateRefused("its certificate was refused")
+    if "Missing dependencies for SOCKS" in told:
+        return NoSocks("the proxy speaks SOCKS")
     lines = [
-        line.removeprefix("ERROR: ") for line in text.splitlines() if line.startswith("ERROR:")
+        line.removeprefix("ERROR: ") for line in told.splitlines() if line.startswith("ERROR:")
     ]
-    return (lines or text.splitlines() or ["pip could not be started"])[-1][:300]
+    return OSError((lines or told.splitlines() or ["pip could not be started"])[-1][:300])

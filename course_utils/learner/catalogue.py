@@ -1,4 +1,4 @@
-"""What the course consists of: its lessons in order, their exercises in order, and the files that ship with it.
+"""What the course consists of: its lessons in order, and their exercises in order.
 
 `data/catalogue.json` is written by ``python3 run.py build`` from the lessons' sources; nobody edits it.
 """
@@ -92,11 +92,6 @@ def number_of(name: str) -> str:
     ):  # a damaged clone: preflight says so, a check need not
         known = {}
     return known.get(name, name)
-
-
-def shipped() -> dict[str, str]:
-    """SHA-256 of each file of weights that ships with the course, by its name in ``data/checkpoints``."""
-    return dict(_read()["checkpoints"])
 
 
 @functools.cache

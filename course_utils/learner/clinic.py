@@ -1,16 +1,16 @@
 """Around the cases of lesson 07: a complaint in one line, recorded runs, and the checklist to take home."""
 
 import functools
-import json
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import results
 from course_utils.errors import CourseError
 from course_utils.learner import catalogue
-from course_utils.paths import atomic_write, results_dir, runs_dir
+from course_utils.paths import atomic_write, runs_dir
 
 RECORDS = ("gan_traces.json", "clinic_traces.json", "clinic_imdb.json")
 """Files with recorded histories, by name of the run."""
@@ -180,7 +180,7 @@ def complaint(program: Callable[..., Any], *arguments: Any) -> None:
 def _records() -> dict[str, list[dict[str, list[float]]]]:
     found: dict[str, list] = {}
     for name in RECORDS:
-        found |= json.loads((results_dir() / name).read_text())["traces"]
+        found |= results.read(name)["traces"]
     return found
 
 

@@ -23,14 +23,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.fetching import locks
-from course_utils.paths import atomic_write, runs_dir, say_once
+from course_utils.paths import atomic_write, held_lock, resolve, runs_dir, say_once
 
 OUTCOMES = ("open", "wrong", "correct", "predicted")
 FILE = "progress.jsonl"
-_FULL = (
-    1 << 20
-)  # bytes; a file that large holds ten thousand attempts, and only solutions are still added
+_FULL = 1 << 20  # bytes, ten thousand attempts; to a larger file only solutions are still added
 _PATIENCE = 1.0  # seconds that a check waits for another notebook at most
 _SHAPES = {
     "exercise": r"\w{1,40}\.\w{1,60}",
@@ -40,19 +37,30 @@ _SHAPES = {
     "hint": r"[0-9a-f]{0,8}",
     "value": r"[\w.,+ -]{0,40}",
 }
+_ONCE_IN_ORDER = (
+    ("start", "to_unit_range"),
+    ("gan", "optimal_discriminator value_function js_divergence generator_loss gan_step"),
+    ("dcgan", "conv_transpose_output_size to_tanh_range init_dcgan_weights make_generator slerp"),
+    ("vae", "reparameterise gaussian_kl gaussian_nll negative_elbo iwae_bound"),
+    ("bert", "pad_batch mask_tokens parameter_groups warmup_linear wilson_interval"),
+    ("attention", "scaled_dot_product causal_mask split_heads next_token_loss filter_logits"),
+    (
+        "metrics",
+        "frechet_distance kernel_distance inception_score precision_recall bootstrap_interval",
+    ),
+    (
+        "clinic",
+        "train_epoch label_loss generator_input make_judge critic_step is_equilibrium gan_losses gan_step match_ranges "
+        "generator_objective elbo kl make_optimizer encode_batch make_classifier shuffled share_cut first_break "
+        "errors_apart objections commons_folder same_training",
+    ),
+)
 _ONCE_NUMBERED = {
-    "start": "to_unit_range",
-    "gan": "optimal_discriminator value_function js_divergence generator_loss gan_step",
-    "dcgan": "conv_transpose_output_size to_tanh_range init_dcgan_weights make_generator slerp",
-    "vae": "reparameterise gaussian_kl gaussian_nll negative_elbo iwae_bound",
-    "bert": "pad_batch mask_tokens parameter_groups warmup_linear wilson_interval",
-    "attention": "scaled_dot_product causal_mask split_heads next_token_loss filter_logits",
-    "metrics": "frechet_distance kernel_distance inception_score precision_recall bootstrap_interval",
-    "clinic": "train_epoch label_loss generator_input make_judge critic_step is_equilibrium gan_losses gan_step "
-    "match_ranges generator_objective elbo kl make_optimizer encode_batch make_classifier shuffled share_cut "
-    "first_break errors_apart objections commons_folder same_training",
+    f"{lesson}.{place}": f"{folder}.{function}"
+    for lesson, (folder, functions) in enumerate(_ONCE_IN_ORDER)
+    for place, function in enumerate(functions.split(), start=1)
 }
-"""The exercises by the numbers that they had once, before records held names: lesson 0 first, each from N.1 on."""
+"""The exercises by the numbers that records held once, before they held names."""
 _paused: ContextVar[bool] = ContextVar("paused", default=False)
 
 
@@ -86,7 +94,7 @@ def path() -> Path:
         CourseError: no folder can be written to.
     """
     if lasting := os.environ.get("COURSE_RUNS_COPY"):
-        return Path(lasting) / FILE
+        return resolve(lasting) / FILE
     return _folder(os.environ.get("COURSE_RUNS")) / FILE
 
 
@@ -230,9 +238,7 @@ def _append(file: Path, records: Iterable[Record]) -> None:
     content = b"\n" + b"".join(map(_line, records))
     end = time.monotonic() + _PATIENCE
     file.parent.mkdir(parents=True, exist_ok=True)
-    with locks.turn(
-        file.with_suffix(".lock"), lambda: 0 if time.monotonic() < end else None, lambda: None
-    ):
+    with held_lock(file.with_suffix(".lock"), lambda: time.monotonic() < end):
         handle = os.open(
             file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
         )
@@ -278,8 +284,7 @@ def _renamed(values: dict[str, str]) -> dict[str, str]:
     """A line as it is written now; once it held a number, ``2.5``, and a part of the exercise, ``exercise_2_5``."""
     if "part" not in values:
         return values
-    part = values.pop("part")
-    lesson, _, place = values["exercise"].partition(".")
-    folder, functions = list(_ONCE_NUMBERED.items())[int(lesson)]
-    name = "merge_heads" if part == "exercise_merge" else functions.split()[int(place) - 1]
-    return values | {"exercise": f"{folder}.{name}"}
+    name = _ONCE_NUMBERED[values["exercise"]]
+    if values["part"] == "exercise_merge":  # one exercise had two
+        name = "attention.merge_heads"
+    return {key: value for key, value in values.items() if key != "part"} | {"exercise": name}

@@ -5,7 +5,6 @@ import html
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from course_utils.display import tables
 from course_utils.errors import CourseError
@@ -175,11 +174,9 @@ def _open(standing: Standing) -> str:
 
 
 def _follows(standing: Standing, span: Sequence[str], number: str) -> bool:
-    """Whether an exercise continues a span, both by its place in the lesson and by its number."""
+    """Whether an exercise is the next one after a span."""
     order = [exercise.number for exercise in standing.lesson.exercises]
-    counts = [int(name.split(".")[1]) for name in (*span, number)]
-    in_order = all(after == before + 1 for before, after in pairwise(counts))
-    return bool(span) and in_order and order.index(span[-1]) + 1 == order.index(number)
+    return bool(span) and order.index(span[-1]) + 1 == order.index(number)
 
 
 def _times(count: int) -> str:

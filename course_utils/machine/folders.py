@@ -1,7 +1,6 @@
 """What may be wrong with settings, folders, files and the network."""
 
 import difflib
-import hashlib
 import os
 import shutil
 import tempfile
@@ -14,8 +13,10 @@ from urllib.parse import urlsplit
 
 from course_utils import assets, paths
 from course_utils.errors import CourseError
-from course_utils.learner import catalogue, progress
+from course_utils.learner import progress
 from course_utils.machine.finding import Finding
+from course_utils.models import shipped
+from course_utils.tiers import TIERS
 
 VARIABLES = (
     "COURSE_TIER", "COURSE_CACHE", "COURSE_RUNS", "COURSE_RUNS_COPY", "COURSE_IMAGES", "COURSE_REVIEWS", "COURSE_BF16",
@@ -23,8 +24,6 @@ VARIABLES = (
     "COURSE_REQUIRE_REAL_DATA", "COURSE_BROWSER",
 )  # fmt: skip
 """Every variable of the environment that the course reads (a test holds this list to the code)."""
-NEED = {"smoke": 0.2e9, "laptop": 1e9, "gpu": 5e9}
-"""Bytes of a lesson's checkpoints: lesson 4's network with its optimiser's two moments, three generations at a time."""
 HUB = "https://huggingface.co"
 ANSWER = 1.5  # seconds within which an address has to answer
 _MISSED = {
@@ -37,18 +36,17 @@ _MISSED = {
         "Lessons 4 and 5 take made-up sentences instead.",
     ),
 }
-_TIERS = ("smoke", "laptop", "gpu")
 
 
 def variables() -> Iterator[Finding]:
     """Settings with unknown values, settings that only teachers want, and names that are nearly a setting's."""
     tier = os.environ.get("COURSE_TIER")
-    if tier and tier not in _TIERS:
-        close = difflib.get_close_matches(tier.strip().lower(), _TIERS, 1, 0.5) or ["laptop"]
+    if tier and tier not in TIERS:
+        close = difflib.get_close_matches(tier.strip().lower(), TIERS, 1, 0.5) or ["laptop"]
         yield Finding(
             "tier-unknown",
             f"COURSE_TIER is {tier!r}.",
-            f"The course knows {', '.join(_TIERS)}; every lesson stops at its first cell.",
+            f"The course knows {', '.join(TIERS)}; every lesson stops at its first cell.",
             f'import os; os.environ["COURSE_TIER"] = "{close[0]}"',
         )
     if os.environ.get("COURSE_STRICT") == "1":
@@ -91,15 +89,15 @@ def folders() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """Too little disk for checkpoints and, at tier gpu, for what is still to be fetched."""
-    tier = _tier()
+    """Too little disk for checkpoints and, at a tier that fetches, for what is still to be fetched."""
+    tier = TIERS[_tier()]
     runs, cache = (
         _existing(paths.wanted_folder("COURSE_RUNS", "runs")),
         _existing(paths.wanted_folder("COURSE_CACHE", "cache")),
     )
-    fetched = sum(asset.bytes for asset in _missing()) if tier == "gpu" else 0
+    fetched = sum(asset.bytes for asset in _missing()) if tier.fetches else 0
     for folder, need, what in (
-        (runs, NEED[tier], "the checkpoints of a training"),
+        (runs, tier.disk, "the checkpoints of a training"),
         (cache, fetched, "the data sets"),
     ):
         free = shutil.disk_usage(folder).free
@@ -145,19 +143,12 @@ def progress_file() -> Iterator[Finding]:
 
 def shipped_weights() -> Iterator[Finding]:
     """Weights that ship with the course and are missing, or are not what was shipped."""
-    folder, wrong = paths.checkpoints_dir(), []
-    for name, digest in catalogue.shipped().items():
-        path = folder / name
-        if not path.is_file():
-            wrong.append(f"{name} is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            wrong.append(f"{name} is damaged ({path.stat().st_size:,} bytes)")
-    if wrong:
+    if wrong := shipped.damage():
         yield Finding(
             "weights-damaged",
-            f"In {folder}: {', '.join(wrong)}.",
-            "Lessons 2 to 6 compare your network with trained ones that ship with the course.",
-            "in the course's folder: git checkout -- data/checkpoints (or download the course again)",
+            f"In {paths.checkpoints_dir()}: {', '.join(wrong.values())}.",
+            shipped.WHY,
+            f"in the course's folder: {shipped.FIX}",
         )
 
 
@@ -170,7 +161,7 @@ def own_data() -> Iterator[Finding]:
         named = os.environ.get(variable)
         if not named or named in known:
             continue
-        place = Path(named).expanduser()
+        place = paths.resolve(named)
         problem = _unreadable(place)
         if problem:
             yield Finding(
@@ -212,8 +203,9 @@ def fetched_data() -> Iterator[Finding]:
 
 
 def network() -> Iterator[Finding]:
-    """At tier gpu: addresses that have to answer, since something must still be fetched from them, and do not."""
-    if _tier() != "gpu":
+    """Addresses that have to answer, since this tier must still fetch something from them, and do not."""
+    tier = _tier()
+    if not TIERS[tier].fetches:
         return
     addresses = {asset.urls[0]: asset.lessons for asset in _missing() if asset.lessons}
     addresses[HUB] = ("04_bert_imdb",)
@@ -225,7 +217,7 @@ def network() -> Iterator[Finding]:
         yield Finding(
             "network-silent",
             f"No answer from {', '.join(sorted(urlsplit(address).netloc for address in silent))}.",
-            f"At tier gpu {', '.join(lessons)} would fetch data or a network from there.",
+            f"At tier {tier} {', '.join(lessons)} would fetch data or a network from there.",
             'check the network (behind a proxy: set HTTPS_PROXY), or: import os; os.environ["COURSE_TIER"] = "laptop"',
         )
 

@@ -6,10 +6,12 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from course_utils.learner import catalogue
 from course_utils.machine import free_memory, lesson_costs
 from course_utils.machine.finding import Finding
+from course_utils.tiers import TIERS
 
 _COLAB = "on Colab: Runtime > Change runtime type > T4 GPU"
 
@@ -78,12 +80,8 @@ def memory_for_lessons() -> Iterator[Finding]:
     """Lessons whose measured peak is more than what is free. This kernel's own memory counts as free."""
     free = free_memory.here()
     peaks = {lesson.number: lesson_costs.peak_bytes(lesson.name) for lesson in catalogue.lessons()}
-    tight = {
-        number: peak
-        for number, peak in peaks.items()
-        if free is not None and peak is not None and peak > free
-    }
-    if tight:
+    tight = {number: peak for number, peak in peaks.items() if free and peak and peak > free}
+    if free and tight:
         names = ", ".join(
             f"lesson {number} ({peak / 2**30:.1f} GiB)" for number, peak in tight.items()
         )
@@ -110,7 +108,7 @@ def clock() -> Iterator[Finding]:
         )
 
 
-def _works(torch: object) -> Iterator[Finding]:
+def _works(torch: ModuleType) -> Iterator[Finding]:
     try:
         (torch.ones(8, device="cuda") + 1).sum().item()
     except RuntimeError as error:
@@ -124,7 +122,9 @@ def _works(torch: object) -> Iterator[Finding]:
 
 
 def _asked() -> bool:
-    return os.environ.get("COURSE_TIER") == "gpu"
+    """Whether a tier was chosen that is for a graphics card."""
+    tier = TIERS.get(os.environ.get("COURSE_TIER", ""))
+    return tier is not None and tier.default_on == "cuda"
 
 
 def _has_nvidia() -> bool:

@@ -2,14 +2,13 @@
 
 import datetime
 import functools
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from course_utils import assets
-from course_utils.paths import results_dir
+from course_utils import assets, results
+from course_utils.tiers import TIERS
 
 KNOBS = {
     "02_dcgan_cifar10": "steps",
@@ -44,7 +43,7 @@ def run_of(lesson: str, tier: str) -> Measured | None:
 
     Args:
         lesson: its name, for example ``"02_dcgan_cifar10"``.
-        tier: ``smoke``, ``laptop`` or ``gpu``.
+        tier: its name.
     """
     entry = _entries().get(lesson, {}).get(tier)
     return entry and _measured(entry)
@@ -52,21 +51,16 @@ def run_of(lesson: str, tier: str) -> Measured | None:
 
 def peak_bytes(lesson: str) -> int | None:
     """Peak memory of a lesson at this machine's tier; where that was not measured, at tier ``laptop``."""
-    tier = "smoke" if os.environ.get("COURSE_TIER") == "smoke" else "laptop"
-    run = run_of(lesson, tier)
+    run = run_of(lesson, os.environ.get("COURSE_TIER", "")) or run_of(lesson, "laptop")
     return run.peak if run else None
 
 
 def download_mib(lesson: str, tier: str) -> float:
-    """MiB that a lesson fetches at a tier on first use, by ``data/manifest.toml``; only tier ``gpu`` fetches."""
-    return (
-        sum(
-            asset.bytes
-            for asset in assets.manifest().values()
-            if lesson in asset.lessons and tier == "gpu"
-        )
-        / 2**20
-    )
+    """MiB that a lesson fetches at a tier on first use, by ``data/manifest.toml``; 0 where the tier fetches nothing."""
+    if not TIERS[tier].fetches:
+        return 0.0
+    needed = (asset for asset in assets.manifest().values() if lesson in asset.lessons)
+    return sum(asset.bytes for asset in needed) / 2**20
 
 
 def duration(seconds: float) -> str:
@@ -92,5 +86,4 @@ def newest_day() -> datetime.date | None:
 
 @functools.cache
 def _entries() -> dict:
-    file = results_dir() / "lessons.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return results.earlier("lessons.json")

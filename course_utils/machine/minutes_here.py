@@ -4,23 +4,22 @@ Each lesson's settings cell ends with ``minutes_here.tell(run, "02_dcgan_cifar10
 more than twice its five minutes, the sentence names a setting that fits, and what was measured with fewer steps.
 """
 
-import json
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from course_utils import paths
+from course_utils import results
 from course_utils.learner import catalogue
 from course_utils.machine import lesson_costs, speed
 from course_utils.machine.lesson_costs import KNOBS, Measured, duration
 from course_utils.runtime import Runtime
+from course_utils.tiers import TIERS
 
 FITS = 5
 """Minutes that a lesson at tier ``laptop`` is meant to take."""
 
 
 def tell(run: Runtime, lesson: str, knob: int | None = None, minutes: float = FITS) -> None:
-    """Print what a lesson takes here; at tier ``smoke`` nothing, since that takes seconds.
+    """Print what a lesson takes here; nothing at a tier where nothing is learned, since that takes seconds.
 
     Args:
         run: the machine's settings.
@@ -28,7 +27,7 @@ def tell(run: Runtime, lesson: str, knob: int | None = None, minutes: float = FI
         knob: the value of the setting that decides (`lesson_costs.KNOBS`), as the learner has it now.
         minutes: that are wanted, where the lesson would take more than twice as long.
     """
-    if run.tier != "smoke":
+    if TIERS[run.tier].learns:
         print("\n".join(sentences(run, lesson, knob, minutes)))
 
 
@@ -52,7 +51,7 @@ def sentences(
         f"This lesson takes about {duration(here)} on this machine "
         f"({duration(there.seconds)} on the one that measured it)."
     )
-    if run.tier == "laptop" and here > 2 * 60 * minutes:
+    if TIERS[run.tier].default_on == "cpu" and here > 2 * 60 * minutes:
         yield from _offer(there, lesson, slower, minutes)
 
 
@@ -120,26 +119,26 @@ def _nearest(known: Iterable[int], value: int) -> int:
 
 def _dcgan() -> Iterator[tuple[int, float]]:
     """The generator itself: its average in that record remembers more steps than the lesson's."""
-    for point in _result("dcgan_equal_time.json")["curves"]:
+    for point in results.read("dcgan_equal_time.json")["curves"]:
         yield _mean_steps(point["course_steps"]), point["course_generator"]["value"]
 
 
 def _vae() -> Iterator[tuple[int, float]]:
     yield from _quality("vae")
-    record = _result("vae_laptop.json")
+    record = results.read("vae_laptop.json")
     bits = [seed["bits"] for seed in record["learned"]["seeds"]]
     yield record["settings"]["steps"], sum(bits) / len(bits)
 
 
 def _gpt() -> Iterator[tuple[int, float]]:
     yield from _quality("gpt")
-    record = _result("gpt_laptop.json")
+    record = results.read("gpt_laptop.json")
     values = [seed["value"] for seed in record["gpt"]["seeds"]]
     yield record["settings"]["steps"], sum(values) / len(values)
 
 
 def _bert() -> Iterator[tuple[int, float]]:
-    record = _result("bert_curve.json")
+    record = results.read("bert_curve.json")
     for count in record["epochs"]:
         yield int(count), record[count]["full"]["value"]
 
@@ -153,14 +152,10 @@ _RECORDS = {
 
 
 def _quality(lesson: str) -> Iterator[tuple[int, float]]:
-    for row in _result("bench.json")["quality"]:
+    for row in results.read("bench.json")["quality"]:
         if row["lesson"] == lesson:
             yield row["steps"], row["course"]["value"]
 
 
 def _mean_steps(seeds: list[int]) -> int:
     return round(sum(seeds) / len(seeds))
-
-
-def _result(name: str) -> Any:
-    return json.loads((paths.results_dir() / name).read_text(encoding="utf-8"))

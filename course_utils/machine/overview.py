@@ -1,8 +1,10 @@
 """What this machine has, which data are on it, and what that means for each lesson."""
 
 import html
+import itertools
 import platform
 import shutil
+from collections.abc import Sequence
 from importlib import metadata
 
 from course_utils import assets, paths, runtime
@@ -13,6 +15,7 @@ from course_utils.learner.catalogue import Lesson
 from course_utils.machine import free_memory, lesson_costs, minutes_here
 from course_utils.machine.lesson_costs import Measured, download_mib, duration
 from course_utils.runtime import Runtime
+from course_utils.tiers import TIERS
 
 _PACKAGES = ("torch", "torchvision", "numpy", "transformers", "matplotlib", "ipywidgets", "IPython")
 
@@ -24,8 +27,11 @@ def show_machine(run: Runtime) -> None:
 
 def show_lessons(run: Runtime) -> None:
     """Display, lesson by lesson, what it takes and whether it will run here."""
-    head = ("Lesson", "You", "The computer", "Memory", "Download", "Data", "Runs here")
-    _display(f"The lessons at tier {run.tier}", head, lessons(run))
+    every = ("Lesson", "You", "The computer", "Memory", "Download", "Data", "Runs here")
+    table = lessons(run)
+    known = [any(column) for column in zip(*table, strict=True)]  # what was measured at this tier
+    head, *rows = (tuple(itertools.compress(row, known)) for row in (every, *table))
+    _display(f"The lessons at tier {run.tier}", head, rows)
 
 
 def machine(run: Runtime) -> list[tuple[str, str, str]]:
@@ -35,7 +41,7 @@ def machine(run: Runtime) -> list[tuple[str, str, str]]:
     dtype = str(run.autocast_dtype or "float32").removeprefix("torch.")
     versions = ", ".join(f"{name} {metadata.version(name).split('+')[0]}" for name in _PACKAGES)
     return [
-        ("tier", run.tier, _TIERS[run.tier]),
+        ("tier", run.tier, TIERS[run.tier].purpose),
         ("device", runtime.device_name(run.device), "where networks compute"),
         ("threads", str(run.threads), "processor cores that one network uses at the same time"),
         ("number format", f"{dtype} ({run.autocast_reason})", "bfloat16 is faster, where there are units for it"),
@@ -54,9 +60,10 @@ def lessons(run: Runtime) -> list[tuple[str, ...]]:
 
 def data_here(tier: str) -> dict[str, str]:
     """What each kind of real data would be at a tier without a download: its name, or ``"stand-in"``."""
-    images_are = "stand-in" if tier == "smoke" else images.on_this_machine() or "stand-in"
+    real = TIERS[tier].takes_real
+    images_are = (images.on_this_machine() if real else None) or "stand-in"
     text = reviews.on_this_machine() or "stand-in"
-    if tier == "smoke" and text == "imdb":
+    if not real and text == "imdb":
         text = "sentences" if assets.cached("sentences") else "stand-in"
     return {
         "images": _NAMES.get(images_are, images_are),
@@ -65,11 +72,6 @@ def data_here(tier: str) -> dict[str, str]:
     }
 
 
-_TIERS = {
-    "smoke": "for tests: everything runs, nothing is learned",
-    "laptop": "for a processor: minutes, real results on less data",
-    "gpu": "for a graphics card: full scale",
-}
 _NAMES = {
     "cifar10": "CIFAR-10",
     "imdb": "IMDB",
@@ -85,7 +87,7 @@ def _row(lesson: Lesson, run: Runtime, here: dict[str, str], free: int | None) -
         f"{lesson.number}. {lesson.title}",
         f"{lesson.minutes} min",
         _takes(lesson, run, there),
-        f"{there.peak / 2**30:.1f} GiB" if there else "not measured",
+        f"{there.peak / 2**30:.1f} GiB" if there else "",
         f"{size:,.0f} MiB" if size and "stand-in" in data else "none",
         data,
         _verdict(there, data, free),
@@ -96,7 +98,7 @@ def _takes(lesson: Lesson, run: Runtime, there: Measured | None) -> str:
     """Time of computing here, as far as it is known, and on the machine that measured it."""
     if there is None:
         return "not measured"
-    here = minutes_here.seconds(run, lesson.name) if run.tier != "smoke" else None
+    here = minutes_here.seconds(run, lesson.name) if TIERS[run.tier].learns else None
     measured = f"{duration(there.seconds)} where measured"
     return measured if here is None else f"about {duration(here)} here, {measured}"
 
@@ -107,7 +109,7 @@ def _verdict(run: Measured | None, data: str, free: int | None) -> str:
     return "yes, on a stand-in" if "stand-in" in data else "yes"
 
 
-def _display(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _display(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from IPython.display import display
 
     escaped = [tuple(html.escape(cell) for cell in row) for row in rows]

@@ -86,7 +86,7 @@ def torch_starts() -> Iterator[Finding]:
             windows if sys.platform == "win32" and isinstance(error, OSError) else fix,
         )
     torch, vision = _version("torch"), _version("torchvision")
-    if vision is not None and not _made_for_each_other(torch, vision):
+    if torch is not None and vision is not None and not _made_for_each_other(torch, vision):
         yield Finding(
             "torch-pair",
             f"torchvision {vision} was made for another PyTorch than {torch}.",

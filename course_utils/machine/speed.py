@@ -3,19 +3,20 @@
 ``python -m course_utils.machine.speed`` prints them as JSON; the build records them with each lesson that it measures.
 """
 
+import argparse
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from course_utils import paths, provenance, runtime
+from course_utils import paths, results, runtime
 from course_utils.models.dcgan import make_discriminator
 from course_utils.runtime import Runtime
 
@@ -55,7 +56,7 @@ def measure(run: Runtime, seconds: float = 0.6) -> Speed:
     """Time both pieces of work, each for about ``seconds``; random generators and threads stay as they are."""
     with torch.random.fork_rng(devices=[]):
         network = make_discriminator(64).float().to(run.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         images = torch.rand(_BATCH, 3, 32, 32, dtype=torch.float32).to(run.device)
         a, b = (torch.rand(shape, dtype=torch.float32).to(run.device) for shape in _PRODUCT)
 
@@ -95,9 +96,7 @@ def _per_second(work: Callable[[], None], seconds: float, device: torch.device) 
 
 def _name(run: Runtime) -> str:
     """What the speed depends on, in words; never the machine's own name."""
-    machine = (
-        f"{os.cpu_count()} cores of {provenance.processor()}, {runtime.device_name(run.device)}"
-    )
+    machine = f"{os.cpu_count()} cores of {results.processor()}, {runtime.device_name(run.device)}"
     dtype = str(run.autocast_dtype or torch.float32).removeprefix("torch.")
     return f"{machine}, {run.threads} threads, {dtype}, torch {torch.__version__}"
 
@@ -111,5 +110,15 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
         return {}
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.machine.speed", description=str(__doc__).splitlines()[0]
+    )
+    parser.parse_args(argv)
+    print(json.dumps(asdict(here(runtime.setup(quiet=True)))))
+    return 0
+
+
 if __name__ == "__main__":
-    json.dump(asdict(here(runtime.setup(quiet=True))), sys.stdout)
+    sys.exit(main())

@@ -4,13 +4,19 @@ Shapes: token ids (B, T) int64, activations (B, T, D), heads (B, heads, T, head_
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from course_utils.datasets.texts import as_text_only
 from course_utils.errors import CourseError
+from course_utils.models import shipped
+
+SHIPPED = "gpt_reviews"
 
 Cache = list[dict[str, Tensor]]
 """For each block, the keys and values of the tokens read so far: {"k": (B, heads, T, head_dim), "v": the same}."""
@@ -220,3 +226,25 @@ def generate(
         read = len(ids)
         ids.append(int(choose(logits.float())))
     return ids
+
+
+def contents(
+    model: GPT, tokenizer: Tokenizer, facts: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A GPT's weights and facts as `shipped.write` takes them; its sizes and its tokens are added to the facts."""
+    return model.state_dict(), {**facts, **model.sizes, "tokenizer": tokenizer.to_str()}
+
+
+def load_shipped(device: torch.device | str = "cpu") -> tuple[GPT, Tokenizer, dict[str, Any]]:
+    """The GPT of lesson 05's longest run, in evaluation mode, its tokenizer, and the facts of its run.
+
+    Args:
+        device: where the network shall live.
+
+    Raises:
+        CourseError: the file is missing or damaged.
+    """
+    weights, facts = shipped.read(SHIPPED)
+    model = GPT(**{key: int(facts[key]) for key in ("vocab", "dim", "layers", "heads", "context")})
+    model.load_state_dict(weights)
+    return model.to(device).eval(), as_text_only(Tokenizer.from_str(facts.pop("tokenizer"))), facts

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from course_utils.datasets.length_batches import length_order
+from course_utils.progress_bars import progress
 
 Autocast = Callable[[], contextlib.AbstractContextManager]
 IGNORED = -100
@@ -155,7 +155,7 @@ def predict(
     order = sorted(
         range(len(sequences)), key=lambda i: -len(sequences[i])
     )  # longest first: the estimate is safe
-    for start in tqdm(range(0, len(order), batch_size), desc="predicting", delay=2, leave=False):
+    for start in progress(range(0, len(order), batch_size), "predicting", leave=False):
         part = order[start : start + batch_size]
         ids, mask = pad_batch([sequences[i] for i in part], pad_id)
         with autocast():

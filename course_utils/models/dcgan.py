@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from course_utils.errors import CourseError
-from course_utils.paths import checkpoints_dir
+from course_utils.models import shipped
 
 _BLOCKS = {32: 3, 64: 4}
 """Number of stride-2 layers between a 4x4 map and an image of that size."""
@@ -168,31 +168,19 @@ def sample(generator: nn.Module, noise: Tensor, batch_size: int = 500) -> Tensor
 
 def load_shipped_generator(
     device: torch.device | str = "cpu",
-) -> tuple[nn.Sequential, dict[str, str]]:
+) -> tuple[nn.Sequential, dict[str, Any]]:
     """The generator of the course's longest run, in evaluation mode, and the facts of that run.
 
     Returns:
         The network, (B, latent_dim, 1, 1) -> (B, 3, 32, 32) in [-1, 1], and ``data``, ``steps``, ``epochs``, ``seed``,
-        ``latent_dim`` and ``width`` as text.
+        ``latent_dim`` and ``width``.
 
     Raises:
-        CourseError: the file is missing.
+        CourseError: the file is missing or damaged.
     """
-    path = checkpoints_dir() / "dcgan_cifar10.safetensors"
-    if not path.is_file():
-        raise CourseError(
-            "dcgan-no-weights",
-            f"{path} is missing.",
-            "The file ships with the course, so this copy of the course is incomplete.",
-            "Get it back with: git checkout -- data/checkpoints",
-        )
-    with safe_open(path, framework="pt") as file:
-        facts = dict(file.metadata())
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    weights, facts = shipped.read("dcgan_cifar10")
     generator = make_generator(int(facts["latent_dim"]), int(facts["width"]))
-    generator.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-    )
+    generator.load_state_dict(weights)
     return generator.to(device).eval(), facts
 
 

@@ -1,20 +1,17 @@
 """The small feature network behind FD and KD: a residual CNN for 32×32 colour images, trained on CIFAR-10."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from course_utils.errors import CourseError
-from course_utils.paths import checkpoints_dir
+from course_utils.models import shipped
 
 SIZE = 32
-WEIGHTS_FILE = "features_cifar10.safetensors"
+SHIPPED = "features_cifar10"
 
 
 class ConvUnit(nn.Module):
@@ -136,34 +133,22 @@ class FeatureNetwork(nn.Module):
         return self.eval()
 
 
-def load_feature_network(
-    device: torch.device | str = "cpu", path: Path | None = None
-) -> FeatureNetwork:
-    """The trained feature network: eval mode, frozen, float32, BatchNorm folded, channels_last.
+def load_feature_network(device: torch.device | str = "cpu") -> FeatureNetwork:
+    """The trained feature network that ships: eval mode, frozen, float32, BatchNorm folded, channels_last.
 
     Args:
         device: where it shall run.
-        path: another weights file of the same network; None is the shipped one.
 
     Returns:
         The network; its ``facts`` name the data it was trained on and how good it is.
 
     Raises:
-        CourseError: ``features-weights`` when the file is missing, broken, or of another network.
+        CourseError: the file is missing or damaged.
     """
-    path = checkpoints_dir() / WEIGHTS_FILE if path is None else Path(path)
+    weights, facts = shipped.read(SHIPPED)
     network = FeatureNetwork(folded=True)
-    try:
-        with safe_open(path, framework="pt") as file:
-            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
-            network.facts = FeatureFacts(**json.loads(file.metadata()["facts"]))
-    except Exception as error:
-        raise CourseError(
-            "features-weights",
-            f"The feature network could not be read from {path}.",
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}",
-            f"git checkout -- data/checkpoints/{WEIGHTS_FILE}   # the file ships with the course",
-        ) from error
+    network.load_state_dict(weights)
+    network.facts = FeatureFacts(**facts)
     return network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 

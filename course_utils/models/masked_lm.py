@@ -1,18 +1,15 @@
 """BERT's first pre-training task on the small encoder, which comes without the head that guesses hidden tokens."""
 
 import copy
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import BertModel
 
-from course_utils.errors import CourseError
+from course_utils.models import shipped
 from course_utils.models.bert import IGNORED
-from course_utils.paths import checkpoints_dir
 
 SHIPPED = "masked_lm"
 TRAINED_LAYERS = 2
@@ -61,39 +58,23 @@ def masked_loss(model: MaskedLM, ids: Tensor, mask: Tensor, labels: Tensor) -> T
     return nn.functional.cross_entropy(model(ids, mask, asked).float(), labels[asked])
 
 
-def pack(model: MaskedLM, facts: dict[str, object]) -> bytes:
-    """What was trained, in half precision, with what is known about it, as a safetensors file."""
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    tensors = {
-        k: v.to(torch.float16).contiguous() for k, v in model.state_dict().items() if k in trained
-    }
-    return save(tensors, {"facts": json.dumps(facts)})
+def contents(
+    model: MaskedLM, facts: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    """What was trained and what is known about it, as `shipped.write` takes them."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}, facts
 
 
-def load_shipped(
-    encoder: BertModel, path: Path | None = None
-) -> tuple[MaskedLM, dict[str, object]] | None:
+def load_shipped(encoder: BertModel) -> tuple[MaskedLM, dict[str, Any]] | None:
     """The model that the course trained on the small encoder, and what is known about it; None for another encoder.
 
     Args:
         encoder: the pre-trained encoder as it was loaded, before any fine-tuning.
-        path: the file; None for the shipped one.
 
     Raises:
         CourseError: the file is missing or damaged.
     """
-    path = path or checkpoints_dir() / f"{SHIPPED}.safetensors"
-    try:
-        tensors = {key: value.float() for key, value in load_file(path).items()}
-        with safe_open(path, "pt") as file:
-            facts = json.loads(file.metadata()["facts"])
-    except Exception as error:
-        raise CourseError(
-            "masked-lm-checkpoint",
-            f"{path.name} cannot be read ({type(error).__name__}).",
-            "It ships with the course, so this copy of the course is not whole.",
-            "git checkout -- data/checkpoints, or get the course's folder again.",
-        ) from None
+    tensors, facts = shipped.read(SHIPPED)
     model = MaskedLM(encoder)
     own = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
     if own != {name: tensor.shape for name, tensor in tensors.items()}:

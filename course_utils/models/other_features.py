@@ -30,15 +30,15 @@ class PixelFeatures(nn.Module):
     """The first principal components of the pixels of a set of images.
 
     Args:
-        images: uint8 (N, 3, 32, 32), at least ``dim`` of them.
+        images: uint8 (N, 3, 32, 32).
         name: what the set is called.
-        dim: how many components.
+        dim: how many components; of fewer images as many as there are images.
     """
 
     def __init__(self, images: Tensor, name: str, dim: int = FeatureNetwork.dim) -> None:
         super().__init__()
         pixels = (images.float() / 127.5 - 1).flatten(1)
-        centre = pixels.mean(0)
+        centre, dim = pixels.mean(0), min(dim, len(pixels))
         if len(pixels) < pixels.shape[1]:  # the same directions, by whichever way is quicker
             directions = torch.linalg.svd(pixels - centre, full_matrices=False).Vh[:dim].T
         else:

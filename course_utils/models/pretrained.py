@@ -16,6 +16,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from course_utils import assets
 from course_utils.errors import CourseError
+from course_utils.tiers import TIERS
 
 SMALL, BASE, OWN = (
     "MiniLM, 6 layers",
@@ -91,7 +92,7 @@ def load_encoder(
 
     Args:
         source: ``"base"``, ``"small"`` or ``"standin"``; None for the tier's.
-        tier: ``smoke``, ``laptop`` or ``gpu``.
+        tier: its name.
         texts: what the stand-in's vocabulary is made from.
         seed: of the new head's weights, and of all of the stand-in's.
 
@@ -99,7 +100,7 @@ def load_encoder(
         CourseError: an unknown source, or weights that are missing or not the pinned ones.
     """
     chosen = source or (
-        "base" if tier == "gpu" else "small" if assets.at_hand("encoder") else "standin"
+        "base" if TIERS[tier].fetches else "small" if assets.at_hand("encoder") else "standin"
     )
     makers = {"base": _base, "small": _small, "standin": lambda: _standin(texts)}
     if chosen not in makers:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from course_utils.errors import CourseError
+from course_utils.models import shipped
 from course_utils.models.dcgan import make_generator, to_bytes
 from course_utils.models.vae_formulas import (
     ACTIVE,
@@ -29,7 +29,6 @@ from course_utils.models.vae_formulas import (
     negative_elbo,
     reparameterise,
 )
-from course_utils.paths import checkpoints_dir
 
 __all__ = [
     "ACTIVE",
@@ -37,6 +36,7 @@ __all__ = [
     "Losses",
     "active_units",
     "bits_per_dim",
+    "contents",
     "decode_bytes",
     "dequantise",
     "encode_means",
@@ -52,7 +52,6 @@ __all__ = [
     "make_encoder",
     "make_optimizer",
     "negative_elbo",
-    "pack",
     "reparameterise",
     "vae_step",
 ]
@@ -245,23 +244,18 @@ def decode_bytes(vae: VAE, z: Tensor, batch_size: int = 500) -> Tensor:
     )
 
 
-def pack(vae: VAE, facts: Mapping[str, object], decoder_only: bool = False) -> bytes:
-    """A VAE as a safetensors file in half precision, with facts (data, steps, ...) as text."""
+def contents(
+    vae: VAE, facts: Mapping[str, Any], decoder_only: bool = False
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and facts of a VAE as `shipped.write` takes them; its sizes are added to the facts."""
     kept = {
         k: v for k, v in vae.state_dict().items() if not (decoder_only and k.startswith("encoder."))
     }
-    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in kept.items()}
-    shape = {
-        "latent_dim": vae.latent_dim,
-        "width": vae.width,
-        "size": vae.size,
-        "hidden": vae.hidden,
-    }
-    return save(tensors, metadata={k: str(v) for k, v in {**facts, **shape}.items()})
+    return kept, {**facts, **{size: getattr(vae, size) for size in _SIZES}}
 
 
-def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, dict[str, str]]:
-    """A VAE that ships with the course, in evaluation mode, and the facts of its run as text.
+def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, dict[str, Any]]:
+    """A VAE that ships with the course, in evaluation mode, and the facts of its run.
 
     Args:
         name: the file's name without its ending, for example ``"vae_cifar10"``.
@@ -271,30 +265,14 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, di
         The VAE (its ``encoder`` is None where only the decoder ships, as the facts' ``parts`` say), and the facts.
 
     Raises:
-        CourseError: there is no such file.
+        CourseError: there is no such file, or it is missing or damaged.
     """
-    path = checkpoints_dir() / f"{name}.safetensors"
-    if not path.is_file():
-        known = (
-            ", ".join(sorted(p.stem for p in checkpoints_dir().glob("vae_*.safetensors"))) or "none"
-        )
-        raise CourseError(
-            "vae-not-shipped",
-            f"There is no {path.name}.",
-            f"Shipped: {known}.",
-            'network, facts = vae.load_shipped("vae_cifar10")',
-        )
-    with safe_open(path, framework="pt") as file:
-        facts = dict(file.metadata())
-        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    vae = VAE(
-        int(facts["latent_dim"]),
-        int(facts["width"]),
-        None,
-        int(facts["size"]),
-        int(facts["hidden"]),
-    )
+    weights, facts = shipped.read(name)
+    vae = VAE(**{size: int(facts[size]) for size in _SIZES}, sigma=None)
     if not any(key.startswith("encoder.") for key in weights):
         vae.encoder = None
-    vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    vae.load_state_dict(weights)
     return vae.to(device).eval(), facts
+
+
+_SIZES = ("latent_dim", "width", "size", "hidden")

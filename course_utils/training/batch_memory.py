@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from course_utils.errors import CourseError
 from course_utils.machine import free_memory
 from course_utils.training import processes
 
+N = TypeVar("N", bound=nn.Module)
 SHARE = 0.8  # of the free memory that a batch may take; the rest is for everything else
 GRADIENTS = 2.0  # the backward pass makes a gradient of about each activation, and works with copies of some
 
@@ -47,7 +48,7 @@ def require_batch(batch_size: int, forward: Callable[[int], Any], device: torch.
     )
 
 
-def without_memory(network: nn.Module) -> nn.Module:
+def without_memory(network: N) -> N:
     """A copy of a network whose tensors have shapes and no content."""
     memo = {id(t): torch.empty_like(t, device="meta") for t in network.buffers()}
     memo |= {

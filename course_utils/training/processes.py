@@ -89,7 +89,8 @@ class Alone:
         interrupts: signals that ask a run to save and end.
     """
 
-    count, batch, interrupts = 1, 0, (signal.SIGINT,)
+    count, batch = 1, 0
+    interrupts: tuple[signal.Signals, ...] = (signal.SIGINT,)
 
     def share_of_memory(self, device: torch.device) -> float:
         """The share of a batch that the memory of ``device`` must hold."""
@@ -196,7 +197,8 @@ class Together(Alone):
                 if isinstance(
                     module, nn.BatchNorm2d
                 ):  # the same object, so that parameters and names stay
-                    module.__class__, module.team = _BatchNorm, self
+                    module.__class__ = _BatchNorm
+                    setattr(module, "team", self)  # noqa: B010 (a network's own attributes are its parts)
 
     def mean(self, tensor: Tensor) -> Tensor:
         """The mean over the processes, weighted by their examples in this step; the same bits in each."""
@@ -230,7 +232,8 @@ class Together(Alone):
         return own if len(own) else rows[:1]
 
     def _average_gradient(self, parameter: Tensor) -> None:
-        parameter.grad.copy_(self.mean(parameter.grad))  # in place: its memory layout stays
+        if parameter.grad is not None:
+            parameter.grad.copy_(self.mean(parameter.grad))  # in place: its memory layout stays
 
     def _sum(self, tensor: Tensor) -> Tensor:
         from accelerate.utils import reduce
@@ -263,6 +266,10 @@ class _BatchNorm(nn.BatchNorm2d):
     """
 
     team: Together
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:

@@ -106,9 +106,11 @@ class TrainingRun:
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
         self.save_every = save_every or max(1, min(500, steps // 10))
         self.data_sha256, self._settings = data_sha256, states.optimizer_settings(state)
-        self.step, self.seconds, self.history = 0, 0.0, {"step": []}
+        self.step, self.seconds = 0, 0.0
+        self.history: dict[str, list[float]] = {"step": []}
         self.resumed_at: int | None = None
-        self._saved_at, self._rng = 0, None
+        self._saved_at = 0
+        self._rng: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self._permutation, self._order, self._order_of = order, torch.empty(0), -1
         self._copies = RunCopies(self.folder)
         self._team = processes.team()
@@ -235,8 +237,9 @@ class TrainingRun:
             states.unpack(self.state, found.tensors, record["optimizers"])
         except (ValueError, RuntimeError) as error:
             raise _other_settings(self.folder, [f"networks or optimisers: {error}"]) from error
-        self._rng = {k: v for k, v in found.tensors.items() if k.startswith("rng.")}, record
-        states.unpack_rng(*self._rng)
+        rng = {k: v for k, v in found.tensors.items() if k.startswith("rng.")}
+        self._rng = rng, record
+        states.unpack_rng(rng, record)
         self.step, self.seconds, self.history = found.step, record["seconds"], record["history"]
         self.resumed_at = self._saved_at = found.step
         told = (

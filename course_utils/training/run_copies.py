@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from course_utils.paths import atomic_write
+from course_utils.paths import atomic_write, resolve
 from course_utils.training.checkpoints import generations, is_intact, prune
 
 _SHARE = 20
@@ -25,7 +25,7 @@ class RunCopies:
 
     def __init__(self, folder: Path) -> None:
         place = os.environ.get("COURSE_RUNS_COPY")
-        there = Path(place).expanduser().resolve() / folder.name if place else None
+        there = resolve(place) / folder.name if place else None
         self.folder, self.there = folder, None if there == folder.resolve() else there
         self._due = time.monotonic()
 
@@ -70,15 +70,15 @@ class RunCopies:
 
     def clear(self) -> None:
         """Forget the copies: the run starts again. The last one stays, in the folder ``previous``."""
-        last = next(iter(generations(self.there)), None) if self.there else None
-        if last is None:
+        if self.there is None or not (copies := generations(self.there)):
             return
+        last = copies[0]
         try:
             previous = self.there / "previous"
             shutil.rmtree(previous, ignore_errors=True)
             previous.mkdir()
             last.rename(previous / last.name)
-            for older in generations(self.there):
+            for older in copies[1:]:
                 shutil.rmtree(older)
         except OSError as error:
             print(f"The copies in {self.there} could not be moved aside: {error}.")

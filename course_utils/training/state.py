@@ -1,7 +1,7 @@
 """The state of a training run as named tensors and JSON, without pickle: networks, optimisers, random generators."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,11 @@ def pack_rng() -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"rng.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors |= {f"rng.cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    kind, numbers, *rest = np.random.get_state()
-    return tensors, {"python_rng": random.getstate(), "numpy_rng": [kind, numbers.tolist(), *rest]}
+    kind, numbers, *rest = np.random.get_state(legacy=True)
+    return tensors, {
+        "python_rng": random.getstate(),
+        "numpy_rng": [kind, np.asarray(numbers).tolist(), *rest],
+    }
 
 
 def unpack_rng(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
@@ -138,7 +141,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], names: set[str]) ->
     ]
 
 
-def _settings(groups: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, Any]:
+def _settings(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, of_optimizer in groups.items():
         for number, group in enumerate(of_optimizer):

@@ -9,7 +9,6 @@ data sets are used where they are on this machine.
 """
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from statistics import fmean
@@ -17,11 +16,8 @@ from typing import Any
 
 import torch
 
-from course_utils import runtime
-from course_utils.evaluation.scores import mean_interval
-from course_utils.provenance import commit, provenance
-from measuring.benchmarks.sides import LAPTOP, Side
-from measuring.measured import earlier, write_result
+from course_utils import results, runtime
+from measuring.benchmarks.sides import LAPTOP, Side, geometric_interval
 
 FILE = "bench.json"
 SWEEPS: dict[str, list[dict[str, int]]] = {
@@ -41,7 +37,11 @@ SWEEPS: dict[str, list[dict[str, int]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python3 run.py bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "lessons", nargs="*", default=list(LAPTOP), help=f"of {', '.join(LAPTOP)}; default: all"
     )
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.lessons) - set(LAPTOP):
         parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
-    found = earlier(FILE)
+    found = results.earlier(FILE)
     peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
     if options.rounds and not options.busy:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
@@ -186,12 +186,6 @@ def sweep(lesson: str, settings: dict[str, Any], seconds: float) -> list[dict[st
     return rows
 
 
-def geometric_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Geometric mean of the rounds' ratios with its 95 % interval (Student's t on the logarithms)."""
-    value, low, high = mean_interval([math.log(r) for r in ratios])
-    return math.exp(value), math.exp(low), math.exp(high)
-
-
 def _rate(turn: dict[str, float]) -> float:
     return turn["examples"] / turn["seconds"]
 
@@ -208,21 +202,14 @@ def _print(row: dict[str, Any]) -> None:
 
 
 def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, Any]]) -> None:
-    own = {"commit": commit()}
+    own = {"commit": results.commit()}
     found[key] = [row for row in found.get(key, []) if row["lesson"] != lesson] + [
         {**row, **own} for row in rows
     ]
 
 
 def _save(found: dict[str, Any], peaks: dict[str, float]) -> None:
-    order = (
-        *("machine", "versions", "commit", "matrix_peak_gflops", "rows", "sweep", "quality"),
-        "busy",
-    )
-    content = {**found, **provenance(), "matrix_peak_gflops": peaks}
-    print(
-        write_result(FILE, {name: content[name] for name in order if name in content}), flush=True
-    )
+    print(results.write(FILE, {**found, "matrix_peak_gflops": peaks}), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
-from measuring.benchmarks.bench import geometric_interval
-from measuring.benchmarks.sides import Side
+from measuring.benchmarks.sides import Side, geometric_interval
 
 WAITING: Mapping[str, Mapping[str, str]] = {
     "pytorch": {},

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
+from course_utils import results
 from course_utils.datasets.images import load_images
 from course_utils.evaluation.metrics import RealReference
-from course_utils.provenance import provenance
-from course_utils.train import SETTINGS
+from course_utils.training.settings import SETTINGS
 from measuring.benchmarks.quality import generator_fd
 from measuring.benchmarks.sides import LAPTOP, Side
-from measuring.measured import over_seeds, write_result
+from measuring.with_intervals import over_seeds
 
 SEEDS = (0, 1, 2)
 MINUTES = (0.5, 1, 2, 3, 4, 5, 6, 7, 8)
@@ -33,7 +33,9 @@ SIDES = {"textbook": ("generator",), "course": ("averaged", "generator")}
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m measuring.benchmarks.equal_time", description=__doc__.splitlines()[0]
+        prog="python -m measuring.benchmarks.equal_time",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--data", required=True, help="CIFAR-10 as an archive or a folder of class folders"
@@ -57,7 +59,7 @@ def _train(seed: int, options: argparse.Namespace) -> None:
     }
     clock: dict[str, float] = dict.fromkeys(sides, 0.0)
     rows: list[dict[str, Any]] = []
-    made_with = provenance()
+    made_with = results.provenance()
     for minute in MINUTES:
         row: dict[str, Any] = {"minutes": minute}
         while any(60 * minute - seconds > 0.5 for seconds in clock.values()):
@@ -110,7 +112,7 @@ def _write(options: argparse.Namespace) -> None:
         "ratio": over_seeds([course / textbook for course, textbook in pairs]),
     }
     made_with = {name: records[SEEDS[0]][name] for name in ("commit", "machine", "versions")}
-    print(write_result("dcgan_equal_time.json", {**result, **made_with}))
+    print(results.write("dcgan_equal_time.json", result, made_with))
 
 
 def _fd(reference: RealReference, path: Path) -> float:

@@ -21,7 +21,7 @@ from course_utils.models.pretrained import load_encoder
 from measuring.benchmarks import textbook_gpt, textbook_vae
 from measuring.benchmarks.sides import LAPTOP, Side
 from measuring.measure_dcgan import fixed_sampler
-from measuring.measured import over_seeds
+from measuring.with_intervals import over_seeds
 
 SEEDS = (0, 1, 2)
 STEPS = {"dcgan": 800, "vae": 1_000, "gpt": 1_500, "bert": 125}

@@ -1,14 +1,16 @@
 """Two sides of a benchmark as processes that train in turn, A B A B: what disturbs one disturbs the other."""
 
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils.train import SETTINGS
+from course_utils.evaluation.scores import mean_interval
+from course_utils.training.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = {
@@ -114,3 +116,9 @@ class Side:
         if not line:
             raise RuntimeError(f"{self.name} ended:\n{self.process.stderr.read()[-2_000:]}")
         return json.loads(line)
+
+
+def geometric_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of the rounds' ratios with its 95 % interval (Student's t on the logarithms)."""
+    value, low, high = mean_interval([math.log(r) for r in ratios])
+    return math.exp(value), math.exp(low), math.exp(high)

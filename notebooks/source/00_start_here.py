@@ -23,7 +23,8 @@
 # **You need** nothing yet. The lessons after this one expect Python, some calculus, and an idea of
 # what a neural network is.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says;
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says;
 # nothing is trained and nothing is downloaded.
 #
 # {{tiers}}
@@ -49,7 +50,8 @@ preflight.report()
 # `python3 run.py lab` (on Windows `py run.py lab`).
 #
 # What stands under *Mend this first* would stop a lesson or make it useless. What stands under
-# *Good to know* would not: the lesson goes on with less, and says so. After mending, choose *Kernel >
+# *Good to know* would not: the lesson goes on with less, and says so. After mending, choose
+# *Kernel >
 # Restart Kernel* in the menu and run the cell again.
 #
 # The next cell loads what this lesson uses and sets the machine up. Every lesson begins like this,
@@ -90,6 +92,8 @@ noise = torch.randn(pictures, 100, 1, 1, generator=torch.Generator().manual_seed
     run.device
 )
 made = dcgan.sample(generator, noise)  # (N, 3, 32, 32), bytes
+
+# %%
 figure, (ax,) = plots.subplots(width=8, height=3.4)
 plots.image_grid(ax, made, columns=10, title=f"{facts['data']}: generated, none picked")
 plots.show(
@@ -123,9 +127,12 @@ overview.show_machine(run)
 #
 # ## What each lesson needs
 #
-# *You* is the time to read and solve. *Memory* and the time *where measured* are those of the machine
-# that each lesson's own table names. *Here* is that time on this machine: the cell measures once, in
-# two seconds, how fast it is (once more, since it was busy: `from course_utils.machine import speed;
+# *You* is the time to read and solve. *Memory* and the time *where measured* are those of the
+# machine
+# that each lesson's own table names. *Here* is that time on this machine: the cell measures once,
+# in
+# two seconds, how fast it is (once more, since it was busy: `from course_utils.machine import
+# speed;
 # speed.here(run, again=True)`). Every lesson says so again under its settings; where it would take
 # more than ten minutes it offers a setting that takes five, and tells what that costs.
 
@@ -162,7 +169,8 @@ overview.show_lessons(run)
 # ### Exercise: from the network's range to the screen's
 #
 # *Easy, 3 minutes.* The generator speaks in numbers from −1 (black) to 1 (white). Many programs
-# that show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays 1.
+# that show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays
+# 1.
 #
 # <details><summary>Hint 1</summary>A straight line. First move the lower end to where it belongs;
 # how wide is the range then?</details>
@@ -201,6 +209,8 @@ for answer in (not_written, lambda images: images / 2, lambda images: images.cla
 with torch.no_grad():
     spoken = generator(noise[:8]).cpu()  # (8, 3, 32, 32) in [-1, 1]
 assert to_unit_range(spoken).min() >= 0 and to_unit_range(spoken).max() <= 1
+
+# %%
 figure, axes = plots.subplots(2, 1, width=8, height=2.4)
 for ax, name, unit in (
     (axes[0], "to_unit_range", to_unit_range(spoken)),
@@ -228,6 +238,7 @@ def decode(z):
     return dcgan.sample(generator, z[:, :, None, None].to(run.device))
 
 
+# %%
 latents = noise.flatten(1).cpu()  # (N, 100)
 figure, (ax,) = plots.subplots(width=8, height=1.1)
 latent_walk.latent_walk_static(ax, decode, latents, 0, 1, dcgan.slerp, "from sample 0 to sample 1")

@@ -24,7 +24,8 @@
 # **You need** Python, derivatives, the mean of a random variable, and what training a neural
 # network means.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says,
 # and on your machine as long as stands under the settings; nothing is downloaded.
 #
 # {{tiers}}
@@ -40,11 +41,13 @@ import torch.nn.functional as F
 from IPython.display import HTML, display
 from torch import nn
 
-from course_utils.display import plots
+# %%
+from course_utils.display import palette, plots
 from course_utils.display.widgets import gan_game
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.models.stacked import stacked_mlp
 
+# %%
 run = runtime.setup(seed=0)
 torch.set_num_threads(
     1
@@ -154,7 +157,9 @@ print(f"best answer {d[contribution.argmax()]:.2f}, p / (p + q) = {p / (p + q):.
 
 # %%
 def optimal_discriminator(p_data, p_g):
-    """Densities of data and generator at the same points -> D* there, in [0, 1]; 0.5 where both are 0."""
+    """Densities of data and generator at the same points -> D* there, in [0, 1]; 0.5 where both are
+    0.
+    """
     ### BEGIN SOLUTION
     p_data, p_g = torch.as_tensor(p_data), torch.as_tensor(p_g)
     total = p_data + p_g
@@ -177,16 +182,19 @@ def normal_density(x, mean, std):
     return torch.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
 
 
+# %%
 def p_data(x):
     """Two bumps of equal mass, at -2 and at 2."""
     return 0.5 * normal_density(x, -2.0, 0.6) + 0.5 * normal_density(x, 2.0, 0.6)
 
 
+# %%
 def p_g(x):
     """One wide bump."""
     return normal_density(x, 0.5, 1.3)
 
 
+# %%
 def draw_data(*shape):
     """Samples of p_data."""
     return 2.0 * (2 * torch.randint(2, shape) - 1) + 0.6 * torch.randn(shape)
@@ -232,7 +240,9 @@ value_function = checks.gan.value_function(value_function)
 
 # %%
 def train_discriminator(copies, steps):
-    """Train stacked discriminators on samples of p_data against samples of p_g; returns the stack."""
+    """Train stacked discriminators on samples of p_data against samples of p_g; returns
+    the stack.
+    """
     discriminator = stacked_mlp([1, 64, 64, 1], copies, activation=leaky)
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
@@ -253,6 +263,8 @@ def train_discriminator(copies, steps):
 discriminator = train_discriminator(copies, d_steps)
 grid = torch.linspace(-6, 6, 1201)
 dx = (grid[1] - grid[0]).item()
+
+# %%
 with torch.no_grad():
     trained = (
         discriminator(grid.view(1, -1, 1).expand(copies, -1, 1)).sigmoid().squeeze(-1)
@@ -276,7 +288,7 @@ ax.fill_between(grid, p_g(grid), alpha=0.2, label="$p_g$")
 ax.fill_between(
     grid, trained.amin(0), trained.amax(0), color="grey", label=f"trained D, range of {copies} runs"
 )
-ax.plot(grid, formula, "k--", label="formula $D^*$")
+ax.plot(grid, formula, "--", color="black", label="formula $D^*$")
 ax.set(xlabel="x", ylim=(0, 1.05))
 ax.legend(loc="upper center", ncol=4, bbox_to_anchor=(0.5, 1.2), fontsize=8)
 plots.show(
@@ -288,7 +300,8 @@ plots.show(
 # The band hugs the formula where there are samples and leaves it where there are none: at the far
 # left nobody ever asked. In ten repetitions of {{result:gan_optimum.json:steps:,d}} steps the error
 # was
-# {{result:gan_optimum.json:error.mean:.4f}} on average, at worst {{result:gan_optimum.json:error.max:.4f}}. So a discriminator *estimates a ratio of
+# {{result:gan_optimum.json:error.mean:.4f}} on average, at worst
+# {{result:gan_optimum.json:error.max:.4f}}. So a discriminator *estimates a ratio of
 # densities* from samples alone, and the generator learns from this estimate.
 #
 # ## What the best discriminator measures
@@ -297,7 +310,8 @@ plots.show(
 # $1 - D^* = p_g/2m$:
 #
 # $$V(D^*, G) = \int p_{data} \log\frac{p_{data}}{2m} + \int p_g \log\frac{p_g}{2m}
-# = -2\log 2 + \underbrace{\mathrm{KL}(p_{data}\,\|\,m) + \mathrm{KL}(p_g\,\|\,m)}_{2\,\mathrm{JSD}(p_{data}\,\|\,p_g)}.$$
+# = -2\log 2 + \underbrace{\mathrm{KL}(p_{data}\,\|\,m) +
+# \mathrm{KL}(p_g\,\|\,m)}_{2\,\mathrm{JSD}(p_{data}\,\|\,p_g)}.$$
 #
 # Here $\mathrm{KL}(p\,\|\,q) = \int p \log(p/q)$ is the *Kullback-Leibler divergence*: 0 if p = q,
 # positive otherwise. Half the sum of the two, the *Jensen-Shannon divergence* (JSD), is 0 when the
@@ -346,6 +360,7 @@ def value_by_quadrature(p, q, dx):
     return (torch.xlogy(p, best) + torch.xlogy(q, rest)).sum() * dx
 
 
+# %%
 wide = torch.linspace(-30, 30, 6001, dtype=torch.float64)
 p = normal_density(wide, 0.0, 1.0)
 shifts = torch.linspace(0, 20, 41)
@@ -353,6 +368,8 @@ generators = [normal_density(wide, s, 1.0) for s in shifts]
 left = torch.tensor(
     [float(value_by_quadrature(p, q, 0.01)) for q in generators], dtype=torch.float64
 )
+
+# %%
 right = torch.tensor(
     [-2 * math.log(2) + 2 * float(js_divergence(p, q, 0.01)) for q in generators],
     dtype=torch.float64,
@@ -456,6 +473,8 @@ for name, saturating in (("minimax", True), ("non-saturating", False)):
         logits
     )  # the sum, so that each logit has its own slope
     (slopes[name],) = torch.autograd.grad(total, logits)
+
+# %%
 sigma = logits.detach().sigmoid()
 assert torch.allclose(slopes["minimax"], -sigma, atol=1e-12)
 assert torch.allclose(slopes["non-saturating"], -(1 - sigma), atol=1e-12)
@@ -490,6 +509,8 @@ generator = stacked_mlp([1, 32, 1], copies, seed=1)  # (copies, B, 1) -> (copies
 discriminator = stacked_mlp(
     [1, 32, 32, 1], copies, seed=2, activation=leaky
 )  # ... -> logits (copies, B, 1)
+
+# %%
 g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
 d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
 real, noise = 3.0 + 0.5 * torch.randn(copies, batch, 1), torch.randn(copies, batch, 1)
@@ -518,6 +539,8 @@ g_optimizer.zero_grad()
 before = [p.grad.clone() for p in discriminator.parameters()]
 g_loss.backward()
 assert all(p.grad is not None for p in generator.parameters())
+
+# %%
 leftover = any(not torch.equal(b, p.grad) for b, p in zip(before, discriminator.parameters()))
 print("the generator's half left gradients in D:", leftover)
 g_optimizer.step()
@@ -531,6 +554,8 @@ g_optimizer.step()
 # %%
 a, b = torch.tensor([3.0, -0.5, 200.0]), torch.tensor([-2.0, 0.7])  # real and fake logits
 bce = F.binary_cross_entropy_with_logits
+
+# %%
 assert torch.isclose(-value_function(a, b), bce(a, torch.ones(3)) + bce(b, torch.zeros(2)))
 assert torch.isclose(generator_loss(b, saturating=False), bce(b, torch.ones(2)))
 
@@ -542,7 +567,8 @@ assert torch.isclose(generator_loss(b, saturating=False), bce(b, torch.ones(2)))
 # updated discriminator. Return both losses as Python floats. Real examples and noise may differ in
 # number.
 #
-# <details><summary>Hint 1</summary>Order in each half: loss, <code>zero_grad</code>, <code>backward</code>, <code>step</code>.</details>
+# <details><summary>Hint 1</summary>Order in each half: loss, <code>zero_grad</code>,
+# <code>backward</code>, <code>step</code>.</details>
 # <details><summary>Hint 2</summary>If PyTorch complains about a second backward or a variable
 # modified in place, do not reach for <code>retain_graph</code>: ask which graph you are using
 # again, and whether D has changed since.</details>
@@ -552,7 +578,9 @@ assert torch.isclose(generator_loss(b, saturating=False), bce(b, torch.ones(2)))
 
 # %%
 def gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
-    """One step of each player, non-saturating; returns (discriminator loss, generator loss) as floats."""
+    """One step of each player, non-saturating; returns (discriminator loss, generator loss) as
+    floats.
+    """
     ### BEGIN SOLUTION
     fake = generator(noise)
     d_loss = -value_function(discriminator(real), discriminator(fake.detach()))
@@ -587,6 +615,7 @@ def take_picture():
     return fakes, answers
 
 
+# %%
 axis = torch.linspace(-3, 6, 200)
 pictures, losses = {0: take_picture()}, []
 for step in progress_bars.progress(range(1, g_steps + 1), "both players"):
@@ -600,17 +629,17 @@ for step in progress_bars.progress(range(1, g_steps + 1), "both players"):
 def draw_picture(ax, step):
     """The first copy's fakes, the target and D after so many steps."""
     fakes, answers = pictures[step]
-    ax.plot(axis, normal_density(axis, 3.0, 0.5), color=plots.COLOURS[0], label="target")
+    ax.plot(axis, normal_density(axis, 3.0, 0.5), color=palette.BLUE, label="target")
     ax.hist(
         fakes[0].numpy(),
         bins=60,
         range=(-3, 6),
         density=True,
-        color=plots.COLOURS[1],
+        color=palette.VERMILION,
         alpha=0.5,
         label="fakes",
     )
-    ax.plot(axis, answers, "--", color="k", label="D")
+    ax.plot(axis, answers, "--", color="black", label="D")
     ax.set(ylim=(0, 1.6), xlabel="x", title=f"step {step:,}")
 
 
@@ -633,6 +662,7 @@ import matplotlib.pyplot as plt
 from matplotlib.animation import FuncAnimation
 
 
+# %%
 def film():
     """The pictures as a small film that runs in the notebook, with its own buttons (HTML text)."""
     figure, (ax,) = plots.subplots(width=4.5, height=2.6)
@@ -645,21 +675,24 @@ def film():
     return html
 
 
+# %%
 display(
-    HTML(
-        film()
-        + "<p><em>Animation. The same as above in 21 frames: the fakes climb D's slope to the target.</em></p>"
-    )
+    HTML(film() + "<p><em>Animation. The same in 21 frames: the fakes climb D's slope.</em></p>")
 )
 
 # %%
 fakes, _ = pictures[g_steps]
 means, stds = fakes.mean(dim=1), fakes.std(dim=1)  # (copies,) each
 d_end, g_end = torch.tensor(losses[-100:]).mean(dim=0).tolist()
+
+# %%
 print("mean of the fakes:", [round(m, 2) for m in means.tolist()], "target 3")
 print("standard deviation:", [round(s, 2) for s in stds.tolist()], "target 0.5")
+
+# %%
 print(
-    f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (log 2 = {math.log(2):.3f})"
+    f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), "
+    f"G {g_end:.3f} (log 2 = {math.log(2):.3f})"
 )
 if run.tier != "smoke":
     assert (means - 3).abs().max() < 0.25 and abs(d_end - math.log(4)) < 0.02
@@ -678,7 +711,9 @@ if run.tier != "smoke":
 
 # %%
 def race(saturating, copies, steps, make_optimizer):
-    """Mean of the fakes, (steps, copies), of a game against a discriminator with 200 steps of advantage."""
+    """Mean of the fakes, (steps, copies), of a game against a discriminator with 200 steps of
+    advantage.
+    """
     torch.manual_seed(0)
     generator = stacked_mlp([1, 32, 1], copies, seed=1)
     discriminator = stacked_mlp([1, 32, 32, 1], copies, seed=2, activation=leaky)
@@ -712,7 +747,7 @@ curves = {
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=2.8)
-for (name, mean), colour, style in zip(curves.items(), plots.COLOURS, ("-", "--")):
+for (name, mean), colour, style in zip(curves.items(), palette.COLOURS, ("-", "--")):
     ax.fill_between(range(race_steps), mean.amin(1), mean.amax(1), color=colour, alpha=0.25)
     ax.plot(mean.median(dim=1).values, style, color=colour, label=name)
 ax.axhline(3, color="grey", linewidth=0.8)
@@ -726,11 +761,14 @@ plots.show(
 
 # %%
 def arrival(mean, target=3.0):
-    """First step (copies,) at which the mean of the fakes is within 0.3 of the target; len(mean) if never."""
+    """First step (copies,) at which the mean of the fakes is within 0.3 of the target; len(mean) if
+    never.
+    """
     near = (mean - target).abs() < 0.3  # (steps, copies)
     return torch.where(near.any(dim=0), near.float().argmax(dim=0), len(mean))
 
 
+# %%
 arrivals = {name: arrival(mean) for name, mean in curves.items()}
 print({name: steps.tolist() for name, steps in arrivals.items()})
 assert (arrivals["minimax"] >= arrivals["non-saturating"]).all()
@@ -739,13 +777,16 @@ assert (arrivals["minimax"] >= arrivals["non-saturating"]).all()
 # ("Arrive" means the first time within 0.3 of 3, even if the run overshoots afterwards, as the
 # non-saturating ones do here. A run that did not arrive counts with the number of steps.) In ten
 # longer repetitions the non-saturating generator arrived after
-# {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps (median; {{result:gan_losses.json:sgd.non-saturating.low}} to {{result:gan_losses.json:sgd.non-saturating.high}}),
+# {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps (median;
+# {{result:gan_losses.json:sgd.non-saturating.low}} to
+# {{result:gan_losses.json:sgd.non-saturating.high}}),
 # the minimax generator after {{result:gan_losses.json:sgd.minimax.median:.0f}}
 # ({{result:gan_losses.json:sgd.minimax.low}} to {{result:gan_losses.json:sgd.minimax.high}}). Given
 # 3,000 steps, all ten did arrive: *saturating is slow, not wrong*. And the optimiser matters. With
 # Adam, which divides by the size of recent gradients, the median was
 # {{result:gan_losses.json:adam.non-saturating.median:.0f}} steps non-saturating and
-# {{result:gan_losses.json:adam.minimax.median:.0f}} minimax: on this toy the minimax loss was the *faster*
+# {{result:gan_losses.json:adam.minimax.median:.0f}} minimax: on this toy the minimax loss was the
+# *faster*
 # one.
 #
 # ## Mode collapse
@@ -760,6 +801,8 @@ assert (arrivals["minimax"] >= arrivals["non-saturating"]).all()
 torch.manual_seed(0)
 p, q = torch.distributions.Normal(1.5, 0.6), torch.distributions.Normal(0.0, 1.0)
 generator = stacked_mlp([1, 32, 1], copies, seed=1)
+
+# %%
 g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-2)
 for _ in range(500):
     fake = generator(torch.randn(copies, batch, 1))
@@ -768,8 +811,12 @@ for _ in range(500):
     g_optimizer.zero_grad()
     g_loss.backward()
     g_optimizer.step()
+
+# %%
 print("fakes, mean:  ", [round(m, 2) for m in fake.mean(dim=1).flatten().tolist()])
 print("fakes, spread:", [round(s, 3) for s in fake.std(dim=1).flatten().tolist()])
+
+# %%
 best_x = 1.5 / (1 - 0.6**2)  # where the derivative of the logit, -(x - 1.5) / 0.36 + x, is zero
 assert (fake.mean(dim=1) - best_x).abs().max() < 0.05 and fake.std(dim=1).max() < 0.05
 
@@ -784,12 +831,14 @@ assert (fake.mean(dim=1) - best_x).abs().max() < 0.05 and fake.std(dim=1).max() 
 STD = 0.1  # of each Gaussian
 
 
+# %%
 def ring_centres():
     """Eight points (8, 2) on a circle of radius 2."""
     angles = torch.arange(8) * math.pi / 4
     return 2.0 * torch.stack([angles.cos(), angles.sin()], dim=1)
 
 
+# %%
 def draw_ring(copies, count):
     """Samples (copies, count, 2) of eight Gaussians around these points."""
     return ring_centres()[torch.randint(8, (copies, count))] + STD * torch.randn(copies, count, 2)
@@ -807,7 +856,9 @@ def draw_ring(copies, count):
 
 # %%
 def score_ring(samples):
-    """Modes covered, share of high-quality samples, reverse KL in nats: (copies, N, 2) -> three tensors (copies,)."""
+    """Modes covered, share of high-quality samples, reverse KL in nats: (copies, N, 2) -> three
+    tensors (copies,).
+    """
     distance, nearest = torch.cdist(samples, ring_centres().expand(len(samples), 8, 2)).min(
         dim=-1
     )  # (copies, N) each
@@ -826,6 +877,8 @@ everything = draw_ring(1, 10_000)
 single = everything[
     :, everything[0, :, 0] > 1.8
 ]  # only the mode at (2, 0) reaches that far to the right
+
+# %%
 for name, samples in (("data", everything), ("one mode", single)):
     print(name, [round(value.item(), 3) for value in score_ring(samples)])
 assert score_ring(everything)[0] == 8 and score_ring(single)[0] == 1
@@ -838,7 +891,9 @@ assert abs(score_ring(single)[2] - math.log(8)) < 1e-5
 
 # %%
 def ring_trace(generator, discriminator, step, copies):
-    """What can be seen of the first copy: losses, probabilities, and how far samples and data spread."""
+    """What can be seen of the first copy: losses, probabilities, and how far samples and data
+    spread.
+    """
     with torch.no_grad():
         real, fake = draw_ring(copies, 256), generator(torch.randn(copies, 256, 2))
         real_logits, fake_logits = discriminator(real)[0], discriminator(fake)[0]
@@ -877,6 +932,7 @@ def play_ring(discriminator, d_lr, steps, copies):
     return samples, {name: [row[name] for row in rows] for name in rows[0]}
 
 
+# %%
 def make_judge(copies):
     """A discriminator of points in the plane: (copies, B, 2) -> logits (copies, B, 1)."""
     return stacked_mlp([2, 64, 64, 1], copies, seed=2, activation=leaky)
@@ -885,10 +941,13 @@ def make_judge(copies):
 # %%
 slow, slow_history = play_ring(make_judge(copies), 2e-4, ring_steps, copies)
 fast, fast_history = play_ring(make_judge(copies), 2e-3, ring_steps, copies)
+
+# %%
 for name, samples in (("D lags", slow), ("D leads", fast)):
     modes, good, reverse_kl = score_ring(samples)
     print(
-        f"{name}: modes {modes.tolist()}, high quality {good.mean():.2f}, reverse KL {reverse_kl.mean():.2f}"
+        f"{name}: modes {modes.tolist()}, high quality {good.mean():.2f}, "
+        f"reverse KL {reverse_kl.mean():.2f}"
     )
 if run.tier != "smoke":
     assert score_ring(slow)[0].float().mean() < 3 and score_ring(fast)[0].float().mean() > 7
@@ -898,8 +957,8 @@ figure, axes = plots.subplots(2, 5, width=10, height=4.2)
 for row, (name, samples) in enumerate((("D lags", slow), ("D leads", fast))):
     for column in range(min(5, copies)):
         ax = axes[5 * row + column]
-        ax.scatter(*ring_centres().T, marker="x", color="k", s=20)
-        ax.scatter(*samples[column, :500].T, s=3, alpha=0.5, color=plots.COLOURS[1 - row])
+        ax.scatter(*ring_centres().T, marker="x", color="black", s=20)
+        ax.scatter(*samples[column, :500].T, s=3, alpha=0.5, color=palette.COLOURS[1 - row])
         ax.set(
             xlim=(-3, 3),
             ylim=(-3, 3),
@@ -934,13 +993,16 @@ plots.show(
 
 # %%
 class BatchSpread(nn.Module):
-    """Append to every point the mean standard deviation of its batch: (copies, B, 2) -> (copies, B, 3)."""
+    """Append to every point the mean standard deviation of its batch: (copies, B, 2) -> (copies, B,
+    3).
+    """
 
     def forward(self, points):
         spread = points.std(dim=1, keepdim=True).mean(dim=2, keepdim=True)  # (copies, 1, 1)
         return torch.cat([points, spread.expand(*points.shape[:2], 1)], dim=2)
 
 
+# %%
 def make_spread_judge(copies):
     """The same discriminator with the spread as a third input."""
     return nn.Sequential(
@@ -948,6 +1010,7 @@ def make_spread_judge(copies):
     )
 
 
+# %%
 spread, _ = play_ring(make_spread_judge(copies), 2e-4, ring_steps, copies)
 print(f"D lags but sees the spread: modes {score_ring(spread)[0].tolist()}")
 if run.tier != "smoke":
@@ -967,7 +1030,7 @@ for ax, key, label in zip(
     series = {"D lags": slow_history[key], "D leads": fast_history[key]}
     plots.curves(ax, slow_history["step"], series, "step", label)
 axes[0].axhline(math.log(4), color="grey", linewidth=0.8)
-axes[2].plot(slow_history["step"], slow_history["real_diversity"], ":", color="k", label="data")
+axes[2].plot(slow_history["step"], slow_history["real_diversity"], ":", color="black", label="data")
 axes[2].legend()
 plots.show(
     figure,
@@ -1021,6 +1084,7 @@ def wasserstein_1d(x, y):
     return (x.sort().values - y.sort().values).abs().mean()
 
 
+# %%
 def wasserstein_from_cdfs(p, q, dx):
     """W1 of two densities on a grid: the area between their distribution functions."""
     return ((p - q).cumsum(0) * dx).abs().sum() * dx
@@ -1032,14 +1096,18 @@ u = torch.rand(20_000, dtype=torch.float64)
 thetas = torch.linspace(0, 4, 33, dtype=torch.float64)
 
 
+# %%
 def box(theta):
     """Density of the uniform distribution on [theta, theta + 1)."""
     return ((fine >= theta - 1e-9) & (fine < theta + 1 - 1e-9)).double()
 
 
+# %%
 jsd = thetas.new_tensor([float(js_divergence(box(0), box(t), 0.001)) for t in thetas])
 w1 = torch.stack([wasserstein_1d(torch.rand_like(u), t + u) for t in thetas])
 w1_cdf = torch.stack([wasserstein_from_cdfs(box(0), box(t), 0.001) for t in thetas])
+
+# %%
 assert torch.allclose(jsd, thetas.clamp(max=1) * math.log(2), atol=2e-3)  # theta log 2, then flat
 assert torch.allclose(w1, thetas, atol=0.02) and torch.allclose(w1, w1_cdf, atol=0.02)
 
@@ -1073,7 +1141,9 @@ plots.show(
 
 # %%
 def train_critic(clip=None, penalty=0.0, steps=300):
-    """W1 between points at 4 and at 0 as each copy's critic sees it (copies,), mean over the last 100 steps."""
+    """W1 between points at 4 and at 0 as each copy's critic sees it (copies,), mean over the last
+    100 steps.
+    """
     torch.manual_seed(0)
     critic = stacked_mlp([1, 64, 64, 1], copies, seed=3, activation=leaky)
     optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.5, 0.9))
@@ -1103,9 +1173,12 @@ for c in (0.01, 0.1, 0.3):
 estimates = {
     strength: train_critic(penalty=strength, steps=critic_steps) for strength in (10.0, 100.0)
 }
+
+# %%
 for strength, estimate in estimates.items():
     print(
-        f"penalty {strength:.0f}: {estimate.mean():.3f}, expected {4 * (1 + 4 / (2 * strength)):.3f}"
+        f"penalty {strength:.0f}: {estimate.mean():.3f}, "
+        f"expected {4 * (1 + 4 / (2 * strength)):.3f}"
     )
     assert (estimate - 4 * (1 + 4 / (2 * strength))).abs().max() < 0.1
 
@@ -1126,7 +1199,9 @@ for strength, estimate in estimates.items():
 
 # %% tags=["nbval-check-output"]
 def bilinear_game(steps, rate, alternating):
-    """Distance from the solution (steps + 1,) of gradient steps on min over a, max over b, of a*b from (1, 1)."""
+    """Distance from the solution (steps + 1,) of gradient steps on min over a, max over b, of a*b
+    from (1, 1).
+    """
     a = b = 1.0
     radii = [math.hypot(a, b)]
     for _ in range(steps):
@@ -1140,7 +1215,8 @@ def bilinear_game(steps, rate, alternating):
 together, alternating = bilinear_game(200, 0.1, False), bilinear_game(200, 0.1, True)
 assert abs(together[-1] - math.sqrt(2) * (1 + 0.1**2) ** 100) < 1e-9
 print(
-    f"distance from the solution: start {together[0]:.2f}, together {together[-1]:.2f}, in turn {alternating[-1]:.2f}"
+    f"distance from the solution: start {together[0]:.2f}, "
+    f"together {together[-1]:.2f}, in turn {alternating[-1]:.2f}"
 )
 
 # %% [markdown]
@@ -1157,7 +1233,8 @@ print(
 # (b) D tells real from fake almost without error (c) $p_g = p_{data}$ (d) mode collapse
 #
 # <details><summary>Answer</summary>(b): −V near 0 means V near its largest value, no overlap. (a)
-# and (c) would show 1.386. (d) cannot be read off D's loss: our collapsed run sat near log 4.</details>
+# and (c) would show 1.386. (d) cannot be read off D's loss: our collapsed run sat near log
+# 4.</details>
 #
 # **2. At some x the data have density 0.1 and the generator 0.3. What does the best D answer?** (a)
 # 0.25 (b) 0.75 (c) 0.33 (d) 0.1
@@ -1177,7 +1254,8 @@ print(
 # not learn without it (c) D's loss must not train G to be caught (d) it only saves memory
 #
 # <details><summary>Answer</summary>(c). (a) it changes no value. (b) D's own gradients are the same
-# with and without it. (d) it does save work, but without it D's loss leaves gradients in G. Only a <code>zero_grad</code>
+# with and without it. (d) it does save work, but without it D's loss leaves gradients in G. Only a
+# <code>zero_grad</code>
 # just before G's <code>backward</code> removes them; the table above shows what happens when it is
 # missing or misplaced.</details>
 #

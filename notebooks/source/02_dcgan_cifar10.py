@@ -16,8 +16,10 @@
 # In this lesson you build and train a network that turns 100 random numbers into a colour picture
 # of 32×32 pixels, and you measure how far its pictures are from photographs: a distance that starts
 # at
-# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything, and after four minutes on two cores is
-# {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.1f}} (mean of three seeds; real photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
+# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything,
+# and after four minutes on two cores is
+# {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.1f}} (mean of three seeds; real
+# photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
 #
 # **You will learn to** compute what a transposed convolution does to the size of a feature map ·
 # build a DCGAN and initialise it · explain each line of its training step and read its curves ·
@@ -26,7 +28,8 @@
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says,
 # and on your machine as long as stands under the settings.
 #
 # {{tiers}}
@@ -43,12 +46,15 @@ from torch import nn
 
 from course_utils.display import plots
 from course_utils.display.widgets import latent_walk
+
+# %%
 from course_utils.evaluation import metrics
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.datasets.images import load_images
 from course_utils.models import dcgan, gan_steady
 from course_utils.training.run import TrainingRun, run_folder
 
+# %%
 run = runtime.setup(seed=0)
 
 # %% [markdown]
@@ -65,12 +71,12 @@ steps      = run.pick(   30,  2_400, 80_000)  # optimisation steps of each playe
 batch_size = run.pick(   32,     64,     64)  # images a step
 n_images   = run.pick(  512, 50_000, 50_000)  # training images
 width      = run.pick(   16,     64,     64)  # channels of the last hidden map
-average    = run.pick(  0.9,   0.99,  0.999)  # memory of the averaged generator, see "What steadies the game"
+average    = run.pick(  0.9,   0.99,  0.999)  # memory of the average, see "What steadies the game"
 n_score    = run.pick(   64,  1_000,  2_000)  # images that a score compares at a time
 d_lr       = 4e-4   # learning rate of the discriminator; the generator's is 2e-4
 gamma      = 0.1    # weight of the penalty on the discriminator's slope; 0 switches it off
 latent_dim = 100    # numbers that a picture is made from; 128 works as well
-source     = None   # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
+source     = None   # None: CIFAR-10 where it is on this machine; or your own folder
 size       = 32     # pixels; 64 for your own larger images
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
@@ -88,9 +94,15 @@ minutes_here.tell(run, "02_dcgan_cifar10", steps)
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
 test = load_images(source, split="test", size=size)
+n_each = metrics.fitting_n(n_score, train, test)  # images in each draw of a score
+
+# %%
 print(
-    f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}"
+    f"{train.name}: {len(train):,} training and {len(test):,} test images, "
+    f"{tuple(train.images.shape[1:])}"
 )
+
+# %%
 figure, (ax,) = plots.subplots(width=8, height=1.8)
 plots.image_grid(ax, train.images[:48], columns=16, title=train.title("training images"))
 plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.")
@@ -105,7 +117,8 @@ plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.
 #
 # ### Exercise: bytes to the range of Tanh
 #
-# *Easy, 3 minutes.* Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1 exactly, 255
+# *Easy, 3 minutes.* Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1
+# exactly, 255
 # becomes 1 exactly.
 #
 # <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is
@@ -274,6 +287,8 @@ generator = (
     else dcgan.make_generator(latent_dim, width, 3, size)
 )
 convolutions = [layer for layer in generator.modules() if isinstance(layer, nn.ConvTranspose2d)]
+
+# %%
 probes = [
     c.register_forward_hook(lambda _, x, y: print(tuple(x[0].shape), "->", tuple(y.shape)))
     for c in convolutions
@@ -318,8 +333,11 @@ def make_discriminator(width, channels):
 discriminator = (
     make_discriminator(width, 3) if size == 32 else dcgan.make_discriminator(width, 3, size)
 )
+few = to_tanh_range(train.images[:7])
+
+# %%
 with torch.no_grad():
-    assert discriminator(to_tanh_range(train.images[:7])).shape == (7,)
+    assert discriminator(few).shape == (len(few),)
     assert discriminator(generator(torch.randn(7, latent_dim, 1, 1))).shape == (7,)
 
 # %% [markdown]
@@ -376,9 +394,12 @@ real, fake = to_tanh_range(train.images[:32]), torch.rand(32, 3, size, size) * 0
 judge = dcgan.make_discriminator(8, 3, size).train()
 with torch.no_grad():
     alone = judge(fake)  # (32,)
-    mixed = judge(torch.cat([real, fake]))[32:]  # (32,) the same images in a mixed batch
+    mixed = judge(torch.cat([real, fake]))[len(real) :]  # (32,) the same images in a mixed batch
+
+# %%
 print(
-    f"the same 32 images: mean logit {alone.mean():+.3f} alone, {mixed.mean():+.3f} beside photographs"
+    f"the same 32 images: mean logit {alone.mean():+.3f} alone, "
+    f"{mixed.mean():+.3f} beside photographs"
 )
 assert not torch.allclose(alone, mixed, atol=1e-3)
 
@@ -414,6 +435,8 @@ ones, zeros = torch.ones(4), torch.zeros(4)
 assert torch.allclose(
     -F.logsigmoid(logits).mean(), F.binary_cross_entropy_with_logits(logits, ones)
 )
+
+# %%
 assert torch.allclose(
     -F.logsigmoid(-logits).mean(), F.binary_cross_entropy_with_logits(logits, zeros)
 )
@@ -472,6 +495,7 @@ def generator_gets_gradients(detach):
     return any(p.grad is not None for p in g.parameters())
 
 
+# %%
 assert not generator_gets_gradients(detach=True)
 assert generator_gets_gradients(detach=False)
 
@@ -494,6 +518,7 @@ assert generator_gets_gradients(detach=False)
 # %%
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+# %%
 follower = nn.Linear(1, 1, bias=False)
 behind = AveragedModel(follower, multi_avg_fn=get_ema_multi_avg_fn(0.9))
 for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
@@ -524,6 +549,7 @@ def slope(discriminator, real):
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
+# %%
 w = torch.randn(3, 4, 4)
 assert torch.isclose(
     slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 3, 4, 4)), w.square().sum()
@@ -550,6 +576,8 @@ d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=d_lr, **adam)
 averaged = gan_steady.make_average(
     generator, average
 )  # AveragedModel, BatchNorm's statistics included
+
+# %%
 state = {"generator": generator, "discriminator": discriminator, "averaged": averaged}
 state |= {"g_optimizer": g_optimizer, "d_optimizer": d_optimizer}
 config = {
@@ -572,6 +600,8 @@ config |= {"latent_dim": latent_dim, "width": width, "gamma": gamma, "average": 
 fixed_noise = torch.randn(64, latent_dim, 1, 1, generator=torch.Generator().manual_seed(1)).to(
     run.device
 )
+
+# %%
 training = TrainingRun(
     run_folder("02_dcgan", config, state),
     state=state,
@@ -581,9 +611,11 @@ training = TrainingRun(
     batch_size=batch_size,
     seed=0,
     fresh=fresh,
+    data_sha256=train.sha256,
 )
 
 
+# %%
 def draw_progress():
     """Losses, probabilities and the present pictures, side by side."""
     figure, axes = plots.subplots(1, 3, width=11, height=3.2)
@@ -640,6 +672,7 @@ live.close()
 # %%
 from PIL import Image
 
+# %%
 strips = sorted(training.folder.glob("samples-*.png"))
 figure, axes = plots.subplots(len(strips), 1, width=8, height=0.62 * len(strips))
 for ax, path in zip(axes, strips):
@@ -685,11 +718,16 @@ for finding in diagnose(training.history):
 # %%
 shipped, facts = dcgan.load_shipped_generator(run.device)
 print(
-    f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, seed {facts['seed']})"
+    f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, "
+    f"seed {facts['seed']})"
 )
+
+# %%
 shipped_noise = torch.randn(
     64, int(facts["latent_dim"]), 1, 1, generator=torch.Generator().manual_seed(2)
 ).to(run.device)
+
+# %%
 figure, axes = plots.subplots(1, 2, width=11, height=3.4)
 yours, longer = dcgan.sample(averaged, fixed_noise[:40]), dcgan.sample(shipped, shipped_noise[:40])
 plots.image_grid(axes[0], yours, 10, train.title(f"yours, {training.step} steps"))
@@ -719,6 +757,8 @@ plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the sh
 # %%
 mean, variance = torch.tensor([[1.0], [4.0]]), torch.tensor([[[2.0**2]], [[6.0**2]]])
 fd = metrics.frechet_distance(mean[0], variance[0], mean[1], variance[1])
+
+# %%
 assert abs(fd - ((1 - 4) ** 2 + (2 - 6) ** 2)) < 1e-6
 kd = metrics.kernel_distance(torch.tensor([[1.0]] * 3), torch.tensor([[2.0]] * 3))
 assert abs(kd - ((1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3)) < 1e-6
@@ -733,22 +773,25 @@ assert abs(kd - ((1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3)) < 1e-6
 # five) says how far that mean may be off.
 
 # %%
-n_score = min(n_score, len(train) // 5, len(test) // 5)  # five draws, and no image in two of them
-reference = metrics.RealReference.from_images(train, test, n=n_score)
+reference = metrics.RealReference.from_images(train, test, n=n_each)
 
 
+# %%
 def sampler(network, dims):
     """A function that makes as many new pictures as it is asked for."""
     return lambda count: dcgan.sample(network, torch.randn(count, dims, 1, 1).to(run.device))
 
 
+# %%
 untrained = (
     dcgan.make_generator(latent_dim, width, 3, size).apply(init_dcgan_weights).to(run.device)
 )
 
+# %%
+each_pixel = metrics.mean_image_plus_noise(train)
 candidates = {
     "untrained generator": sampler(untrained, latent_dim),
-    "each pixel drawn on its own": metrics.mean_image_plus_noise(train),
+    "each pixel drawn on its own": lambda count: dcgan.to_bytes(each_pixel(count)),
     "your generator, last step": sampler(generator, latent_dim),
     "your generator, averaged": sampler(averaged, latent_dim),
 }
@@ -757,6 +800,8 @@ same_data = (
 )  # what the shipped generator learned from
 if same_data:
     candidates["shipped generator"] = sampler(shipped, int(facts["latent_dim"]))
+
+# %%
 scores = {
     name: reference.score(candidate)
     for name, candidate in progress_bars.progress(candidates.items(), "candidates")
@@ -804,7 +849,9 @@ else:
 
 # %%
 def nearest(queries, images, chunk=5_000):
-    """Distance to and index of the nearest image: uint8 (Q, C, H, W), (N, C, H, W) -> (Q,), (Q,)."""
+    """Distance to and index of the nearest image: uint8 (Q, C, H, W), (N, C, H, W) ->
+    (Q,), (Q,).
+    """
     q = queries.flatten(1).float() / 255
     parts = [
         torch.cdist(q, part.flatten(1).float() / 255) for part in images.split(chunk)
@@ -817,9 +864,12 @@ def nearest(queries, images, chunk=5_000):
 samples = dcgan.sample(shipped, shipped_noise) if same_data else dcgan.sample(averaged, fixed_noise)
 sample_distance, sample_index = nearest(samples, train.images)
 test_distance, _ = nearest(test.images[:64], train.images)
+
+# %%
 print("median distance to the nearest training image (pixels in [0, 1], Euclidean):")
 print(f"generated {sample_distance.median():.2f}, test images {test_distance.median():.2f}")
 
+# %%
 figure, axes = plots.subplots(2, 1, width=8, height=1.7)
 plots.image_grid(axes[0], samples[:12], 12, train.title("generated"))
 plots.image_grid(
@@ -846,6 +896,8 @@ plots.show(
 z = torch.randn(10_000, latent_dim, generator=torch.Generator().manual_seed(3))
 middle = (z[0::2] + z[1::2]) / 2
 length, middle_length = z.norm(dim=1), middle.norm(dim=1)
+
+# %%
 print(f"length {length.mean():.2f} ± {length.std():.2f}, of midpoints {middle_length.mean():.2f}")
 assert abs(length.mean() - latent_dim**0.5) < 0.1
 assert abs(middle_length.mean() - (latent_dim / 2) ** 0.5) < 0.1
@@ -896,13 +948,17 @@ def lerp(z0, z1, t):
     return (1 - t) * z0 + t * z1
 
 
+# %%
 def decode(z):
     """Latent vectors (N, D) -> pictures uint8 (N, 3, H, W) of the shipped generator."""
     return dcgan.sample(shipped, z[:, :, None, None].to(run.device))
 
 
+# %%
 latents = shipped_noise.flatten(1).cpu()  # (64, 100)
 start, end = 3, 4  # which two of them
+
+# %%
 figure, axes = plots.subplots(2, 1, width=8, height=2.0)
 latent_walk.latent_walk_static(
     axes[0],
@@ -941,6 +997,7 @@ def blueness(images):
     return means[:, 2] - means[:, 0]
 
 
+# %%
 z = torch.randn(1_000, latents.shape[1], generator=torch.Generator().manual_seed(4))
 order = blueness(decode(z)).argsort()
 direction = z[order[-100:]].mean(0) - z[order[:100]].mean(
@@ -955,9 +1012,12 @@ direction = z[order[-100:]].mean(0) - z[order[:100]].mean(
 fresh_z = torch.randn(200, latents.shape[1], generator=torch.Generator().manual_seed(5))
 amounts = [-1.0, -0.5, 0.0, 0.5, 1.0]
 measured = [blueness(decode(fresh_z + a * direction)).mean().item() for a in amounts]
+
+# %%
 print("mean blueness:", ", ".join(f"{a:+.1f}: {m:+.1f}" for a, m in zip(amounts, measured)))
 assert measured == sorted(measured)
 
+# %%
 figure, axes = plots.subplots(5, 1, width=8, height=3.6)
 for ax, a in zip(axes, amounts):
     plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
@@ -990,23 +1050,28 @@ convert = transforms.Compose(
 )
 
 
+# %%
 def one_by_one(index):
     """Images (B, 3, H, W) in [-1, 1], as tutorials read them."""
     return torch.stack([convert(image) for image in train.images[index]])
 
 
+# %%
 def all_at_once(index):
     """The same, as this lesson reads them."""
     return to_tanh_range(train.images[index])
 
 
-assert torch.allclose(one_by_one(torch.arange(8)), all_at_once(torch.arange(8)), atol=1e-6)
+# %%
+some = torch.arange(min(8, len(train)))
+assert torch.allclose(one_by_one(some), all_at_once(some), atol=1e-6)
 
 # %%
 import time
 from contextlib import nullcontext
 
 
+# %%
 def make_rung(read, memory_format, autocast):
     """New networks, and a function that trains them for some seconds -> images a second."""
     players = [
@@ -1036,8 +1101,6 @@ def make_rung(read, memory_format, autocast):
 
 
 # %%
-from tqdm.auto import tqdm
-
 plain, fast = torch.contiguous_format, torch.channels_last
 rungs = {
     "one image at a time, float32": make_rung(one_by_one, plain, nullcontext),
@@ -1048,9 +1111,11 @@ rungs = {
         "bf16" if run.autocast_dtype else "bf16, which this machine would only emulate: left out"
     ): make_rung(all_at_once, fast, run.autocast),
 }
+
+# %%
 rounds = [
     [rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()]
-    for _ in tqdm(range(4), desc="rounds")
+    for _ in progress_bars.progress(range(4), "rounds")
 ]
 lines = [
     "| training step | images a second | times the first (95 % interval) |",
@@ -1069,7 +1134,8 @@ display(Markdown("\n".join(lines)))
 # measured {{result:bench.json:rows.0.ratio:.2f}} times as many images a second (95 % interval
 # {{result:bench.json:rows.0.ratio_low:.2f}} to {{result:bench.json:rows.0.ratio_high:.2f}}) on
 # {{result:bench.json:machine.cores}} cores of {{result:bench.json:machine.cpu}}, and
-# {{result:bench.json:rows.1.ratio:.2f}} times without bf16. That is {{result:bench.json:rows.0.peak_share:.0%}} of what these cores reach in one large matrix product.
+# {{result:bench.json:rows.1.ratio:.2f}} times without bf16. That is
+# {{result:bench.json:rows.0.peak_share:.0%}} of what these cores reach in one large matrix product.
 #
 # ### What the time buys
 #
@@ -1079,17 +1145,17 @@ display(Markdown("\n".join(lines)))
 # ten seconds, three seeds each. What counts is the distance that they reach.
 
 # %%
-import json
+from course_utils import results
 
-from course_utils.paths import results_dir
-
-recorded = json.loads((results_dir() / "dcgan_equal_time.json").read_text(encoding="utf-8"))
+recorded = results.read("dcgan_equal_time.json")
 points = [p for p in recorded["curves"] if p["minutes"] >= 1]
 ways = {
     "textbook's loop": "textbook_generator",
     "this lesson, last step": "course_generator",
     "this lesson, averaged": "course_averaged",
 }
+
+# %%
 figure, (ax,) = plots.subplots(width=8, height=3.4)
 minutes = [p["minutes"] for p in points]
 plots.curves(
@@ -1141,7 +1207,9 @@ plots.show(
 
 # %%
 def short_training(scale, count):
-    """Train small networks on ``scale(images)`` for ``count`` steps; returns the generator and the history."""
+    """Train small networks on ``scale(images)`` for ``count`` steps; returns the generator and the
+    history.
+    """
     torch.manual_seed(0)
     narrow = max(16, width // 2)
     players = dcgan.make_generator(32, narrow, 3, size), dcgan.make_discriminator(narrow, 3, size)
@@ -1151,7 +1219,7 @@ def short_training(scale, count):
     ]
     rows = []
     for step in progress_bars.progress(range(count), "training"):
-        start = 64 * step % (len(train) - 63)
+        start = 64 * step % max(1, len(train) - 63)
         noise = torch.randn(64, 32, 1, 1)
         row = train_step(*players, *optimizers, scale(train.images[start : start + 64]), noise)
         with torch.no_grad():
@@ -1163,6 +1231,8 @@ def short_training(scale, count):
 short_steps = run.pick(25, 150, 150)
 wrong_generator, wrong = short_training(lambda images: images.float() / 255, short_steps)
 right_generator, right = short_training(to_tanh_range, short_steps)
+
+# %%
 figure, axes = plots.subplots(1, 2, width=9, height=2.8)
 x = range(1, short_steps + 1)
 plots.curves(axes[0], x, {"[0, 1]": wrong["d_real"], "[−1, 1]": right["d_real"]}, "step", "D(x)")
@@ -1179,7 +1249,10 @@ plots.show(
     alt="By step, for both ranges: left D's belief in photographs, right the share of negative pixels of G.",
 )
 
-assert wrong["d_real"][9] > right["d_real"][9] and wrong["negative"][-1] < right["negative"][-1]
+# %%
+if not train.is_own:  # what your own pictures do, nobody has tried
+    assert wrong["d_real"][9] > right["d_real"][9]
+    assert wrong["negative"][-1] < right["negative"][-1]
 
 # %% [markdown]
 # In the wrong range the discriminator is sure of its photographs within a few steps (left), and the
@@ -1191,11 +1264,13 @@ untrained.eval()
 with torch.no_grad():
     fakes = untrained(fixed_noise).cpu()  # (64, 3, H, W)
 reals = {"[0, 1]": train.images[:64].float() / 255, "[-1, 1]": to_tanh_range(train.images[:64])}
+
+# %%
 for name, real in reals.items():
     called_real, called_fake = real.amin(dim=(1, 2, 3)) >= 0, fakes.amin(dim=(1, 2, 3)) < 0
     accuracy = (called_real.float().mean() + called_fake.float().mean()) / 2
     print(f"data in {name}: the rule is right in {accuracy:.0%} of the cases")
-    assert accuracy == 1 if name == "[0, 1]" else accuracy < 0.75
+    assert train.is_own or (accuracy == 1 if name == "[0, 1]" else accuracy < 0.75)
 
 # %% [markdown]
 # On data in [0, 1] the rule is always right, so the discriminator's first lesson is not what
@@ -1206,10 +1281,11 @@ for name, real in reals.items():
 
 # %%
 def small_sampler(generator, to_unit):
-    """New pictures of a small generator, brought to [-1, 1] by ``to_unit``."""
-    return lambda count: to_unit(generator(torch.randn(count, 32, 1, 1))).detach().float()
+    """New pictures of a small generator as bytes, read as in [-1, 1] after ``to_unit``."""
+    return lambda count: dcgan.to_bytes(to_unit(generator(torch.randn(count, 32, 1, 1))))
 
 
+# %%
 readings = {
     "trained and read in [−1, 1]": small_sampler(right_generator, lambda x: x),
     "trained in [0, 1], read as [−1, 1]": small_sampler(wrong_generator, lambda x: x),
@@ -1217,6 +1293,8 @@ readings = {
         wrong_generator, lambda x: 2 * x.clamp(0, 1) - 1
     ),
 }
+
+# %%
 display(
     Markdown(
         metrics.table(
@@ -1228,10 +1306,11 @@ display(
     )
 )
 
+# %%
 figure, axes = plots.subplots(3, 1, width=8, height=2.7)
 for ax, (name, reading) in zip(axes, readings.items()):
     torch.manual_seed(0)
-    plots.image_grid(ax, dcgan.to_bytes(reading(12)), 12, train.title(name))
+    plots.image_grid(ax, reading(12), 12, train.title(name))
 plots.show(
     figure,
     alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.",
@@ -1243,7 +1322,8 @@ plots.show(
 # went on. What breaks is everything around it that relies on the range: the pictures of the middle
 # row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this
 # early, that score gives an alarm, which is why the mistake lives long. The cure is the one line of
-# exercise {{exercise:to_tanh_range}}, and a check of the range wherever data enter a program. (One seed each, early in
+# exercise {{exercise:to_tanh_range}}, and a check of the range wherever data enter a program. (One
+# seed each, early in
 # training.)
 #
 # ## Questions

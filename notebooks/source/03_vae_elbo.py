@@ -24,7 +24,8 @@
 # **You need** lesson 2 (its generator is our decoder), the logarithm, the normal density and the
 # idea of an expectation.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says,
 # and on your machine as long as stands under the settings.
 #
 # {{tiers}}
@@ -42,6 +43,8 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from course_utils.display import plots
+
+# %%
 from course_utils.display.widgets import latent_plane
 from course_utils.evaluation import elbo, metrics
 from course_utils.training.recipes import vae_laboratory
@@ -49,6 +52,7 @@ from course_utils.datasets.images import load_images
 from course_utils.models import dcgan, vae
 from course_utils.training.run import TrainingRun, run_folder
 
+# %%
 run = runtime.setup(seed=0)
 
 # %% [markdown]
@@ -67,11 +71,26 @@ width      = run.pick(    8,     32,     32)  # channels of the last hidden map
 n_score    = run.pick(   64,  1_000,  2_000)  # images in each of the five draws of a score
 lab_steps  = run.pick(   20,    400,  1_000)  # steps of each short training
 latent_dim = 64     # numbers that a picture is made from
-source     = None   # None: CIFAR-10 where it is on this machine; or the path of your own folder of images
+source     = None   # None: CIFAR-10 where it is on this machine; or your own folder
 size       = 32     # pixels; 64 for your own larger images
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
 minutes_here.tell(run, "03_vae_elbo", steps)
+
+# %% [markdown]
+# The images are those of lesson 2. They are read at once, though they are needed later only: if a
+# folder of your own holds too few, you hear it now.
+
+# %%
+train = load_images(source, split="train", size=size, limit=n_images)
+test = load_images(source, split="test", size=size)
+n_each = metrics.fitting_n(n_score, train, test)  # images in each draw of a score
+
+# %%
+print(
+    f"{train.name}: {len(train):,} training and {len(test):,} test images, "
+    f"{tuple(train.images.shape[1:])}"
+)
 
 # %% [markdown]
 # ## The idea in miniature
@@ -97,6 +116,7 @@ w, s, x = (torch.tensor(v, dtype=torch.float64) for v in (1.5, 0.5, 2.0))
 zero, one = torch.zeros_like(x), torch.ones_like(x)
 log_px = Normal(zero, (w**2 + s**2).sqrt()).log_prob(x)
 
+# %%
 grid = torch.linspace(-8, 8, 4001, dtype=torch.float64)  # the integral itself, as a sum
 joint = (Normal(zero, one).log_prob(grid) + Normal(w * grid, s).log_prob(x)).exp()
 assert torch.isclose(torch.trapezoid(joint, grid).log(), log_px, atol=1e-9)
@@ -132,6 +152,7 @@ def linear_elbo(m, v):
     return expected_log_lik - kl_divergence(Normal(m, v.sqrt()), Normal(zero, one))
 
 
+# %%
 posterior = Normal(w * x / (w**2 + s**2), (s**2 / (w**2 + s**2)).sqrt())
 
 # %% [markdown]
@@ -143,6 +164,8 @@ m = torch.randn(1000, dtype=torch.float64) * 2
 v = torch.rand(1000, dtype=torch.float64) * 3 + 0.01
 gap = kl_divergence(Normal(m, v.sqrt()), posterior)
 error = (linear_elbo(m, v) + gap - log_px).abs().max().item()
+
+# %%
 assert error < 1e-6 and (linear_elbo(m, v) <= log_px).all()
 best = linear_elbo(posterior.mean, posterior.variance)
 assert torch.isclose(best, log_px, atol=1e-9)  # at the true posterior the bound is tight
@@ -191,7 +214,8 @@ plots.show(
 # *Easy, 6 minutes.* (The exercises come in the order in which the lesson needs them.) Write it for
 # a batch: one number in nats for each row, summed over the D dimensions.
 #
-# <details><summary>Hint 1</summary>σ² is <code>log_var.exp()</code>, and log σ² is <code>log_var</code>
+# <details><summary>Hint 1</summary>σ² is <code>log_var.exp()</code>, and log σ² is
+# <code>log_var</code>
 # itself.</details>
 # <details><summary>Hint 2</summary>Which dimension is summed away, if (B, D) is to become
 # (B,)?</details>
@@ -217,9 +241,12 @@ closed = gaussian_kl(mean, log_var)
 q, prior = Normal(mean, (0.5 * log_var).exp()), Normal(0.0, 1.0)
 assert torch.allclose(closed, kl_divergence(q, prior).sum(1))
 
+# %%
 z = q.sample((200_000,))  # (200000, 1, 3)
 draws = (q.log_prob(z) - prior.log_prob(z)).sum((1, 2))
 standard_error = draws.std() / len(draws) ** 0.5
+
+# %%
 print(f"closed form {closed.item():.4f}, sampled {draws.mean():.4f} ± {standard_error:.4f} nats")
 assert abs(draws.mean() - closed.item()) < 4 * standard_error
 
@@ -238,14 +265,17 @@ assert abs(draws.mean() - closed.item()) < 4 * standard_error
 # *Easy, 4 minutes.* Write that line. The noise is an argument, so that the function itself is not
 # random.
 #
-# <details><summary>Hint 1</summary>The noise is multiplied by the standard deviation, and <code>log_var</code>
+# <details><summary>Hint 1</summary>The noise is multiplied by the standard deviation, and
+# <code>log_var</code>
 # is the log of its square.</details>
 # <details><summary>Hint 2</summary>σ = exp(log σ² / 2)</details>
 
 
 # %%
 def reparameterise(mean, log_var, noise):
-    """A draw from N(mean, exp(log_var)), made of standard normal noise: three tensors (B, D) -> (B, D)."""
+    """A draw from N(mean, exp(log_var)), made of standard normal noise: three tensors (B, D) -> (B,
+    D).
+    """
     ### BEGIN SOLUTION
     return mean + torch.exp(0.5 * log_var) * noise
     ### END SOLUTION
@@ -262,6 +292,8 @@ reparameterise = checks.vae.reparameterise(reparameterise)
 count, v = 100_000, torch.tensor(0.3, dtype=torch.float64)
 m = torch.full((count,), 0.5, dtype=torch.float64, requires_grad=True)
 z = reparameterise(m, v.log(), torch.randn(count, dtype=torch.float64))
+
+# %%
 log_lik = Normal(w * z, s).log_prob(x)
 by_path = torch.autograd.grad(log_lik.sum(), m)[0]  # one gradient for each draw
 by_score = log_lik.detach() * (z.detach() - 0.5) / v
@@ -271,9 +303,12 @@ exact = (w * (x - w * 0.5) / s**2).item()
 for name, draws in {"reparameterised": by_path, "score function": by_score}.items():
     standard_error = (draws.std() / count**0.5).item()
     print(
-        f"{name:>16}: {draws.mean():.3f} ± {standard_error:.3f} (exact {exact:.3f}), variance {draws.var():.1f}"
+        f"{name:>16}: {draws.mean():.3f} ± {standard_error:.3f} (exact {exact:.3f}), "
+        f"variance {draws.var():.1f}"
     )
     assert abs(draws.mean() - exact) < 4 * standard_error
+
+# %%
 variance_ratio = (by_score.var() / by_path.var()).item()
 print(f"the score function needs {variance_ratio:.0f} times as many draws for the same precision")
 assert variance_ratio > 2
@@ -300,11 +335,14 @@ assert variance_ratio > 2
 # %%
 black_or_white, grey = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.9, 0.2, 0.5])
 bce = nn.functional.binary_cross_entropy
+
+# %%
 assert torch.isclose(
     bce(grey, black_or_white, reduction="sum"), -Bernoulli(grey).log_prob(black_or_white).sum()
 )
 print(
-    f"cross-entropy of grey pixels with their own exact values: {bce(grey, grey, reduction='sum'):.2f} nats"
+    "cross-entropy of grey pixels with their own exact values: "
+    f"{bce(grey, grey, reduction='sum'):.2f} nats"
 )
 
 # %% [markdown]
@@ -321,7 +359,9 @@ print(
 
 # %%
 def gaussian_nll(x, mean, log_var):
-    """-log N(x; mean, exp(log_var)) in nats, with the constant: (B, ...), (B, ...), broadcasts -> (B,)."""
+    """-log N(x; mean, exp(log_var)) in nats, with the constant: (B, ...), (B, ...), broadcasts ->
+    (B,).
+    """
     ### BEGIN SOLUTION
     each = 0.5 * ((x - mean) ** 2 / log_var.exp() + log_var + math.log(2 * math.pi))
     return each.flatten(1).sum(1)
@@ -358,6 +398,8 @@ negative_elbo = checks.vae.negative_elbo(negative_elbo)
 m, log_v = torch.full((count, 1), 0.5), torch.full((count, 1), math.log(0.3))
 z = reparameterise(m, log_v, torch.randn(count, 1))
 nll = gaussian_nll(x.float().expand(count, 1), w.float() * z, (s**2).log().float())
+
+# %%
 sampled, known = (
     negative_elbo(nll, gaussian_kl(m, log_v), beta=1.0),
     -linear_elbo(m[0, 0].double(), v),
@@ -373,7 +415,8 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 # *two terms* have different factors, their ratio is a beta, meant or not. Two ways in which it
 # arises:
 #
-# - A *mean* over 784 pixels makes the first term 784 times smaller. Next to a summed KL that is β = 784.
+# - A *mean* over 784 pixels makes the first term 784 times smaller. Next to a summed KL that is
+# β = 784.
 # - The squared error of a pixel is $2\sigma_x^2$ times its part of the likelihood, with a
 #   $\sigma_x$ that the program never mentions. Read it as σ = 1, and there is a beta; or demand β =
 #   1, and there is a σ.
@@ -407,9 +450,11 @@ def my_line(x_hat, x, mean, log_var):
     return nn.functional.mse_loss(x_hat, x) + kl
 
 
+# %%
 beta = elbo.measured_beta(my_line, dims=3 * 32 * 32, latent_dim=latent_dim, likelihood="squared")
 print(
-    f"beta {beta:.0f}; as an ELBO it believes that sigma is {beta**0.5:.0f}, on pixels between -1 and 1"
+    f"beta {beta:.0f}; as an ELBO it believes that sigma is {beta**0.5:.0f}, "
+    "on pixels between -1 and 1"
 )
 assert abs(beta - 3072 / 2) < 1
 
@@ -437,11 +482,16 @@ def bits_per_dim(nats, dims):
     return nats / dims / math.log(2) + math.log2(127.5)
 
 
+# %%
 byte, pixel = 180.0, Normal(zero + 0.3, zero + 0.15)  # what a decoder might say of one pixel
 spread = (byte + torch.rand(100_000, dtype=torch.float64) - 0.5) / 127.5 - 1
+
+# %%
 dequantised = bits_per_dim(-pixel.log_prob(spread).mean(), 1)
 edges = (byte + torch.tensor([-0.5, 0.5], dtype=torch.float64)) / 127.5 - 1
 discretised = -torch.log2(pixel.cdf(edges[1]) - pixel.cdf(edges[0]))
+
+# %%
 print(
     f"{discretised:.4f} bits for the cell of the byte, {dequantised:.4f} as the dequantised bound"
 )
@@ -453,16 +503,6 @@ assert discretised - 1e-3 < dequantised < discretised + 1e-2
 #
 # ## The model
 #
-# The same images as in lesson 2.
-
-# %%
-train = load_images(source, split="train", size=size, limit=n_images)
-test = load_images(source, split="test", size=size)
-print(
-    f"{train.name}: {len(train):,} training and {len(test):,} test images, {tuple(train.images.shape[1:])}"
-)
-
-# %% [markdown]
 # The decoder is lesson 2's generator, layer for layer, with another teacher. The encoder is the
 # discriminator's road (32 → 16 → 8 → 4) with another end: a *linear* layer gives two numbers for
 # each latent dimension. Nothing may squeeze them: a sigmoid could never say "exactly like the
@@ -471,7 +511,9 @@ print(
 
 # %%
 def make_encoder(latent_dim, width):
-    """A module: images (B, 3, 32, 32) in [-1, 1] -> (B, 2 * latent_dim), mean and log_var side by side."""
+    """A module: images (B, 3, 32, 32) in [-1, 1] -> (B, 2 * latent_dim), mean and log_var side by
+    side.
+    """
     return nn.Sequential(
         nn.Conv2d(3, width, 4, 2, 1),  # (B, w, 16, 16)
         nn.LeakyReLU(0.2),
@@ -513,9 +555,12 @@ class VAE(nn.Module):
 # %%
 model = VAE(latent_dim, width).to(run.device, memory_format=torch.channels_last)
 with torch.no_grad():
-    mean, log_var = model.encode(vae.dequantise(train.images[:7]).to(run.device))
-    assert mean.shape == log_var.shape == (7, latent_dim)
-    assert model.decode(mean).shape == (7, 3, size, size)
+    few = vae.dequantise(train.images[:7]).to(run.device)
+    mean, log_var = model.encode(few)
+    assert mean.shape == log_var.shape == (len(few), latent_dim)
+    assert model.decode(mean).shape == few.shape
+
+# %%
 parameters = {
     name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()
 }
@@ -530,7 +575,9 @@ print(", ".join(f"{name} {count:,} parameters" for name, count in parameters.ite
 
 # %%
 def train_step(model, optimizer, x, beta=1.0):
-    """One step on images (B, 3, H, W) in [-1, 1]; returns nll and kl in nats an image, and sigma."""
+    """One step on images (B, 3, H, W) in [-1, 1]; returns nll and kl in nats an image,
+    and sigma.
+    """
     noise = torch.randn(len(x), latent_dim).to(x.device)
     with run.autocast():
         mean, log_var = model.encode(x)  # (B, D) each
@@ -552,6 +599,8 @@ def train_step(model, optimizer, x, beta=1.0):
 networks = [*model.encoder.parameters(), *model.decoder.parameters()]
 groups = [{"params": networks}, {"params": [model.log_var], "lr": 2e-2}]
 optimizer = torch.optim.Adam(groups, lr=1e-3, fused=True)
+
+# %%
 state = {"vae": model, "optimizer": optimizer}
 config = {
     "lesson": "vae",
@@ -571,6 +620,7 @@ training = TrainingRun(
     batch_size=batch_size,
     seed=0,
     fresh=fresh,
+    data_sha256=train.sha256,
 )
 
 # %%
@@ -579,6 +629,7 @@ fixed_z = torch.randn(8, latent_dim, generator=torch.Generator().manual_seed(1))
 dims = 3 * size * size
 
 
+# %%
 def draw_progress():
     """Bits per dimension, the two parts in nats, and reconstructions under their originals."""
     figure, axes = plots.subplots(1, 3, width=11, height=2.9)
@@ -620,6 +671,7 @@ rebuilt, samples = vae.decode_bytes(model, mu), vae.decode_bytes(model, sampled_
 sigma = torch.exp(0.5 * model.log_var.detach()).item()
 
 
+# %%
 def with_noise(images, sigma):
     """Draws of p(x|z) instead of its means: uint8 (N, 3, H, W) -> the same."""
     return (
@@ -627,6 +679,7 @@ def with_noise(images, sigma):
     )
 
 
+# %%
 figure, axes = plots.subplots(4, 1, width=8.5, height=3.7)
 plots.image_grid(axes[0], test.images[:16], 16, test.title("held-out pictures"))
 plots.image_grid(axes[1], rebuilt[:16], 16, train.title("reconstructed: the decoder's mean"))
@@ -651,12 +704,15 @@ plots.show(
 
 # %%
 def sharpness(images):
-    """Root mean square difference of neighbouring pixels, in grey levels: uint8 (N, 3, H, W) -> float."""
+    """Root mean square difference of neighbouring pixels, in grey levels: uint8 (N, 3, H, W) ->
+    float.
+    """
     x = images.float()
     across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
     return torch.cat([across.flatten(), down.flatten()]).square().mean().sqrt().item()
 
 
+# %%
 print(f"sigma is {127.5 * sigma:.0f} of 255 grey levels")
 for name, images in {
     "held-out": test.images[:1000],
@@ -770,6 +826,8 @@ values = torch.stack([draws[k].mean() for k in draws])
 errors = torch.stack([draws[k].std() / len(draws[k]) ** 0.5 for k in draws])
 for k, value, standard_error in zip(draws, values, errors):
     print(f"K = {k:>4}: {value:.4f} ± {standard_error:.4f}")
+
+# %%
 print(f"log p(x) = {log_px:.4f}")
 steps_up, noise = values.diff(), (errors[1:] ** 2 + errors[:-1] ** 2).sqrt()
 assert (steps_up > -3 * noise).all() and abs(values[-1] - log_px) < 4 * errors[-1] + 1e-3
@@ -787,6 +845,8 @@ parts = [
     for part in held_out.split(250)
 ]
 log_w = torch.cat(parts, dim=1).cpu()  # (K, N)
+
+# %%
 bounds = {
     "ELBO": log_w.mean(0),
     f"IWAE, K = {len(log_w)}": torch.logsumexp(log_w, 0) - math.log(len(log_w)),
@@ -794,7 +854,8 @@ bounds = {
 for name, bound in bounds.items():
     bits = bits_per_dim(-bound, dims)  # (N,)
     print(
-        f"{name:>14}: {bits.mean():.3f} ± {1.96 * bits.std() / len(bits) ** 0.5:.3f} bits per dimension"
+        f"{name:>14}: {bits.mean():.3f} ± {1.96 * bits.std() / len(bits) ** 0.5:.3f} "
+        "bits per dimension"
     )
 assert iwae_bound(log_w) >= log_w.mean()
 
@@ -809,17 +870,18 @@ assert iwae_bound(log_w) >= log_w.mean()
 # ## Side by side with lesson 2
 
 # %%
-n = min(n_score, len(test) // 5)  # five draws, and no image twice
-reference = metrics.RealReference.from_images(train, test, n=n)
+reference = metrics.RealReference.from_images(train, test, n=n_each)
 shipped, facts = vae.load_shipped("vae_cifar10", run.device)
 gan, gan_facts = dcgan.load_shipped_generator(run.device)
 
 
+# %%
 def vae_sampler(network, dims):
     """A function that makes as many new pictures as it is asked for."""
     return lambda count: vae.decode_bytes(network, torch.randn(count, dims))
 
 
+# %%
 def gan_sampler(count):
     """New pictures by the shipped generator of lesson 2."""
     return dcgan.sample(gan, torch.randn(count, int(gan_facts["latent_dim"]), 1, 1).to(run.device))
@@ -838,6 +900,8 @@ if (
         "shipped VAE": vae_sampler(shipped, shipped.latent_dim),
         "shipped GAN of lesson 2": gan_sampler,
     }
+
+# %%
 scores = {
     name: reference.score(candidate)
     for name, candidate in progress_bars.progress(candidates.items(), "candidates")
@@ -845,7 +909,8 @@ scores = {
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# Here are the course's own measurements on {{result:vae_cifar10.json:data}}: same features, same n =
+# Here are the course's own measurements on {{result:vae_cifar10.json:data}}: same features, same
+# n =
 # {{result:vae_cifar10.json:n:,d}}, same {{result:vae_cifar10.json:draws}} draws.
 #
 # | model | FD (95 % interval) | KD |
@@ -896,6 +961,8 @@ kl_per_dim = vae.gaussian_kl_per_dim(mu, log_v).mean(0)  # (D,)
 order = kl_per_dim.argsort(descending=True)
 stops = torch.linspace(-3, 3, 11)
 start = mu[:1].expand(len(stops), -1)
+
+# %%
 figure, axes = plots.subplots(4, 1, width=6.5, height=3.4)
 for ax, d in zip(axes, order[:4].tolist()):
     moved = start.clone()
@@ -917,6 +984,8 @@ plots.show(figure, alt="Four rows: one picture while one latent number goes from
 # %%
 hearts = vae_laboratory.moving_hearts(600, "test")
 betas = {beta: vae.load_shipped(f"vae_plane_{beta}")[0] for beta in (1, 10, 100, 400, 1000)}
+
+# %%
 figure, axes = plots.subplots(2, 5, width=12, height=4.9)
 for above, below, (beta, network) in zip(axes[:5], axes[5:], betas.items()):
     latent_plane.plane_static(above, network, f"β = {beta:,}")
@@ -980,6 +1049,8 @@ lab = {
     )
     for name, recipe in recipes.items()
 }
+
+# %%
 findings = {
     name: vae_laboratory.examine(network, held_out_toys.images) for name, network in lab.items()
 }
@@ -1040,6 +1111,8 @@ for variance in (4.0, 1.0, 0.2):
 # %%
 flat = toys.images.flatten(1).float() / 127.5 - 1  # (N, 3072)
 spectrum = torch.linalg.eigvalsh(torch.cov(flat.T))  # variance along each principal direction
+
+# %%
 print(f"largest variance along any direction: {spectrum.max():.0f}")
 for name, variance in {
     "σ² = 1536 (the line above)": 1536.0,

@@ -25,7 +25,8 @@
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says,
 # and on your machine as long as stands under the settings.
 #
 # {{tiers}}
@@ -36,25 +37,27 @@
 # %%
 import copy
 import itertools
-import json
 import math
 
-from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
+# before torch: waiting threads sleep
+from course_utils import checks, progress_bars, results, runtime
 import torch
 from torch import nn
 
 from course_utils.datasets import length_batches
-from course_utils.display import plots, text_plots
+from course_utils.display import palette, plots, text_plots
 from course_utils.display.widgets import review_meter
 from course_utils.evaluation import occlusion as attribution
+
+# %%
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.datasets.near_duplicates import without_copies
 from course_utils.models import bert, masked_lm
-from course_utils.paths import results_dir
 from course_utils.models.pretrained import load_encoder
 from course_utils.datasets.reviews import load_reviews
 from course_utils.training.run import TrainingRun, run_folder
 
+# %%
 run = runtime.setup(seed=0)
 
 # %% [markdown]
@@ -68,13 +71,13 @@ from course_utils.machine import minutes_here
 #                     smoke  laptop     gpu
 n_train    = run.pick(   64,  2_000, 25_000)  # training reviews
 n_test     = run.pick(  100,  1_000, 25_000)  # test reviews
-max_tokens = run.pick(   32,    128,    256)  # tokens of a review that are read; the rest is cut off
+max_tokens = run.pick(   32,    128,    256)  # tokens that are read of a review
 batch_size = run.pick(   16,     16,     32)  # reviews a step
-keep       = "ends" # of a longer review, half of these tokens from each end; "head" keeps its beginning
+keep       = "ends" # half of these from each end; "head" keeps the beginning
 epochs     = run.pick(    1,      2,      3)  # passes over the training reviews
 peak_rate  = run.pick( 1e-4,   1e-4,   2e-5)  # the largest learning rate of the schedule
 task_steps = run.pick(   10,    200,    400)  # steps of the pre-training in miniature
-source     = None   # None: IMDB where it is on this machine, else critics' sentences; or your own folder
+source     = None   # None: IMDB if it is here, else critics' sentences; or your folder
 encoder_is = None   # None: the tier's; "small", "base" or "standin"
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
@@ -92,6 +95,8 @@ blame = "boring, not funny, but at all"
 assert sorted(praise.replace(",", "").split()) == sorted(blame.replace(",", "").split())
 toy = bag_of_words()
 toy.set_params(tfidfvectorizer__min_df=1)  # also count words that occur in one text only
+
+# %%
 toy.fit(["funny and good", "boring and bad", "so funny", "so boring"], [1, 0, 1, 0])
 p = toy.predict_proba([praise, blame])[:, 1]
 print(f"P(positive): {p[0]:.3f} and {p[1]:.3f}")
@@ -123,8 +128,11 @@ for part in (train, validation, test):
 # *escaped*, so that a review's markup is seen and never run.
 
 # %%
-rows = [(train.classes[train.labels[i]], text_plots.shorten(train.texts[i], 200)) for i in range(4)]
+few = train.take(4)
+rows = [(few.classes[y], text_plots.shorten(text, 200)) for y, text in zip(few.labels, few.texts)]
 rows.append(("made up", "<script>alert('you have been reviewed')</script><b>bold</b> claims"))
+
+# %%
 text_plots.table(["label", "text"], rows, train.title("four reviews, and one with markup"))
 
 # %% [markdown]
@@ -138,9 +146,13 @@ text_plots.table(["label", "text"], rows, train.title("four reviews, and one wit
 
 # %%
 train, copies = without_copies(train, validation, test)
+train.require(each=1)
 print(
-    f"left out: {copies.exact} exact and {copies.near} near copies, {copies.in_held} of them of held-out reviews"
+    f"left out: {copies.exact} exact and {copies.near} near copies, "
+    f"{copies.in_held} of them of held-out reviews"
 )
+
+# %%
 if train.films:
     assert not set(train.films) & (set(test.films) | set(validation.films))
 assert not set(train.texts) & set(test.texts)
@@ -149,7 +161,9 @@ assert not set(train.texts) & set(test.texts)
 # Over all of the {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.exact}}
 # of 25,000 training reviews are word-for-word copies and {{result:bert_data.json:imdb.copies.near}}
 # nearly so;
-# {{result:bert_data.json:imdb.copies.in_held}} of these repeat a test review: half a percent. In other collections it is more: over 4 % of the validation parts that [Lee et al. 2021](https://arxiv.org/abs/2107.06499) examined (abstract).
+# {{result:bert_data.json:imdb.copies.in_held}} of these repeat a test review: half a percent. In
+# other collections it is more: over 4 % of the validation parts that [Lee et al.
+# 2021](https://arxiv.org/abs/2107.06499) examined (abstract).
 #
 # ## From text to tokens
 #
@@ -166,8 +180,11 @@ assert not set(train.texts) & set(test.texts)
 encoder = load_encoder(encoder_is, tier=run.tier, texts=train.texts)
 tokenizer, model = encoder.tokenizer, encoder.model.to(run.device)
 print(
-    f"{encoder.name}, pre-trained: {encoder.pretrained}, {len(tokenizer):,} tokens in its vocabulary"
+    f"{encoder.name}, pre-trained: {encoder.pretrained}, "
+    f"{len(tokenizer):,} tokens in its vocabulary"
 )
+
+# %%
 for text in ("An unbelievably good film.", "DeNiro's underacting!"):
     print(tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]))
 
@@ -186,6 +203,8 @@ summed = (
     + inputs.position_embeddings(torch.arange(T))
     + inputs.token_type_embeddings(torch.zeros_like(ids))
 )
+
+# %%
 model.eval()
 assert torch.allclose(inputs.LayerNorm(summed), inputs(input_ids=ids), atol=1e-5)
 inputs.to(run.device)
@@ -202,6 +221,8 @@ with torch.no_grad():
         for w in ("good", "bad")
     ]
 first, second = (s.last_hidden_state for s in states)
+
+# %%
 moved = (
     first[0, 0] - second[0, 0]
 ).norm()  # the first token, [CLS]; a stand-in may cut the last word into pieces
@@ -238,12 +259,17 @@ sequences = {
 }
 whole = torch.tensor([len(s) for s in encoder.encode(train.texts, 100_000)])
 lengths = whole.clamp(max=max_tokens)
+
+# %%
 print(
-    f"median {whole.median()} tokens; {(whole > max_tokens).float().mean():.0%} of the reviews are cut, "
+    f"median {whole.median()} tokens; {(whole > max_tokens).float().mean():.0%} "
+    "of the reviews are cut, "
     f"and {1 - lengths.sum() / whole.sum():.0%} of all tokens thrown away"
 )
+
+# %%
 figure, (ax,) = plots.subplots(width=7, height=2.4)
-ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=plots.COLOURS[0])
+ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=palette.BLUE)
 ax.axvline(max_tokens, color="black", linestyle=":", label="limit")
 ax.set(
     xlabel="tokens (the last bar: 1,000 or more)", ylabel="reviews", title=train.title("lengths")
@@ -263,13 +289,16 @@ plots.show(
 #
 # <details><summary>Hint 1</summary>The width is the length of the longest sequence of this batch,
 # no more.</details>
-# <details><summary>Hint 2</summary>The mask follows from the lengths. A comparison with <code>pad_id</code>
+# <details><summary>Hint 2</summary>The mask follows from the lengths. A comparison with
+# <code>pad_id</code>
 # is not the same: what if that id occurs in a text?</details>
 
 
 # %%
 def pad_batch(sequences, pad_id):
-    """B lists of ids -> ids (B, T) and mask (B, T), both int64, filled at the right; mask is 1 at tokens."""
+    """B lists of ids -> ids (B, T) and mask (B, T), both int64, filled at the right; mask is 1 at
+    tokens.
+    """
     ### BEGIN SOLUTION
     T = max(len(s) for s in sequences)
     ids = torch.tensor([list(s) + [pad_id] * (T - len(s)) for s in sequences])
@@ -291,8 +320,11 @@ with torch.no_grad():
     alone = torch.cat([model(torch.tensor([s], device=run.device)).logits for s in few])
     together = model(ids.to(run.device), attention_mask=mask.to(run.device)).logits
     unmasked = model(ids.to(run.device)).logits
+
+# %%
 print(
-    f"largest difference: {(alone - together).abs().max():.1e} with the mask, {(alone - unmasked).abs().max():.1e} without"
+    f"largest difference: {(alone - together).abs().max():.1e} with the mask, "
+    f"{(alone - unmasked).abs().max():.1e} without"
 )
 assert torch.allclose(alone, together, atol=1e-4)
 
@@ -305,6 +337,8 @@ assert torch.allclose(alone, together, atol=1e-4)
 at_random = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(0))
 by_length = length_batches.length_order(lengths, batch_size, seed=0)
 assert sorted(by_length.tolist()) == list(range(len(lengths)))  # every review once
+
+# %%
 for name, order in {"random": at_random, "like length": by_length}.items():
     share = length_batches.padding_share(lengths, order, batch_size)
     print(f"{name:>11}: {share:.1%} of all positions are padding")
@@ -332,15 +366,19 @@ for name, order in {"random": at_random, "like length": by_length}.items():
 #
 # <details><summary>Hint 1</summary>Draw one uniform number for each position: below 0.15, it is
 # chosen. <code>torch.rand(ids.shape, generator=generator)</code></details>
-# <details><summary>Hint 2</summary>Draw a second, independent one for what happens to it: below 0.8,
+# <details><summary>Hint 2</summary>Draw a second, independent one for what happens to it: below
+# 0.8,
 # between 0.8 and 0.9, above.</details>
-# <details><summary>Hint 3</summary><code>torch.where(condition, a, b)</code> makes a new tensor; <code>ids[condition] =
+# <details><summary>Hint 3</summary><code>torch.where(condition, a, b)</code> makes a new tensor;
+# <code>ids[condition] =
 # ...</code> would change the caller's.</details>
 
 
 # %%
 def mask_tokens(ids, special_mask, mask_id, vocab_size, generator):
-    """ids (B, T), special_mask (B, T) -> ids to show, labels (original id where chosen, else -100)."""
+    """ids (B, T), special_mask (B, T) -> ids to show, labels (original id where chosen,
+    else -100).
+    """
     ### BEGIN SOLUTION
     chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & ~special_mask.bool()
     fate = torch.rand(ids.shape, generator=generator)
@@ -362,6 +400,7 @@ random = torch.Generator().manual_seed(0)
 special_ids = torch.tensor(tokenizer.all_special_ids)
 
 
+# %%
 def pair_batch(chosen):
     """Token lists -> ids, mask, segments (B, T) and whether the second half is another's (B,)."""
     halves = [(s[1 : len(s) // 2], s[len(s) // 2 : -1]) for s in chosen]  # without [CLS] and [SEP]
@@ -373,14 +412,18 @@ def pair_batch(chosen):
     return ids, mask, pad_batch(segments, 0)[0], swapped.long()
 
 
+# %%
 beginnings = encoder.encode(train.texts, 64)  # not both ends: the halves must follow one another
 print(tokenizer.decode(pair_batch(beginnings[:2])[0][0], skip_special_tokens=False)[:150])
 
 # %%
 from transformers import BertConfig, BertForPreTraining
 
+# %%
 two_layers = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
 beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **two_layers)).to(run.device)
+
+# %%
 optimizer = torch.optim.AdamW(beginner.parameters(), lr=1e-3)
 losses = {"masked": [], "next": []}
 random.manual_seed(1)  # the same pairs, should this cell run again
@@ -422,7 +465,7 @@ for ax, (name, title) in zip(
     )
     ax.axhline(chance[name], color="black", linestyle=":", label="chance")
     if name == "masked":
-        ax.axhline(frequencies, color=plots.COLOURS[1], linestyle="--", label="frequencies")
+        ax.axhline(frequencies, color=palette.VERMILION, linestyle="--", label="frequencies")
     ax.legend(frameon=False, fontsize=8)
     ax.set_title(train.title(title + "\n"), loc="left", fontsize=10, parse_math=False)
 plots.show(
@@ -452,6 +495,7 @@ def fill_mask(text, count=4):
     return ", ".join(f"{tokenizer.decode([i])} {q:.0%}" for q, i in zip(p.tolist(), best.tolist()))
 
 
+# %%
 shipped = masked_lm.load_shipped(copy.deepcopy(model.bert).cpu())
 if encoder.name == "bert-base-uncased":
     from transformers import pipeline
@@ -533,9 +577,13 @@ wilson_interval = checks.bert.wilson_interval(wilson_interval)
 # %%
 draws = torch.distributions.Binomial(100, torch.tensor(0.95)).sample((5000,))
 ends = [wilson_interval(int(k), 100, 1.96) for k in draws]
+
+# %%
 wilson_holds = sum(low <= 0.95 <= high for low, high in ends) / len(ends)
 plain = 1.96 * (draws / 100 * (1 - draws / 100) / 100).sqrt()
 plain_holds = ((draws / 100 - 0.95).abs() <= plain).float().mean().item()
+
+# %%
 print(f"contains the truth: Wilson {wilson_holds:.1%}, textbook {plain_holds:.1%}")
 assert abs(wilson_holds - 0.95) < 0.03 and wilson_holds > plain_holds
 
@@ -550,6 +598,7 @@ def accuracy(right):
     return f"{right.float().mean():.1%} ({low:.1%} to {high:.1%})"
 
 
+# %%
 guessed = torch.from_numpy(counter.predict(validation.texts))
 print(validation.title(f"bag of words on validation: {accuracy(guessed == validation.labels)}"))
 
@@ -575,6 +624,8 @@ with torch.no_grad():
     )
     logits = model.classifier(states.pooler_output)  # dropout does nothing in eval mode
     assert torch.allclose(logits, model(few_ids, attention_mask=few_mask).logits, atol=1e-4)
+
+# %%
 counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
 print(f"logits {tuple(logits.shape)};", ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
@@ -598,7 +649,8 @@ print(f"logits {tuple(logits.shape)};", ", ".join(f"{name} {n:,}" for name, n in
 # nn.LayerNorm)</code> does not depend on names.</details>
 # <details><summary>Hint 2</summary><code>module.named_parameters(recurse=False)</code> gives only
 # its own. Two modules may share one parameter: remember <code>id(p)</code>.</details>
-# <details><summary>Hint 3</summary>AdamW's own default is 0.01, so a group without the entry <em>is</em>
+# <details><summary>Hint 3</summary>AdamW's own default is 0.01, so a group without the entry
+# <em>is</em>
 # decayed.</details>
 
 
@@ -665,8 +717,11 @@ steps = epochs * math.ceil(len(train) / batch_size)
 warmup_steps = round(0.1 * steps)
 
 
+# %%
 def train_step(model, optimizer, ids, mask, labels, factor):
-    """One step on ids, mask (B, T) and labels (B,); returns loss in nats and share of right answers."""
+    """One step on ids, mask (B, T) and labels (B,); returns loss in nats and share of right
+    answers.
+    """
     for group in optimizer.param_groups:
         group["lr"] = factor * group["initial_lr"]
     model.train()  # dropout on
@@ -685,6 +740,8 @@ before = copy.deepcopy(model)  # for later: what the new head says without any t
 optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.01), lr=peak_rate, fused=True)
 for group in optimizer.param_groups:
     group["initial_lr"] = peak_rate
+
+# %%
 state = {"model": model, "optimizer": optimizer}
 config = {
     "lesson": "bert",
@@ -755,7 +812,8 @@ live.close()
 val_logits = bert.predict(model, sequences["validation"], tokenizer.pad_token_id, run.autocast)
 print(
     validation.title(
-        f"{encoder.title('fine-tuned')} on validation: {accuracy(val_logits.argmax(1) == validation.labels)}"
+        f"{encoder.title('fine-tuned')} on validation: "
+        f"{accuracy(val_logits.argmax(1) == validation.labels)}"
     )
 )
 
@@ -775,6 +833,8 @@ answers = {
     "bag of words": torch.from_numpy(counter.predict(test.texts)),
     encoder.title("fine-tuned"): test_logits.argmax(1),
 }
+
+# %%
 right = {name: answer == test.labels for name, answer in answers.items()}
 text_plots.table(
     ["classifier", "accuracy (95 % interval)"],
@@ -792,7 +852,8 @@ gap = right[encoder.title("fine-tuned")].float() - right["bag of words"].float()
 half = 1.96 * gap.std().item() / len(gap) ** 0.5
 print(
     test.title(
-        f"{encoder.title('fine-tuned')} minus bag of words: {gap.mean():+.1%} ({gap.mean() - half:+.1%} to {gap.mean() + half:+.1%})"
+        f"{encoder.title('fine-tuned')} minus bag of words: "
+        f"{gap.mean():+.1%} ({gap.mean() - half:+.1%} to {gap.mean() + half:+.1%})"
     )
 )
 
@@ -855,8 +916,10 @@ print(
 # only pooler and head trained.
 
 # %%
-measured = json.loads((results_dir() / "bert_curve.json").read_text(encoding="utf-8"))
+measured = results.read("bert_curve.json")
 amounts = [int(n) for n in measured["epochs"]]  # of training texts
+
+# %%
 figure, (ax,) = plots.subplots(width=7, height=3.2)
 kinds = {
     "words": ("bag of words", "o"),
@@ -905,7 +968,9 @@ plots.show(
 
 # %%
 def fine_tune_in_order(order, n_steps):
-    """Fine-tune a fresh copy on batches in this order; returns the training losses and the model."""
+    """Fine-tune a fresh copy on batches in this order; returns the training losses and
+    the model.
+    """
     fresh_model = copy.deepcopy(before)
     optimizer = bert.make_optimizer(fresh_model, peak_rate)  # AdamW with two groups, as above
     history = []
@@ -922,6 +987,7 @@ def fine_tune_in_order(order, n_steps):
     return history, fresh_model
 
 
+# %%
 n_lab = min(len(train), run.pick(32, 960, 960))
 sorted_order = train.labels[:n_lab].argsort(stable=True)
 shuffled = torch.randperm(n_lab, generator=torch.Generator().manual_seed(2))
@@ -954,8 +1020,11 @@ for name, (_, broken) in progress_bars.progress(lab.items(), "both"):
         broken, [s[:64] for s in sequences["validation"]], pad, run.autocast
     ).argmax(1)
     print(
-        f"{name:>16}: says positive {said.float().mean():.0%}, right {accuracy(said == validation.labels)}"
+        f"{name:>16}: says positive {said.float().mean():.0%}, "
+        f"right {accuracy(said == validation.labels)}"
     )
+
+# %%
 for name, order in orders.items():
     mixed = [0 < train.labels[b].float().mean() < 1 for b in order.split(batch_size)]
     print(f"{name:>16}: {sum(mixed)} of {len(mixed)} batches hold both labels")
@@ -984,6 +1053,8 @@ for low, high in itertools.pairwise(edges):
         groups.append(
             (confidence[inside].mean().item(), is_right[inside].float().mean().item(), *ends, n)
         )
+
+# %%
 gap_of_all = sum(n * abs(sure - share) for sure, share, _, _, n in groups) / len(test)
 print(f"mean gap between confidence and share right: {gap_of_all:.3f} (expected calibration error)")
 
@@ -1007,6 +1078,8 @@ plots.show(
 # %%
 wrong = (~is_right).nonzero().flatten()
 worst = wrong[confidence[wrong].argsort(descending=True)][:5].tolist()
+
+# %%
 rows = [
     (
         test.classes[test.labels[i]],
@@ -1034,6 +1107,7 @@ def margin(texts):
     return logits[:, 1] - logits[:, 0]
 
 
+# %%
 probes = {
     "plain": ("The film is good.", "The film is bad."),
     "negation": ("The film is not bad at all.", "The film is not good at all."),
@@ -1053,6 +1127,8 @@ for kind, pair in probes.items():
         (kind, text, f"{p:.0%}", f"{c:.0%}")
         for text, p, c in zip(pair, margin(pair).sigmoid().tolist(), with_counts)
     ]
+
+# %%
 text_plots.table(
     ["kind", "text", "fine-tuned", "bag of words"],
     rows,
@@ -1083,11 +1159,13 @@ def occlusion(margin, text):
 known = {"good": 1.5, "bad": -2.0, "film": 0.1}
 
 
+# %%
 def linear(texts):
     """The margin of a linear classifier: the sum of known weights."""
     return torch.tensor([sum(known.get(w, 0.0) for w in text.split()) for text in texts])
 
 
+# %%
 words, effects = occlusion(linear, "a good film not bad")
 assert torch.allclose(effects, torch.tensor([known.get(w, 0.0) for w in words]), atol=1e-6)
 assert torch.allclose(effects, attribution.occlusion(linear, "a good film not bad")[1])
@@ -1102,6 +1180,8 @@ text = "The start is dull, but in the end the film is not bad at all."
 words, effects = occlusion(margin, text)
 model.eval()
 seen = torch.tensor(encoder.encode([text], max_tokens), device=run.device)
+
+# %%
 with torch.no_grad():
     attention = model.bert(seen, output_attentions=True).attentions[-1][0].cpu()  # (heads, T, T)
 assert torch.allclose(attention.sum(-1), torch.ones(attention.shape[:2]), atol=1e-4)
@@ -1131,7 +1211,9 @@ plots.show(
 
 # %%
 def rank_agreement(ids):
-    """Spearman correlation between attention from [CLS] (last layer) and the size of each token's effect."""
+    """Spearman correlation between attention from [CLS] (last layer) and the size of each token's
+    effect.
+    """
     seen = torch.tensor([ids], device=run.device)
     hidden = seen.repeat(len(ids) - 2, 1)
     hidden[torch.arange(len(ids) - 2), torch.arange(1, len(ids) - 1)] = tokenizer.mask_token_id
@@ -1145,14 +1227,18 @@ def rank_agreement(ids):
     return ranks.corrcoef()[0, 1].item()
 
 
+# %%
 short = [s if len(s) <= 40 else [*s[:39], s[-1]] for s in sequences["test"] if len(s) >= 8][
     : run.pick(4, 40, 100)
 ]
 agreement = torch.tensor([rank_agreement(s) for s in progress_bars.progress(short, "texts")])
+
+# %%
 half = 1.96 * agreement.std().item() / len(agreement) ** 0.5
 print(
     test.title(
-        f"{encoder.title('rank correlation')} over {len(short)} texts: {agreement.mean():.2f} ± {half:.2f} (95 %)"
+        f"{encoder.title('rank correlation')} over {len(short)} texts: "
+        f"{agreement.mean():.2f} ± {half:.2f} (95 %)"
     )
 )
 

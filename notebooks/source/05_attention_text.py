@@ -17,7 +17,8 @@
 # writes. One number tells how far it got: the bits it needs for each byte of text that it has never
 # seen. Counting pairs of tokens needs {{result:gpt_laptop.json:bigram_best.value:.2f}} on film
 # reviews. The network needs
-# {{result:gpt_laptop.json:gpt.value:.2f}} after minutes on a processor, and {{result:gpt_reviews.json:gpt.value:.2f}} after a longer run that comes with the course.
+# {{result:gpt_laptop.json:gpt.value:.2f}} after minutes on a processor, and
+# {{result:gpt_reviews.json:gpt.value:.2f}} after a longer run that comes with the course.
 #
 # **You will learn to** measure a language model in nats, perplexity and bits a byte · compute
 # attention by hand and build it with heads and a mask · train a GPT and prove that it cannot see
@@ -26,7 +27,8 @@
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
 # helps and is not needed.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says,
 # and on your machine as long as stands under the settings.
 #
 # {{tiers}}
@@ -45,12 +47,15 @@ from IPython.display import Markdown, display
 from torch import nn
 
 from course_utils.datasets import texts
+
+# %%
 from course_utils.display import plots
 from course_utils.display.widgets import sampling
 from course_utils.evaluation import language_models
-from course_utils.models import gpt_shipped, gpt_training
+from course_utils.models import attention, gpt_pipeline, gpt_training
 from course_utils.training.run import TrainingRun, run_folder
 
+# %%
 run = runtime.setup(seed=0)
 
 # %% [markdown]
@@ -71,7 +76,7 @@ layers     = run.pick(    2,      4,      6)  # blocks
 heads      = run.pick(    2,      4,      6)  # attention heads of each block
 context    = run.pick(   64,     64,    256)  # the most tokens it reads, T
 n_score    = run.pick(    7,    300,  1_000)  # held-out documents of a score
-source     = None   # None: film reviews where they are on this machine, else Python's manual; or your own text file
+source     = None   # None: film reviews if here, else Python's manual; or your file or folder
 fresh      = False  # True: forget an earlier run and train again
 # fmt: on
 minutes_here.tell(run, "05_attention_text", steps)
@@ -88,8 +93,11 @@ corpus = texts.load_texts(source, n_texts)
 judged = [
     text[:600] for text in corpus.held_out[:n_score]
 ]  # the start of texts that training never sees
+
+# %%
 print(
-    f"{corpus.name}: {len(corpus.train):,} documents, {sum(map(len, corpus.train)):,} characters to learn from"
+    f"{corpus.name}: {len(corpus.train):,} documents, "
+    f"{sum(map(len, corpus.train)):,} characters to learn from"
 )
 print(f"{len(judged)} others to be judged on; the first begins: {judged[0][:300]}")
 
@@ -104,6 +112,8 @@ print(f"{len(judged)} others to be judged on; the first begins: {judged[0][:300]
 # %%
 tokenizer = texts.train_tokenizer(corpus.train[: gpt_training.TOKENIZER_TEXTS], vocab)
 ids = tokenizer.encode("The unforgettable film was not good.").ids
+
+# %%
 print(" | ".join(sampling.token_label(tokenizer, i) for i in ids))
 strange = "Ça alors! 電影 <|endoftext|> \x00"
 for text in (*judged, strange):
@@ -117,13 +127,17 @@ for text in (*judged, strange):
 
 # %%
 train_ids, judged_ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
-windows = texts.windows(train_ids, context)  # (N, T): all documents in a row, cut into pieces
+# (N, T): all documents in a row, cut into pieces
+windows = texts.windows(train_ids, context, at_least=batch_size)
+
+# %%
 n_tokens, n_bytes = (
     sum(len(ids) - 1 for ids in judged_ids),
     sum(len(text.encode()) for text in judged),
 )
 print(
-    f"{windows.numel():,} training tokens in {len(windows):,} windows; {n_bytes / n_tokens:.2f} bytes a token"
+    f"{windows.numel():,} training tokens in {len(windows):,} windows; "
+    f"{n_bytes / n_tokens:.2f} bytes a token"
 )
 
 # %% [markdown]
@@ -174,6 +188,8 @@ logits, tokens = (
     torch.tensor([[1, 0, 2]]),
 )
 first = math.exp(2) / (math.exp(2) + math.exp(0) + math.exp(1))  # p(token 0 | token 1)
+
+# %%
 second = math.exp(0) / (math.exp(0) + math.exp(1) + math.exp(0))  # p(token 2 | tokens 1, 0)
 by_hand = -(math.log(first) + math.log(second)) / 2
 assert abs(next_token_loss(logits, tokens).item() - by_hand) < 1e-6
@@ -198,8 +214,11 @@ def bits_per_byte(nats_per_token, tokens, size):
     return nats_per_token * tokens / size / math.log(2)
 
 
+# %%
 know_nothing = next_token_loss(torch.zeros(1, 50, vocab), torch.randint(vocab, (1, 50)))
 assert abs(know_nothing.exp().item() / vocab - 1) < 1e-4  # perplexity of the uniform model: V
+
+# %%
 print(
     f"all tokens equally likely: perplexity {know_nothing.exp():.0f}, "
     f"{bits_per_byte(know_nothing, n_tokens, n_bytes):.2f} bits a byte"
@@ -219,11 +238,14 @@ stream = windows[:20].flatten()  # a short text of its own
 counts = language_models.bigram_counts([stream.tolist()], vocab)  # (V, V) how often b follows a
 table = (counts / counts.sum(1, keepdim=True)).log()  # log p(b | a); -inf for what never came
 measured = next_token_loss(table[stream][None], stream[None])  # logits (1, T, V), tokens (1, T)
+
+# %%
 share, given = counts / counts.sum(), table.exp()
 closed = -torch.special.xlogy(share, given).nansum()  # rows of tokens that never came are 0/0
 assert abs(measured.item() - closed.item()) < 1e-4
 print(
-    f"perplexity of the bigram model on its own text: {measured.exp():.3f} measured, {closed.exp():.3f} by formula"
+    "perplexity of the bigram model on its own text: "
+    f"{measured.exp():.3f} measured, {closed.exp():.3f} by formula"
 )
 
 # %% [markdown]
@@ -237,9 +259,12 @@ counts = language_models.bigram_counts(train_ids, vocab)
 frequent = counts.sum(0) + 1
 smoothed = counts + 50 * frequent / frequent.sum()
 log_p = (smoothed / smoothed.sum(1, keepdim=True)).log().float()  # (V, V)
+
+# %%
 bigram = language_models.score(lambda ids: log_p[ids], judged_ids, judged, context)
 print(
-    f"bigram, held out: perplexity {bigram.perplexity:.0f}, {bigram} bits a byte (95 % over documents)"
+    f"bigram, held out: perplexity {bigram.perplexity:.0f}, "
+    f"{bigram} bits a byte (95 % over documents)"
 )
 
 # %%
@@ -270,6 +295,8 @@ words = ["the", "film", "was", "not", "very", "good"]
 keys = torch.tensor(
     [[0.0, 0], [2, 0], [0, 0], [0, 3], [0, 1], [1, 0]]
 )  # (T, d): film is a thing, not changes
+
+# %%
 queries = torch.tensor(
     [[0.0, 0], [1, 0], [2, 0], [0, 0], [1, 1], [0, 2]]
 )  # was seeks a thing, good seeks changes
@@ -285,6 +312,8 @@ scores = [
 ]
 total = sum(math.exp(score) for score in scores)
 weights = [math.exp(score) / total for score in scores]
+
+# %%
 result = [sum(w * value[i].item() for w, value in zip(weights, values)) for i in range(2)]
 print({word: round(w, 2) for word, w in zip(words, weights)})
 print("good, after looking around:", [round(number, 2) for number in result])
@@ -337,6 +366,8 @@ for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5), (torch.b
     for mask in (None, torch.ones(5, 5, dtype=torch.bool).tril()):
         library = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         assert torch.allclose(scaled_dot_product(q, k, v, mask), library, atol=tolerance)
+
+# %%
 weights = scaled_dot_product(queries, keys, torch.eye(6))
 assert (
     torch.allclose(weights.sum(1), torch.ones(6)) and (weights >= 0).all()
@@ -353,6 +384,8 @@ assert (
 # %%
 widths, names = [1, 4, 16, 64, 256, 1024], ("divided by √d", "not divided")
 largest, slope = {name: [] for name in names}, {name: [] for name in names}
+
+# %%
 for d in widths:
     q, k = torch.randn(500, 1, d), torch.randn(500, 16, d)
     raw = (q * k).sum(-1)  # (500, 16) scores
@@ -400,7 +433,8 @@ assert torch.allclose(
 #
 # <details><summary>Hint 1</summary>For three tokens write the nine answers down: who may look at
 # whom?</details>
-# <details><summary>Hint 2</summary><code>torch.ones(..., dtype=torch.bool)</code> and one of <code>tril</code>
+# <details><summary>Hint 2</summary><code>torch.ones(..., dtype=torch.bool)</code> and one of
+# <code>tril</code>
 # and <code>triu</code>.</details>
 
 
@@ -449,7 +483,8 @@ assert torch.equal(weights.triu(1), torch.zeros(6, 6)) and torch.allclose(
 # two dimensions change places.</details>
 # <details><summary>Hint 2</summary>Why not <code>x.reshape(B, heads, T, ...)</code> at once? Number
 # the entries of a (1, 2, 4) tensor from 0 to 7 and look.</details>
-# <details><summary>Hint 3</summary>Backwards: the dimensions change places first; then <code>flatten</code>
+# <details><summary>Hint 3</summary>Backwards: the dimensions change places first; then
+# <code>flatten</code>
 # joins the last two.</details>
 
 
@@ -588,8 +623,11 @@ probe = windows[:4].to(run.device)
 with torch.no_grad():
     logits = model(probe)
 assert logits.shape == (4, context, vocab)
+
+# %%
 print(
-    f"{sum(p.numel() for p in model.parameters()):,} parameters; untrained loss {next_token_loss(logits, probe):.2f}, "
+    f"{sum(p.numel() for p in model.parameters()):,} parameters; "
+    f"untrained loss {next_token_loss(logits, probe):.2f}, "
     f"log V = {math.log(vocab):.2f} nats"
 )
 assert -0.1 < next_token_loss(logits, probe).item() - math.log(vocab) < 3
@@ -608,7 +646,9 @@ assert -0.1 < next_token_loss(logits, probe).item() - math.log(vocab) < 3
 
 # %%
 def first_change(network, ids, place):
-    """The first position whose logits change when the tokens from ``place`` on are replaced by others."""
+    """The first position whose logits change when the tokens from ``place`` on are replaced by
+    others.
+    """
     other = ids.clone()
     other[:, place:] = (other[:, place:] + 1) % network.sizes["vocab"]
     with torch.no_grad():
@@ -616,6 +656,7 @@ def first_change(network, ids, place):
     return moved.nonzero()[0].item()
 
 
+# %%
 big = GPT(vocab, dim, layers, heads, context).to(run.device)
 for weight in big.parameters():
     weight.data.mul_(10 if weight.dim() == 2 else 1)
@@ -627,7 +668,7 @@ for place in (1, context // 2, context - 1):
 # logits:
 
 # %%
-theirs = gpt_shipped.to_transformers(big)
+theirs = gpt_pipeline.to_transformers(big)
 with torch.no_grad():
     logits = theirs(probe, attention_mask=torch.ones_like(probe)).logits
 assert torch.allclose(logits, big(probe), atol=1e-3, rtol=1e-3)
@@ -660,6 +701,8 @@ def train_step(model, optimizer, ids, lr):
 
 # %%
 optimizer = gpt_training.make_optimizer(model)  # AdamW; matrices decay, biases and LayerNorm do not
+
+# %%
 steps = min(
     steps, 8 * len(windows) // batch_size
 )  # a short text is read eight times at most: more, and it is learned by heart
@@ -692,6 +735,7 @@ def draw_progress():
     return figure
 
 
+# %%
 live = plots.LiveFigure(
     draw_progress,
     alt="The loss by step, falling from log V, and the bigram model's loss as a dotted line.",
@@ -741,13 +785,18 @@ display(
 # {{result:gpt_reviews.json:data}}, {{result:gpt_reviews.json:epochs}} times over.
 
 # %%
-writer, words_of, facts = gpt_shipped.load_shipped("gpt_reviews", run.device)
+writer, words_of, facts = attention.load_shipped(run.device)
 print(
-    f"{sum(p.numel() for p in writer.parameters()):,} parameters, trained on {facts['data']}, {facts['steps']} steps"
+    f"{sum(p.numel() for p in writer.parameters()):,} parameters, "
+    f"trained on {facts['data']}, {facts['steps']} steps"
 )
+
+# %%
 example = [0, *words_of.encode("The film was not very good").ids]
 maps = sampling.attention_weights(writer, example)  # (layers, heads, T, T)
 labels = [sampling.token_label(words_of, i) for i in example]
+
+# %%
 figure, axes = plots.subplots(1, 4, width=12, height=3.6)
 for number, ax in enumerate(axes):
     sampling.draw_attention(ax, maps[2, number], labels, f"block 3, head {number + 1}")
@@ -771,7 +820,9 @@ plots.show(
 # %%
 @torch.no_grad()
 def generate(model, ids, count, choose):
-    """ids and ``count`` tokens more; ``choose`` takes the logits (V,) of the next token and returns its id."""
+    """ids and ``count`` tokens more; ``choose`` takes the logits (V,) of the next token and returns
+    its id.
+    """
     ids = list(ids)
     for _ in progress_bars.progress(range(count), "writing"):
         seen = torch.tensor(
@@ -781,11 +832,13 @@ def generate(model, ids, count, choose):
     return ids
 
 
+# %%
 def greedy(logits):
     """Always the most probable token."""
     return logits.argmax()
 
 
+# %%
 start = [0, *words_of.encode("This film is").ids]
 print(words_of.decode(generate(writer, start, 100, greedy)))
 
@@ -807,12 +860,14 @@ print(words_of.decode(generate(writer, start, 100, greedy)))
 # left: by descending probability, keep tokens until p is reached; the one that crosses p is kept.
 # `None` switches a filter off. Every token keeps its place.
 #
-# <details><summary>Hint 1</summary><code>logits.topk(k).values[-1]</code> is the k-th largest; <code>masked_fill</code>
+# <details><summary>Hint 1</summary><code>logits.topk(k).values[-1]</code> is the k-th largest;
+# <code>masked_fill</code>
 # leaves the rest alone.</details>
 # <details><summary>Hint 2</summary>For top-p take softmax <em>again</em>, sort in descending order
 # and take <code>cumsum</code>. A token goes if the sum <em>before</em> it has already reached
 # p.</details>
-# <details><summary>Hint 3</summary>The decision is now in sorted order: <code>torch.zeros_like(decision).scatter(0,
+# <details><summary>Hint 3</summary>The decision is now in sorted order:
+# <code>torch.zeros_like(decision).scatter(0,
 # order, decision)</code> puts it back.</details>
 
 
@@ -868,9 +923,12 @@ def sampler(temperature=1.0, top_k=None, top_p=None, seed=0):
     )
 
 
+# %%
 for temperature in (0.5, 0.8, 1.2):
     print(f"--- temperature {temperature}, {facts['data']}")
     print(words_of.decode(generate(writer, start, 80, sampler(temperature))), "\n")
+
+# %%
 assert generate(writer, start, 20, sampler(seed=1)) == generate(
     writer, start, 20, sampler(seed=1)
 )  # same seed, same text
@@ -881,7 +939,8 @@ assert generate(writer, start, 20, sampler(seed=1)) == generate(
 # 0.8 there is more to say, names and plots come up, and so do words that do not exist. At 1.2 it
 # falls apart: the many improbable tokens together weigh enough to be drawn, and each misstep is
 # read by all later ones. A network of {{result:gpt_reviews.json:parameters:,d}} parameters,
-# {{result:gpt_reviews.json:seconds:,d}} seconds on one shared core, has learned how reviews *sound*.
+# {{result:gpt_reviews.json:seconds:,d}} seconds on one shared core, has learned how reviews
+# *sound*.
 # It has seen no film, and it does not know what it said two sentences ago. Size and data are what
 # separates it from the models you know.
 #
@@ -894,7 +953,9 @@ assert generate(writer, start, 20, sampler(seed=1)) == generate(
 # %%
 @torch.no_grad()
 def beam_search(model, ids, count, beams):
-    """The most probable continuation that ``beams`` beginnings lead to; returns (ids, its log probability in nats)."""
+    """The most probable continuation that ``beams`` beginnings lead to; returns (ids, its log
+    probability in nats).
+    """
     kept = [(list(ids), 0.0)]
     for _ in progress_bars.progress(range(count), "searching"):
         seen = torch.tensor([text for text, _ in kept], device=run.device)[:, -model.context :]
@@ -909,6 +970,7 @@ def beam_search(model, ids, count, beams):
     return kept[0]
 
 
+# %%
 assert beam_search(writer, start, 20, beams=1)[0] == generate(writer, start, 20, greedy)
 
 # %%
@@ -919,12 +981,15 @@ ways = {
 }
 ways |= {f"temperature {t}": generate(writer, start, length, sampler(t)) for t in (0.8, 1.0)}
 ways |= {"temperature 1, top-p 0.9": generate(writer, start, length, sampler(1.0, None, 0.9))}
+
+# %%
 for name, ids in ways.items():  # how probable does the model find what each way has written?
     seen = torch.tensor([ids], device=run.device)
     with torch.no_grad():
         nats = next_token_loss(writer(seen), seen).item()
     print(
-        f"{name:>24}: {nats:.2f} nats a token, {language_models.repeated_share(ids):4.0%} of runs of 4 tokens were there before"
+        f"{name:>24}: {nats:.2f} nats a token, {language_models.repeated_share(ids):4.0%} "
+        "of runs of 4 tokens were there before"
     )
 print("\nbeam search:", words_of.decode(ways["5 beams"]))
 
@@ -934,7 +999,9 @@ print("\nbeam search:", words_of.decode(ways["5 beams"]))
 # is dull and repeats itself. Over {{result:gpt_reviews.json:written.texts}} texts of
 # {{result:gpt_reviews.json:written.tokens}} tokens that the network wrote from nothing, the share
 # of repeated runs was
-# {{result:gpt_reviews.json:written.cold.repeated:.0%}} at temperature 0.5, {{result:gpt_reviews.json:written.mild.repeated:.1%}} at 0.8, {{result:gpt_reviews.json:written.plain.repeated:.1%}} at 1, and in people's reviews of that length {{result:gpt_reviews.json:written.held_out.repeated:.1%}}. Search suits tasks with one right answer, translation for
+# {{result:gpt_reviews.json:written.cold.repeated:.0%}} at temperature 0.5,
+# {{result:gpt_reviews.json:written.mild.repeated:.1%}} at 0.8,
+# {{result:gpt_reviews.json:written.plain.repeated:.1%}} at 1, and in people's reviews of that length {{result:gpt_reviews.json:written.held_out.repeated:.1%}}. Search suits tasks with one right answer, translation for
 # one; for open text, draw.
 #
 # ## The key-value cache
@@ -958,6 +1025,7 @@ def generate_cached(model, ids, count, choose):
     return ids
 
 
+# %%
 for choose in (lambda: greedy, lambda: sampler(0.8, 40)):
     assert generate_cached(writer, start, 60, choose()) == generate(writer, start, 60, choose())
 
@@ -972,9 +1040,12 @@ for _ in range(2):
         began = time.perf_counter()
         function(writer, start, length, greedy)
         measured.append(time.perf_counter() - began)
+
+# %%
 slow, fast = min(seconds[generate]), min(seconds[generate_cached])
 print(
-    f"{length} tokens: {length / slow:.0f} tokens/s without, {length / fast:.0f} with the cache, {slow / fast:.1f} times as fast"
+    f"{length} tokens: {length / slow:.0f} tokens/s without, "
+    f"{length / fast:.0f} with the cache, {slow / fast:.1f} times as fast"
 )
 
 # %% [markdown]
@@ -995,42 +1066,51 @@ print(
 def copied_share(written, training_text, length=50, step=25):
     """Share of pieces of ``length`` characters that stand verbatim in the training text."""
     pieces = [
-        text[i : i + length] for text in written for i in range(0, len(text) - length + 1, step)
+        text[i : i + length]  # all of a shorter text
+        for text in written
+        for i in range(0, max(1, len(text) - length + 1), step)
     ]
     return sum(
         piece in training_text for piece in progress_bars.progress(pieces, "searching")
     ) / len(pieces)
 
 
+# %%
 training_text = "\n".join(corpus.train)
 yours = [
     tokenizer.decode(generate_cached(model, [0], context - 1, sampler(0.8, seed=seed)))
     for seed in progress_bars.progress(range(run.pick(2, 10, 50)), "texts")
 ]
+
+# %%
 print(f"your GPT: {copied_share(yours, training_text):.1%} of pieces are in the training text")
 print(f"held-out text: {copied_share(judged[:50], training_text):.1%} (the base rate)")
 print(
-    f"training text: {copied_share([corpus.train[0][:2000]], training_text):.0%} (so the search works)"
+    f"training text: {copied_share([corpus.train[0][:2000]], training_text):.0%} "
+    "(so the search works)"
 )
 
 # %% [markdown]
-# Can the check find a copier? Make one: train a copy of your network on four documents only, again
-# and again.
+# Can the check find a copier? Make one: train a copy of your network on the first 800 tokens only,
+# again and again.
 
 # %%
 parrot = GPT(**model.sizes).to(run.device)
 parrot.load_state_dict(model.state_dict())
-four_ids = texts.windows([ids[:200] for ids in train_ids[:4]], context)
+first = windows[: 800 // context]
 losses = gpt_training.fine_tune(
-    parrot, four_ids, run.pick(5, 150, 150), batch_size=4, peak=2e-3, autocast=run.autocast
+    parrot, first, run.pick(5, 150, 150), batch_size=4, peak=2e-3, autocast=run.autocast
 )
 recited = [
     tokenizer.decode(generate_cached(parrot.eval(), [0], context - 1, sampler(0.8, seed=seed)))
     for seed in progress_bars.progress(range(4), "texts")
 ]
 copied = copied_share(recited, training_text)
+
+# %%
 print(
-    f"loss {losses[0]:.2f} -> {losses[-1]:.2f} nats a token; {copied:.0%} of pieces are in the training text"
+    f"loss {losses[0]:.2f} -> {losses[-1]:.2f} nats a token; "
+    f"{copied:.0%} of pieces are in the training text"
 )
 assert copied > 0.5 or run.tier == "smoke"  # a few smoke steps teach nothing by heart
 print("\n".join(text[:150] for text in recited[:2]))
@@ -1050,7 +1130,9 @@ print("\n".join(text[:150] for text in recited[:2]))
 # “{{result:gpt_reviews.json:written.cold.longest_copy_text}}”: a set phrase, not somebody's
 # sentence. The colder, the more set phrases; at 50 characters the network copies less than held-out
 # text does. Less than people who cannot have copied? Look at their longest piece:
-# {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands in *both* parts of IMDB, posted twice. So the search found a leak in the data: the split is by film, and still a few held-out texts were trained on. Search your own splits as well.
+# {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands
+# in *both* parts of IMDB, posted twice. So the search found a leak in the data: the split is by
+# film, and still a few held-out texts were trained on. Search your own splits as well.
 #
 # ## The three-line interface
 #
@@ -1061,8 +1143,10 @@ print("\n".join(text[:150] for text in recited[:2]))
 if run.tier == "gpu":
     pipe = transformers.pipeline("text-generation", model="gpt2", device=run.device)
 else:
-    pipe = gpt_shipped.text_pipeline(writer, words_of)
+    pipe = gpt_pipeline.text_pipeline(writer, words_of)
 transformers.set_seed(0)
+
+# %%
 answer = pipe("This film is", max_new_tokens=40, do_sample=True, temperature=0.8, top_k=50)
 assert isinstance(answer, list) and answer[0]["generated_text"].startswith("This film is")
 print(answer[0]["generated_text"])
@@ -1090,11 +1174,11 @@ print(answer[0]["generated_text"])
 manual = texts.load_texts("manual")
 new_ids = texts.windows(texts.encode(words_of, manual.train), 128)
 new_judged = [text[:600] for text in manual.held_out]
+
+# %%
 for name in ("from nothing", "from the shipped weights"):
     torch.manual_seed(0)
-    student = (
-        gpt_shipped.load_shipped("gpt_reviews")[0] if "shipped" in name else GPT(**writer.sizes)
-    )
+    student = attention.load_shipped()[0] if "shipped" in name else GPT(**writer.sizes)
     gpt_training.fine_tune(
         student.to(run.device), new_ids, run.pick(3, 60, 60), batch_size=8, autocast=run.autocast
     )
@@ -1131,6 +1215,8 @@ for name, causal in {"with the mask": True, "without the mask": False}.items():
 # %%
 peeking, few = short["without the mask"], pieces[:2].to(run.device)
 print("It writes:", tokenizer.decode(generate(peeking, [0], 40, sampler(0.8))))
+
+# %%
 print(
     "Tokens from position 9 on replaced: logits change from position",
     first_change(peeking, few, 9),
@@ -1162,7 +1248,8 @@ assert first_change(short["with the mask"], few, 9) == 9 > first_change(peeking,
 # length √d, so scores become cosines
 #
 # <details><summary>Answer</summary>(b): variance d, measured above. (a) Softmax does that with any
-# scores. (c) It is one more operation. (d) Lengths are learned; nothing is normalised to 1.</details>
+# scores. (c) It is one more operation. (d) Lengths are learned; nothing is normalised to
+# 1.</details>
 #
 # **3. You forget the causal mask. On held-out text the loss is** (a) infinite (b) about as before
 # (c) much too low (d) log V

@@ -24,7 +24,8 @@
 # **You need** lesson 1; lessons 2 to 5 for the cases about images, VAEs and text. Every case stands
 # alone: skip what you have not met.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table says,
+# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
+# says,
 # and on your machine as long as stands under the settings; nothing is downloaded.
 #
 # {{tiers}}
@@ -41,6 +42,8 @@ from course_utils import checks, runtime  # before torch: waiting threads sleep
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
+
+# %%
 from torch import nn
 
 from course_utils.display import plots
@@ -49,6 +52,7 @@ from course_utils.evaluation.diagnose import diagnose
 from course_utils.datasets.images import load_images
 from course_utils.models import dcgan
 
+# %%
 run = runtime.setup(seed=0)
 
 # %% [markdown]
@@ -96,13 +100,16 @@ minutes_here.tell(run, "07_debugging_clinic")
 # <details><summary>Your guess first, then look</summary>A last batch that is not full; the first
 # step that writes a note (twice: a name that nobody defined, then a folder that nobody made). Each
 # waits for its own condition, and a short trial meets none of them.</details>
-# <details><summary>Hint</summary>Take the size from the batch. <code>path.parent.mkdir(parents=True,
+# <details><summary>Hint</summary>Take the size from the batch.
+# <code>path.parent.mkdir(parents=True,
 # exist_ok=True)</code> makes a folder, and does not mind that it exists.</details>
 
 
 # %%
 def broken_epoch(images, batch_size, log_every, folder):
-    """One epoch of a judge on real images alone; its loss goes to folder/notes/STEP.txt. Returns the number of steps."""
+    """One epoch of a judge on real images alone; its loss goes to folder/notes/STEP.txt. Returns
+    the number of steps.
+    """
     judge, labels = nn.Linear(images[0].numel(), 1), torch.ones(batch_size)
     for step, batch in enumerate(images.split(batch_size), start=1):
         loss = F.binary_cross_entropy_with_logits(judge(batch.flatten(1)).squeeze(1), labels)
@@ -119,7 +126,9 @@ with tempfile.TemporaryDirectory() as name:
 
 # %%
 def train_epoch(images, batch_size, log_every, folder):
-    """The same, for any number of images, in a folder that may not exist yet; notes hold the loss of their step."""
+    """The same, for any number of images, in a folder that may not exist yet; notes hold the loss
+    of their step.
+    """
     ### BEGIN SOLUTION
     judge = nn.Linear(images[0].numel(), 1)
     for step, batch in enumerate(images.split(batch_size), start=1):
@@ -157,6 +166,7 @@ def broken_label_loss(logits, label):
     return F.binary_cross_entropy_with_logits(logits, torch.full((len(logits),), label))
 
 
+# %%
 clinic.complaint(broken_label_loss, torch.randn(3), 1)
 clinic.complaint(broken_label_loss, torch.randn(3, 1), 1.0)
 
@@ -216,7 +226,8 @@ generator_input = checks.clinic.generator_input(generator_input)
 # <details><summary>Your guess first, then look</summary>A judge of patches: the last map is 5×5, so
 # each picture gets 25 logits, and <code>ones_like</code> makes 25 labels to match. Nobody will ever
 # notice.</details>
-# <details><summary>Hint</summary>Each (4, 2, 1) layer halves the map. How many of them lead from <code>size</code>
+# <details><summary>Hint</summary>Each (4, 2, 1) layer halves the map. How many of them lead from
+# <code>size</code>
 # to 4? No pooling, no shrinking of pictures: D should see every pixel and the whole.</details>
 
 
@@ -233,6 +244,7 @@ def broken_judge(size):
     return nn.Sequential(*layers)
 
 
+# %%
 logits = broken_judge(64)(torch.rand(2, 3, 64, 64))
 clinic.complaint(F.binary_cross_entropy_with_logits, logits, torch.ones(2))
 clinic.complaint(label_loss, logits, 1.0)
@@ -264,7 +276,8 @@ make_judge = checks.clinic.make_judge(make_judge)
 # <details><summary>Your guess first, then look</summary><code>c_optimizer.step()</code>: it changes
 # the critic's weights in place, and <code>g_loss</code>, computed before, still needs the old ones.
 # No activation is to blame: there is no <code>inplace=True</code> here.</details>
-# <details><summary>Hint 1</summary>Ask the critic again after its step. And should <code>c_loss</code>
+# <details><summary>Hint 1</summary>Ask the critic again after its step. And should
+# <code>c_loss</code>
 # reach the generator?</details>
 # <details><summary>Hint 2</summary><code>retain_graph=True</code> is the advice of another message.
 # With it, and both steps moved to the end, the error is gone. Look at the next case before you
@@ -301,12 +314,15 @@ def make_players():
     )
 
 
+# %%
 clinic.complaint(broken_critic_step, *make_players(), torch.randn(5, 1), torch.randn(5, 2))
 
 
 # %%
 def critic_step(generator, critic, g_optimizer, c_optimizer, real, noise):
-    """The critic's half, then the generator's against the updated critic. Returns both losses as floats."""
+    """The critic's half, then the generator's against the updated critic. Returns both losses as
+    floats.
+    """
     ### BEGIN SOLUTION
     fake = generator(noise)
     c_loss = critic(fake.detach()).mean() - critic(real).mean()
@@ -339,6 +355,8 @@ runs = {
     "run A": clinic.recorded("healthy line"),
     "run B": clinic.recorded("false equilibrium: no detach"),
 }
+
+# %%
 figure, axes = plots.subplots(1, 4, width=12, height=2.5)
 for ax, key in zip(axes, ("g_loss", "d_fake", "d_real", "diversity")):
     plots.curves(
@@ -359,11 +377,13 @@ plots.show(
 # 0.5). Five such runs ended at {{result:gan_traces.json:toy.no_detach.mean:.1f}} instead of 3.
 #
 # <details><summary>Why does it freeze?</summary>Without <code>detach</code> both losses reach both
-# networks. The discriminator's pulls a fake's logit down with σ(a), the generator's up with σ(a) − 1.
+# networks. The discriminator's pulls a fake's logit down with σ(a), the generator's up with σ(a) −
+# 1.
 # The sum, 2σ(a) − 1, is 0 where D says ½: nobody moves, and ½ is what the textbook
 # promises.</details>
 #
-# The step is mended as in {{exercise:critic_step}}: detach, and finish the discriminator's half first. What was missing
+# The step is mended as in {{exercise:critic_step}}: detach, and finish the discriminator's half
+# first. What was missing
 # is an alarm.
 #
 # ### Exercise: is this the equilibrium?
@@ -376,7 +396,9 @@ plots.show(
 
 # %%
 def is_equilibrium(d_loss, g_loss, d_real, d_fake):
-    """Whether mean losses (nats) and mean probabilities D(x), D(G(z)) are those of the equilibrium (bool)."""
+    """Whether mean losses (nats) and mean probabilities D(x), D(G(z)) are those of the equilibrium
+    (bool).
+    """
     ### BEGIN SOLUTION
     undecided = abs(d_real - 0.5) < 0.1 and abs(d_fake - 0.5) < 0.1
     return undecided and abs(d_loss - 2 * math.log(2)) < 0.2 and abs(g_loss - math.log(2)) < 0.2
@@ -411,6 +433,7 @@ def broken_losses(real_logits, fake_logits):
     return real + fake, label_loss(fake_logits, 0.0)
 
 
+# %%
 caught = torch.tensor([-8.0], requires_grad=True)
 for name, loss in (
     ("as it is", label_loss(caught, 0.0)),
@@ -422,7 +445,9 @@ for name, loss in (
 
 # %%
 def gan_losses(real_logits, fake_logits):
-    """The discriminator's loss (sum of two means) and the non-saturating one of the generator, in nats."""
+    """The discriminator's loss (sum of two means) and the non-saturating one of the generator, in
+    nats.
+    """
     ### BEGIN SOLUTION
     d_loss = label_loss(real_logits, 1.0) + label_loss(fake_logits, 0.0)
     return d_loss, label_loss(fake_logits, 1.0)
@@ -441,9 +466,11 @@ gan_losses = checks.clinic.gan_losses(gan_losses)
 # runs ended at mean {{result:gan_traces.json:toy.stale.mean:.2f}} with all samples in one place
 # (standard deviation {{result:gan_traces.json:toy.stale.std:.3f}}).
 #
-# <details><summary>Your guess first, then look</summary>Follow one <code>.grad</code>. <code>d_loss.backward()</code>
+# <details><summary>Your guess first, then look</summary>Follow one <code>.grad</code>.
+# <code>d_loss.backward()</code>
 # fills the generator's too, for nothing is detached, and nobody clears it before the generator
-# steps. <code>g_loss.backward()</code> leaves a gradient in the discriminator, which steps on it <em>next
+# steps. <code>g_loss.backward()</code> leaves a gradient in the discriminator, which steps on it
+# <em>next
 # time</em>.</details>
 # <details><summary>Hint</summary>Move both <code>zero_grad</code>, and detach. Either alone is not
 # always enough; the check plays three steps.</details>
@@ -466,6 +493,8 @@ def broken_gan_step(generator, discriminator, g_optimizer, d_optimizer, real, no
 # %%
 generator, discriminator, *optimizers = make_players()
 broken_gan_step(generator, discriminator, *optimizers, torch.randn(5, 1), torch.randn(5, 2))
+
+# %%
 left_over = [p.grad.abs().sum().item() for p in discriminator.parameters() if p.grad is not None]
 print(f"gradient left in the discriminator after a whole step: {sum(left_over):.3f}")
 
@@ -510,6 +539,8 @@ photographs = load_images("standin", limit=64)
 pictures = photographs.images.float() / 255  # (64, 3, 32, 32) in [0, 1]
 with torch.no_grad():
     made = dcgan.make_generator(100, 16, 3)(torch.randn(64, 100, 1, 1))
+
+# %%
 for name, batch in (
     (photographs.title("real"), pictures),
     ("made by an untrained generator", made),
@@ -519,7 +550,9 @@ for name, batch in (
 
 # %%
 def match_ranges():
-    """A function that prepares pictures in [0, 1], and the generator's last layer, so that both fill one range."""
+    """A function that prepares pictures in [0, 1], and the generator's last layer, so that both
+    fill one range.
+    """
     ### BEGIN SOLUTION
     return lambda pictures: 2 * pictures - 1, nn.Tanh()
     ### END SOLUTION
@@ -543,14 +576,19 @@ match_ranges = checks.clinic.match_ranges(match_ranges)
 
 # %%
 def broken_objective(p_data, p_g):
-    """The least L_D + L_G that any D reaches, for probabilities (N,), (N,): D is (p_data + p_g)/(p_data + 2 p_g)."""
+    """The least L_D + L_G that any D reaches, for probabilities (N,), (N,): D is (p_data +
+    p_g)/(p_data + 2 p_g).
+    """
     best = (p_data + p_g) / (p_data + 2 * p_g)
     return -(torch.xlogy(p_data + p_g, best) + torch.xlogy(p_g, 1 - best)).sum()
 
 
+# %%
 p_data, elsewhere = torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.1, 0.1, 0.8])
 t = torch.linspace(0, 1, 21)
 joint = [broken_objective(p_data, (1 - s) * p_data + s * elsewhere).item() for s in t]
+
+# %%
 print(f"at the data {joint[0]:.4f}, largest {max(joint):.4f}, elsewhere {joint[-1]:.4f}")
 assert joint[0] == max(joint)
 
@@ -565,7 +603,8 @@ assert joint[0] == max(joint)
 # own* best answer.
 #
 # <details><summary>Hint 1</summary>D's own best answer is p/(p + q), lesson 1.</details>
-# <details><summary>Hint 2</summary>At p = q the value is −log 4, for disjoint distributions 0. <code>torch.xlogy</code>
+# <details><summary>Hint 2</summary>At p = q the value is −log 4, for disjoint distributions 0.
+# <code>torch.xlogy</code>
 # knows that 0 log 0 is 0.</details>
 
 
@@ -584,6 +623,8 @@ generator_objective = checks.clinic.generator_objective(generator_objective)
 
 # %%
 game = [float(generator_objective(p_data, (1 - s) * p_data + s * elsewhere)) for s in t]
+
+# %%
 figure, axes = plots.subplots(1, 2, width=9, height=2.5)
 plots.curves(axes[0], t, {"": joint}, "t: 0 is the data", "joint loss (nats)")
 plots.curves(axes[1], t, {"": game}, "t: 0 is the data", "value of the game (nats)")
@@ -660,13 +701,17 @@ def broken_kl(p, q):
     return (q * torch.log(p / q)).sum()
 
 
+# %%
 q = torch.tensor([0.5, 0.3, 0.2])
 logits = torch.zeros(3, requires_grad=True)
 for _ in range(slide_steps):
     (slope,) = torch.autograd.grad(broken_kl(logits.softmax(0), q), logits)
     logits = (logits - slope).detach().requires_grad_()
+
+# %%
 print(
-    f"'divergence' {broken_kl(logits.softmax(0), q).item():.2f}, model {[round(v, 3) for v in logits.softmax(0).tolist()]}"
+    f"'divergence' {broken_kl(logits.softmax(0), q).item():.2f}, "
+    f"model {[round(v, 3) for v in logits.softmax(0).tolist()]}"
 )
 
 
@@ -696,20 +741,24 @@ kl = checks.clinic.kl(kl)
 # <details><summary>Your guess first, then look</summary>Every weight now shrinks by lr · 0.01 at
 # each step, biases and layer norms included, and eps is a hundred times smaller. No message, no
 # jump; results drift.</details>
-# <details><summary>Hint</summary>Say both. A group of parameters without its own <code>weight_decay</code>
+# <details><summary>Hint</summary>Say both. A group of parameters without its own
+# <code>weight_decay</code>
 # takes the default.</details>
 
 # %%
 new = torch.optim.AdamW(nn.Linear(2, 2).parameters(), lr=1e-3)
 print({key: new.defaults[key] for key in ("lr", "weight_decay", "eps")})
 print(
-    f"a weight that gets no gradient, after 10,000 steps: {(1 - 1e-3 * 0.01) ** 10_000:.1%} of it is left"
+    "a weight that gets no gradient, after 10,000 steps: "
+    f"{(1 - 1e-3 * 0.01) ** 10_000:.1%} of it is left"
 )
 
 
 # %%
 def make_optimizer(model, lr):
-    """AdamW for all parameters of the model, as the old program had it: no weight decay, eps 1e-6."""
+    """AdamW for all parameters of the model, as the old program had it: no weight decay,
+    eps 1e-6.
+    """
     ### BEGIN SOLUTION
     return torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0, eps=1e-6)
     ### END SOLUTION
@@ -741,6 +790,7 @@ def broken_encode(tokenizer, rows):
     return {**batch, "labels": torch.tensor([int(label == "pos") for _, label in rows])}
 
 
+# %%
 def accuracy_on_random_labels(encode):
     """Accuracy on unseen rows when all labels are drawn by lot: a linear model that counts ids."""
     names = ["pos" if coin else "neg" for coin in torch.rand(400) < 0.5]
@@ -758,7 +808,9 @@ print(encoder.tokenizer.decode(some["input_ids"][0]))
 
 # %%
 def encode_batch(tokenizer, rows):
-    """Rows (text, "pos" or "neg") -> dict with input_ids, attention_mask (B, T) and labels (B,) int64, 1 for pos."""
+    """Rows (text, "pos" or "neg") -> dict with input_ids, attention_mask (B, T) and labels (B,)
+    int64, 1 for pos.
+    """
     ### BEGIN SOLUTION
     texts, names = zip(*rows)
     batch = tokenizer(list(texts), padding=True, return_tensors="pt")
@@ -795,18 +847,26 @@ sizes = {
     "intermediate_size": 32,
 }
 model = BertForSequenceClassification(BertConfig(vocab_size=2_000, num_labels=1, **sizes)).eval()
+
+# %%
 batch = encode_batch(
     encoder.tokenizer, [(reviews.texts[i], ("neg", "pos")[reviews.labels[i]]) for i in range(64)]
 )
 history = clinic.recorded("loss is not cross-entropy")
 mean_accuracy = sum(history["accuracy"]) / len(history["accuracy"])
+
+# %%
 print(
-    f"recorded: loss {history['loss'][0]:.2f} to {history['loss'][-1]:.2f}, accuracy of all batches {mean_accuracy:.0%}"
+    f"recorded: loss {history['loss'][0]:.2f} to {history['loss'][-1]:.2f}, "
+    f"accuracy of all batches {mean_accuracy:.0%}"
 )
 with torch.no_grad():
     out = model(**batch)
+
+# %%
 print(
-    f"untrained: logits {tuple(out.logits.shape)}, loss {out.loss:.3f}, answers {out.logits.argmax(1).unique().tolist()}"
+    f"untrained: logits {tuple(out.logits.shape)}, loss {out.loss:.3f}, "
+    f"answers {out.logits.argmax(1).unique().tolist()}"
 )
 
 
@@ -831,7 +891,9 @@ make_classifier = checks.clinic.make_classifier(make_classifier)
 # bag-of-words classifier trained for one epoch in that order got
 # {{result:clinic_imdb.json:sorted.value:.1%}} of the test reviews right (three seeds), with a last
 # training loss of
-# {{result:clinic_imdb.json:sorted_last_loss:.3f}}; shuffled, {{result:clinic_imdb.json:shuffled.value:.1%}} ({{result:clinic_imdb.json:shuffled.low:.1%}} to {{result:clinic_imdb.json:shuffled.high:.1%}}). Of {{result:clinic_imdb.json:batches:,d}} batches {{result:clinic_imdb.json:mixed_batches}} held both labels.
+# {{result:clinic_imdb.json:sorted_last_loss:.3f}}; shuffled,
+# {{result:clinic_imdb.json:shuffled.value:.1%}} ({{result:clinic_imdb.json:shuffled.low:.1%}} to
+# {{result:clinic_imdb.json:shuffled.high:.1%}}). Of {{result:clinic_imdb.json:batches:,d}} batches {{result:clinic_imdb.json:mixed_batches}} held both labels.
 #
 # <details><summary>What happens?</summary>In the second half everything is negative. The model
 # learns the cheapest thing that is true there, “negative”, and forgets the rest.</details>
@@ -846,6 +908,7 @@ def broken_shuffle(texts, labels, seed):
     return [text for text, _ in pairs], [label for _, label in pairs]
 
 
+# %%
 def score_order(order):
     """Test accuracy after one epoch, in batches of 16, in this order."""
     texts, labels = order(reviews.texts, reviews.labels.tolist(), 0)
@@ -860,7 +923,9 @@ def score_order(order):
 
 # %%
 def shuffled(texts, labels, seed):
-    """Texts and labels in a random order that is a function of the seed; each review once, with its label."""
+    """Texts and labels in a random order that is a function of the seed; each review once, with its
+    label.
+    """
     ### BEGIN SOLUTION
     order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
     return [texts[i] for i in order], [labels[i] for i in order]
@@ -893,7 +958,9 @@ print(
 
 # %%
 def share_cut(lengths, limit):
-    """Share of all tokens, in [0, 1], that a limit throws away; lengths: tokens of each text, before the cut."""
+    """Share of all tokens, in [0, 1], that a limit throws away; lengths: tokens of each text,
+    before the cut.
+    """
     ### BEGIN SOLUTION
     return sum(max(0, n - limit) for n in lengths) / sum(lengths)
     ### END SOLUTION
@@ -920,11 +987,15 @@ def best_log(p, q):
     return (p * torch.log(p / (p + q))).sum()
 
 
+# %%
 def to_middle(p, q):
-    """The same with the mean m of both distributions in place of their sum, without the constant."""
+    """The same with the mean m of both distributions in place of their sum, without the
+    constant.
+    """
     return (p * torch.log(2 * p / (p + q))).sum()
 
 
+# %%
 proof = [
     lambda p, q: (best_log(p, q) + best_log(q, p)).item(),  # V at the best D
     lambda p, q: (
@@ -936,6 +1007,8 @@ proof = [
     ),
     lambda p, q: math.log(p.sum() * q.sum()),  # log 1 = 0
 ]
+
+# %%
 points = [(p_data, p_data), (p_data, elsewhere)]
 for k, line in enumerate(proof):
     print(f"line {k}:", *(f"{line(*point):+.4f}" for point in points))
@@ -954,7 +1027,9 @@ for k, line in enumerate(proof):
 
 # %%
 def first_break(lines, points):
-    """Index of the first line (function of a point's entries) that differs from the one above at any point, or None."""
+    """Index of the first line (function of a point's entries) that differs from the one above at
+    any point, or None.
+    """
     ### BEGIN SOLUTION
     for k in range(1, len(lines)):
         if not all(
@@ -985,7 +1060,9 @@ first_break = checks.clinic.first_break(first_break)
 
 # %%
 def errors_apart(claimed, known, n):
-    """How many standard errors a claimed accuracy lies above a known one (both in [0, 1]), on n examples."""
+    """How many standard errors a claimed accuracy lies above a known one (both in [0, 1]), on n
+    examples.
+    """
     ### BEGIN SOLUTION
     return (claimed - known) / math.sqrt(known * (1 - known) / n)
     ### END SOLUTION
@@ -1005,7 +1082,8 @@ print(f"{errors_apart(0.955, 0.946, 25_000):.1f} standard errors")
 # <details><summary>Your guess first, then look</summary>A generator <em>continues</em>: its output
 # starts with the prompt. The limit counts prompt and continuation. And nobody in 2017 had heard of
 # GPT-3.</details>
-# <details><summary>Hint</summary><code>startswith</code>, a count, and a walk over <code>years.items()</code>.
+# <details><summary>Hint</summary><code>startswith</code>, a count, and a walk over
+# <code>years.items()</code>.
 # A text that reaches the limit exactly is fine.</details>
 
 
@@ -1013,7 +1091,8 @@ print(f"{errors_apart(0.955, 0.946, 25_000):.1f} standard errors")
 def objections(prompt, text, limit, count, years, trained):
     """Which of {"prompt", "length", "date"} speak against a text.
 
-    count(text) gives its tokens; years: name -> first year; trained: last year of the training text.
+    count(text) gives its tokens; years: name -> first year; trained: last year of the training
+    text.
     """
     ### BEGIN SOLUTION
     late = any(name in text for name, year in years.items() if year > trained)
@@ -1104,7 +1183,8 @@ def suspicious_step(generator, discriminator, g_optimizer, d_optimizer, real, no
 def same_training(step, other, make_players, batches):
     """Whether two training steps lead to the same weights (bool).
 
-    make_players() gives generator, discriminator and their optimisers; batches: list of (real, noise).
+    make_players() gives generator, discriminator and their optimisers; batches: list of (real,
+    noise).
     """
     ### BEGIN SOLUTION
     ends = []
@@ -1125,7 +1205,8 @@ same_training = checks.clinic.same_training(same_training)
 batches = [(torch.randn(n, 1), torch.randn(8, 2)) for n in (8, 5, 1)]
 for name, step in (("suspicious", suspicious_step), ("gradients swept up late", broken_gan_step)):
     print(
-        f"{name}: trains like the right step? {same_training(step, gan_step, make_players, batches)}"
+        f"{name}: trains like the right step? "
+        f"{same_training(step, gan_step, make_players, batches)}"
     )
 
 # %% [markdown]
@@ -1135,6 +1216,8 @@ for name, step in (("suspicious", suspicious_step), ("gradients swept up late", 
 
 # %%
 classifier = make_classifier(2_000).eval()
+
+# %%
 plain = encode_batch(encoder.tokenizer, [("a moving film", "pos"), ("dull", "neg")])
 ids, mask = plain["input_ids"], plain["attention_mask"]
 with torch.no_grad():
@@ -1143,6 +1226,8 @@ with torch.no_grad():
         input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids)
     ).logits
     long = classifier(input_ids=F.pad(ids, (0, 90)), attention_mask=F.pad(mask, (0, 90))).logits
+
+# %%
 assert torch.allclose(short, typed, atol=1e-6) and torch.allclose(short, long, atol=1e-5)
 print("the same logits with and without token_type_ids, and with 90 more places of padding")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils.authoring import fill_results, rules, scrub, solutions
+from course_utils.authoring import fill_results, readme, rules, scrub, solutions
 from course_utils.authoring.build import build, main
 from course_utils.authoring.execute import execute
 from course_utils.authoring.lessons import load_definitions
@@ -39,8 +39,10 @@ TINY = '''# ---
 
 # %%
 import os
+from types import SimpleNamespace
 
 from course_utils import checks
+from course_utils.checks import core
 
 SIZE = 3
 SHAPE = (SIZE, 2 * SIZE)
@@ -51,13 +53,18 @@ def reference(x):
     return x + x
 
 
-@checks.exercise("9.1", reference)
-def exercise_9_1(answer):
-    checks.require(checks.call(answer, 3) == 6, "6", "another number", "Twice three is six.")
+def doubled(answer):
+    core.require(core.call(answer, 3) == 6, "6", "another number", "Twice three is six.")
 
+
+doubled.__module__ = "course_utils.checks.tiny.doubled"
+checks.tiny = SimpleNamespace(doubled=core.exercise(reference)(doubled))
 
 # %% [markdown]
-# **Exercise 9.1.** Double a number. <details><summary>Hint</summary>Add it to itself.</details>
+# ### Exercise: twice
+#
+# *Easy, 2 minutes.* Double a number, in {{exercise:doubled}} as in {{exercise:tiny.doubled}}.
+# <details><summary>Hint</summary>Add it to itself.</details>
 
 # %%
 def doubled(x):
@@ -68,7 +75,7 @@ def doubled(x):
     ### END SOLUTION
 
 
-doubled = exercise_9_1(doubled)
+doubled = checks.tiny.doubled(doubled)
 
 # %% tags=["nbval-check-output"]
 print(doubled(21))
@@ -78,6 +85,15 @@ print(os.environ.get("COURSE_TIER"), os.environ.get("COURSE_STRICT"), os.environ
 assert os.path.isdir(os.environ["COURSE_RUNS"]), os.environ["COURSE_RUNS"]
 '''
 
+CARD = """
+# %% [markdown]
+# ## A section
+#
+# ### Exercise: f
+#
+# *Easy, 5 minutes.* Do it.
+
+"""
 STUB = """# %%
 def doubled(x):
     ### BEGIN SOLUTION
@@ -85,7 +101,7 @@ def doubled(x):
     ### END SOLUTION
 
 
-doubled = checks.tiny.exercise_9_1(doubled)
+doubled = checks.tiny.doubled(doubled)
 """
 
 
@@ -130,7 +146,7 @@ def pretend_executed(root: Path) -> None:
 # --- refused sources: the line to mend is marked with § -------------------------------------------------------------
 
 TITLE = "# %% [markdown]\n# # 9. Tiny\n"
-CHECK = "\n\nf = checks.tiny.exercise_9_1(f)\n"
+CHECK = "\n\nf = checks.tiny.f(f)\n"
 REFUSED = {
     "nested": "# %%\ndef f():\n    ### BEGIN SOLUTION\n    ### BEGIN SOLUTION§\n    return 1\n    ### END SOLUTION"
     + CHECK,
@@ -162,7 +178,7 @@ REFUSED = {
     "two cells": "# %%\ndef f():\n    ### BEGIN SOLUTION§\n    return 1\n\n# %%\n    ### END SOLUTION\nx = 1",
     "no check": "# %%\ndef f():\n    ### BEGIN SOLUTION§\n    return 1\n    ### END SOLUTION",
     "check of another": (
-        "# %%\ndef f():\n    ### BEGIN SOLUTION§\n    return 1\n    ### END SOLUTION\n\n\ng = checks.exercise_9_1(g)"
+        "# %%\ndef f():\n    ### BEGIN SOLUTION§\n    return 1\n    ### END SOLUTION\n\n\ng = checks.tiny.g(g)"
     ),
     "check too far": (
         "# %%\ndef f():\n    ### BEGIN SOLUTION§\n    return 1\n    ### END SOLUTION\n\n# %%\nx = 1\n\n# %%"
@@ -211,6 +227,8 @@ REFUSED = {
     "heading of HTML": "# %% [markdown]\n# <h4>Deep</h4>§",
     "skipped heading": "# %% [markdown]\n# ### Deep§",
     "unknown placeholder": "# %% [markdown]\n# {{card:minutes}}§",
+    "an exercise that there is not": "# %% [markdown]\n# See {{exercise:tiny.halved}}.§",
+    "the exercise of no name": "# %% [markdown]\n# See {{exercise:}}.§",
     "missing results": "# %% [markdown]\n# {{result:none.json:a}}§",
     "missing key": "# %% [markdown]\n# {{result:tiny.json:runs.1.seconds}}§",
     "not a number": "# %% [markdown]\n# {{result:tiny.json:runs}}§",
@@ -225,7 +243,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_a_bad_source_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
-    marked = TITLE + text + "\n"
+    marked = f"{TITLE}{CARD if 'checks.tiny' in text else ''}{text}\n"
     root = make_root(tmp_path, marked.replace("§", ""))
     with pytest.raises(BadSource) as refused:
         build(root)
@@ -275,7 +293,8 @@ ALLOWED = {
 
 @pytest.mark.parametrize("text", ALLOWED.values(), ids=ALLOWED)
 def test_what_merely_looks_bad_is_allowed(tmp_path: Path, text: str) -> None:
-    assert len(build(make_root(tmp_path, TITLE + text + "\n")).changed) == 2
+    text = f"{TITLE}{CARD if 'checks.tiny' in text else ''}{text}\n"
+    assert len(build(make_root(tmp_path, text)).changed) == 2
 
 
 # --- what is written ------------------------------------------------------------------------------------------------
@@ -286,10 +305,10 @@ def test_learners_get_the_stub_and_never_the_solution(tmp_path: Path) -> None:
     build(root)
     text = (root / "notebooks/09_tiny.ipynb").read_text(encoding="utf-8")
     assert "secret_sum" not in text and "SOLUTION" not in text
-    stub = next(c.source for c in code_cells(learner(root)) if "def doubled" in c.source)
+    stub = next(c.source for c in code_cells(learner(root)) if "def doubled(x)" in c.source)
     body = '    """Twice x."""\n    raise NotImplementedError("Exercise 9.1")\n'
-    assert stub == f"def doubled(x):\n{body}\n\ndoubled = exercise_9_1(doubled)"
-    answer = next(c.source for c in code_cells(solved(root)) if "def doubled" in c.source)
+    assert stub == f"def doubled(x):\n{body}\n\ndoubled = checks.tiny.doubled(doubled)"
+    answer = next(c.source for c in code_cells(solved(root)) if "def doubled(x)" in c.source)
     assert (
         answer.count(solutions.BEGIN)
         == answer.count(solutions.END)
@@ -348,7 +367,7 @@ def test_building_again_writes_nothing(tmp_path: Path) -> None:
 EDITS = {
     "code": ("SIZE = 3", "SIZE = 4"),
     "a new line of code": ("measured = SIZE + 1", "measured = SIZE + 1\nextra = 2"),
-    "text": ("Double a number.", "Double it."),
+    "text": ("Double a number,", "Double it,"),
     "a heading": ("## Doubling", "## Twice as much"),
 }
 
@@ -384,7 +403,7 @@ def test_outputs_stay_where_the_code_is_the_same_and_go_where_it_changed(tmp_pat
     build(root)
     pretend_executed(root)
     assert build(root).changed == () and not stale_outputs(learner(root))
-    rewrite(root, "Double a number.", "Double it.")
+    rewrite(root, "Double a number,", "Double it,")
     build(root)
     assert not stale_outputs(learner(root))
     rewrite(root, "print(doubled(21))", "print(doubled(22))")
@@ -500,7 +519,7 @@ def test_numbers_and_tiers_are_filled_from_the_results(tmp_path: Path) -> None:
     text = learner(root).cells[0].source
     assert "Measured: 1.2 s." in text and "{{" not in text
     assert "| smoke | 31 s | 1,234 MiB | none | 2 cores |" in text
-    assert "| laptop | not measured yet | | none | |" in text
+    assert "| laptop |" not in text, "a tier that was never measured has no row"
     assert "| gpu | 10.0 min | 3,000 MiB | none | a GPU |" in text
 
 
@@ -515,13 +534,23 @@ def test_links_work_from_the_folder_of_solutions(tmp_path: Path) -> None:
 
 
 def test_downloads_come_from_the_manifest_and_only_tier_gpu_has_one() -> None:
-    smoke, laptop, gpu = fill_results.tier_table("02_dcgan_cifar10", {}).splitlines()[2:]
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    measured = dict.fromkeys(("smoke", "laptop", "gpu"), entry)
+    smoke, laptop, gpu = fill_results.tier_table("02_dcgan_cifar10", measured).splitlines()[2:]
     assert "| none |" in smoke and "| none |" in laptop and "| 162 MiB |" in gpu
-    assert "| none |" in fill_results.tier_table("09_tiny", {}).splitlines()[4]
+    assert "| none |" in fill_results.tier_table("09_tiny", measured).splitlines()[4]
+
+
+def test_what_an_unmeasured_tier_downloads_is_said_below_the_table() -> None:
+    entry = {"seconds": 31.4, "peak_mib": 1234, "machine": "2 cores"}
+    *table, empty, note = fill_results.tier_table("02_dcgan_cifar10", {"smoke": entry}).splitlines()
+    assert table[-1].startswith("| smoke | 31 s |") and empty == ""
+    assert note == "Tier `gpu` downloads 162 MiB on first use."
+    assert fill_results.tier_table("09_tiny", {}) == ""
 
 
 def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
-    root = make_root(tmp_path, TITLE + "# **Time** about 12 minutes\n")
+    root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
     page = root / "README.md"
     page.write_text("Before\n<!-- lessons: x -->\nold\n<!-- end of lessons -->\nafter\n")
     entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
@@ -532,11 +561,40 @@ def test_the_readme_gets_its_table_of_lessons(tmp_path: Path) -> None:
     assert text.startswith("Before\n<!-- lessons: x -->\n| no. |") and text.endswith(
         "<!-- end of lessons -->\nafter\n"
     )
-    assert (
-        "(notebooks/09_tiny.ipynb) | 12 min | 31 s, 1.5 GiB, no download | not measured yet" in text
-    )
-    assert "on: 2 cores." in text and "old" not in text
+    assert "| no. | lesson | to read and solve | `smoke` |\n| --- | --- | --- | --- |\n" in text
+    assert "(notebooks/09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |\n" in text
+    assert "on 2 cores." in text and "old" not in text
     assert build(root, check=True).changed == ()
+
+
+def test_a_tier_has_a_column_where_one_lesson_was_measured_at_it(tmp_path: Path) -> None:
+    root = make_root(tmp_path, TITLE + "# **Time** about {{minutes}} minutes\n")
+    other = (root / "notebooks/source/09_tiny.py").read_text().replace("# # 9.", "# # 2.")
+    (root / "notebooks/source/02_dcgan_cifar10.py").write_text(other)
+    entry = {"seconds": 31.4, "peak_mib": 1536, "machine": "2 cores"}
+    (root / "data/results/lessons.json").write_text(
+        json.dumps({"09_tiny": {"smoke": entry}, "02_dcgan_cifar10": {"gpu": entry}})
+    )
+    table = readme.fill(
+        "<!-- lessons -->\n<!-- end of lessons -->",
+        sorted((root / "notebooks/source").glob("*.py")),
+        root / "data/results",
+    )
+    assert "| `smoke` | `gpu` |" in table and "`laptop`" not in table
+    assert "02_dcgan_cifar10.ipynb) | 5 min |  | 31 s, 1.5 GiB, 162 MiB download |" in table
+    assert "09_tiny.ipynb) | 5 min | 31 s, 1.5 GiB |  |" in table
+
+
+def test_the_numbers_of_every_page_are_filled(tmp_path: Path) -> None:
+    root = make_root(tmp_path)
+    (root / "data/results/a.json").write_text('{"b": 0.5}')
+    places = [root / "TEACHING.md", root / "docs" / "speed.md", root / "data" / "README.md"]
+    for page in places:
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("It is x<!-- a.json:b:.0% -->.\n")
+    assert set(places) <= set(build(root, check=True).changed)
+    build(root)
+    assert {page.read_text() for page in places} == {"It is 50%<!-- a.json:b:.0% -->.\n"}
 
 
 # --- outputs fit to be published ------------------------------------------------------------------------------------
@@ -690,7 +748,7 @@ def executed_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> None:
     notebook = learner(executed_root)
     outputs = ["".join(o.text for o in cell.outputs) for cell in code_cells(notebook)]
-    assert "Exercise 9.1: not attempted yet" in outputs[1] and outputs[2] == "42\n"
+    assert "Exercise tiny.doubled: not attempted yet" in outputs[1] and outputs[2] == "42\n"
     assert outputs[3].splitlines() == ["laptop None None", "course/notebooks"]
     facts = notebook.metadata.course.outputs
     assert facts.tier == "laptop" and facts.data == [] and not stale_outputs(notebook)
@@ -700,8 +758,6 @@ def test_execution_keeps_outputs_digest_and_measurement(executed_root: Path) -> 
     ]
     assert entry["seconds"] > 0 and 20 < entry["peak_mib"] < 5000
     assert {"machine", "python", "torch", "commit", "date", "code_sha256"} <= set(entry)
-    assert set(entry["speed"]) == {"images", "products"} and min(entry["speed"].values()) > 0
-    assert "training" not in entry  # nothing is trained in it
     assert f"{entry['peak_mib']:,.0f} MiB" in notebook.cells[0].source
     assert build(executed_root, check=True).changed == ()
 

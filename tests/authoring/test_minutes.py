@@ -2,7 +2,7 @@
 
 from course_utils.authoring.minutes import minutes
 
-SOURCE = '''# ---
+SOURCE = """# ---
 # jupyter: {{}}
 # ---
 
@@ -13,7 +13,7 @@ SOURCE = '''# ---
 
 # %%
 {code}
-'''
+"""
 EXERCISE = '''
 # %% [markdown]
 # ### Exercise: double it

@@ -19,7 +19,9 @@ from measuring.benchmarks import (
     textbook_gpt,
     textbook_vae,
 )
-from measuring.benchmarks.sides import Side
+from measuring.benchmarks.sides import Side, geometric_interval
+
+pytestmark = pytest.mark.slow
 
 SMALL = {
     "dcgan": {
@@ -223,8 +225,10 @@ def test_a_side_waits_as_it_is_told(monkeypatch) -> None:
 
 def test_only_the_busy_rows_are_measured_when_they_are_asked_for(monkeypatch) -> None:
     kept = {}
-    monkeypatch.setattr(bench, "earlier", lambda name: {"rows": [{"lesson": "gpt", "ratio": 2}]})
-    monkeypatch.setattr(bench, "write_result", lambda name, content: kept.update(content))
+    monkeypatch.setattr(
+        bench.results, "earlier", lambda name: {"rows": [{"lesson": "gpt", "ratio": 2}]}
+    )
+    monkeypatch.setattr(bench.results, "write", lambda name, content, **_: kept.update(content))
     monkeypatch.setattr(busy, "measure", lambda *_: [{"lesson": "gpt", "waiting": "course"}])
     assert bench.main(["gpt", "--busy"]) == 0
     assert kept["rows"] == [{"lesson": "gpt", "ratio": 2}]
@@ -232,7 +236,7 @@ def test_only_the_busy_rows_are_measured_when_they_are_asked_for(monkeypatch) ->
 
 
 def test_an_interval_of_ratios_is_geometric() -> None:
-    value, low, high = bench.geometric_interval([2.0, 8.0, 4.0])
+    value, low, high = geometric_interval([2.0, 8.0, 4.0])
     assert value == pytest.approx(4.0) and low * high == pytest.approx(16.0)
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from measuring.browser import launch
 
+pytestmark = pytest.mark.slow
+
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason='pip install -e ".[browser]" for axe-core'
 )

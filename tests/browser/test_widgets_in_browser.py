@@ -11,6 +11,8 @@ import pytest
 from measuring import browser, widget_moves
 from measuring.measure_widgets import lessons_with_widgets, summary
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NO_BROWSER = "WIDGETS NOT TESTED IN A BROWSER: "
 

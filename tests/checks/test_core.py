@@ -10,23 +10,33 @@ from answers import AlwaysEqual
 from torch import nn
 
 from course_utils import checks
-from course_utils.checks import (
+from course_utils.checks.core import (
     CheckFailed,
     call,
     describe,
     exercise,
     expect_close,
+    expect_gradient,
+    expect_like,
     expect_number,
     expect_tensor,
+    hinting,
 )
+from course_utils.learner import catalogue
 
 
 def twice(x):
     return x * torch.tensor(2.0)
 
 
-@exercise("0.1", twice)
-def exercise_0_1(fn):
+@pytest.fixture(autouse=True)
+def a_card_for_it(monkeypatch):
+    """The catalogue of a course whose exercise 0.1 is `doubled`, in this folder."""
+    monkeypatch.setattr(catalogue, "_numbers", lambda: {"checks.doubled": "0.1"})
+
+
+@exercise(twice)
+def doubled(fn):
     """Double a tensor."""
     x = torch.tensor([0.5, 1.5, -3.0])
     got = call(fn, x)
@@ -36,7 +46,7 @@ def exercise_0_1(fn):
     )
 
 
-def failure_of(answer, check=exercise_0_1):
+def failure_of(answer, check=doubled):
     with pytest.raises(CheckFailed) as caught:
         check(answer)
     return caught.value
@@ -66,7 +76,7 @@ def not_strict(monkeypatch):
 
 
 def test_right_answer_is_handed_back(capsys):
-    assert exercise_0_1(right) is right
+    assert doubled(right) is right
     assert capsys.readouterr().out == "Exercise 0.1: correct.\n"
 
 
@@ -75,7 +85,7 @@ def test_stub_is_not_attempted(capsys, error):
     def stub(x):
         raise error
 
-    assert exercise_0_1(stub) is twice
+    assert doubled(stub) is twice
     assert (
         capsys.readouterr().out
         == "Exercise 0.1: not attempted yet; the lesson goes on with the reference.\n"
@@ -88,9 +98,9 @@ def test_stub_fails_when_strict(monkeypatch):
 
     monkeypatch.setenv("COURSE_STRICT", "1")
     assert "COURSE_STRICT" in failure_of(stub).hint
-    assert exercise_0_1(right) is right
+    assert doubled(right) is right
     monkeypatch.setenv("COURSE_STRICT", "0")
-    assert exercise_0_1(stub) is twice
+    assert doubled(stub) is twice
 
 
 def test_wrong_answer_shows_expected_came_and_hint(capsys):
@@ -242,7 +252,7 @@ def test_bad_answer_is_named_and_the_next_check_unaffected(answer, keyword):
     assert keyword in failure.hint, failure
     assert len(failure.got) < 400 and "\n" not in failure.got
     assert surroundings() == before
-    assert exercise_0_1(right) is right
+    assert doubled(right) is right
 
 
 def test_what_was_changed_is_said():
@@ -265,7 +275,7 @@ def test_seeding_in_a_fork_and_drawing_are_allowed():
             return x + x + 0 * torch.rand(3)
 
     before = surroundings()
-    assert exercise_0_1(drawing) is drawing
+    assert doubled(drawing) is drawing
     assert surroundings() == before
 
 
@@ -275,7 +285,7 @@ def test_numpy_and_python_seeds_do_not_leak():
         return x + x
 
     before = surroundings()
-    exercise_0_1(seeding_others)
+    doubled(seeding_others)
     assert surroundings() == before
 
 
@@ -283,7 +293,7 @@ def test_the_learners_own_settings_do_not_decide():
     torch.set_default_dtype(torch.float64)
     try:
         with torch.no_grad():
-            assert exercise_0_1(right) is right
+            assert doubled(right) is right
             assert not torch.is_grad_enabled()
         assert torch.get_default_dtype() == torch.float64
     finally:
@@ -296,21 +306,18 @@ def test_interrupt_passes_and_restores():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        exercise_0_1(interrupted)
+        doubled(interrupted)
     assert torch.get_default_dtype() == torch.float32
 
 
 def test_an_answer_that_breaks_the_comparison_is_a_wrong_answer():
-    @exercise("0.2", twice)
-    def check(fn):
+    @exercise(twice)
+    def without_a_card(fn):
         call(fn, 1.0).shape.numel()
 
-    failure = failure_of(lambda x: 2.0, check)
-    assert (
-        failure.number == "0.2"
-        and "AttributeError" in failure.got
-        and failure.__cause__ is not None
-    )
+    failure = failure_of(lambda x: 2.0, without_a_card)
+    assert "AttributeError" in failure.got and failure.__cause__ is not None
+    assert failure.number == "checks.without_a_card"  # its name, where no card gives it a number
 
 
 # ---- call
@@ -433,11 +440,84 @@ def test_describe_stays_short():
     assert describe(torch.ones(2, device="meta")).startswith("tensor(")
 
 
+def test_words_of_an_error_choose_the_hint():
+    says = {
+        "singular": "Add a ridge.",
+        "size mismatch": "Transpose one.",
+        "changed its": "Copy first.",
+    }
+    with pytest.raises(CheckFailed, match="Transpose one"):
+        call(lambda x: x @ torch.ones(7), torch.ones(3, 3), says=says)
+    with pytest.raises(CheckFailed, match="Copy first"):
+        call(lambda x: x.add_(1), torch.ones(3), says=says)
+    with pytest.raises(CheckFailed, match="stopped with an error"):
+        call(lambda x: 1 / 0, torch.ones(3), says=says)
+
+
+def test_a_long_input_is_cut_in_the_message():
+    with pytest.raises(CheckFailed) as caught:
+        call(lambda *texts: 1 / 0, *["x" * 150] * 5)
+    assert len(caught.value.expected) < 200
+
+
+LIKE = {"what": "x", "inputs": [torch.ones(2)], "shape": "Which shape?", "hint": "Which number?"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (torch.ones(2, 1), "A column"),  # a known mistake is named before its shape is
+        (torch.ones(3), "Which shape"),
+        (torch.zeros(2), "Which number"),
+        ([1.0, 1.0], "Return a tensor"),
+        (torch.ones(2).double(), "Convert with"),
+    ],
+)
+def test_a_tensor_like_the_expected_one(answer, words):
+    wrong = [(lambda x: x[:, None], "A column.")]
+    expect_like(torch.ones(2), torch.ones(2), wrong=wrong, dtype=torch.float32, **LIKE)
+    with pytest.raises(CheckFailed, match=words):
+        expect_like(answer, torch.ones(2), wrong=wrong, dtype=torch.float32, **LIKE)
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda a, b: (a * b).detach(), lambda a, b: a * b.detach(), lambda a, b: 1.0]
+)
+def test_a_cut_graph_is_named_though_the_number_is_right(answer):
+    a, b = torch.ones(3).requires_grad_(), torch.ones(3).requires_grad_()
+    expect_gradient(b * a, a * b, {"a": a, "b": b})
+    with pytest.raises(CheckFailed, match="cut the path"):
+        expect_gradient(answer(a, b), a * b, {"a": a, "b": b})
+
+
+def test_within_hinting_every_failure_has_the_same_hint():
+    with pytest.raises(CheckFailed, match="one reason") as caught, hinting("one reason"):
+        expect_close(3, 2, "x")
+    assert caught.value.got == "3"
+    with hinting("one reason"):
+        expect_close(2, 2, "x")
+
+
 # ---- the package
 
 
 def test_lessons_are_found_by_name(monkeypatch):
     monkeypatch.delitem(sys.modules, "course_utils.checks.dcgan", raising=False)
     monkeypatch.delattr(checks, "dcgan", raising=False)
-    assert checks.dcgan.exercise_2_1.__name__ == "exercise_2_1"
+    assert checks.dcgan.slerp.__name__ == "slerp"
     assert not hasattr(checks, "nonsense")
+
+
+def test_an_exercise_is_shown_as_the_function_that_it_asks_for():
+    """By Jupyter's `checks.dcgan.slerp?` and `help`, which read these."""
+    assert checks.dcgan.slerp.name == "dcgan.slerp"
+    assert checks.dcgan.slerp.__doc__.startswith("Check ``slerp(z0, z1, t)``")
+
+
+def test_a_number_needs_no_catalogue(monkeypatch):
+    def damaged():
+        raise ValueError("no JSON")
+
+    monkeypatch.setattr(catalogue, "_numbers", damaged)
+    assert doubled.number == "checks.doubled"
+    assert doubled(right) is right

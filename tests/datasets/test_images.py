@@ -599,13 +599,15 @@ def test_hostile_archives_are_refused_even_with_the_right_digest(small, tmp_path
     write_tar(path, {"../evil.bin": record, str(outside): record})
     attempt("test_batch.bin is missing")
     write_tar(path, {wanted: record[:-1]})
-    attempt(f"{wanted} is a regular file of 122,919 bytes")
+    attempt("test_batch.bin has 122,919 bytes")
     write_tar(path, {wanted: record[::-1]})
     attempt("another SHA-256")
     write_tar(path, {"cifar-10-batches-bin/zeros": bytes(5_000_000)})
-    attempt("'cifar-10-batches-bin/zeros' claims 5,000,000 bytes")
+    attempt("cifar-10-batches-bin/zeros claims 5,000,000 bytes")
+    write_tar(path, {wanted: record, **{f"f{k}": record for k in range(7)}})
+    attempt("more than 860,440 bytes unpacked")
     write_tar(path, {**{f"f{k}": b"" for k in range(200)}, wanted: record})
-    attempt("test_batch.bin is missing")
+    attempt("more than 100 members")
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
         with tarfile.open(path, "w:gz") as tar:
             info = tarfile.TarInfo(wanted)
@@ -682,6 +684,7 @@ def test_a_pickle_bomb_is_never_opened(tmp_path):
 # ---- the real photographs
 
 
+@pytest.mark.slow
 def test_the_real_photographs_as_a_folder(real_cifar10):
     test = load_images(real_cifar10, split="test")
     assert test.name == "CIFAR-10 (JPEG copy)" and test.classes == CIFAR10_CLASSES

@@ -16,7 +16,7 @@ from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.evaluation.intervals import wilson_interval
 from course_utils.training.run import permutation
 from measuring.measure_bert import difference
-from measuring.measured import share
+from measuring.with_intervals import share
 
 WORDS = [f"word{i}" for i in range(3_000)]
 
@@ -293,6 +293,14 @@ def test_the_baseline_with_pairs_knows_neighbours():
     assert model.predict(texts).tolist() == labels
     assert bag_of_words().fit(texts, labels).score(texts, labels) < 1
     assert "don't" in bag_of_words().fit(["I don't", "We don't"], [0, 1])[0].vocabulary_
+
+
+def test_the_baseline_counts_every_word_of_texts_that_share_none():
+    model = bag_of_words().fit(["wunderbar", "schlecht"], [1, 0])
+    assert model.predict(["wunderbar", "schlecht"]).tolist() == [1, 0]
+    assert set(bag_of_words().fit(["a b", "a c"], [0, 1])[0].vocabulary_) == {"a"}
+    toy = bag_of_words().set_params(tfidfvectorizer__min_df=1)
+    assert set(toy.fit(["a b", "a c"], [0, 1])[0].vocabulary_) == {"a", "b", "c"}
 
 
 # ---- intervals

@@ -1,13 +1,18 @@
 """The course's colours: told apart by colour-blind readers, and dark enough on white paper."""
 
+import ast
 import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.colors import to_hex
 
-from course_utils.display.plots import COLOURS
+from course_utils.display import palette, plots, text_plots
+from course_utils.display.palette import COLOURS
+from course_utils.display.widgets import review_meter
 
 ROOT = Path(__file__).resolve().parents[2]
 # What each kind of reader sees of linear RGB, complete lack of one cone. Source: G. Machado, M. Oliveira, L. Fernandes
@@ -38,6 +43,7 @@ TO_XYZ = np.array(
     ]
 )
 APART = 16  # distance in CIELAB; about 2.3 is the least that an eye notices
+READABLE = 4.5  # contrast of text (WCAG 2.2, 1.4.3)
 STRONG = 3  # contrast that WCAG 2.2 (1.4.11) asks of graphics; 4.5 of text
 
 
@@ -70,6 +76,88 @@ def test_every_reader_can_tell_the_colours_apart(reader: str) -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 def test_lines_are_dark_enough_on_white(colour: str) -> None:
     assert contrast_with_white(colour) >= STRONG
+
+
+FILLS = (palette.BETTER, palette.NEITHER, palette.WORSE)
+
+
+@pytest.mark.parametrize("reader", SEEN)
+def test_every_reader_can_tell_the_fills_apart(reader: str) -> None:
+    assert least_distance(FILLS, reader) >= APART
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_black_text_can_be_read_on_the_fills(fill: str) -> None:
+    assert 21 / contrast_with_white(fill) >= READABLE
+
+
+# ---- one palette
+
+NO_HUE = {"black", "white", "grey", "none"}
+IN_FORMAT = re.compile(r"[bgrcmykw](?=[-:.ox^s+*,]*$)|C\d")
+
+
+def sources() -> list[Path]:
+    folders = ("course_utils", "measuring", "notebooks/source")
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def hues(tree: ast.AST) -> list[str]:
+    """The colours and colour maps that a program names by itself."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += re.findall(r"#[0-9a-fA-F]{6}\b", node.value)
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg in ("c", "cmap") or "color" in (keyword.arg or ""):
+                    named = [n for n in ast.walk(keyword.value) if isinstance(n, ast.Constant)]
+                    found += [n.value for n in named if isinstance(n.value, str)]
+            if isinstance(node.func, ast.Attribute) and node.func.attr in ("plot", "errorbar"):
+                words = [*node.args, *(k.value for k in node.keywords if k.arg == "fmt")]
+                texts = [w.value for w in words if isinstance(w, ast.Constant)]
+                found += [text for text in texts if isinstance(text, str) and IN_FORMAT.match(text)]
+    return [colour for colour in found if colour not in NO_HUE]
+
+
+def test_no_colour_stands_outside_the_palette() -> None:
+    found = {path.name: hues(ast.parse(path.read_text(encoding="utf-8"))) for path in sources()}
+    assert {name for name, colours in found.items() if colours} == {"palette.py"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'ax.plot(x, y, color="crimson")',
+        'ax.plot(x, y, "r--")',
+        'ax.errorbar(x, y, fmt="ko")',
+        'ax.plot(x, y, "C0")',
+        'ax.scatter(x, y, c=["red" if v else "black" for v in y])',
+        'ax.imshow(x, cmap="viridis")',
+        "html = f'<b style=\"color:#E69F00\">{x}</b>'",
+    ],
+)
+def test_a_colour_outside_the_palette_is_found(line: str) -> None:
+    assert hues(ast.parse(line))
+
+
+def test_lines_without_a_hue_are_left_in_peace() -> None:
+    lines = 'ax.plot(x, y, "--", color="black")\nax.plot(x, y, "o-", color=palette.BLUE, label="C")'
+    assert not hues(ast.parse(lines))
+
+
+def test_the_review_meter_and_its_picture_have_one_pair_of_colours() -> None:
+    def margin(texts: list[str]) -> torch.Tensor:
+        return torch.tensor([1.0 if "good" in text else -1.0 for text in texts])
+
+    page = review_meter.verdict_html(review_meter.judge(margin, "good film"))
+    assert re.findall(r"#[0-9A-Fa-f]{6}", page) == [palette.NEGATIVE, palette.POSITIVE]
+    figure, axes = plots.subplots(1, 2)
+    review_meter.review_meter_static(axes[0], margin, ["good film"], "title")
+    text_plots.word_bars(axes[1], ["good", "bad"], [1.0, -1.0], "effect", "title")
+    bars = [to_hex(patch.get_facecolor()).upper() for ax in axes for patch in ax.patches]
+    assert bars == [palette.NEGATIVE, palette.POSITIVE, palette.POSITIVE, palette.NEGATIVE]
+    plots.plt.close(figure)
 
 
 def test_colours_of_the_diagrams_are_dark_enough() -> None:

@@ -17,9 +17,10 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from matplotlib.animation import FuncAnimation
+from matplotlib.text import Text
 from PIL import Image
 
-from course_utils.display import plots
+from course_utils.display import palette, plots
 from course_utils.errors import CourseError
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
@@ -135,6 +136,23 @@ def test_dollar_signs_in_a_data_sets_name_are_text():
     figure.savefig(io.BytesIO())  # as mathematics this would raise
 
 
+@pytest.mark.parametrize("name", ["my $5 and $6", "$\\frac$", "a_$b^$", "$$"])
+def test_titles_are_text_and_labels_may_be_formulas(name, shell):
+    figure, axes = plots.subplots(1, 2)
+    figure.suptitle(f"generated [{name}]")
+    axes[0].set_title(f"left [{name}]", loc="left")
+    axes[1].set_title(name)
+    axes[1].plot([1, 2], label="$L_D$")
+    legend = axes[1].legend()
+    figure.canvas.draw()  # a formula that cannot be read would raise
+    with capture_output():
+        plots.show(figure, alt="Two axes with titles.")
+    texts = {text.get_text(): text.get_parse_math() for text in figure.findobj(Text)}
+    for title in (f"generated [{name}]", f"left [{name}]", name):
+        assert texts[title] is False
+    assert legend.get_texts()[0].get_parse_math() is True
+
+
 def test_saved_tile_is_lossless(tmp_path):
     images = pictures(6)
     path = plots.save_tile(tmp_path / "new" / "samples.png", images, columns=3)
@@ -173,12 +191,12 @@ def test_style_does_not_leak():
     _, axes = plots.subplots(2, 3)
     assert axes.shape == (6,)
     assert dict(matplotlib.rcParams) == before
-    assert len({c.lower() for c in plots.COLOURS}) == 7
+    assert len({c.lower() for c in palette.COLOURS}) == 7
 
 
 def test_live_figure_updates_one_display_in_a_real_kernel():
     code = """
-from course_utils import plots
+from course_utils.display import plots
 drawn = 0
 def draw():
     global drawn
@@ -196,7 +214,7 @@ import matplotlib.pyplot as plt
 print(drawn, len(plt.get_fignums()))
 """
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    nbclient.NotebookClient(book, timeout=600, kernel_name="python3").execute()
     outputs = book.cells[0].outputs
     kinds = [(output.output_type, *sorted(output.get("data", {}))) for output in outputs]
     assert kinds == [

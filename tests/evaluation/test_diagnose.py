@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
+from course_utils import results
 from course_utils.errors import CourseError
 from course_utils.evaluation.diagnose import diagnose
-from course_utils.paths import results_dir
 
-TRACES = json.loads((results_dir() / "gan_traces.json").read_text())["traces"]
-DCGAN = json.loads((results_dir() / "gan_dcgan.json").read_text())["history"]
+TRACES = results.read("gan_traces.json")["traces"]
+DCGAN = results.read("gan_dcgan.json")["history"]
 HEALTHY = [
     (name, i) for name in TRACES if name.startswith("healthy") for i in range(len(TRACES[name]))
 ]

@@ -1,6 +1,5 @@
 """The scores that lesson 06 adds: against torchmetrics, scikit-learn, closed forms; and what they are measured on."""
 
-import json
 import math
 
 import numpy as np
@@ -11,6 +10,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from course_utils import results
 from course_utils.datasets import corruptions
 from course_utils.datasets.images import load_images
 from course_utils.errors import CourseError
@@ -31,7 +31,6 @@ from course_utils.evaluation.scores import (
 )
 from course_utils.models.features import FeatureNetwork, load_feature_network
 from course_utils.models.other_features import PixelFeatures, UntrainedFeatures
-from course_utils.paths import results_dir
 from measuring import measure_generators
 
 
@@ -322,12 +321,18 @@ def test_pixel_features_are_principal_components(drawings, count):
         pixels.features(torch.zeros(2, 1, 32, 32))
 
 
+def test_few_images_have_as_many_pixel_features_as_images(drawings):
+    pixels = PixelFeatures(drawings.images[:9], "drawings")
+    assert pixels.features(drawings.images[:4] / 127.5 - 1).shape == (4, 9) and pixels.dim == 9
+    assert "first 9 principal" in pixels.description
+
+
 # ---- the measured files
 
 
 @pytest.mark.parametrize("what", ["table", "networks", "bias", "modes"])
 def test_measured_files_say_where_they_come_from(what):
-    found = json.loads((results_dir() / f"scores_{what}.json").read_text(encoding="utf-8"))
+    found = results.read(f"scores_{what}.json")
     for key in (
         "data",
         "features" if what != "networks" else "networks",

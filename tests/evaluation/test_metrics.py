@@ -1,6 +1,6 @@
 """FD and KD against closed forms and independent oracles, their wrong variants, and scores that cannot hide facts."""
 
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from course_utils.evaluation.metrics import (
     Score,
     extract_features,
     feature_moments,
+    fitting_n,
     frechet_distance,
     kernel_distance,
     load_feature_network,
@@ -192,6 +193,16 @@ def test_mean_interval_covers_as_often_as_it_says():
     assert abs(covered / 4000 - 0.95) < 4 * (0.95 * 0.05 / 4000) ** 0.5
 
 
+@pytest.mark.parametrize(
+    ("count", "quantile"), [(2, 12.706), (5, 2.776), (10, 2.262), (31, 2.042), (1001, 1.962)]
+)
+def test_mean_interval_takes_the_quantile_of_printed_tables(count, quantile):
+    values = torch.arange(count, dtype=torch.float64)
+    mean, low, high = mean_interval(values.tolist())
+    half = quantile * values.std().item() / count**0.5
+    assert (mean - low, high - mean) == pytest.approx((half, half), rel=3e-4)
+
+
 SCORE = Score("FD", 12.345, 11.0, 13.5, 2000, 5, "network N", "set S, train", 1.234)
 
 
@@ -330,6 +341,52 @@ def test_images_that_cannot_be_scored_are_refused(reference, images, code):
     assert error.value.code == code
 
 
+@pytest.mark.parametrize("given", ["tensor", "half precision", "sampler", "features"])
+def test_floats_without_a_negative_value_are_questioned(reference, given):
+    in_bytes = blobs(120, 2).images
+    unit = in_bytes / 255  # what ToTensor gives, read as [-1, 1] a set of pale pictures
+    ask = {
+        "tensor": lambda: reference.score(unit),
+        "half precision": lambda: reference.score(unit.half()),
+        "sampler": lambda: reference.score(lambda count: unit[:count]),
+        "features": lambda: extract_features(unit, reference.network),
+    }[given]
+    with pytest.raises(CourseError, match=r"floats from 0\.?\d* to \d") as caught:
+        ask()
+    assert caught.value.code == "metrics-unit-range"
+    known = {"images": unit}
+    exec(caught.value.fix[caught.value.fix.index("images = ") :], known)
+    assert reference.score(known["images"])["FD"].value == pytest.approx(
+        reference.score(in_bytes)["FD"].value, rel=1e-4
+    )
+
+
+def test_pale_pictures_are_scored_where_their_range_is_plain(reference, monkeypatch):
+    pale = blobs(120, 2).images // 4 + 190
+    expected = reference.score(pale)["FD"].value
+    monkeypatch.setattr("course_utils.evaluation.metrics.BATCH", 119)
+    first = torch.cat([pale[:118], torch.zeros_like(pale[:1])]) / 127.5 - 1
+    batches = iter([first, pale[119:] / 127.5 - 1])  # the second one has no negative value
+    assert reference.score(lambda count: next(batches))["FD"].value != expected
+
+
+def test_few_pictures_are_answered_with_how_many_are_needed_and_why():
+    train, test = blobs(100, 0), replace(blobs(13, 1), split="test")
+    assert fitting_n(1000, train, test) == 2 and fitting_n(1000, train) == 20
+    assert fitting_n(7, train) == 7 and fitting_n(1000, test, draws=3, least=4) == 4
+    with pytest.raises(CourseError, match="13 test pictures are too few") as caught:
+        fitting_n(1000, train, test, least=4)
+    assert caught.value.code == "metrics-few-pictures"
+    assert "5 comparisons" in caught.value.why and "20 in every part" in caught.value.why
+    assert "115 in all" in caught.value.fix and -(-115 // 6) == 20 and -(-114 // 6) == 19
+
+
+def test_dollar_signs_in_a_folders_name_are_no_formula_in_a_table():
+    images = replace(blobs(40, 0), name="my $5 and $6")
+    reference = RealReference.from_images(images, n=10, draws=2)
+    assert r"Real set: my \$5 and \$6, train." in table({"real": reference.floor})
+
+
 def test_the_table_says_what_it_depends_on_and_refuses_unlike_rows(reference):
     text = table({"real, held out": reference.floor, "smooth": reference.score(blobs(120, 6))})
     lines = text.splitlines()
@@ -353,6 +410,7 @@ def test_mean_image_plus_noise_has_the_images_mean_and_spread():
     assert torch.equal(drawn, mean_image_plus_noise(pictures, seed=1)(2000))
 
 
+@pytest.mark.slow
 def test_real_photographs_score_below_noised_ones_and_noise(real_cifar10):
     from course_utils.datasets.images import load_images
 

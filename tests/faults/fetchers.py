@@ -1,6 +1,7 @@
 """Programs that fetch the same file at the same time; the tests start this file as a process of its own."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -9,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import filelock  # noqa: F401  once, before the forks
+import httpx  # noqa: F401
+
 from course_utils import assets
-from course_utils.fetching import locks
 
 
 def one_asset(url, size, digest):
@@ -30,10 +33,10 @@ def main(url, size, digest, count, folder, kind):
     one_asset(url, size, digest)
     if kind == "no-lock":  # as on a drive whose file system knows no locks
 
-        def unknown(handle):
+        def unknown(handle, operation):
             raise OSError(95, "Operation not supported")
 
-        locks._lock = unknown
+        fcntl.flock = unknown
     pids = []
     for number in range(int(count)):
         pid = os.fork()

@@ -6,6 +6,7 @@ this process and dies by SIGKILL, in the middle of a write where it is a write. 
 
 import contextlib
 import hashlib
+import importlib
 import json
 import mmap
 import os
@@ -97,10 +98,7 @@ class Lesson:
         if name in ("dcgan", "vae"):
             self.data = load_images("standin", limit=10)
             self.settings = {**common, "latent_dim": 4, "width": 4}
-            self.modules, self.train = [train], train.LESSONS[name].train
         elif name == "bert":
-            from course_utils.training.recipes import bert
-
             self.data = load_reviews("standin", limit=10)
             self.settings = {
                 **common,
@@ -109,13 +107,11 @@ class Lesson:
                 "encoder": "standin",
                 "keep": "head",
             }
-            self.modules, self.train = [bert], bert.train_bert
         else:
-            from course_utils.models import gpt_training
-
             self.data, small = gpt_data()
             self.settings = {**common, **small}
-            self.modules, self.train = [gpt_training], gpt_training.train_gpt
+        self.train = train.LESSONS[name].train
+        self.recipe = importlib.import_module(f"course_utils.training.recipes.{name}")
 
     def run(self, folder, disk=None):
         """Train in ``folder``, with a checkpoint every two steps whatever the lesson's default."""
@@ -127,14 +123,12 @@ class Lesson:
                 disk.run = run
             return run
 
-        for module in self.modules:
-            module.TrainingRun = opened
+        self.recipe.TrainingRun = opened
         try:
             runtime.setup(0, quiet=True)
             run, _ = self.train(self.machine, self.data, folder, self.settings)
         finally:
-            for module in self.modules:
-                module.TrainingRun = real
+            self.recipe.TrainingRun = real
         return run
 
 

@@ -15,7 +15,9 @@ from servers import Server
 
 from course_utils import assets
 from course_utils.errors import CourseError
-from course_utils.fetching import downloads, stall
+from course_utils.fetching import mirrors, stall
+
+pytestmark = pytest.mark.slow
 
 FETCHERS = Path(__file__).parent / "fetchers.py"
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="each program is a forked process")
@@ -63,17 +65,26 @@ def test_a_server_without_ranges_starts_over_and_a_longer_part_is_never_lost(
 
 @pytest.mark.fault("A1")
 @pytest.mark.parametrize("etag", [True, False], ids=["etag", "no-etag"])
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "close"])
 def test_a_file_that_changes_between_two_pieces_is_fetched_whole(
-    server, cache, offer, content, etag, capsys
+    server, cache, offer, content, etag, reset, capsys
 ):
     offer(server.url())
     server.content, server.later = content[::-1], content
-    server.cuts, server.etag = [400_000], etag
+    server.cuts, server.etag, server.reset = [400_000], etag, reset
     assert fetched(content)
     assert server.broken == [400_000]
     joined = "pieces that do not fit" in capsys.readouterr().out
     assert joined == (not etag)  # by If-Range the server itself says that it is another version
     assert server.requests[:2] == [None, "bytes=400000-"]
+
+
+@pytest.mark.fault("A1")
+def test_a_part_longer_than_the_file_is_given_up(server, cache, offer, content):
+    offer(server.url())
+    (cache / ".thing.bin.part").write_bytes(content + b"more")
+    assert fetched(content)
+    assert server.requests == [f"bytes={len(content) + 4}-", None]  # the first is answered with 416
 
 
 @pytest.mark.fault("A1")
@@ -143,7 +154,7 @@ def test_a_server_that_stalls_is_named_within_10_s_and_left_within_30(
 @pytest.mark.fault("A3")
 @pytest.mark.parametrize("kind", ["before the head", "a byte now and then", "name service"])
 def test_no_kind_of_silence_hangs(server, cache, offer, content, kind, monkeypatch, capsys):
-    monkeypatch.setattr(downloads, "TIMEOUT", 1.0)
+    monkeypatch.setattr(mirrors, "TIMEOUT", 1.0)
     with Server(content) as good:
         if kind == "name service":
             asked, resolve = [], socket.getaddrinfo
@@ -172,7 +183,7 @@ def test_no_kind_of_silence_hangs(server, cache, offer, content, kind, monkeypat
 
 @pytest.mark.fault("A3")
 def test_a_slow_server_is_not_given_up(cache, offer, content, monkeypatch):
-    monkeypatch.setattr(downloads, "TIMEOUT", 1.0)
+    monkeypatch.setattr(mirrors, "TIMEOUT", 1.0)
     with Server(content[:200_000]) as server:
         server.rate = 55_000
         asset = assets.Asset(

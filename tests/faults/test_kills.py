@@ -14,6 +14,8 @@ import torch
 from course_utils.train import LESSONS
 from course_utils.training.checkpoints import newest_generation, save_generation
 
+pytestmark = pytest.mark.slow
+
 KILLS = Path(__file__).parent / "kills.py"
 NAMES = ("dcgan", "vae", "gpt", "bert")
 SHARE = 0.5  # of the operations that are killed at, unless --full-faults asks for all

@@ -13,11 +13,13 @@ from course_utils import runtime, train
 from course_utils.errors import CourseError
 from course_utils.training import batch_memory
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import os, pathlib, sys, contextlib, io
 import torch, matplotlib.font_manager
 from course_utils import assets, paths, runtime, train
-from course_utils.images import load_images
+from course_utils.datasets.images import load_images
 if sys.argv[1] == "other-user":
     assert os.getuid() == 54321
     try:
@@ -49,7 +51,7 @@ def course(environment, folder, who="me", **changes):
         user = "--reuid=54321 --regid=54321 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
         command = ["setpriv", *user.split(), *command]
     done = subprocess.run(
-        command, env=values, capture_output=True, text=True, cwd=folder, timeout=120
+        command, env=values, capture_output=True, text=True, cwd=folder, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -150,7 +152,7 @@ def test_the_estimate_holds_against_what_a_step_really_takes():
         pytest.skip("the most memory that a process had is read from /proc")
     program = """
 import torch
-from course_utils import memory
+from course_utils.training import batch_memory as memory
 from course_utils.models import dcgan
 d = dcgan.make_discriminator(32)
 light = memory.without_memory(d)

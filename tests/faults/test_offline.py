@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 UP = """
 import fcntl, os, socket, struct, sys
@@ -23,8 +25,8 @@ COLD = """
 import contextlib
 from course_utils import assets
 from course_utils.errors import CourseError
-from course_utils.images import load_images
-from course_utils.reviews import load_reviews
+from course_utils.datasets.images import load_images
+from course_utils.datasets.reviews import load_reviews
 for tier in ("laptop", "gpu"):
     assert load_images(tier=tier, limit=4).is_standin
 assert load_reviews(tier="laptop", limit=4).is_standin

@@ -1,22 +1,18 @@
 """Lesson 01's own code against independent ones, its claims from the measured results, and what graduated."""
 
 import copy
-import json
 import math
-import os
 from pathlib import Path
 
-import jupytext
-import nbclient
 import pytest
 import torch
 from torch import nn
 
+from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.models import gan
 from course_utils.models.dcgan import dcgan_step
 from course_utils.models.stacked import StackedLinear, stacked_mlp
-from course_utils.paths import results_dir
 
 SOURCE = Path(__file__).parents[2] / "notebooks" / "source" / "01_gan_theory.py"
 
@@ -29,7 +25,7 @@ def lesson():
 
 
 def result(name):
-    return json.loads((results_dir() / f"gan_{name}.json").read_text())
+    return results.read(f"gan_{name}.json")
 
 
 def players(seed=0):
@@ -191,28 +187,8 @@ def test_claims_about_wrong_loops():
 
 
 @pytest.mark.parametrize("name", ["optimum", "losses", "collapse", "traces", "dcgan"])
-def test_results_say_where_they_come_from(name):
-    facts = result(name)["provenance"]
-    assert {"seed", "commit", "machine", "torch", "python", "date", "seconds"} <= facts.keys()
+def test_results_say_their_seed_day_and_seconds(name):
+    assert {"seed", "date", "seconds"} <= result(name).keys()
 
 
 # ---- the whole lesson
-
-
-def test_the_solved_lesson_runs_at_smoke(tmp_path, monkeypatch):
-    notebook = jupytext.read(SOURCE)
-    for name, value in {
-        "COURSE_TIER": "smoke",
-        "COURSE_STRICT": "1",
-        "COURSE_RUNS": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MPLBACKEND", raising=False)
-    client = nbclient.NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute(env=dict(os.environ))
-    printed = "".join(
-        o.get("text", "") for c in notebook.cells if c.cell_type == "code" for o in c.outputs
-    )
-    assert printed.count("correct.") == 5

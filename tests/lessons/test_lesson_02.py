@@ -105,6 +105,7 @@ def test_nearest_against_a_loop(lesson):
     assert distance[0] < 1e-3 and abs(distance[1].item() - min(all_distances)) < 1e-3
 
 
+@pytest.mark.slow
 def test_the_lesson_runs_on_ones_own_folder_at_64_pixels_with_128_latents(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "my faces").mkdir()

@@ -6,18 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_utils import checks
+from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import score_plots
 from course_utils.evaluation import metrics
-
-NAMES = (
-    "frechet_distance",
-    "kernel_distance",
-    "inception_score",
-    "precision_recall",
-    "bootstrap_interval",
-)
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +24,6 @@ def clouds():
     return torch.randn(150, 12, generator=generator).relu() @ mix, 0.8 * torch.randn(
         120, 12, generator=generator
     ) @ mix
-
-
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
-def test_solutions_pass_their_checks_and_stubs_are_open(lesson, number, monkeypatch, capsys):
-    check, name = getattr(checks.metrics, f"exercise_6_{number}"), NAMES[number - 1]
-    assert check(getattr(lesson, name)) is getattr(lesson, name)
-    monkeypatch.setenv("COURSE_STRICT", "0")
-    check(getattr(load_definitions("06_measuring_generators", solved=False), name))
-    assert f"Exercise 6.{number}: not attempted yet" in capsys.readouterr().out
 
 
 def test_the_lessons_scores_and_the_packages_agree(lesson, clouds):
@@ -124,7 +107,7 @@ def test_the_first_order_bias_is_right_to_first_order(lesson):
 
 
 def test_what_the_text_says_without_a_number_was_measured():
-    networks = score_plots.recorded("scores_networks")["networks"]
+    networks = results.read("scores_networks.json")["networks"]
     fd = {
         key: {name: row["FD"] for name, row in network["rows"].items()}
         for key, network in networks.items()
@@ -141,7 +124,7 @@ def test_what_the_text_says_without_a_number_was_measured():
 
 
 def test_what_the_text_says_of_the_table_was_measured():
-    rows = score_plots.recorded("scores_table")["rows"]
+    rows = results.read("scores_table.json")["rows"]
     floor, scores = (
         rows.pop("held_out"),
         ("FD", "KD", "CS", "precision", "recall", "copied", "copied_pixels"),

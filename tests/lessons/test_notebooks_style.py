@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.authoring import solutions
+from course_utils.authoring import exercises, solutions
 from course_utils.authoring.rules import prose
 from course_utils.authoring.source import Cell, Source, find_sources, read_source
 
@@ -16,8 +16,12 @@ SECTIONS = (r"set-?up", r"go(es|ing)? wrong", r"quiz|questions", r"recap")
 EXERCISES = (3, 5)
 CLINICS = {7: (14, 24)}
 """Lessons that are collections of cases, each with its own check: fewest and most exercises, by the lesson's number."""
-OPENINGS = {0: {"words": (900, 2000), "cells": (25, 40), "exercises": (1, 1)}}
+OPENINGS = {0: {"words": (900, 2000), "exercises": (1, 1)}}
 """The lesson before the lessons, read in ten minutes: its own size, by its number. All other rules hold for it too."""
+LETTERS = {"line": 100, "cell": 300}
+"""Most letters of a line, which then fits beside a laptop's margin, and of a lesson's median code cell."""
+UNBREAKABLE = re.compile(r"https?://|\{\{result:|^# \||^# !\[|^# .*\$\$")
+"""Lines that cannot be broken: addresses, measured numbers, tables, pictures' alt texts, displayed formulas."""
 FIGURES = re.compile(r"\b(plt|plots)\.(subplots|figure)$|\bplt\.(plot|imshow|hist|scatter|bar)$")
 
 
@@ -76,9 +80,35 @@ def test_there_is_enough_text_and_not_too_much(lesson: Source) -> None:
     fewest, most = size(lesson, "words", (1500, 4000))
     assert fewest <= text <= most, f"{text} words of prose"
     assert text >= code, f"{text} words of prose, {code} of code"
-    count = len(lesson.cells)
-    fewest, most = size(lesson, "cells", (40, 90))
-    assert fewest <= count <= most, f"{count} cells"
+
+
+def excepted(lesson: Source) -> set[int]:
+    """The lines that may be longer: those that cannot be broken, and the texts for who does not see a figure."""
+    found, formula = set(), False
+    for number, line in enumerate(lesson.text.splitlines(), start=1):
+        formula ^= line.count("$$") % 2  # a formula over several lines
+        if formula or UNBREAKABLE.search(line):
+            found.add(number)
+    for node in ast.walk(lesson.tree):
+        named = isinstance(node, ast.keyword) and node.arg == "alt"
+        if named or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "alt"):
+            found |= set(range(node.value.lineno, node.value.end_lineno + 1))
+    return found
+
+
+def test_lines_fit_beside_a_laptops_margin(lesson: Source) -> None:
+    may_be_longer = excepted(lesson)
+    longer = [
+        f"{lesson.name}:{number}: {len(line)} letters"
+        for number, line in enumerate(lesson.text.splitlines(), start=1)
+        if len(line) > LETTERS["line"] and number not in may_be_longer
+    ]
+    assert not longer, "\n" + "\n".join(longer)
+
+
+def test_the_usual_code_cell_is_read_at_a_glance(lesson: Source) -> None:
+    letters = statistics.median(len(cell.text.strip()) for cell in cells(lesson, "code"))
+    assert letters <= LETTERS["cell"], f"median {letters:.0f} letters"
 
 
 def test_it_opens_with_its_number_and_card(lesson: Source) -> None:
@@ -140,19 +170,17 @@ def test_every_figure_has_alt_text(lesson: Source) -> None:
 
 def test_exercises_have_a_card_and_hints(lesson: Source) -> None:
     regions, problems = solutions.find_regions(lesson)
-    numbers = {region.exercise: region for region in regions}
+    cards, unsound = exercises.find_cards(lesson.text)
+    assert not problems and not unsound
     fewest, most = CLINICS.get(
         int(Path(lesson.name).stem[:2]), size(lesson, "exercises", EXERCISES)
     )
-    assert not problems and fewest <= len(numbers) <= most, f"exercises: {sorted(numbers)}"
-    for number, region in numbers.items():
-        cards = [
-            c.text
-            for c in cells(lesson, "markdown")
-            if c.line < region.begin and f"Exercise {number}" in c.text
-        ]
-        assert cards, f"{lesson.name}:{region.begin}: no card for exercise {number}"
+    assert fewest <= len(cards) <= most, f"exercises: {[card.number for card in cards]}"
+    checked = [name.partition(".")[2] for card in cards for name in card.names]
+    assert [region.function for region in regions] == checked
+    for card in cards:
+        cell = lesson.cell_at(card.line)
         for wanted in (r"\b(easy|medium|hard)\b", r"\d+ minutes", "<details>", "<summary>"):
-            assert re.search(wanted, cards[-1], re.I), (
-                f"the card of exercise {number} does not have {wanted}"
+            assert cell and re.search(wanted, cell.text, re.I), (
+                f"the card of exercise {card.number} does not have {wanted}"
             )

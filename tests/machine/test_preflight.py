@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,14 +56,12 @@ def packages(folder, **versions):
 # ---- the whole
 
 
-def test_this_environment_is_fit_and_asking_is_quick(capsys):
-    started = time.perf_counter()
+def test_this_environment_is_fit_and_nobody_else_is_asked(capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(places.urllib.request, "urlopen", lambda *_, **__: asked.append(1))
     found, failed = preflight.findings()
-    assert failed == []
+    assert failed == [] and asked == []
     assert [one.code for one in found if one.stops] == []
-    assert (
-        time.perf_counter() - started < 20
-    )  # measured: 0.1 s; the bound only catches a probe that waits
     preflight.report()
     assert "Mend this first" not in capsys.readouterr().out
 
@@ -101,16 +98,29 @@ def test_without_torch_it_reports_instead_of_raising(tmp_path):
     (tmp_path / "torch" / "__init__.py").write_text(
         "raise OSError('libgomp.so.1: cannot open shared object file')"
     )
-    program = "from course_utils import preflight\npreflight.report()"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100
-    )
-    assert done.returncode == 0, done.stderr
+    done = report_with(tmp_path)
     assert (
         "does not start (OSError: libgomp.so.1" in done.stdout
         and "python3 run.py lab" in done.stdout
     )
+
+
+@pytest.mark.parametrize("library", ["psutil", "httpx", "filelock", "certifi", "scipy"])
+def test_without_a_library_it_reports_instead_of_raising(tmp_path, library):
+    (tmp_path / f"{library}.py").write_text(f"raise ImportError('no {library} here')")
+    done = report_with(tmp_path)
+    assert ("Not examined: memory for lessons" in done.stdout) == (library == "psutil")
+
+
+def report_with(folder):
+    """Of a Python that finds what lies in the folder before anything else."""
+    program = "from course_utils.machine import preflight\npreflight.report()"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 # ---- software
@@ -382,15 +392,20 @@ def test_an_address_that_answers_with_an_error_is_there(monkeypatch):
     server.shutdown()
 
 
-def test_a_network_that_swallows_everything_costs_two_seconds_at_most(monkeypatch):
-    def swallow(*_, **__):
-        time.sleep(8)
+def test_a_network_that_swallows_everything_is_not_waited_for(monkeypatch):
+    asked, ended, answer = [], [], threading.Event()
+
+    def swallow(request, **_):
+        asked.append(request.full_url)
+        answer.wait(600)
+        ended.append(request.full_url)
         raise OSError
 
+    monkeypatch.setattr(places, "ANSWER", 0.2)
     monkeypatch.setattr(places.urllib.request, "urlopen", swallow)
-    started = time.monotonic()
     assert places._silent(["http://a/", "http://b/"]) == ["http://a/", "http://b/"]
-    assert time.monotonic() - started < 2 * places.ANSWER + 2
+    assert sorted(asked) == ["http://a/", "http://b/"] and not ended
+    answer.set()
 
 
 # ---- the machine

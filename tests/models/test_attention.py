@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.errors import CourseError
-from course_utils.models import attention, gpt_shipped
+from course_utils.models import attention, gpt_pipeline
 from course_utils.models.attention import (
     GPT,
     filter_logits,
@@ -61,7 +61,7 @@ def test_rows_of_weights_are_distributions(model):
 
 def test_the_network_is_gpt_2s(model):
     ids = torch.randint(1, 40, (3, 16))
-    theirs = gpt_shipped.to_transformers(model)
+    theirs = gpt_pipeline.to_transformers(model)
     with torch.no_grad():
         ours, oracle = model(ids), theirs(ids, attention_mask=torch.ones_like(ids)).logits
     assert ours.std() > 0.5 and torch.allclose(ours, oracle, atol=1e-4, rtol=1e-4)
@@ -69,7 +69,7 @@ def test_the_network_is_gpt_2s(model):
 
 def test_gradients_are_gpt_2s(model):
     ids = torch.randint(1, 40, (2, 9))
-    theirs = gpt_shipped.to_transformers(model)
+    theirs = gpt_pipeline.to_transformers(model)
     model.zero_grad()
     next_token_loss(model(ids), ids).backward()
     theirs(ids, attention_mask=torch.ones_like(ids), labels=ids).loss.backward()
@@ -120,7 +120,7 @@ def test_generation_with_and_without_the_cache_agrees_also_beyond_the_context(mo
 
 
 def test_generation_within_the_context_is_the_librarys(model):
-    theirs = gpt_shipped.to_transformers(model)
+    theirs = gpt_pipeline.to_transformers(model)
     ids = torch.tensor([[7, 2, 9]])
     options = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
     oracle = theirs.generate(ids, attention_mask=torch.ones_like(ids), **options)

@@ -1,26 +1,28 @@
 """The shipped feature network: what its file holds, what it computes, and the accuracy that is claimed for it."""
 
 import hashlib
-import json
+from dataclasses import asdict
 
 import pytest
 import torch
 from safetensors import safe_open
 from torch.nn import functional
 
+from course_utils import results
 from course_utils.errors import CourseError
 from course_utils.evaluation.intervals import wilson_interval
+from course_utils.models import shipped
 from course_utils.models.features import (
-    WEIGHTS_FILE,
+    SHIPPED,
     FeatureFacts,
     FeatureNetwork,
     load_feature_network,
 )
-from course_utils.paths import checkpoints_dir, results_dir
+from course_utils.paths import checkpoints_dir
 from measuring import train_features
 
-WEIGHTS = checkpoints_dir() / WEIGHTS_FILE
-RESULT = json.loads((results_dir() / "features_cifar10.json").read_text(encoding="utf-8"))
+WEIGHTS = checkpoints_dir() / f"{SHIPPED}.safetensors"
+RESULT = results.read("features_cifar10.json")
 
 
 @pytest.fixture(scope="module")
@@ -107,38 +109,15 @@ def test_folding_batchnorm_changes_nothing_that_eval_mode_computes():
     assert folded.state_dict().keys() == FeatureNetwork(folded=True).state_dict().keys()
 
 
-def test_a_stored_network_comes_back_with_its_facts(tmp_path):
+def test_a_stored_network_comes_back_with_its_facts(own_data):
     torch.manual_seed(0)
     network = FeatureNetwork().fold()
     facts = FeatureFacts("other", "some data", 3, 0.5, "abc")
-    path = tmp_path / "other.safetensors"
-    path.write_bytes(train_features.pack(network, facts))
-    loaded = load_feature_network(path=path)
+    shipped.write(SHIPPED, network.state_dict(), asdict(facts))
+    loaded = load_feature_network()
     assert loaded.facts == facts
     assert "some data" in loaded.description
     torch.testing.assert_close(loaded(pictures(2)), network(pictures(2)), atol=1e-2, rtol=1e-2)
-
-
-@pytest.mark.parametrize("damage", ["missing", "cut", "other network", "no facts"])
-def test_a_broken_weights_file_is_named_with_its_fix(tmp_path, damage):
-    from safetensors.torch import save
-
-    content = WEIGHTS.read_bytes()
-    tensors = {
-        name: value.half() for name, value in FeatureNetwork(folded=True).state_dict().items()
-    }
-    made = {
-        "missing": None,
-        "cut": content[: len(content) // 2],
-        "other network": save({"a": torch.zeros(2)}, metadata={"facts": "{}"}),
-        "no facts": save(tensors),
-    }[damage]
-    path = tmp_path / "weights.safetensors"
-    if made is not None:
-        path.write_bytes(made)
-    with pytest.raises(CourseError, match="git checkout") as error:
-        load_feature_network(path=path)
-    assert error.value.code == "features-weights"
 
 
 def test_augmentation_crops_and_flips_without_inventing_colours():
@@ -201,6 +180,7 @@ def test_wilson_interval_solves_its_equation():
         )
 
 
+@pytest.mark.slow
 def test_the_stated_accuracy_is_reproduced(network, real_cifar10):
     from course_utils.datasets.images import load_images
 
@@ -215,7 +195,7 @@ def test_the_stated_accuracy_is_reproduced(network, real_cifar10):
 
 
 def test_the_measured_floor_belongs_to_these_weights_and_falls_with_n():
-    measured = json.loads((results_dir() / "metric_floor.json").read_text(encoding="utf-8"))
+    measured = results.read("metric_floor.json")
     assert measured["weights_sha256"] == RESULT["weights_sha256"]
     rows = measured["rows"]
     floor = [rows["real_held_out"][f"n{n}"]["FD"] for n in (1000, 2000, 5000, 10_000)]

@@ -8,11 +8,12 @@ import torch
 
 from course_utils import runtime
 from course_utils.datasets import texts
-from course_utils.errors import CourseError
 from course_utils.evaluation import language_models
-from course_utils.models import gpt_shipped, gpt_training
+from course_utils.models import attention, gpt_pipeline, gpt_training, shipped
 from course_utils.models.attention import GPT, generate
-from course_utils.train import SETTINGS
+from course_utils.paths import checkpoints_dir
+from course_utils.training.recipes import gpt as recipe
+from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_a_cut_run_goes_on_to_the_same_weights(manual, tmp_path, monkeypatch):
     settings = {**SETTINGS["gpt"]["smoke"], "steps": 12}
 
     def run_to(steps, folder):
-        return gpt_training.train_gpt(
+        return recipe.train_gpt(
             runtime.setup(0, quiet=True), manual, folder, {**settings, "steps": steps}
         )[0]
 
@@ -62,10 +63,10 @@ def test_a_cut_run_goes_on_to_the_same_weights(manual, tmp_path, monkeypatch):
         return original(model, optimizer, ids, lr, autocast)
 
     cut.count = 0
-    monkeypatch.setattr(gpt_training, "gpt_step", cut)
+    monkeypatch.setattr(recipe, "gpt_step", cut)
     with pytest.raises(KeyboardInterrupt):
         run_to(12, folder)
-    monkeypatch.setattr(gpt_training, "gpt_step", original)
+    monkeypatch.setattr(recipe, "gpt_step", original)
     again = run_to(12, folder)
     assert again.resumed_at is not None and again.weights_sha256 == whole.weights_sha256
 
@@ -79,8 +80,8 @@ def test_training_beats_the_bigram_model_on_text_with_long_ties():
         return [[0, *half, *half] for half in halves]
 
     train, held_out = documents(400), documents(60)
-    model = GPT(vocab=12, dim=32, layers=2, heads=2, context=17)
     torch.manual_seed(0)
+    model = GPT(vocab=12, dim=32, layers=2, heads=2, context=17)
     gpt_training.fine_tune(model, texts.windows(train, 17), steps=400, batch_size=32, peak=4e-3)
     table = language_models.bigram_log_probs(language_models.bigram_counts(train, 12), 5.0).float()
     pairs = language_models.document_nats(lambda ids: table[ids], held_out, 17).mean()
@@ -88,15 +89,14 @@ def test_training_beats_the_bigram_model_on_text_with_long_ties():
     assert ours < 0.75 * pairs and pairs > 0.9 * 16 * math.log(11)
 
 
-def test_a_file_gives_back_network_tokens_and_facts(manual, tmp_path, monkeypatch):
+def test_a_file_gives_back_network_tokens_and_facts(manual, own_data):
     torch.manual_seed(0)
     model = GPT(vocab=300, dim=16, layers=2, heads=2, context=32).eval()
     tokenizer = texts.train_tokenizer(manual.train, 300)
-    content = gpt_shipped.pack(model, tokenizer, {"data": manual.name, "steps": 3})
-    (tmp_path / "gpt_test.safetensors").write_bytes(content)
-    monkeypatch.setattr(gpt_shipped, "checkpoints_dir", lambda: tmp_path)
-    again, words, facts = gpt_shipped.load_shipped("gpt_test")
-    assert facts["data"] == manual.name and facts["steps"] == "3" and again.sizes == model.sizes
+    contents = attention.contents(model, tokenizer, {"data": manual.name, "steps": 3})
+    shipped.write(attention.SHIPPED, *contents)
+    again, words, facts = attention.load_shipped()
+    assert facts["data"] == manual.name and facts["steps"] == 3 and again.sizes == model.sizes
     text = manual.held_out[0][:100] + texts.END
     assert (
         words.encode(text).ids == tokenizer.encode(text).ids
@@ -105,14 +105,12 @@ def test_a_file_gives_back_network_tokens_and_facts(manual, tmp_path, monkeypatc
     ids = torch.tensor([words.encode(text).ids[:30]])
     with torch.no_grad():
         assert torch.allclose(again(ids), model(ids), atol=2e-3)
-    with pytest.raises(CourseError, match="Shipped: gpt_test"):
-        gpt_shipped.load_shipped("gpt_none")
 
 
 def test_the_shipped_network_is_small_and_knows_reviews():
-    model, tokenizer, facts = gpt_shipped.load_shipped()
+    model, tokenizer, facts = attention.load_shipped()
     assert facts["data"].startswith("IMDB")
-    assert (gpt_shipped.checkpoints_dir() / "gpt_reviews.safetensors").stat().st_size < 7_000_000
+    assert (checkpoints_dir() / "gpt_reviews.safetensors").stat().st_size < 7_000_000
     review = "I really liked this movie. The acting is great and the story is very good. I recommend it to everyone."
     found = language_models.score(model, texts.encode(tokenizer, [review]), [review], model.context)
     shuffled = " ".join(sorted(review.split()))
@@ -123,8 +121,8 @@ def test_the_shipped_network_is_small_and_knows_reviews():
 
 
 def test_the_pipeline_answers_like_any_and_writes_what_we_write():
-    model, tokenizer, _ = gpt_shipped.load_shipped()
-    pipe = gpt_shipped.text_pipeline(model, tokenizer)
+    model, tokenizer, _ = attention.load_shipped()
+    pipe = gpt_pipeline.text_pipeline(model, tokenizer)
     answer = pipe("This film is", max_new_tokens=15, do_sample=False)
     ids = generate(model, tokenizer.encode("This film is").ids, 15, lambda logits: logits.argmax())
     assert isinstance(answer, list) and list(answer[0]) == ["generated_text"]

@@ -11,11 +11,12 @@ from course_utils import runtime
 from course_utils.datasets import standin_images
 from course_utils.datasets.images import load_images
 from course_utils.errors import CourseError
-from course_utils.models import dcgan, vae
-from course_utils.train import LESSONS, SETTINGS
+from course_utils.models import dcgan, shipped, vae
+from course_utils.train import LESSONS
 from course_utils.training.recipes import vae_laboratory
 from course_utils.training.recipes.vae import train_vae
 from course_utils.training.recipes.vae_laboratory import Recipe
+from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture
@@ -206,12 +207,11 @@ def test_evaluation_is_independent_of_batch_mates(network):
 
 
 @pytest.mark.parametrize("decoder_only", [False, True])
-def test_packing_and_loading(network, decoder_only, tmp_path, monkeypatch):
-    monkeypatch.setattr(vae, "checkpoints_dir", lambda: tmp_path)
-    content = vae.pack(network, {"data": "drawn", "steps": 3}, decoder_only)
-    (tmp_path / "vae_try.safetensors").write_bytes(content)
+def test_shipping_and_loading(network, decoder_only, own_data):
+    contents = vae.contents(network, {"data": "drawn", "steps": 3}, decoder_only)
+    shipped.write("vae_try", *contents)
     loaded, facts = vae.load_shipped("vae_try")
-    assert facts["data"] == "drawn" and facts["steps"] == "3" and not loaded.training
+    assert facts["data"] == "drawn" and facts["steps"] == 3 and not loaded.training
     z = torch.randn(4, 5)
     difference = vae.decode_bytes(loaded, z).int() - vae.decode_bytes(network, z).int()
     assert difference.abs().max() <= 2  # half precision
@@ -269,6 +269,14 @@ def test_the_mean_error_recipe_collapses_and_the_learned_sigma_does_not():
         found["learned"]["error"] < found["mean"]["error"]
         and found["learned"]["bits"] < found["mean"]["bits"]
     )
+
+
+def test_the_laboratory_trains_on_fewer_pictures_than_a_batch():
+    data = load_images("standin", limit=3).images
+    network = vae_laboratory.train_recipe(
+        vae_laboratory.Recipe(), data, seed=0, steps=3, latent_dim=4, width=4, batch_size=64
+    )
+    assert vae.encode_means(network, data)[0].isfinite().all()
 
 
 def test_only_place_varies_in_the_moving_hearts():

@@ -1,4 +1,4 @@
-"""Small runs of every lesson, by one process or by several: ``torchrun --nproc-per-node 2 processes_runs.py FOLDER``."""
+"""Small runs of every lesson, by one process or several: ``torchrun --nproc-per-node 2 processes_runs.py FOLDER``."""
 
 import contextlib
 import json

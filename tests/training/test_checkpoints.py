@@ -391,7 +391,7 @@ def test_killed_saves_leave_the_newest_valid_generation(tmp_path):
         capture_output=True,
         text=True,
         env=environment,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

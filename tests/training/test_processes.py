@@ -22,9 +22,10 @@ from course_utils.errors import CourseError
 from course_utils.training import processes
 from course_utils.training.checkpoints import newest_generation
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="signals, and a launcher that passes them on"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="signals, and a launcher that passes them on"),
+]
 HERE = Path(__file__).parent
 STEPS = WHOLE["steps"]
 LIMIT = 300  # seconds; whoever waits longer for a process that is gone waits for ever

@@ -181,7 +181,7 @@ def in_child(function, *arguments):
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -399,9 +399,11 @@ def interrupted(root):
             for _ in run.batches():
                 if run.step == 2:
                     os.write(said, b"s")
+                    while not signal.getsignal(signal.SIGINT).__self__.asked:
+                        time.sleep(0.01)
+                    os.write(said, b"s")  # the first one was noticed
                     while True:
                         time.sleep(0.01)
-                        os.write(said, b"s")
         except KeyboardInterrupt:
             default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
             return f"stopped {newest_generation(root / 'stubborn').step} {default}"
@@ -432,7 +434,6 @@ def interrupted(root):
         for _ in range(signals):
             os.read(told, 1)
             os.kill(pid, signal.SIGINT)
-            time.sleep(0.1)
         report[action.__name__] = os.read(reading, 1000).decode(), os.waitpid(pid, 0)[1]
         os.close(told)
         os.close(reading)

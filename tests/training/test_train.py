@@ -12,9 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from course_utils import train
-from course_utils.runtime import TIERS
+from course_utils.datasets import standin_images
+from course_utils.tiers import TIERS
+
+pytestmark = pytest.mark.slow
 
 LESSON = Path(__file__).parents[2] / "notebooks" / "source" / "02_dcgan_cifar10.py"
 KEYS = [
@@ -74,7 +78,7 @@ def finished(pid):
 
 
 def wait_for(folder, pattern):
-    for _ in range(2_000):
+    for _ in range(30_000):  # five minutes: only a hang takes longer
         if any(folder.glob(f"{pattern}/manifest.json")):
             return
         time.sleep(0.01)
@@ -222,6 +226,39 @@ def test_examples_seen_counts_smaller_last_batches():
     sizes = [8, 8, 4] * 3
     for Run.step in range(9):
         assert train._examples_seen(Run) == sum(sizes[: Run.step])
+
+
+def calls_of_training_run(path):
+    """The keywords of every call of `TrainingRun` in a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "TrainingRun":
+            yield {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+
+
+def test_every_run_of_a_lesson_and_a_recipe_names_its_data_by_a_digest():
+    root = LESSON.parents[2]
+    recipes = sorted((root / "course_utils" / "training" / "recipes").glob("*.py"))
+    lessons = sorted((root / "notebooks" / "source").glob("*.py"))
+    calls = [call for path in (*recipes, *lessons) for call in calls_of_training_run(path)]
+    assert len(calls) >= 8
+    for call in calls:
+        assert call.get("data_sha256", "None") != "None", call
+
+
+@pytest.mark.parametrize("lesson", ["dcgan", "vae"])
+def test_a_run_does_not_go_on_with_changed_pictures(tmp_path, lesson, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    images = standin_images.render(12, 1)[0].transpose(0, 2, 3, 1)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    command = [lesson, "--tier", "smoke", "--data", str(folder), "--run-dir", str(tmp_path / "run")]
+    assert train.main([*command, "--steps", "1"]) == 0
+    assert train.main([*command, "--steps", "2"]) == 0
+    Image.fromarray(255 - images[0]).save(folder / "0.png")
+    Image.fromarray(255 - images[1]).save(folder / "1.png")
+    assert train.main([*command, "--steps", "3"]) == 1
+    assert "data: content with digest" in capsys.readouterr().err
 
 
 def settings_of_the_lesson():

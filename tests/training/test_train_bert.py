@@ -23,6 +23,8 @@ from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes import bert as train_bert
 from course_utils.training.recipes.bert import WARM_UP, fine_tune
 
+pytestmark = pytest.mark.slow
+
 STEPS = 200  # of a few milliseconds each; saved every fifty
 SETTINGS = {"steps": 12, "max_tokens": 16, "keep": "head", "batch_size": 8, "learning_rate": 1e-3}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}

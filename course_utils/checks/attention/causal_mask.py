@@ -1,4 +1,4 @@
-"""The exercise `causal_mask`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `causal_mask`: which tokens each token may look at: itself and all earlier ones."""
 
 import torch
 from torch import Tensor
@@ -14,11 +14,16 @@ from course_utils.checks.core import (
 )
 
 
+def _mask_by_positions(length: int) -> Tensor:
+    place = torch.arange(length)
+    return place[None, :] <= place[:, None]
+
+
 def _square(length: int) -> Tensor:
     return torch.ones(length, length, dtype=torch.bool)
 
 
-WRONG_MASKS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda n: _square(n).triu(),
         "Upside down: this lets token t look at itself and all *later* ones. Row t looks, column s is looked at.",
@@ -54,26 +59,17 @@ WRONG_MASKS: list[Wrong] = [
 ]
 
 
-def _mask_by_positions(length: int) -> Tensor:
-    place = torch.arange(length)
-    return place[None, :] <= place[:, None]
-
-
 @exercise(_mask_by_positions)
 def causal_mask(fn: Answer) -> None:
     """Check ``causal_mask(length)``: int -> bool (T, T), True = may attend."""
     for length in (4, 1, 7, 2):
-        got, expected, what = (
-            call(fn, length),
-            _mask_by_positions(length),
-            f"the mask for {length} tokens",
-        )
+        what = f"the mask for {length} tokens"
+        got, expected = call(fn, length), _mask_by_positions(length)
         rows = (
             "Row t is the token that looks, column s the one that is looked at: True where s <= t."
         )
-        expect_close(got, expected, what, inputs=(length,), wrong=WRONG_MASKS, hint=rows)
+        expect_close(got, expected, what, inputs=(length,), wrong=_MISTAKES, hint=rows)
         yes_or_no = "The mask says yes or no: make it bool, for example with `dtype=torch.bool` or a comparison."
-        require(
-            getattr(got, "dtype", None) == torch.bool, f"{what} of dtype torch.bool", got, yes_or_no
-        )
+        is_bool = getattr(got, "dtype", None) == torch.bool
+        require(is_bool, f"{what} of dtype torch.bool", got, yes_or_no)
         expect_tensor(got, (length, length), what, torch.bool)

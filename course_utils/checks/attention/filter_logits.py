@@ -1,4 +1,4 @@
-"""The exercise `filter_logits`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `filter_logits`: temperature, top-k and top-p, before a token is drawn."""
 
 import math
 from collections.abc import Callable
@@ -17,6 +17,26 @@ from course_utils.checks.core import (
 )
 
 Number = float | None
+
+
+def _filter_by_loops(
+    logits: Tensor, temperature: float, top_k: int | None, top_p: Number
+) -> Tensor:
+    scaled = [value / temperature for value in logits.tolist()]
+    kept = list(range(len(scaled)))
+    if top_k is not None:
+        kth = sorted(scaled, reverse=True)[min(top_k, len(scaled)) - 1]
+        kept = [token for token in kept if scaled[token] >= kth]
+    if top_p is not None:
+        largest = max(scaled)
+        total = sum(math.exp(scaled[token] - largest) for token in kept)
+        queue, kept, reached = sorted(kept, key=lambda token: -scaled[token]), [], 0.0
+        while queue and (reached < top_p or not kept):
+            kept.append(queue.pop(0))
+            reached += math.exp(scaled[kept[-1]] - largest) / total
+    result = torch.full_like(logits, -torch.inf)
+    result[kept] = logits[kept] / temperature
+    return result
 
 
 def _top_k(x: Tensor, top_k: int | None) -> Tensor:
@@ -56,9 +76,8 @@ def _exactly_k(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
 
 def _without_kth(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
     scaled = x / t
-    return _top_p(
-        scaled.masked_fill(scaled <= scaled.topk(min(k, len(x))).values[-1], -torch.inf), p
-    )
+    kth = scaled.topk(min(k, len(x))).values[-1]
+    return _top_p(scaled.masked_fill(scaled <= kth, -torch.inf), p)
 
 
 def _sorted(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
@@ -80,18 +99,16 @@ def _not_put_back(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
 def _put_back_wrongly(x: Tensor, t: float, k: int | None, p: Number) -> Tensor:
     scaled = _top_k(x / t, k)
     values, order = scaled.softmax(0).sort(descending=True)
-    return (
-        scaled
-        if p is None
-        else scaled.masked_fill((values.cumsum(0) - values >= p)[order], -torch.inf)
-    )
+    if p is None:
+        return scaled
+    return scaled.masked_fill((values.cumsum(0) - values >= p)[order], -torch.inf)
 
 
 def _only(name: str) -> Tensor:
     raise ValueError(f"this mistake shows where only {name} is given")
 
 
-WRONG_FILTERS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda x, t, k, p: _right(x, 1 / t, k, p),
         "Multiplied by the temperature: divide, so that heat flattens.",
@@ -200,26 +217,6 @@ WRONG_FILTERS: list[Wrong] = [
 ]
 
 
-def _filter_by_loops(
-    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None
-) -> Tensor:
-    scaled = [value / temperature for value in logits.tolist()]
-    kept = list(range(len(scaled)))
-    if top_k is not None:
-        kth = sorted(scaled, reverse=True)[min(top_k, len(scaled)) - 1]
-        kept = [token for token in kept if scaled[token] >= kth]
-    if top_p is not None:
-        largest = max(scaled)
-        total = sum(math.exp(scaled[token] - largest) for token in kept)
-        queue, kept, reached = sorted(kept, key=lambda token: -scaled[token]), [], 0.0
-        while queue and (reached < top_p or not kept):
-            kept.append(queue.pop(0))
-            reached += math.exp(scaled[kept[-1]] - largest) / total
-    result = torch.full_like(logits, -torch.inf)
-    result[kept] = logits[kept] / temperature
-    return result
-
-
 @exercise(_filter_by_loops)
 def filter_logits(fn: Answer) -> None:
     """Check ``filter_logits(logits, temperature, top_k, top_p)``: (V,) -> (V,) with -inf outside the kept set."""
@@ -238,16 +235,14 @@ def _filter_case(fn: Answer, inputs: tuple[Tensor, float, int | None, float | No
     _, temperature, top_k, top_p = inputs
     what = f"the logits for temperature {temperature}, top_k {top_k}, top_p {top_p}"
     got, expected = call(fn, *inputs), _filter_by_loops(*inputs)
-    named = next((hint for mistake, hint in WRONG_FILTERS if _same(got, mistake, inputs)), None)
+    named = next((hint for mistake, hint in _MISTAKES if _same(got, mistake, inputs)), None)
     if named is None:
         hint = "Tokens that are left out keep their place: mark them with -inf, so that the rest keeps its number."
         expect_tensor(got, expected.shape, what, hint=hint)
         kept, wanted = (~x.detach().isneginf() for x in (got, expected))
-        sets = (
-            f"{what}: tokens {wanted.nonzero().flatten().tolist()} kept",
-            f"{kept.nonzero().flatten().tolist()}",
-        )
-        require(torch.equal(kept, wanted), *sets, _set_hint(kept, wanted, top_k, top_p))
+        asked, came = (x.nonzero().flatten().tolist() for x in (wanted, kept))
+        hint = _set_hint(kept, wanted, top_k, top_p)
+        require(asked == came, f"{what}: tokens {asked} kept", f"{came}", hint)
     numbers = (
         "The kept set is right, its numbers are not: each is the logit divided by the temperature."
     )
@@ -258,25 +253,17 @@ def _same(got: object, mistake: Callable[..., Tensor], inputs: tuple[object, ...
     try:
         theirs, other = _filter_by_loops(*inputs), mistake(*inputs)
         differs = other.shape != theirs.shape or not torch.allclose(other, theirs)
-        return (
-            type(got) is Tensor
-            and got.shape == other.shape
-            and differs
-            and torch.allclose(got.float(), other)
-        )
+        alike = type(got) is Tensor and got.shape == other.shape
+        return differs and alike and torch.allclose(got.float(), other)
     except Exception:
         return False
 
 
-def _set_hint(kept: Tensor, wanted: Tensor, top_k: int | None, top_p: float | None) -> str:
+def _set_hint(kept: Tensor, wanted: Tensor, top_k: int | None, top_p: Number) -> str:
     if top_k is None and top_p is None:
         return "None switches a filter off: with both off nothing may be left out."
     missing = "left out" if (wanted & ~kept).any() else "kept"
-    which = (
-        "top_k"
-        if top_p is None
-        else "top_p"
-        if top_k is None
-        else "top_k, then top_p on what is left"
-    )
+    which = "top_k, then top_p on what is left"
+    if top_k is None or top_p is None:
+        which = "top_k" if top_p is None else "top_p"
     return f"A token is {missing} that should not be. Go through {which} by hand for these seven numbers."

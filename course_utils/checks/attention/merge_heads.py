@@ -1,10 +1,14 @@
-"""The exercise `merge_heads`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `merge_heads`: what the heads found, side by side again in the columns of each token."""
 
 import torch
 from torch import Tensor
 
-from course_utils.checks.attention.shared import _expect_gradient, _heads_case
-from course_utils.checks.core import Answer, Wrong, call, exercise
+from course_utils.checks.attention.shared import expect_heads
+from course_utils.checks.core import Answer, Wrong, call, exercise, expect_gradient
+
+
+def _merge_by_slices(x: Tensor) -> Tensor:
+    return torch.cat(x.unbind(1), dim=2)
 
 
 def _merge_scrambled(x: Tensor) -> Tensor:
@@ -12,7 +16,7 @@ def _merge_scrambled(x: Tensor) -> Tensor:
     return x.reshape(batch, length, heads * width)
 
 
-WRONG_MERGES: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         _merge_scrambled,
         "Reshaped straight away: a row mixes tokens of one head. Put the tokens in front of the heads first.",
@@ -43,15 +47,11 @@ WRONG_MERGES: list[Wrong] = [
 ]
 
 
-def _merge_by_slices(x: Tensor) -> Tensor:
-    return torch.cat(x.unbind(1), dim=2)
-
-
 @exercise(_merge_by_slices)
 def merge_heads(fn: Answer) -> None:
     """Check ``merge_heads(x)``: (B, heads, T, D / heads) -> (B, T, D), the inverse of `split_heads`."""
     for shape in ((2, 3, 5, 4), (1, 2, 4, 3), (3, 4, 2, 2), (2, 1, 3, 5)):
         x = torch.randn(shape)
-        _heads_case(fn, (x,), _merge_by_slices(x), f"merge_heads for {shape}", WRONG_MERGES)
+        expect_heads(fn, (x,), _merge_by_slices(x), f"merge_heads for {shape}", _MISTAKES)
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
-    _expect_gradient(call(fn, x), _merge_by_slices(x), {"x": x})
+    expect_gradient(call(fn, x), _merge_by_slices(x), {"x": x})

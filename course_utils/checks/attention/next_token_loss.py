@@ -1,4 +1,4 @@
-"""The exercise `next_token_loss`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `next_token_loss`: the cross-entropy of each token, predicted from those before it."""
 
 import math
 
@@ -6,16 +6,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks.attention.shared import _expect_gradient
 from course_utils.checks.core import (
     Answer,
-    CheckFailed,
     Wrong,
     call,
     exercise,
     expect_close,
+    expect_gradient,
+    hinting,
     require,
 )
+
+
+def _loss_by_gathering(logits: Tensor, tokens: Tensor) -> Tensor:
+    log_p = (logits - logits.logsumexp(-1, keepdim=True))[:, :-1]
+    return -log_p.gather(2, tokens[:, 1:, None]).mean()
 
 
 def _each(logits: Tensor, tokens: Tensor) -> Tensor:
@@ -27,7 +32,7 @@ def _unshifted(logits: Tensor, tokens: Tensor) -> Tensor:
     return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
 
 
-WRONG_LOSSES: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda x, t: _unshifted(x, t).mean(),
         "Not shifted: the logits at t predict the token at t + 1. Like this the network would learn to copy its input.",
@@ -122,35 +127,25 @@ WRONG_LOSSES: list[Wrong] = [
 ]
 
 
-def _loss_by_gathering(logits: Tensor, tokens: Tensor) -> Tensor:
-    log_p = (logits - logits.logsumexp(-1, keepdim=True))[:, :-1]
-    return -log_p.gather(2, tokens[:, 1:, None]).mean()
-
-
 @exercise(_loss_by_gathering)
 def next_token_loss(fn: Answer) -> None:
     """Check ``next_token_loss(logits, tokens)``: (B, T, V), (B, T) -> scalar in nats."""
     for batch, length, vocab in ((2, 5, 7), (1, 4, 3), (3, 2, 5), (4, 6, 4)):
-        logits, tokens = (
-            2 * torch.randn(batch, length, vocab),
-            torch.randint(vocab, (batch, length)),
-        )
+        logits = 2 * torch.randn(batch, length, vocab)
+        tokens = torch.randint(vocab, (batch, length))
         _loss_case(fn, logits, tokens, f"the loss for logits of shape {tuple(logits.shape)}")
     far = torch.tensor([[[200.0, -200.0, 0.0], [0.0, 200.0, -200.0], [1.0, 2.0, 3.0]]])
     unstable = "Not stable: a probability of e^-400 is 0 in floats, and its log -inf. Use cross_entropy or log_softmax."
-    try:
+    with hinting(unstable):
         _loss_case(fn, far, torch.tensor([[0, 2, 0]]), "the loss for logits of ±200")
-    except CheckFailed as failure:
-        raise CheckFailed(failure.expected, failure.got, unstable) from None
     logits, tokens = torch.randn(2, 4, 5, requires_grad=True), torch.randint(5, (2, 4))
-    _expect_gradient(
-        call(fn, logits, tokens), _loss_by_gathering(logits, tokens), {"logits": logits}
-    )
+    expected = _loss_by_gathering(logits, tokens)
+    expect_gradient(call(fn, logits, tokens), expected, {"logits": logits})
 
 
 def _loss_case(fn: Answer, logits: Tensor, tokens: Tensor, what: str) -> None:
     got, expected = call(fn, logits, tokens), _loss_by_gathering(logits, tokens)
     rows = "Write down for one short text which row of logits belongs to which token."
-    expect_close(got, expected, what, inputs=(logits, tokens), wrong=WRONG_LOSSES, hint=rows)
+    expect_close(got, expected, what, inputs=(logits, tokens), wrong=_MISTAKES, hint=rows)
     whole = "Return the tensor itself: a plain number has lost the way back to the network."
     require(type(got) is Tensor, f"{what}: a tensor without dimensions", got, whole)

@@ -1,4 +1,4 @@
-"""The exercise `scaled_dot_product`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `scaled_dot_product`: attention of queries to keys and values, with and without a mask."""
 
 import math
 from collections.abc import Callable
@@ -7,18 +7,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks.attention.shared import _expect_gradient
 from course_utils.checks.core import (
     Answer,
-    CheckFailed,
     Wrong,
     call,
     exercise,
     expect_close,
-    expect_tensor,
+    expect_gradient,
+    expect_like,
+    hinting,
 )
 
 Mask = Tensor | None
+
+
+def _attention_by_library(q: Tensor, k: Tensor, v: Tensor, mask: Mask = None) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 def _scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor:
@@ -45,8 +49,7 @@ _UNSCALED = (
     "The scores are not divided by sqrt(d): for wide heads softmax would then pick a single token."
 )
 
-
-WRONG_ATTENTIONS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (_scaled_by(lambda q, k: 1.0), _UNSCALED),
     (_scaled_by(lambda q, k: q.shape[-1]), "Divided by d; it is its square root."),
     (
@@ -150,10 +153,6 @@ WRONG_ATTENTIONS: list[Wrong] = [
 ]
 
 
-def _attention_by_library(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-
-
 @exercise(_attention_by_library)
 def scaled_dot_product(fn: Answer) -> None:
     """Check ``scaled_dot_product(q, k, v, mask)``: q (..., T, d), k and v (..., S, d) -> (..., T, d)."""
@@ -167,21 +166,28 @@ def scaled_dot_product(fn: Answer) -> None:
     for shape, keys, kind, dtype in cases:
         inputs = _attention_inputs(shape, keys, kind, dtype)
         what = f"attention for q {shape}, {keys} keys and {'no mask' if kind is None else f'a {kind} mask'}"
-        _attention_case(fn, inputs, what, dtype)
+        expect_like(
+            call(fn, *inputs),
+            _attention_by_library(*inputs),
+            what,
+            inputs=inputs,
+            wrong=_MISTAKES,
+            shape="One output row for each query, as wide as v: (..., T, d).",
+            dtype=dtype,
+            atol=1e-5,
+        )
     q, k, v, mask = _attention_inputs((2, 4, 6), 4, "causal", torch.float32)
     unstable = "With scores near ±100 it breaks: subtract each row's largest score before exp, or use `softmax`."
     large = (30 * q, 8 * k, v, mask)
-    try:
+    with hinting(unstable):
         expect_close(call(fn, *large), _attention_by_library(*large), "attention with large scores")
-    except CheckFailed as failure:
-        raise CheckFailed(failure.expected, failure.got, unstable) from None
     leaves = {"q": q.requires_grad_(), "k": k.requires_grad_(), "v": v.requires_grad_()}
-    _expect_gradient(call(fn, q, k, v, mask), _attention_by_library(q, k, v, mask), leaves)
+    expect_gradient(call(fn, q, k, v, mask), _attention_by_library(q, k, v, mask), leaves)
 
 
 def _attention_inputs(
     shape: tuple[int, ...], keys: int, kind: str | None, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+) -> tuple[Tensor, Tensor, Tensor, Mask]:
     *batch, length, dim = shape
     q = 1.5 * torch.randn(*batch, length, dim, dtype=dtype)
     k, v = (torch.randn(*batch, keys, dim, dtype=dtype) + 0.3 for _ in range(2))
@@ -190,21 +196,6 @@ def _attention_inputs(
     mask = torch.ones(length, keys, dtype=torch.bool).tril()
     if kind == "random":
         mask = torch.rand(length, keys) < 0.6
-        mask[:, 1], mask[:, 2] = (
-            True,
-            False,
-        )  # every row, also of a mask turned round, may look somewhere
+        # Every row, also of a mask turned round, may look somewhere.
+        mask[:, 1], mask[:, 2] = True, False
     return q, k, v, mask
-
-
-def _attention_case(
-    fn: Answer, inputs: tuple[Tensor | None, ...], what: str, dtype: torch.dtype
-) -> None:
-    got, expected = call(fn, *inputs), _attention_by_library(*inputs)
-    shape = "One output row for each query, as wide as v: (..., T, d)."
-    if (
-        type(got) is Tensor and got.shape != expected.shape
-    ):  # a mistake that changes the shape is named first
-        expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ATTENTIONS, hint=shape)
-    expect_tensor(got, expected.shape, what, dtype, hint=shape)
-    expect_close(got, expected, what, inputs=inputs, wrong=WRONG_ATTENTIONS, rtol=1e-4, atol=1e-5)

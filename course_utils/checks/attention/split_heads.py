@@ -1,10 +1,14 @@
-"""The exercise `split_heads`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `split_heads`: the columns of each token shared out to the heads, in runs."""
 
 import torch
 from torch import Tensor
 
-from course_utils.checks.attention.shared import _expect_gradient, _heads_case
-from course_utils.checks.core import Answer, Wrong, call, exercise
+from course_utils.checks.attention.shared import expect_heads
+from course_utils.checks.core import Answer, Wrong, call, exercise, expect_gradient
+
+
+def _split_by_slices(x: Tensor, heads: int) -> Tensor:
+    return torch.stack(x.chunk(heads, dim=2), dim=1)
 
 
 def _parts(x: Tensor, heads: int) -> tuple[int, int, int]:
@@ -23,16 +27,13 @@ def _split_interleaved(x: Tensor, heads: int) -> Tensor:
 
 _SCRAMBLED = "Reshaped straight away: numbers of different tokens land in one row. Cut D in two, then change places."
 
-
 _INTERLEAVED = (
     "Every heads-th column went to a head. A head gets a whole run: cut D into (heads, D / heads)."
 )
 
-
 _NOT_SWAPPED = "D is cut, but the heads still stand behind the tokens: change dimensions 1 and 2."
 
-
-WRONG_SPLITS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (_split_scrambled, _SCRAMBLED),
     (_split_interleaved, _INTERLEAVED),
     (lambda x, h: x.unflatten(2, (h, -1)), _NOT_SWAPPED),
@@ -58,16 +59,12 @@ WRONG_SPLITS: list[Wrong] = [
 ]
 
 
-def _split_by_slices(x: Tensor, heads: int) -> Tensor:
-    return torch.stack(x.chunk(heads, dim=2), dim=1)
-
-
 @exercise(_split_by_slices)
 def split_heads(fn: Answer) -> None:
     """Check ``split_heads(x, heads)``: (B, T, D) -> (B, heads, T, D / heads), columns in runs."""
     for batch, length, heads, width in ((2, 5, 3, 4), (1, 4, 2, 3), (3, 2, 4, 2), (2, 3, 1, 5)):
         x = torch.randn(batch, length, heads * width)
         what = f"split_heads for {tuple(x.shape)} and {heads} heads"
-        _heads_case(fn, (x, heads), _split_by_slices(x, heads), what, WRONG_SPLITS)
+        expect_heads(fn, (x, heads), _split_by_slices(x, heads), what, _MISTAKES)
     x = torch.randn(2, 3, 6, requires_grad=True)
-    _expect_gradient(call(fn, x, 3), _split_by_slices(x, 3), {"x": x})
+    expect_gradient(call(fn, x, 3), _split_by_slices(x, 3), {"x": x})

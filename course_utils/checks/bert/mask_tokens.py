@@ -1,4 +1,4 @@
-"""The exercise `mask_tokens`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `mask_tokens`: tokens hidden, replaced and kept as in BERT's pre-training, by chance."""
 
 import random
 from dataclasses import dataclass
@@ -10,54 +10,27 @@ from torch import Tensor
 from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_tensor, require
 from course_utils.checks.surroundings import fingerprint
 
-_LIMIT = 30.0  # 2 exp(-30) is 2e-13, and about 1,300 shares are looked at
+_OUTCOMES = (0.85, 0.12, 0.015, 0.015)  # not chosen; of the 15 % chosen: hidden, replaced, kept
 
 
-_LIMIT_OF_A_ROW = (
-    40.0  # compared with a mean that is off by chance too, which moves the exponent by less than 5
-)
+def _mask_by_outcomes(
+    ids: Tensor,
+    special_mask: Tensor,
+    mask_id: int,
+    vocab_size: int,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One draw out of four outcomes for each token."""
+    chances = torch.tensor(_OUTCOMES)
+    draws = torch.multinomial(chances, ids.numel(), replacement=True, generator=generator)
+    outcome = draws.reshape(ids.shape) * (special_mask == 0)
+    other = torch.randint(vocab_size, ids.shape, generator=generator)
+    ways = torch.stack([ids, torch.full_like(ids, mask_id), other, ids])
+    return ways.gather(0, outcome[None])[0], torch.where(outcome > 0, ids, -100)
 
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """A batch, and what an answer made of it."""
-
-    ids: Tensor
-    special: Tensor  # bool
-    mask_id: int
-    vocab_size: int
-    shown: Tensor
-    labels: Tensor
-
-    @property
-    def asked(self) -> Tensor:
-        """Tokens that a label asks for."""
-        return self.labels != -100
-
-    @property
-    def ordinary(self) -> Tensor:
-        """Tokens that are not special."""
-        return ~self.special
-
-
-def _surprise(count: Tensor, total: Tensor, share: float) -> Tensor:
-    """Chernoff's exponent: so many of a total, where ``share`` of them is expected, have probability <= 2 exp(-it)."""
-    count, total = torch.as_tensor(count).double(), torch.as_tensor(total).double()
-    part = count / total.clamp_min(1)
-    gain = torch.special.xlogy(part, part / share) + torch.special.xlogy(
-        1 - part, (1 - part) / (1 - share)
-    )
-    return total * gain
-
-
-def _plausible(hits: Tensor, share: float) -> bool:
-    """Whether so many of these (bool) may be true where each is with probability ``share``."""
-    return _surprise(hits.sum(), torch.tensor(hits.numel()), share).item() < _LIMIT
-
-
-_WRONG_SPLITS: tuple[
-    tuple[tuple[float, float], str], ...
-] = (  # shares of the chosen: hidden, replaced, hint
+# Shares of the chosen that are hidden and replaced, and the hint.
+_WRONG_SPLITS: tuple[tuple[tuple[float, float], str], ...] = (
     (
         (1.0, 0.0),
         "Every chosen token becomes [MASK], which no later text holds: 10 % become a random one, 10 % stay.",
@@ -82,40 +55,110 @@ _WRONG_SPLITS: tuple[
     ((0.0, 0.0), "Nothing was hidden: the chosen tokens are all shown as they are."),
 )
 
-
+# The share that is chosen, and the hint.
 _WRONG_CHOICES: tuple[tuple[float, str], ...] = (
     (0.85, "85 % were chosen: the comparison points the other way."),
     (0.12, "12 % is 80 % of the 15 %: a chosen token is asked about even where it is not hidden."),
 )
 
+_MASK, _WORDS = 3, range(1000, 30_000)
 
-def expect_shares(draw: Draw) -> None:
+# Exponents of chance (see `_surprise`). 2 exp(-30) is 2e-13, and about 1,300 shares are looked at. A row is compared
+# with a mean that is off by chance too, which moves the exponent by less than 5.
+_LIMIT, _LIMIT_OF_A_ROW = 30.0, 40.0
+
+_SPARED = (
+    "[CLS], [SEP] and padding are not for guessing: where special_mask is true nothing is chosen."
+)
+
+
+@exercise(_mask_by_outcomes)
+def mask_tokens(fn: Answer) -> None:
+    """Check ``mask_tokens(ids, special_mask, mask_id, vocab_size, generator)`` -> (masked ids, labels)."""
+    large = _draw(fn, *_batch((320, 256), _WORDS))
+    _expect_invariants(large)
+    _expect_even(large)
+    _expect_shares(large)
+    _expect_many_tokens(large)
+    small = _draw(fn, *_batch((200, 200), range(4, 7)), vocab_size=12)
+    _expect_invariants(small)
+    _expect_whole_vocabulary(small)
+    _expect_own_generator(fn)
+    ids, special = _batch((40, 256), _WORDS)
+    whole = (
+        "With special_mask as int64 it fails: whole numbers pick rows, not places, "
+        "and `~` makes -1 and -2 of 0 and 1."
+    )
+    what = "special_mask of 0 and 1 instead of False and True"
+    _expect_also(fn, ids, special.long(), what, whole)
+    flat = "One row without a batch fails: take the shape from `ids.shape`, not from a batch and a length."
+    _expect_also(fn, ids.flatten(), special.flatten(), "ids of one dimension", flat)
+    only = torch.ones(2, 9, dtype=torch.bool)
+    _expect_also(fn, ids[:2, :9], only, "a batch of special tokens only", _SPARED)
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """A batch, and what an answer made of it."""
+
+    ids: Tensor
+    special: Tensor  # bool
+    mask_id: int
+    vocab_size: int
+    shown: Tensor
+    labels: Tensor
+
+    @property
+    def asked(self) -> Tensor:
+        """Tokens that a label asks for."""
+        return self.labels != -100
+
+    @property
+    def ordinary(self) -> Tensor:
+        """Tokens that are not special."""
+        return ~self.special
+
+
+def _surprise(count: Tensor, total: Tensor, share: float) -> Tensor:
+    """Chernoff's exponent: so many of a total, where ``share`` of them is expected, have probability <= 2 exp(-it)."""
+    count, total = torch.as_tensor(count).double(), torch.as_tensor(total).double()
+    part = count / total.clamp_min(1)
+    rest = 1 - part
+    gain = torch.xlogy(part, part / share) + torch.xlogy(rest, rest / (1 - share))
+    return total * gain
+
+
+def _plausible(hits: Tensor, share: float) -> bool:
+    """Whether so many of these (bool) may be true where each is with probability ``share``."""
+    return _surprise(hits.sum(), torch.tensor(hits.numel()), share).item() < _LIMIT
+
+
+def _expect_shares(draw: _Draw) -> None:
     """How many were chosen, and what became of them."""
     chosen = draw.asked[draw.ordinary]
     shown, ids = draw.shown[draw.asked], draw.ids[draw.asked]
     hidden, kept = shown == draw.mask_id, shown == ids
     replaced = ~hidden & ~kept
     came = (
-        f"{percent(chosen)} chosen; of these {percent(hidden)} hidden, {percent(replaced)} replaced"
+        f"{_percent(chosen)} chosen; of these {_percent(hidden)} hidden, {_percent(replaced)} replaced, "
+        f"{_percent(kept)} kept"
     )
-    came = f"{came}, {percent(kept)} kept"
     what = "15 % of the ordinary tokens chosen; of these 80 % hidden, 10 % replaced, 10 % kept"
-    right = all(
-        _plausible(way, share) for way, share in ((hidden, 0.8), (replaced, 0.1), (kept, 0.1))
-    )
+    ways = ((hidden, 0.8), (replaced, 0.1), (kept, 0.1))
+    right = all(_plausible(way, share) for way, share in ways)
     near = (
         h
         for (a, b), h in _WRONG_SPLITS
-        if abs(mean(hidden) - a) < 0.015 and abs(mean(replaced) - b) < 0.015
+        if abs(_mean(hidden) - a) < 0.015 and abs(_mean(replaced) - b) < 0.015
     )
     other = "The three ways have other shares: do two draws overlap, or was a number rounded in each row?"
     require(right, what, came, next(near, other))
-    near = (h for share, h in _WRONG_CHOICES if abs(mean(chosen) - share) < 0.01)
+    near = (h for share, h in _WRONG_CHOICES if abs(_mean(chosen) - share) < 0.01)
     other = "Another share was chosen: 15 % of the tokens that are not special, neither of all nor of some."
     require(_plausible(chosen, 0.15), what, came, next(near, other))
 
 
-def expect_even(draw: Draw) -> None:
+def _expect_even(draw: _Draw) -> None:
     """Each row and each column has its part, so no place was favoured and no draw was used for a whole row."""
     hidden = draw.asked & (draw.shown == draw.mask_id)
     for dim, name in enumerate(("each position of a row", "each row")):
@@ -123,22 +166,17 @@ def expect_even(draw: Draw) -> None:
         even = _even(draw.asked, draw.ordinary, dim)
         require(even, f"about as much chosen in {name}", "far more in some than in others", hint)
         hint = "Who is hidden, replaced or kept goes by the place: draw it for each token, or shuffle them."
-        even = _even(hidden, draw.asked, dim)
-        require(
-            even,
-            f"about as much of the chosen hidden in {name}",
-            "far more in some than in others",
-            hint,
-        )
+        even, what = _even(hidden, draw.asked, dim), f"about as much of the chosen hidden in {name}"
+        require(even, what, "far more in some than in others", hint)
 
 
 def _even(hits: Tensor, among: Tensor, dim: int) -> bool:
     """Whether rows or columns differ no more than by chance; their own mean is what they are compared with."""
-    share = min(max(mean(hits[among]), 1e-6), 1 - 1e-6)
+    share = min(max(_mean(hits[among]), 1e-6), 1 - 1e-6)
     return _surprise(hits.sum(dim), among.sum(dim), share).max().item() < _LIMIT_OF_A_ROW
 
 
-def expect_many_tokens(draw: Draw) -> None:
+def _expect_many_tokens(draw: _Draw) -> None:
     """Each place has a random token of its own (the vocabulary is large)."""
     shown = draw.shown[draw.asked & (draw.shown != draw.ids) & (draw.shown != draw.mask_id)]
     came = f"{len(shown.unique())} different ones at {len(shown)} places"
@@ -147,7 +185,7 @@ def expect_many_tokens(draw: Draw) -> None:
     require(len(shown.unique()) > 0.8 * len(shown), what, came, hint)
 
 
-def expect_whole_vocabulary(draw: Draw) -> None:
+def _expect_whole_vocabulary(draw: _Draw) -> None:
     """Every id comes, none too often (the vocabulary is small, and the batch holds a part of it)."""
     what = f"random tokens from 0 to {draw.vocab_size - 1} (vocab_size = {draw.vocab_size})"
     outside = draw.shown[(draw.shown < 0) | (draw.shown >= draw.vocab_size)]
@@ -158,77 +196,22 @@ def expect_whole_vocabulary(draw: Draw) -> None:
     hint = "Some ids are never drawn: the first, the last or those that this batch does not hold? All of them may come."
     require(not missing, what, f"never {missing}", hint)
     words = draw.ids[draw.ordinary].unique().tolist()
-    rare = counts[
-        [token for token in range(draw.vocab_size) if token not in (*words, draw.mask_id)]
-    ]  # random alone
-    uneven = (
-        _surprise(rare, torch.full_like(rare, draw.asked.sum()), 0.1 / draw.vocab_size).max()
-        > _LIMIT
-    )
+    random_alone = set(range(draw.vocab_size)) - {*words, draw.mask_id}
+    rare = counts[sorted(random_alone)]
+    total, share = torch.full_like(rare, draw.asked.sum()), 0.1 / draw.vocab_size
+    uneven = bool(_surprise(rare, total, share).max() > _LIMIT)
     hint = "Some ids come more often than others: each is as likely as any other (torch.randint)."
     require(not uneven, what, f"counts {rare.tolist()}", hint)
 
 
-def mean(hits: Tensor) -> float:
+def _mean(hits: Tensor) -> float:
     """The share of true ones."""
     return hits.double().mean().item()
 
 
-def percent(hits: Tensor) -> str:
+def _percent(hits: Tensor) -> str:
     """The share of true ones, for a message."""
-    return f"{100 * mean(hits):.1f} %" if hits.numel() else "none"
-
-
-_MASK, _WORDS = 3, range(1000, 30_000)
-
-
-_OUTCOMES = (0.85, 0.12, 0.015, 0.015)  # not chosen; of the 15 % chosen: hidden, replaced, kept
-
-
-def mask_by_outcomes(
-    ids: Tensor,
-    special_mask: Tensor,
-    mask_id: int,
-    vocab_size: int,
-    generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:
-    """One draw out of four outcomes for each token (the reference)."""
-    draws = torch.multinomial(
-        torch.tensor(_OUTCOMES), ids.numel(), replacement=True, generator=generator
-    )
-    outcome = draws.reshape(ids.shape) * (special_mask == 0)
-    other = torch.randint(vocab_size, ids.shape, generator=generator)
-    shown = torch.stack([ids, torch.full_like(ids, mask_id), other, ids]).gather(0, outcome[None])[
-        0
-    ]
-    return shown, torch.where(outcome > 0, ids, -100)
-
-
-def inspect_masking(fn: Answer) -> None:
-    """Raise `CheckFailed` unless ``fn`` hides tokens as BERT's pre-training does."""
-    large = _draw(fn, *_batch((320, 256), _WORDS))
-    _expect_invariants(large)
-    expect_even(large)
-    expect_shares(large)
-    expect_many_tokens(large)
-    small = _draw(fn, *_batch((200, 200), range(4, 7)), vocab_size=12)
-    _expect_invariants(small)
-    expect_whole_vocabulary(small)
-    _expect_own_generator(fn)
-    ids, special = _batch((40, 256), _WORDS)
-    other = "With special_mask as int64 it fails: whole numbers pick rows, not places, and `~` makes -1 of 0, -2 of 1."
-    _expect_also(
-        fn, ids, special.long(), "special_mask of 0 and 1 instead of False and True", other
-    )
-    flat = "One row without a batch fails: take the shape from `ids.shape`, not from a batch and a length."
-    _expect_also(fn, ids.flatten(), special.flatten(), "ids of one dimension", flat)
-    _expect_also(
-        fn,
-        ids[:2, :9],
-        torch.ones(2, 9, dtype=torch.bool),
-        "a batch of special tokens only",
-        _SPARED,
-    )
+    return f"{100 * _mean(hits):.1f} %" if hits.numel() else "none"
 
 
 def _batch(shape: tuple[int, int], words: range) -> tuple[Tensor, Tensor]:
@@ -247,66 +230,46 @@ def _draw(
     special: Tensor,
     vocab_size: int = _WORDS.stop,
     generator: torch.Generator | None = None,
-) -> Draw:
+) -> _Draw:
     generator = torch.Generator().manual_seed(1) if generator is None else generator
     got = call(fn, ids, special, _MASK, vocab_size, generator)
     pair = type(got) in (tuple, list) and len(got) == 2
-    require(
-        pair,
-        "two tensors (masked ids, labels)",
-        got,
-        "Return both, in this order: `return masked_ids, labels`.",
-    )
+    both = "Return both, in this order: `return masked_ids, labels`."
+    require(pair, "two tensors (masked ids, labels)", got, both)
+    shape = "Both have the shape of ids: one number for each position."
     for tensor, what in zip(got, ("masked ids", "labels"), strict=True):
-        expect_tensor(
-            tensor,
-            ids.shape,
-            what,
-            hint="Both have the shape of ids: one number for each position.",
-        )
+        expect_tensor(tensor, ids.shape, what, hint=shape)
     swapped = "-100 among the masked ids: the order is (masked ids, labels)."
     require(not (got[0] == -100).any(), "ids that the model can look up", got[0], swapped)
+    whole = (
+        "Ids and labels are whole numbers, int64 as `ids` is: what turned them into something else?"
+    )
     for tensor, what in zip(got, ("masked ids", "labels"), strict=True):
-        whole = "Ids and labels are whole numbers, int64 as `ids` is: what turned them into something else?"
-        require(
-            tensor.dtype == torch.int64,
-            f"{what} of dtype torch.int64",
-            f"dtype {tensor.dtype}",
-            whole,
-        )
-    return Draw(ids, special.bool(), _MASK, vocab_size, *got)
+        is_whole = tensor.dtype == torch.int64
+        require(is_whole, f"{what} of dtype torch.int64", f"dtype {tensor.dtype}", whole)
+    return _Draw(ids, special.bool(), _MASK, vocab_size, *got)
 
 
-_SPARED = (
-    "[CLS], [SEP] and padding are not for guessing: where special_mask is true nothing is chosen."
-)
-
-
-def _expect_invariants(draw: Draw) -> None:
+def _expect_invariants(draw: _Draw) -> None:
     """What holds in every draw, whatever was chosen."""
     _expect_labels(draw)
     asked, ordinary = draw.asked, draw.ordinary
     opposite = "Nearly all are asked about, and not where the tokens were hidden: -100 belongs to those *not* chosen."
-    few = mean(asked[ordinary]) < 0.6
-    require(
-        few, "labels at 15 % of the ordinary tokens", f"at {percent(asked[ordinary])}", opposite
-    )
-    came = f"{percent(asked[draw.special])} of the special and {percent(asked[ordinary])} of the ordinary ones"
+    few, share = _mean(asked[ordinary]) < 0.6, _percent(asked[ordinary])
+    require(few, "labels at 15 % of the ordinary tokens", f"at {share}", opposite)
+    came = f"{_percent(asked[draw.special])} of the special and {share} of the ordinary ones"
     inverted = bool(asked[draw.special].any()) and not asked[ordinary].any()
     reverse = "Only special tokens are chosen: special_mask is true where a token must *not* be."
     require(not inverted, "no special token chosen", came, reverse)
     require(not asked[draw.special].any(), "no special token chosen", came, _SPARED)
     changed = draw.shown != draw.ids
     touched = "A special token was replaced, though nothing is asked there: what is shown changes only where chosen."
-    require(
-        not changed[draw.special].any(), "special tokens as they were", "some replaced", touched
-    )
+    same = not changed[draw.special].any()
+    require(same, "special tokens as they were", "some replaced", touched)
     loose = changed & ~asked & ordinary
-    what, came = (
-        "tokens that are not asked about shown as they are",
-        f"{percent(loose[ordinary])} of all were changed",
-    )
-    few = mean(loose[ordinary]) < 0.03
+    what = "tokens that are not asked about shown as they are"
+    came = f"{_percent(loose[ordinary])} of all were changed"
+    few = _mean(loose[ordinary]) < 0.03
     hidden_only = "Chosen tokens that became a random one have no label: all the chosen have one, not only the hidden."
     everywhere = (
         "80, 10 and 10 % are shares of the chosen tokens: what is not chosen stays as it is."
@@ -314,7 +277,7 @@ def _expect_invariants(draw: Draw) -> None:
     require(not loose.any(), what, came, hidden_only if few else everywhere)
 
 
-def _expect_labels(draw: Draw) -> None:
+def _expect_labels(draw: _Draw) -> None:
     ids, labels, shown = draw.ids, draw.labels, draw.shown
     what = "labels: the original id where a token was chosen, -100 elsewhere"
     all_of = "Every position has its token as label: the loss would mostly reward copying. Ask only about the chosen."
@@ -329,7 +292,7 @@ def _expect_labels(draw: Draw) -> None:
     wrong = draw.asked & (labels != ids)
     same = bool((labels == shown)[draw.asked].all())
     named = "Where a token was chosen the label is its original id."
-    came = f"{percent(wrong[draw.asked])} of the labels are other ids"
+    came = f"{_percent(wrong[draw.asked])} of the labels are other ids"
     require(not wrong.any(), what, came, late if same else named)
 
 
@@ -343,24 +306,15 @@ def _expect_own_generator(fn: Answer) -> None:
     before = _global_generators()
     first = _draw(fn, ids, special)
     hint = "Draws came from the global generator: give `generator=generator` to every draw, or nobody can repeat them."
-    for name, old, new in zip(
-        ("PyTorch", "NumPy", "Python"), before, _global_generators(), strict=True
-    ):
-        require(
-            old == new,
-            "draws from the generator that was passed in",
-            f"{name}'s global one was used",
-            hint,
-        )
+    what = "draws from the generator that was passed in"
+    names = ("PyTorch", "NumPy", "Python")
+    for name, old, new in zip(names, before, _global_generators(), strict=True):
+        require(old == new, what, f"{name}'s global one was used", hint)
     hint = (
         "The same generator in the same state, another result: some draw has a source of its own."
     )
-    require(
-        _same(first, _draw(fn, ids, special)),
-        "the same draw for the same state",
-        "another draw",
-        hint,
-    )
+    again = _draw(fn, ids, special)
+    require(_same(first, again), "the same draw for the same state", "another draw", hint)
     generator = torch.Generator().manual_seed(2)
     other = _draw(fn, ids, special, generator=generator)
     hint = "Generators with other seeds give the same result: the one passed in is not what draws."
@@ -370,7 +324,7 @@ def _expect_own_generator(fn: Answer) -> None:
     require(not _same(other, following), "new draws at the next call", "the same draws again", hint)
 
 
-def _same(one: Draw, other: Draw) -> bool:
+def _same(one: _Draw, other: _Draw) -> bool:
     return torch.equal(one.shown, other.shown) and torch.equal(one.labels, other.labels)
 
 
@@ -379,20 +333,10 @@ def _expect_also(fn: Answer, ids: Tensor, special: Tensor, what: str, hint: str)
     try:
         draw = _draw(fn, ids, special)
         if special.all():
-            require(
-                not draw.asked.any() and torch.equal(draw.shown, ids),
-                "nothing chosen",
-                "some chosen",
-                hint,
-            )
+            nothing = not draw.asked.any() and torch.equal(draw.shown, ids)
+            require(nothing, "nothing chosen", "some chosen", hint)
         else:
             _expect_invariants(draw)
-            expect_shares(draw)
+            _expect_shares(draw)
     except CheckFailed as failure:
         raise CheckFailed(f"{failure.expected} ({what})", failure.got, hint) from None
-
-
-@exercise(mask_by_outcomes)
-def mask_tokens(fn: Answer) -> None:
-    """Check ``mask_tokens(ids, special_mask, mask_id, vocab_size, generator)`` -> (masked ids, labels)."""
-    inspect_masking(fn)

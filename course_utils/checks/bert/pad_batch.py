@@ -1,4 +1,4 @@
-"""The exercise `pad_batch`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `pad_batch`: sequences of unlike length as one table of ids, with a mask."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -7,10 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.checks.bert.shared import _call
-from course_utils.checks.core import Answer, Wrong, exercise, expect_close, require
+from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
 
 Rows = Sequence[Sequence[int]]
+
+
+def _pad_by_columns(sequences: Rows, pad_id: int) -> tuple[Tensor, Tensor]:
+    columns = list(zip_longest(*sequences, fillvalue=pad_id))
+    marks = list(zip_longest(*([1] * len(s) for s in sequences), fillvalue=0))
+    return torch.tensor(columns).T.contiguous(), torch.tensor(marks).T.contiguous()
 
 
 def _table(rows: Rows, fill: int, width: int | None = None, left: bool = False) -> Tensor:
@@ -30,8 +35,7 @@ def _marks(rows: Rows, left: bool = False) -> Tensor:
 
 _SORTED = "The rows are in order of length, so the labels no longer belong to them: keep the order of the input."
 
-
-WRONG_IDS: list[Wrong] = [
+_WRONG_IDS: list[Wrong] = [
     (lambda rows, pad: _marks(rows), "The mask comes first here: the order is (ids, mask)."),
     (
         lambda rows, pad: _table(rows, pad, left=True),
@@ -67,8 +71,7 @@ WRONG_IDS: list[Wrong] = [
     ),
 ]
 
-
-WRONG_MASKS: list[Wrong] = [
+_WRONG_MASKS: list[Wrong] = [
     (
         lambda rows, pad: 1 - _marks(rows),
         "The mask is inverted: 1 where a token is, 0 where it was filled up.",
@@ -105,12 +108,11 @@ WRONG_MASKS: list[Wrong] = [
     ),
 ]
 
-
-def _pad_by_columns(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    columns = list(zip_longest(*sequences, fillvalue=pad_id))
-    marks = list(zip_longest(*([1] * len(s) for s in sequences), fillvalue=0))
-    return torch.tensor(columns).T.contiguous(), torch.tensor(marks).T.contiguous()
-
+_SAYS = {
+    "changed its argument": "`append`, `extend` and `+=` lengthen the caller's own lists, so the data set grows with "
+    "each epoch: make a new list.",
+    "expected sequence of length": "A tensor has no ragged edge: fill the short sequences up first.",
+}
 
 # The first batch tells all the mistakes apart: pad_id is not 0, and it stands inside a sequence and at an end.
 _BATCHES = (
@@ -122,43 +124,26 @@ _BATCHES = (
 )
 
 
-_PADDING = {
-    "changed its argument": "`append`, `extend` and `+=` lengthen the caller's own lists, so the data set grows with "
-    "each epoch: make a new list.",
-    "expected sequence of length": "A tensor has no ragged edge: fill the short sequences up first.",
-}
-
-
 @exercise(_pad_by_columns)
 def pad_batch(fn: Answer) -> None:
     """Check ``pad_batch(sequences, pad_id)``: B lists of ids -> ids (B, T) and mask (B, T), both int64."""
     for sequences, pad_id in _BATCHES:
-        inputs = (
-            [list(s) for s in sequences],
-            pad_id,
-        )  # copies: an answer that lengthens them harms no later check
+        # Copies: an answer that lengthens them harms no later check.
+        inputs = ([list(s) for s in sequences], pad_id)
         what = f"of {len(sequences)} sequences padded with {pad_id}"
         expected_ids, expected_mask = _pad_by_columns(*inputs)
-        got = _call(fn, *inputs, named=_PADDING)
+        got = call(fn, *inputs, says=_SAYS)
         pair = type(got) in (tuple, list) and len(got) == 2
-        require(
-            pair,
-            f"two tensors {what}: (ids, mask)",
-            got,
-            "Return both, in this order: `return ids, mask`.",
-        )
-        _expect_table(got[0], expected_ids, f"ids {what}", inputs, WRONG_IDS)
-        _expect_table(got[1], expected_mask, f"mask {what}", inputs, WRONG_MASKS)
+        both = "Return both, in this order: `return ids, mask`."
+        require(pair, f"two tensors {what}: (ids, mask)", got, both)
+        _expect_table(got[0], expected_ids, f"ids {what}", inputs, _WRONG_IDS)
+        _expect_table(got[1], expected_mask, f"mask {what}", inputs, _WRONG_MASKS)
 
 
 def _expect_table(got: Any, expected: Tensor, what: str, inputs: tuple, wrong: list) -> None:
     """Require the int64 table; a mistake that changes the shape as well is named before the shape is."""
-    require(
-        type(got) is Tensor,
-        f"{what}: a torch.Tensor",
-        got,
-        "Return a tensor: `torch.tensor` makes one of lists.",
-    )
+    made = "Return a tensor: `torch.tensor` makes one of lists."
+    require(type(got) is Tensor, f"{what}: a torch.Tensor", got, made)
     shape = tuple(expected.shape)
     longer = got.dim() == 2 and len(got) == shape[0] and got.shape[1] > shape[1]
     long = (

@@ -1,4 +1,4 @@
-"""The exercise `parameter_groups`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `parameter_groups`: weight decay for all parameters but biases and LayerNorm's."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,13 +11,30 @@ from torch import nn
 from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_number, require
 
 
-def groups_by_dimensions(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Biases and LayerNorm's weights are vectors; what decays in a BERT are matrices (the reference)."""
+def _groups_by_dimensions(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Biases and LayerNorm's weights are vectors; what decays in a BERT are matrices."""
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
         {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": weight_decay},
     ]
+
+
+@exercise(_groups_by_dimensions)
+def parameter_groups(fn: Answer) -> None:
+    """Check ``parameter_groups(model, weight_decay)`` -> two groups for an optimiser."""
+    for make, weight_decay in ((_bert, 0.037), (_other_names, 0.2)):
+        probe = make()
+        trainable = [p.requires_grad for p in probe.model.parameters()]
+        groups = call(fn, probe.model, weight_decay)
+        hint = "Sorting only reads: which parameters train was decided before."
+        same = trainable == [p.requires_grad for p in probe.model.parameters()]
+        require(same, "a model left as it was", "requires_grad of its parameters was changed", hint)
+        _expect_two_groups(groups, probe)
+        _expect_each_once(groups, probe)
+        kept, decayed = _by_decay(groups, weight_decay)
+        _expect_sorted(kept, decayed, probe)
+        _expect_optimizer(groups)
 
 
 @dataclass(frozen=True)
@@ -71,10 +88,8 @@ def _other_names() -> _Probe:
 
 
 def _bert() -> _Probe:
-    from transformers import (  # seconds, where nothing else needs them
-        BertConfig,
-        BertForSequenceClassification,
-    )
+    # Seconds, where nothing else needs them.
+    from transformers import BertConfig, BertForSequenceClassification
 
     size = {
         "hidden_size": 8,
@@ -82,9 +97,8 @@ def _bert() -> _Probe:
         "num_attention_heads": 2,
         "intermediate_size": 12,
     }
-    model = BertForSequenceClassification(
-        BertConfig(vocab_size=20, max_position_embeddings=16, **size)
-    )
+    config = BertConfig(vocab_size=20, max_position_embeddings=16, **size)
+    model = BertForSequenceClassification(config)
     names = [name for name, _ in model.named_parameters()]
     return _Probe(
         "BERT",
@@ -93,22 +107,6 @@ def _bert() -> _Probe:
         frozenset(name for name in names if name.endswith("LayerNorm.weight")),
         frozenset(name for name in names if name.endswith("embeddings.weight")),
     )
-
-
-def inspect_groups(fn: Answer) -> None:
-    """Raise `CheckFailed` unless ``fn`` sorts the parameters of both networks and an optimiser takes the groups."""
-    for make, weight_decay in ((_bert, 0.037), (_other_names, 0.2)):
-        probe = make()
-        trainable = [p.requires_grad for p in probe.model.parameters()]
-        groups = call(fn, probe.model, weight_decay)
-        hint = "Sorting only reads: which parameters train was decided before."
-        same = trainable == [p.requires_grad for p in probe.model.parameters()]
-        require(same, "a model left as it was", "requires_grad of its parameters was changed", hint)
-        _expect_two_groups(groups, probe)
-        _expect_each_once(groups, probe)
-        kept, decayed = _by_decay(groups, weight_decay)
-        _expect_sorted(kept, decayed, probe)
-        _expect_optimizer(groups)
 
 
 def _expect_two_groups(groups: Any, probe: _Probe) -> None:
@@ -120,12 +118,8 @@ def _expect_two_groups(groups: Any, probe: _Probe) -> None:
     many = "Two groups are enough: one dict for all that decays, one for all that does not."
     require(len(groups) == 2, what, f"{len(groups)} groups", many)
     for group in groups:
-        require(
-            "params" in group,
-            what,
-            f"the keys {sorted(map(str, group))}",
-            "The parameters stand under 'params'.",
-        )
+        keys = f"the keys {sorted(map(str, group))}"
+        require("params" in group, what, keys, "The parameters stand under 'params'.")
         params = group["params"]
         once = "A generator can be read once: whoever counts its parameters leaves none for the optimiser. Make a list."
         require(not hasattr(params, "__next__"), "a list under 'params'", params, once)
@@ -133,9 +127,8 @@ def _expect_two_groups(groups: Any, probe: _Probe) -> None:
             "An optimiser's state is kept by position, so it wants the parameters in order: a list."
         )
         require(type(params) in (list, tuple), "a list under 'params'", params, ordered)
-        require(
-            len(params) > 0, f"parameters of {probe.name} in both groups", "an empty group", one
-        )
+        both = f"parameters of {probe.name} in both groups"
+        require(len(params) > 0, both, "an empty group", one)
         named = "A pair (name, parameter) or a name: the list holds the parameters themselves."
         for entry in params:
             require(not isinstance(entry, tuple | str), "parameters under 'params'", entry, named)
@@ -167,12 +160,8 @@ def _by_decay(groups: Sequence[dict], weight_decay: float) -> tuple[set[int], se
     """The ids of the parameters without and with weight decay."""
     what = f"weight_decay 0.0 in one group and {weight_decay} in the other"
     silent = "A group without the key 'weight_decay' gets the optimiser's default, 0.01 for AdamW: write the 0.0 out."
-    require(
-        all("weight_decay" in group for group in groups),
-        what,
-        "a group without the key 'weight_decay'",
-        silent,
-    )
+    told = all("weight_decay" in group for group in groups)
+    require(told, what, "a group without the key 'weight_decay'", silent)
     decays = [expect_number(group["weight_decay"], "weight_decay") for group in groups]
     came = f"{decays[0]:g} and {decays[1]:g}"
     both = "Both groups decay. Exactly 0.0 is what keeps biases and LayerNorm out of it."
@@ -180,12 +169,9 @@ def _by_decay(groups: Sequence[dict], weight_decay: float) -> tuple[set[int], se
     fixed = "The decaying group has another number than the argument weight_decay: is one written into the function?"
     require(any(decays), what, came, neither)
     require(not all(decays), what, came, both)
-    require(
-        any(math.isclose(decay, weight_decay, rel_tol=1e-6) for decay in decays), what, came, fixed
-    )
-    kept, decayed = (
-        g for _, g in sorted(zip(map(bool, decays), groups, strict=True), key=lambda pair: pair[0])
-    )
+    asked = any(math.isclose(decay, weight_decay, rel_tol=1e-6) for decay in decays)
+    require(asked, what, came, fixed)
+    kept, decayed = groups if decays[1] else groups[::-1]
     return {id(p) for p in kept["params"]}, {id(p) for p in decayed["params"]}
 
 
@@ -226,17 +212,10 @@ def _expect_optimizer(groups: Sequence[dict]) -> None:
         torch.optim.AdamW([dict(group) for group in groups], lr=1e-3).step()
     except Exception as error:
         hint = "The parameters are sorted well, but AdamW stumbles over the groups: what else do the dicts hold?"
-        raise CheckFailed(
-            "groups that torch.optim.AdamW takes", f"{type(error).__name__}: {error}", hint
-        ) from None
+        came = f"{type(error).__name__}: {error}"
+        raise CheckFailed("groups that torch.optim.AdamW takes", came, hint) from None
 
 
 def _names(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-@exercise(groups_by_dimensions)
-def parameter_groups(fn: Answer) -> None:
-    """Check ``parameter_groups(model, weight_decay)`` -> two groups for an optimiser."""
-    inspect_groups(fn)

@@ -1,4 +1,4 @@
-"""The exercise `warmup_linear`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `warmup_linear`: the learning rate's multiplier, which rises in a straight line and falls in another."""
 
 import math
 from collections.abc import Callable
@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from course_utils.checks.bert.shared import _call
 from course_utils.checks.core import (
     Answer,
     CheckFailed,
+    Wrong,
+    call,
     exercise,
     expect_close,
     expect_number,
@@ -17,6 +18,14 @@ from course_utils.checks.core import (
 )
 
 Schedule = Callable[[int, int, int], float]
+
+
+def _schedule_by_corners(step: int, warmup_steps: int, total_steps: int) -> float:
+    """The straight lines between (0, 0), (warm-up, 1) and (end, 0)."""
+    corners = {0: 0.0, total_steps: 0.0}
+    corners[warmup_steps] = 1.0  # where two fall together, the peak stays
+    steps = sorted(corners)
+    return float(np.interp(step, steps, [corners[at] for at in steps], right=0.0))
 
 
 def _after(down: Schedule) -> Schedule:
@@ -29,7 +38,7 @@ def _before(up: Schedule) -> Schedule:
     return lambda s, w, t: up(s, w, t) if s < w else max(0.0, (t - s) / (t - w))
 
 
-WRONG_SCHEDULES: list[tuple[Schedule, str]] = [
+_MISTAKES: list[Wrong] = [
     (
         _after(lambda s, w, t: (t - s) / (t - w)),
         "Negative after the last step: the optimiser would climb the loss. What is the least it may be?",
@@ -104,18 +113,6 @@ WRONG_SCHEDULES: list[tuple[Schedule, str]] = [
     ),
 ]
 
-
-def _schedule_by_corners(step: int, warmup_steps: int, total_steps: int) -> float:
-    """The straight lines between (0, 0), (warm-up, 1) and (end, 0)."""
-    corners = {
-        0: 0.0,
-        total_steps: 0.0,
-        warmup_steps: 1.0,
-    }  # where two fall together, the peak stays
-    steps = sorted(corners)
-    return float(np.interp(step, steps, [corners[at] for at in steps], right=0.0))
-
-
 # The first schedule tells all the mistakes apart.
 _SCHEDULES = ((4, 20), (1, 7), (100, 1000), (6, 7), (0, 10), (5, 5))
 
@@ -124,42 +121,32 @@ _SCHEDULES = ((4, 20), (1, 7), (100, 1000), (6, 7), (0, 10), (5, 5))
 def warmup_linear(fn: Answer) -> None:
     """Check ``warmup_linear(step, warmup_steps, total_steps)``: ints -> multiplier in [0, 1]."""
     for warmup, total in _SCHEDULES:
+        # Where the peak is the end, 1 as the end of the warm-up and 0 as the end of all are both right.
+        peak_is_end = warmup == total
         steps = [*range(0, total + 4, 1 if total < 100 else 25)]
-        peak_is_end = (
-            warmup == total
-        )  # 1 as the end of the warm-up, 0 as the end of all: both are right there
         steps = [step for step in steps if not (peak_is_end and step == total)]
         what = f"the multiplier with warmup_steps={warmup}, total_steps={total}"
         nothing = "All steps are warm-up here: the way down has no steps to divide by, and after the end it is 0."
-        nothing = (
-            nothing
-            if warmup
-            else "Without warm-up there are no steps to divide by: step 0 has the full rate."
-        )
-        divided = {"ZeroDivisionError": nothing}
-        got = [
-            expect_number(
-                _call(fn, step, warmup, total, named=divided), f"the multiplier at step {step}"
-            )
-            for step in steps
-        ]
+        if not warmup:
+            nothing = "Without warm-up there are no steps to divide by: step 0 has the full rate."
+        got = [_multiplier(fn, step, warmup, total, nothing) for step in steps]
         expected = np.array([_schedule_by_corners(step, warmup, total) for step in steps])
         peak = got[min(len(got) - 1, steps.index(warmup) if warmup in steps else 0)]
         rate = "The shape is right, the size is not: return the multiplier, up to 1. Who calls it multiplies the rate."
-        wrong = [(_whole(schedule, steps), hint) for schedule, hint in WRONG_SCHEDULES]
+        wrong = [(_whole(schedule, steps), hint) for schedule, hint in _MISTAKES]
         wrong.append((lambda w, t, e=expected, p=peak: e * p if p else None, rate))
-        by_hand = (
-            nothing
-            if warmup in (0, total)
-            else "Draw it: two straight lines that meet at (warmup_steps, 1)."
-        )
+        by_hand = "Draw it: two straight lines that meet at (warmup_steps, 1)."
+        by_hand = nothing if warmup in (0, total) else by_hand
         _expect_steps(steps, got, expected, what, inputs=(warmup, total), wrong=wrong, hint=by_hand)
         if peak_is_end:
-            last = expect_number(
-                _call(fn, total, warmup, total, named=divided), f"the multiplier at step {total}"
-            )
+            last = _multiplier(fn, total, warmup, total, nothing)
             expected_there = "0 or 1 where the warm-up's end is the end of all"
             require(min(abs(last), abs(last - 1)) < 1e-6, expected_there, last, nothing)
+
+
+def _multiplier(fn: Answer, step: int, warmup: int, total: int, divided: str) -> float:
+    got = call(fn, step, warmup, total, says={"ZeroDivisionError": divided})
+    return expect_number(got, f"the multiplier at step {step}")
 
 
 def _expect_steps(steps: list[int], *values: Any, **how: Any) -> None:
@@ -174,6 +161,4 @@ def _expect_steps(steps: list[int], *values: Any, **how: Any) -> None:
 
 
 def _whole(schedule: Answer, steps: list[int]) -> Answer:
-    return lambda warmup, total: np.array(
-        [schedule(step, warmup, total) for step in steps], dtype=float
-    )
+    return lambda warmup, total: np.array([schedule(s, warmup, total) for s in steps], dtype=float)

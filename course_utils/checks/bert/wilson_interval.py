@@ -1,4 +1,4 @@
-"""The exercise `wilson_interval`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `wilson_interval`: Wilson's interval for a share, from counts."""
 
 import math
 
@@ -16,6 +16,13 @@ from course_utils.checks.core import (
 )
 
 Ends = tuple[float, float]
+
+
+def _interval_by_roots(correct: int, total: int, z: float) -> tuple[float, float]:
+    """The shares x that are just z of their own standard errors away: (correct/total - x)^2 = z^2 x (1 - x) / total."""
+    p, s = correct / total, z * z / total
+    low, high = sorted(np.roots([1 + s, -(2 * p + s), p * p]).real.clip(0, 1))
+    return float(low), float(high)
 
 
 def _around(centre: float, half: float) -> Ends:
@@ -83,25 +90,19 @@ def _by_beta(c: int, n: int, z: float, prior: float) -> Ends:
 
 
 _CLIPPED = "This is Wald's interval, clipped to [0, 1]: at 10 right of 10 it would claim 100 % with certainty."
-
-
 _WIDER = "This is the interval of Agresti and Coull: Wilson's centre, but with a wider half width."
-
 
 _CORRECTED = (
     "This is Wilson's interval with the correction for continuity; the plain one is asked for."
 )
 
-
 _ONE_SIDE = "Only one side is bounded here: both ends are asked for, with the same z."
-
 
 _PLAIN_Z = (
     "z stands where z^2 belongs: it is squared inside the root and in both fractions z^2 / n."
 )
 
-
-WRONG_INTERVALS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         _wald,
         "This is Wald's interval, z standard errors to each side: it can leave [0, 1], and has no width at p = 1.",
@@ -199,14 +200,6 @@ WRONG_INTERVALS: list[Wrong] = [
     ),
 ]
 
-
-def _interval_by_roots(correct: int, total: int, z: float) -> tuple[float, float]:
-    """The shares x that are just z of their own standard errors away: (correct/total - x)^2 = z^2 x (1 - x) / total."""
-    p, s = correct / total, z * z / total
-    low, high = sorted(np.roots([1 + s, -(2 * p + s), p * p]).real.clip(0, 1))
-    return float(low), float(high)
-
-
 # The first case tells all the mistakes apart: z, z^2 and 2z differ, and Wald's interval leaves [0, 1].
 _CASES = (
     (9, 10, 1.5),
@@ -227,14 +220,11 @@ def wilson_interval(fn: Answer) -> None:
         what, got = f"wilson_interval{case}", call(fn, *case)
         pair = type(got) in (tuple, list) and len(got) == 2
         pair = pair or (type(got) in (Tensor, np.ndarray) and tuple(got.shape) == (2,))
-        require(
-            pair, f"{what}: two numbers (low, high)", got, "Return both ends: `return low, high`."
-        )
+        both = "Return both ends: `return low, high`."
+        require(pair, f"{what}: two numbers (low, high)", got, both)
         ends = [
             expect_number(end, f"{what}: the {name} end")
             for name, end in zip(("low", "high"), got, strict=True)
         ]
         ours = np.array(_interval_by_roots(*case))
-        expect_close(
-            np.array(ends), ours, what, inputs=case, wrong=WRONG_INTERVALS, hint=hint, rtol=1e-6
-        )
+        expect_close(np.array(ends), ours, what, inputs=case, wrong=_MISTAKES, hint=hint, rtol=1e-6)

@@ -1,30 +1,29 @@
-"""The exercise `critic_step`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `critic_step`: a step of critic and generator without PyTorch's error about in-place operations."""
 
 from collections.abc import Callable
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from course_utils.checks.clinic.shared import (
-    Players,
-    call_in_words,
-    expect_pair,
-    make_batches,
-    make_players,
+from course_utils.checks.clinic.shared import Players, expect_pair, make_batches, make_players
+from course_utils.checks.core import (
+    Answer,
+    CheckFailed,
+    Wrong,
+    call,
+    describe,
+    exercise,
+    expect_close,
 )
-from course_utils.checks.core import Answer, CheckFailed, Wrong, describe, exercise, expect_close
+from course_utils.checks.gan.gan_step import Step
 
 
-def critic_step_by_halves(
-    g: nn.Module,
-    c: nn.Module,
-    g_opt: torch.optim.Optimizer,
-    c_opt: torch.optim.Optimizer,
-    real: Tensor,
-    noise: Tensor,
+def _critic_step_by_halves(
+    g: nn.Module, c: nn.Module, g_opt: Optimizer, c_opt: Optimizer, real: Tensor, noise: Tensor
 ) -> tuple[float, float]:
-    """The reference: the critic's half on fakes without a graph, then the generator's half on a new answer."""
+    """The critic's half on fakes without a graph, then the generator's half on a new answer."""
     with torch.no_grad():
         fake = g(noise)
     c_loss = c(fake).mean() - c(real).mean()
@@ -38,10 +37,10 @@ def critic_step_by_halves(
     return c_loss.item(), g_loss.item()
 
 
-def _steps_last(cleared_between: bool) -> Callable[..., tuple]:
+def _steps_last(cleared_between: bool) -> Step:
     def step(
-        g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
-    ) -> tuple:
+        g: nn.Module, c: nn.Module, g_opt: Optimizer, c_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple[float, float]:
         fake = g(noise)
         c_loss, g_loss = c(fake).mean() - c(real).mean(), -c(fake).mean()
         g_opt.zero_grad()
@@ -58,8 +57,8 @@ def _steps_last(cleared_between: bool) -> Callable[..., tuple]:
 
 
 def _old_answer(
-    g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
-) -> tuple:
+    g: nn.Module, c: nn.Module, g_opt: Optimizer, c_opt: Optimizer, real: Tensor, noise: Tensor
+) -> tuple[float, float]:
     fake = g(noise)
     c_loss, g_loss = c(fake.detach()).mean() - c(real).mean(), -c(fake).mean()
     g_gradients = torch.autograd.grad(g_loss, list(g.parameters()))
@@ -72,10 +71,10 @@ def _old_answer(
     return c_loss.item(), g_loss.item()
 
 
-def _negated(part: int) -> Callable[..., tuple]:
+def _negated(part: int) -> Step:
     def step(
-        g: nn.Module, c: nn.Module, g_opt: object, c_opt: object, real: Tensor, noise: Tensor
-    ) -> tuple:
+        g: nn.Module, c: nn.Module, g_opt: Optimizer, c_opt: Optimizer, real: Tensor, noise: Tensor
+    ) -> tuple[float, float]:
         signs = (-1 if part == 0 else 1, -1 if part == 1 else 1)
         c_loss = signs[0] * (c(g(noise).detach()).mean() - c(real).mean())
         c_opt.zero_grad()
@@ -90,12 +89,11 @@ def _negated(part: int) -> Callable[..., tuple]:
     return step
 
 
-_WRONG_CRITIC: list[tuple[Callable[..., tuple], str]] = [
+_MISTAKES: list[tuple[Step, str]] = [
     (
         _steps_last(True),
-        "No error any more, and no judge either: both losses reach the critic, "
-        "their pulls on every fake cancel, and it "
-        "never learns to lower one. Detach the fakes, and finish the critic's half first.",
+        "No error any more, and no judge either: both losses reach the critic, their pulls on every fake cancel, and "
+        "it never learns to lower one. Detach the fakes, and finish the critic's half first.",
     ),
     (
         _steps_last(False),
@@ -116,44 +114,37 @@ _WRONG_CRITIC: list[tuple[Callable[..., tuple], str]] = [
     ),
 ]
 
-
-_SAME_ERROR = "The same error as before. "
-
-
-_USELESS = {
-    "retain": _SAME_ERROR
-    + "`retain_graph=True` keeps a graph alive; the weights in it have still been changed by "
-    "`c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its step.",
-    "detach": _SAME_ERROR
-    + "Detaching the fakes in the critic's half is right and not enough: `g_loss` was computed "
-    "with the critic's old weights. Ask the critic again after its step.",
-    "nothing": _SAME_ERROR
-    + "No layer's `inplace=True` is to blame (there is none in these networks): "
+# By what was tried against the error.
+_USELESS_FIXES = {
+    "retain": "The same error as before. `retain_graph=True` keeps a graph alive; the weights in it have still been "
+    "changed by `c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its step.",
+    "detach": "The same error as before. Detaching the fakes in the critic's half is right and not enough: `g_loss` "
+    "was computed with the critic's old weights. Ask the critic again after its step.",
+    "nothing": "The same error as before. No layer's `inplace=True` is to blame (there is none in these networks): "
     "`c_optimizer.step()` changes the weights in place, and `g_loss` was computed with the old ones.",
 }
 
-
-_TWICE = {
+_SAYS = {
     "second time": "One graph is used twice. Do not keep it with `retain_graph=True`: "
     "detach the fakes in the critic's half.",
     "does not require grad": "A gradient was cut off: detach in the critic's half only.",
 }
 
 
-def inspect_critic_step(fn: Answer) -> None:
-    """Three SGD steps against the reference; the error, if it is still there, is told apart by what led to it."""
-    outcome = _play(critic_step_by_halves)
-    came = _play(fn, checked=True)
-    wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _WRONG_CRITIC]
+@exercise(_critic_step_by_halves)
+def critic_step(fn: Answer) -> None:
+    """Check ``critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)`` -> (critic's, G's loss).
+
+    Three SGD steps against the reference; the error, if it is still there, is told apart by what led to it.
+    """
+    right, came = _play(_critic_step_by_halves), _play(fn, checked=True)
+    wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _MISTAKES]
     hint = "One half at a time: loss, zero_grad, backward, step. Which network may move, on which loss?"
+    how = {"hint": hint, "atol": 2e-5, "rtol": 1e-3}
     try:
-        expect_close(
-            came, outcome, "losses and weights", wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3
-        )
+        expect_close(came, right, "losses and weights", wrong=wrong, **how)
     except CheckFailed as failure:
-        rows = [
-            f"losses {describe(row[:6])}, weights {describe(row[6:])}" for row in (outcome, came)
-        ]
+        rows = [f"losses {describe(x[:6])}, weights {describe(x[6:])}" for x in (right, came)]
         raise CheckFailed(f"after three SGD steps: {rows[0]}", rows[1], failure.hint) from None
 
 
@@ -177,16 +168,10 @@ def _watched(fn: Answer, players: Players, real: Tensor, noise: Tensor) -> objec
 
     try:
         with patch.object(Tensor, "backward", spy):
-            return call_in_words(fn, *players, real, noise, may_change=players, says=_TWICE)
+            return call(fn, *players, real, noise, may_change=players, says=_SAYS)
     except CheckFailed as failure:
         if "inplace operation" not in failure.got:
             raise
         reached = any(p.grad is not None for p in players[0].parameters())
         kind = "retain" if any(kept) else "nothing" if reached else "detach"
-        raise CheckFailed("one step of both players", failure.got, _USELESS[kind]) from None
-
-
-@exercise(critic_step_by_halves)
-def critic_step(fn: Answer) -> None:
-    """Check ``critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)`` -> (critic's, G's loss)."""
-    inspect_critic_step(fn)
+        raise CheckFailed("one step of both players", failure.got, _USELESS_FIXES[kind]) from None

@@ -1,4 +1,4 @@
-"""The exercise `elbo`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `elbo`: a lower bound of log p(x), where the patient's lies above it."""
 
 import math
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from torch.distributions import Normal, kl_divergence
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, expect_tensor
 
 
-def elbo_by_distributions(
+def _elbo_by_distributions(
     x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float
 ) -> Tensor:
-    """The reference: the expectation of log p(x|z) in closed form, minus torch's own KL."""
+    """The expectation of log p(x|z) in closed form, minus torch's own KL."""
     q = Normal(mean, (log_var / 2).exp())
     expected = Normal(w * mean, s).log_prob(x) - (w / s) ** 2 * q.variance / 2
     return expected - kl_divergence(q, Normal(0.0, 1.0))
@@ -24,7 +24,7 @@ def _with_penalty(penalty: Callable[[Tensor, Tensor], Tensor]) -> Answer:
         x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float
     ) -> Tensor:
         kl = (mean**2 + log_var.exp() - 1 - log_var) / 2
-        return elbo_by_distributions(x, mean, log_var, noise, w, s) + kl - penalty(mean, log_var)
+        return _elbo_by_distributions(x, mean, log_var, noise, w, s) + kl - penalty(mean, log_var)
 
     return bound
 
@@ -41,7 +41,7 @@ def _reverse_kl(m: Tensor, v: Tensor) -> Tensor:
     return kl_divergence(Normal(0.0, 1.0), Normal(m, (v / 2).exp()))
 
 
-_WRONG_ELBO: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         _constant,
         "Unchanged: a term that depends on nothing the encoder does has no gradient. Put KL(q(z|x) || p(z)) there.",
@@ -72,20 +72,23 @@ _WRONG_ELBO: list[Wrong] = [
         "Only the mean is tied to the prior; the spread of q must be as well.",
     ),
     (
-        lambda *a: elbo_by_distributions(*a).mean(),
+        lambda *a: _elbo_by_distributions(*a).mean(),
         "One bound for each example, (B,): keep the examples apart, average over the draws only.",
     ),
-    (lambda *a: -elbo_by_distributions(*a), "This is the loss, the negative bound."),
+    (lambda *a: -_elbo_by_distributions(*a), "This is the loss, the negative bound."),
 ]
 
 
-def inspect_elbo(fn: Answer) -> None:
-    """Equal to log p(x) at the true posterior of a linear-Gaussian model; below it by KL(q || posterior) elsewhere."""
+@exercise(_elbo_by_distributions)
+def elbo(fn: Answer) -> None:
+    """Check ``elbo(x, mean, log_var, noise, w, s)``: (B,), (B,), (B,), (K, 1) -> (B,) nats.
+
+    Equal to log p(x) at the true posterior of a linear-Gaussian model; below it by KL(q || posterior) elsewhere.
+    """
     w, s = 1.7, 0.6
     x = torch.tensor([0.4, -2.0, 3.1])
-    noise = torch.tensor(
-        [[-1.0], [1.0]]
-    )  # mean 0 and variance 1 exactly, so that averages of squares are exact
+    # Mean 0 and variance 1 exactly, so that averages of squares are exact.
+    noise = torch.tensor([[-1.0], [1.0]])
     variance = s**2 / (w**2 + s**2)
     true_mean, true_log_var = variance * w * x / s**2, torch.full_like(x, math.log(variance))
     exact = Normal(0.0, math.sqrt(w**2 + s**2)).log_prob(x)
@@ -97,25 +100,15 @@ def inspect_elbo(fn: Answer) -> None:
         arguments = (x, mean, log_var, noise, w, s)
         got = call(fn, *arguments)
         hint = "The bound is the mean of log p(x|z) over the draws, minus KL(q(z|x) || N(0, 1))."
-        named = next((h for f, h in _WRONG_ELBO if _equal(got, f(*arguments))), None)
+        named = next((h for f, h in _MISTAKES if _equal(got, f(*arguments))), None)
         if named is None:
             expect_tensor(got, (3,), "one bound for each x")
-        gap = kl_divergence(
-            Normal(mean, (log_var / 2).exp()), Normal(true_mean, math.sqrt(variance))
-        )
+        posterior = Normal(true_mean, math.sqrt(variance))
+        gap = kl_divergence(Normal(mean, (log_var / 2).exp()), posterior)
         what = "the bound (log p(x) minus the distance of q from the true posterior)"
         expect_close(got, exact - gap, what, hint=named or hint, atol=1e-4)
 
 
 def _equal(got: object, other: Tensor) -> bool:
-    return (
-        isinstance(got, Tensor)
-        and got.shape == other.shape
-        and torch.allclose(got, other, atol=1e-4)
-    )
-
-
-@exercise(elbo_by_distributions)
-def elbo(fn: Answer) -> None:
-    """Check ``elbo(x, mean, log_var, noise, w, s)``: (B,), (B,), (B,), (K, 1) -> (B,) nats."""
-    inspect_elbo(fn)
+    shaped = isinstance(got, Tensor) and got.shape == other.shape
+    return shaped and torch.allclose(got, other, atol=1e-4)

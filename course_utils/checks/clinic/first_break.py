@@ -1,20 +1,20 @@
-"""The exercise `first_break`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `first_break`: the first line of a derivation that does not follow from the one above it."""
 
 import math
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from course_utils.checks.core import Answer, call, exercise, require
 
 Line = Callable[..., float]
 
 
-def break_by_pairs(lines: Sequence[Line], points: Sequence[tuple]) -> int | None:
-    """The reference: the first line that differs from the one above it at any point."""
+def _break_by_pairs(lines: Sequence[Line], points: Sequence[tuple]) -> int | None:
+    """The first line that differs from the one above it at any point."""
     for k in range(1, len(lines)):
-        if any(
-            not math.isclose(lines[k](*p), lines[k - 1](*p), rel_tol=1e-6, abs_tol=1e-9)
-            for p in points
-        ):
+        pairs = [(lines[k](*p), lines[k - 1](*p)) for p in points]
+        if not all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) for a, b in pairs):
             return k
     return None
 
@@ -24,13 +24,8 @@ def _v(p: float, q: float) -> float:
 
 
 _SYMMETRIC: list[Line] = [lambda p, q: p - q, lambda p, q: q - p, lambda p, q: -(p - q)]
-
-
 _RETURNS: list[Line] = [lambda p, q: p, lambda p, q: p + 1, lambda p, q: p + 1, lambda p, q: p]
-
-
 _ROUNDED: list[Line] = [lambda p, q: (0.1 + 0.2) * p, lambda p, q: 0.3 * p, lambda p, q: 0.3 * q]
-
 
 _VALID: list[Line] = [
     _v,
@@ -39,6 +34,21 @@ _VALID: list[Line] = [
     ),
 ]
 
+_CROSSED: list[Line] = [lambda p, q: p - q, lambda p, q: q - p, lambda p, q: 4 - p]
+_SIGNS: list[Line] = [lambda p, q: p + q, lambda p, q: q + p, lambda p, q: -p - q]
+_ENTRIES = "A point may have any number of entries: `line(*point)`."
+_LENIENT = (
+    "A small difference is one: allow for rounding only, a millionth of the value "
+    "(`math.isclose` with `rel_tol=1e-6, abs_tol=1e-9`)."
+)
+
+
+def _off_by(difference: float, value: float) -> list[Line]:
+    """A chain whose third line differs a little."""
+    return [lambda p, q: value, lambda p, q: value, lambda p, q: value + difference]
+
+
+_SAYS = {"argument": _ENTRIES, "unpack": _ENTRIES}
 
 _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
     (
@@ -57,29 +67,59 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
         "0.1 + 0.2 is not 0.3 in floating point: allow for rounding, `math.isclose`.",
     ),
     (_VALID, [(0.5, 0.1), (0.3, 0.9)], "Every line follows here: the answer is None."),
+    (
+        _SYMMETRIC,
+        [(0.2, 0.7), (0.5, 0.5), (0.1, 0.1)],
+        "The chain breaks at the first point and holds at the later ones: a line holds only if it holds at *every* "
+        "point, the first as well as the last.",
+    ),
+    (
+        _SYMMETRIC,
+        [(0.5, 0.5), (0.2, 0.7), (0.1, 0.1)],
+        "The chain breaks at a point in the middle: go through *every* point.",
+    ),
+    (
+        _CROSSED,
+        [(3.0, 3.0), (2.0, 5.0)],
+        "Two lines break, each at another point: the first *line* is asked for. Lines in the outer loop, points in it.",
+    ),
+    (_off_by(1e-3, 0.7), [(0.5, 0.1), (0.3, 0.9)], _LENIENT),
+    (_off_by(1e-4, 1.0), [(0.3, 0.9)], _LENIENT),
+    (_off_by(0.5, 1000.0), [(0.3, 0.9)], _LENIENT),
+    (_off_by(2e-4, 1e-4), [(0.3, 0.9)], _LENIENT),
+    (
+        _SIGNS,
+        [(0.5, 0.1), (0.3, 0.9)],
+        "A line and its negative are not equal: no absolute values.",
+    ),
+    (
+        [lambda x: 2 * x, lambda x: x + x, lambda x: x * x],
+        [(2.0,), (3.0,)],
+        _ENTRIES,
+    ),
+    (
+        [lambda x, y, z: x * (y + z), lambda x, y, z: x * y + x * z, lambda x, y, z: x * y + z],
+        [(1.0, 2.0, 3.0), (2.0, 2.0, 3.0)],
+        _ENTRIES,
+    ),
     (_RETURNS[:1], [(0.5, 0.1)], "One line alone cannot contradict anything: the answer is None."),
 ]
 
 
-def inspect_first_break(fn: Answer) -> None:
-    """Chains that break where p differs from q only, whose errors cancel, that differ by rounding, and sound ones."""
+@exercise(_break_by_pairs)
+def first_break(fn: Answer) -> None:
+    """Check ``first_break(lines, points)``: index of the first line that differs from the one above, or None.
+
+    Chains that break where p differs from q only, whose errors cancel, that differ by rounding, and sound ones.
+    """
     for lines, points, hint in _TRIALS:
-        expected = break_by_pairs(lines, points)
-        came = _none_is_fine(fn, lines, points)
+        expected = _break_by_pairs(lines, points)
+        came = call(fn, lines, points, returns=False, says=_SAYS)  # None is an answer
         shown = f"{expected} for a chain of {len(lines)} lines"
+        came = int(came) if isinstance(came, np.integer) else came
         numbers = isinstance(came, int) and expected is not None
         if numbers and came == expected + 1 and lines is _SYMMETRIC:
             hint = "Count lines from 0: the answer is the index of the line that does not equal the one above it."
         elif numbers and came > expected:
             hint = "A later break came back: stop at the first one."
         require(came == expected and type(came) is type(expected), shown, repr(came), hint)
-
-
-def _none_is_fine(fn: Answer, *arguments: object) -> object:
-    return call(fn, *arguments, returns=False)
-
-
-@exercise(break_by_pairs)
-def first_break(fn: Answer) -> None:
-    """Check ``first_break(lines, points)``: index of the first line that differs from the one above, or None."""
-    inspect_first_break(fn)

@@ -1,4 +1,4 @@
-"""The exercise `gan_step`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `gan_step`: a step that leaves no gradient over for the next. It is judged as that of lesson 01 is."""
 
 from course_utils.checks.core import Answer, exercise
 from course_utils.checks.gan.gan_step import gan_step_with_labels, inspect_gan_step

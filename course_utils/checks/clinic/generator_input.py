@@ -1,4 +1,4 @@
-"""The exercise `generator_input`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `generator_input`: noise in the shape that a convolutional generator starts from."""
 
 import torch
 from torch import Tensor
@@ -6,19 +6,16 @@ from torch import Tensor
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close
 
 
-def generator_input_by_view(z: Tensor) -> Tensor:
-    """The reference."""
+def _input_by_view(z: Tensor) -> Tensor:
     return z.view(*z.shape, 1, 1)
 
 
 _TRANSPOSED = (
-    "Batch and channels are exchanged. With as many pictures as latent "
-    "numbers that even runs, and every picture is then "
-    "made from one number of each noise vector."
+    "Batch and channels are exchanged. With as many pictures as latent numbers that even runs, and every picture is "
+    "then made from one number of each noise vector."
 )
 
-
-_WRONG_NOISE: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (lambda z: z, "Nothing changed: the layer wants (B, channels, height, width)."),
     (
         lambda z: z.unsqueeze(0),
@@ -40,16 +37,14 @@ _WRONG_NOISE: list[Wrong] = [
 ]
 
 
-def inspect_generator_input(fn: Answer) -> None:
-    """Batches 1, 7 and 100; 100 latent numbers and 8."""
+@exercise(_input_by_view)
+def generator_input(fn: Answer) -> None:
+    """Check ``generator_input(z)``: (B, D) -> (B, D, 1, 1).
+
+    Batches 1, 7 and 100; 100 latent numbers and 8.
+    """
     for count, size in ((7, 100), (1, 100), (100, 100), (3, 8)):
         z = torch.randn(count, size)
         hint = f"Expected is (B, D, 1, 1): here ({count}, {size}, 1, 1), with row i made from z[i] alone."
-        expect_close(call(fn, z), generator_input_by_view(z), f"the input for {count} pictures",
-                     inputs=(z,), wrong=_WRONG_NOISE, hint=hint)  # fmt: skip
-
-
-@exercise(generator_input_by_view)
-def generator_input(fn: Answer) -> None:
-    """Check ``generator_input(z)``: (B, D) -> (B, D, 1, 1)."""
-    inspect_generator_input(fn)
+        got, what = call(fn, z), f"the input for {count} pictures"
+        expect_close(got, _input_by_view(z), what, inputs=(z,), wrong=_MISTAKES, hint=hint)

@@ -1,4 +1,4 @@
-"""The exercise `generator_objective`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `generator_objective`: what the generator minimises once the discriminator is the best one."""
 
 import math
 
@@ -9,8 +9,8 @@ from course_utils.checks.clinic.shared import ZERO_LOG_ZERO, is_nan
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
 
 
-def objective_by_entropies(p: Tensor, q: Tensor) -> Tensor:
-    """The reference: 2 H((p + q) / 2) - H(p) - H(q) - log 4."""
+def _objective_by_entropies(p: Tensor, q: Tensor) -> Tensor:
+    """2 H((p + q) / 2) - H(p) - H(q) - log 4."""
     p, q = torch.as_tensor(p).double(), torch.as_tensor(q).double()
     entropy = [-torch.xlogy(d, d).sum() for d in ((p + q) / 2, p, q)]
     return 2 * entropy[0] - entropy[1] - entropy[2] - math.log(4)
@@ -29,29 +29,29 @@ def _joint(p: Tensor, q: Tensor) -> Tensor:
     ).sum()
 
 
-_WRONG_OBJECTIVE: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         _joint,
         "Unchanged: D still helps the generator. Let D have only its own loss, and put the best D into V.",
     ),
     (
-        lambda p, q: -objective_by_entropies(p, q),
+        lambda p, q: -_objective_by_entropies(p, q),
         "This is D's loss at its best; the generator descends V = minus that.",
     ),
     (
-        lambda p, q: objective_by_entropies(p, q) / math.log(2),
+        lambda p, q: _objective_by_entropies(p, q) / math.log(2),
         "These are bits: the value at p = q would be -2, not -log 4.",
     ),
     (
-        lambda p, q: (objective_by_entropies(p, q) - math.log(4)) / 2,
+        lambda p, q: (_objective_by_entropies(p, q) - math.log(4)) / 2,
         "The factor 2 in front of the JSD is missing; p = q cannot show it.",
     ),
     (
-        lambda p, q: objective_by_entropies(p, q) + math.log(4),
+        lambda p, q: _objective_by_entropies(p, q) + math.log(4),
         "The constant is missing: V at p = q is -log 4, not 0.",
     ),
     (
-        lambda p, q: (objective_by_entropies(p, q) + math.log(4)) / 2,
+        lambda p, q: (_objective_by_entropies(p, q) + math.log(4)) / 2,
         "This is the JSD alone; asked for is V at the best D.",
     ),
     (
@@ -70,8 +70,12 @@ _WRONG_OBJECTIVE: list[Wrong] = [
 ]
 
 
-def inspect_objective(fn: Answer) -> None:
-    """Equal, unequal, and disjoint probabilities."""
+@exercise(_objective_by_entropies)
+def generator_objective(fn: Answer) -> None:
+    """Check ``generator_objective(p_data, p_g)``: probabilities (N,), (N,) -> V at the best D, nats.
+
+    Equal, unequal, and disjoint probabilities.
+    """
     rows = (
         ([0.1, 0.2, 0.7], [0.5, 0.3, 0.2]),
         ([0.25, 0.75], [0.25, 0.75]),
@@ -84,18 +88,5 @@ def inspect_objective(fn: Answer) -> None:
         require(not is_nan(got), f"a number for p = {row[0]}, q = {row[1]}", "NaN", ZERO_LOG_ZERO)
         what = f"V at the best D for p = {row[0]}, q = {row[1]}"
         hint = "Put D* = p / (p + q) into V = sum p log D + sum q log(1 - D)."
-        expect_close(
-            got,
-            objective_by_entropies(p, q),
-            what,
-            inputs=(p, q),
-            wrong=_WRONG_OBJECTIVE,
-            hint=hint,
-            atol=1e-5,
-        )
-
-
-@exercise(objective_by_entropies)
-def generator_objective(fn: Answer) -> None:
-    """Check ``generator_objective(p_data, p_g)``: probabilities (N,), (N,) -> V at the best D, nats."""
-    inspect_objective(fn)
+        right, how = _objective_by_entropies(p, q), {"hint": hint, "atol": 1e-5}
+        expect_close(got, right, what, inputs=(p, q), wrong=_MISTAKES, **how)

@@ -1,16 +1,16 @@
-"""The exercise `is_equilibrium`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `is_equilibrium`: whether losses and answers are those of the equilibrium."""
 
-import json
 import math
 
+import numpy as np
 from torch import Tensor
 
+from course_utils import results
 from course_utils.checks.core import Answer, call, exercise, require
-from course_utils.paths import results_dir
 
 
-def equilibrium_by_largest_gap(d_loss: float, g_loss: float, d_real: float, d_fake: float) -> bool:
-    """The reference: D is undecided about everything, and both losses are what that makes them."""
+def _equilibrium_by_largest_gap(d_loss: float, g_loss: float, d_real: float, d_fake: float) -> bool:
+    """D is undecided about everything, and both losses are what that makes them."""
     gaps = (d_real - 0.5, d_fake - 0.5, d_loss - 2 * math.log(2), g_loss - math.log(2))
     return max(map(abs, gaps)) < 0.15
 
@@ -20,8 +20,12 @@ _NEAR_REAL = (
     "equilibrium it answers 1/2 to *both*, and its loss is the sum of two log 2."
 )
 
+_EQUAL = (
+    "D gives real and fake the *same* answer here, but it is not 1/2: that D(x) equals D(G(z)) is not enough. Compare "
+    "each with 1/2."
+)
 
-_ROWS_GAN: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
+_STATES: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
     ("the equilibrium itself", (2 * math.log(2), math.log(2), 0.5, 0.5), True,
      "D's loss is the sum of two means: 2 log 2 = 1.386 where D says 1/2 to all."),
     ("no_detach", None, False, _NEAR_REAL),
@@ -32,29 +36,29 @@ _ROWS_GAN: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
     ("caught", None, False, "D tells everything apart here: D(x) = 1 and D(G(z)) = 0."),
     ("a generator ahead", (1.378, 0.329, 0.9, 0.72), False,
      "D's loss is 1.38 here by chance: it calls everything real, fakes included. Look at its answers."),
+    ("a D that calls all real", (2.408, 0.105, 0.9, 0.9), False, _EQUAL),
+    ("a D that calls all fake", (2.408, 2.303, 0.1, 0.1), False, _EQUAL),
+    ("nearly half", (1.42, 0.37, 0.69, 0.69), False, _EQUAL),
+    ("a D that is sure and wrong", (4.61, 2.31, 0.5, 0.5), False,
+     "The answers' *means* are 1/2 here, but D is sure of each and wrong about half: the losses tell."),
     ("a healthy end", (1.34, 0.74, 0.53, 0.48), True,
      "A run wobbles around its equilibrium: allow about 0.1 on each side."),
     ("right", None, True, "This is the mean of five healthy runs at their end: allow about 0.1 on each side."),
 ]  # fmt: skip
 
 
-def inspect_equilibrium(fn: Answer) -> None:
-    """Recorded ends of runs (``gan_traces.json``), the equilibrium itself, and states that share one sign with it."""
-    toy = json.loads((results_dir() / "gan_traces.json").read_text())["toy"]
-    for name, numbers, expected, hint in _ROWS_GAN:
+@exercise(_equilibrium_by_largest_gap)
+def is_equilibrium(fn: Answer) -> None:
+    """Check ``is_equilibrium(d_loss, g_loss, d_real, d_fake)`` -> bool.
+
+    Recorded ends of runs (``gan_traces.json``), the equilibrium itself, and states that share one sign with it.
+    """
+    toy = results.read("gan_traces.json")["toy"]
+    for name, numbers, expected, hint in _STATES:
         row = numbers or tuple(toy[name][key] for key in ("d_loss", "g_loss", "d_real", "d_fake"))
         came = call(fn, *row)
-        require(
-            type(came) is bool or (isinstance(came, Tensor) and came.numel() == 1),
-            "True or False",
-            came,
-            "A bool.",
-        )
+        single = isinstance(came, Tensor | np.ndarray) and math.prod(came.shape) == 1
+        yes_or_no = isinstance(came, bool | np.bool_) or single
+        require(yes_or_no, "True or False", came, "A bool.")
         shown = f"D's loss {row[0]:.2f}, G's {row[1]:.2f}, D(x) {row[2]:.2f}, D(G(z)) {row[3]:.2f}"
         require(bool(came) is expected, f"{expected} for {shown}", f"{bool(came)}", hint)
-
-
-@exercise(equilibrium_by_largest_gap)
-def is_equilibrium(fn: Answer) -> None:
-    """Check ``is_equilibrium(d_loss, g_loss, d_real, d_fake)`` -> bool."""
-    inspect_equilibrium(fn)

@@ -1,7 +1,8 @@
-"""The exercise `kl`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `kl`: a divergence that is never negative, where the patient's is."""
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,34 +10,34 @@ from course_utils.checks.clinic.shared import ZERO_LOG_ZERO, is_nan
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
 
 
-def kl_by_ratio(p: Tensor, q: Tensor) -> Tensor:
-    """The reference: the sum of p log(p / q) where p > 0."""
+def _kl_by_ratio(p: Tensor, q: Tensor) -> Tensor:
+    """The sum of p log(p / q) where p > 0."""
     some = p > 0
     return (p[some] * (p[some].log() - q[some].log())).sum()
 
 
-_WRONG_KL: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
-        lambda p, q: -kl_by_ratio(q, p),
-        "Unchanged: the logarithm is that of KL(p || q), the weights are q. "
-        "Together they make -KL(q || p), without a floor.",
+        lambda p, q: -_kl_by_ratio(q, p),
+        "Unchanged: the logarithm is that of KL(p || q), the weights are q. Together they make -KL(q || p), without "
+        "a floor.",
     ),
     (
-        lambda p, q: kl_by_ratio(q, p),
+        lambda p, q: _kl_by_ratio(q, p),
         "This is KL(q || p), another divergence: the expectation runs over the *second* argument.",
     ),
-    (lambda p, q: -kl_by_ratio(p, q), "The sign is wrong: a divergence is never negative."),
+    (lambda p, q: -_kl_by_ratio(p, q), "The sign is wrong: a divergence is never negative."),
     (
-        lambda p, q: kl_by_ratio(q, p).abs(),
+        lambda p, q: _kl_by_ratio(q, p).abs(),
         "A sign taken away by force: the weights are still q, not p.",
     ),
-    (lambda p, q: kl_by_ratio(p, q) / math.log(2), "These are bits, not nats."),
+    (lambda p, q: _kl_by_ratio(p, q) / math.log(2), "These are bits, not nats."),
     (
-        lambda p, q: kl_by_ratio(p, q) / len(p),
+        lambda p, q: _kl_by_ratio(p, q) / len(p),
         "A mean over the states: each one already counts with its weight p.",
     ),
     (
-        lambda p, q: (kl_by_ratio(p, (p + q) / 2) + kl_by_ratio(q, (p + q) / 2)) / 2,
+        lambda p, q: (_kl_by_ratio(p, (p + q) / 2) + _kl_by_ratio(q, (p + q) / 2)) / 2,
         "This is the JSD: symmetric, and finite where a KL is not.",
     ),
     (
@@ -46,8 +47,12 @@ _WRONG_KL: list[Wrong] = [
 ]
 
 
-def inspect_kl(fn: Answer) -> None:
-    """Unequal probabilities, a state that only q has, a state that only p has, and equality last."""
+@exercise(_kl_by_ratio)
+def kl(fn: Answer) -> None:
+    """Check ``kl(p, q)``: probabilities (N,), (N,) -> scalar, nats.
+
+    Unequal probabilities, a state that only q has, a state that only p has, and equality last.
+    """
     rows = (
         ([0.1, 0.2, 0.7], [0.5, 0.3, 0.2]),
         ([0.0, 0.4, 0.6], [0.3, 0.3, 0.4]),
@@ -57,15 +62,10 @@ def inspect_kl(fn: Answer) -> None:
         p, q = (torch.tensor(r) for r in row)
         got = call(fn, p, q)
         require(not is_nan(got), f"a number for p = {row[0]}, q = {row[1]}", "NaN", ZERO_LOG_ZERO)
-        expect_close(got, kl_by_ratio(p, q), f"KL of p = {row[0]} to q = {row[1]}",
-                     inputs=(p, q), wrong=_WRONG_KL)  # fmt: skip
+        what = f"KL of p = {row[0]} to q = {row[1]}"
+        expect_close(got, _kl_by_ratio(p, q), what, inputs=(p, q), wrong=_MISTAKES)
     got = call(fn, torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))
     hint = "q says *never* where p happens: the divergence is infinite, and a small number in the logarithm hides that."
-    infinite = isinstance(got, float | Tensor) and float(got) == math.inf
+    infinite = isinstance(got, float | Tensor | np.floating | np.ndarray) and np.shape(got) == ()
+    infinite = infinite and float(got) == math.inf
     require(infinite, "infinity for p = [0.5, 0.5], q = [1, 0]", got, hint)
-
-
-@exercise(kl_by_ratio)
-def kl(fn: Answer) -> None:
-    """Check ``kl(p, q)``: probabilities (N,), (N,) -> scalar, nats."""
-    inspect_kl(fn)

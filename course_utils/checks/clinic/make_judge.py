@@ -1,4 +1,4 @@
-"""The exercise `make_judge`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `make_judge`: a discriminator that answers once per picture, whatever the picture's size."""
 
 import math
 from typing import Any
@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode
 from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_tensor, require
 
 
-def judge_by_depth(size: int) -> nn.Sequential:
-    """The reference: strided layers until the map is 4x4, then one kernel over all of it."""
+def _judge_by_depth(size: int) -> nn.Sequential:
+    """Strided layers until the map is 4x4, then one kernel over all of it."""
     layers, channels = [], 3
     for depth in range(int(math.log2(size)) - 2):
         layers += [nn.Conv2d(channels, 8 * 2**depth, 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -24,76 +24,76 @@ _POOLED = (
     "rule says no pooling. Another strided layer makes the map small enough for the last kernel."
 )
 
+_ADDED = (
+    "The count is right, but the last kernel answers for each patch and the answers are then added (or picked): nobody "
+    "looks at the picture as a whole. Another strided layer makes the map small enough for the last kernel."
+)
 
 _SHRUNK = "The picture is shrunk before it is judged: D is blind to fine detail. Another strided layer keeps it."
 
-
-_POOLING = (
-    "mean",
-    "avg_pool2d",
-    "adaptive_avg_pool2d",
-    "max_pool2d",
-    "adaptive_max_pool2d",
-    "amax",
-    "lp_pool2d",
-)
+_POOLING = {"mean", "amax", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d"}
+_ELEMENTWISE = {"mul", "__mul__", "__rmul__", "multiply"}
+"""A sum may follow these: together they are one linear map."""
+_POOLING |= {"adaptive_max_pool2d", "lp_pool2d"}
 
 
-class _Listen(TorchFunctionMode):
-    """Notes the names of the torch functions that are called."""
+@exercise(_judge_by_depth)
+def make_judge(fn: Answer) -> None:
+    """Check ``make_judge(size)``: a module (B, 3, size, size) -> logits (B,), size 32 or 64.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.add(getattr(func, "__name__", ""))
-        return func(*args, **(kwargs or {}))
-
-
-def inspect_judge(fn: Answer) -> None:
-    """One logit a picture at 32 and 64 pixels; every corner counts; no pooling, no shrinking."""
+    One logit a picture at 32 and 64 pixels; every corner counts; no pooling, no shrinking.
+    """
     for size in (32, 64):
         judge = call(fn, size)
-        require(
-            isinstance(judge, nn.Module),
-            "a module",
-            judge,
-            "Return the network, for example an nn.Sequential.",
-        )
+        network = "Return the network, for example an nn.Sequential."
+        require(isinstance(judge, nn.Module), "a module", judge, network)
         judge.eval()
         for count in (1, 7):
             pictures = (2 * torch.rand(count, 3, size, size) - 1).requires_grad_()
             with _Listen() as heard:
                 logits = _answer(judge, pictures, size)
             _expect_one_each(logits, count, size)
-            require(
-                not heard.names & set(_POOLING),
-                "strided convolutions only",
-                "pooling or a mean",
-                _POOLED,
-            )
-            require(
-                "interpolate" not in heard.names, "all pixels judged", "a shrunken picture", _SHRUNK
-            )
-            (slope,) = torch.autograd.grad(logits[0], pictures)
-            corners = slope[0, :, [0, 0, -1, -1], [0, -1, 0, -1]].abs().sum(0)
-            hint = (
-                "One corner of the picture has no say: the answer is taken from a part of the map."
-            )
-            require(
-                bool((corners > 0).all()),
-                "an answer that depends on all four corners",
-                corners,
-                hint,
-            )
-            mates = count == 1 or float(slope[1:].abs().sum()) == 0
-            require(
-                mates,
-                "an answer for each picture alone",
-                "a mixture",
-                "Other pictures of the batch have a say.",
-            )
+            pooled, shrunk = heard.names & _POOLING, "interpolate" in heard.names
+            require(not pooled, "strided convolutions only", "pooling or a mean", _POOLED)
+            require(not shrunk, "all pixels judged", "a shrunken picture", _SHRUNK)
+            _expect_own_picture(logits, pictures)
+            came = f"{heard.answers // count} answers a picture, made one without weights"
+            require(heard.answers <= count, "one answer from the last weights", came, _ADDED)
+
+
+def _expect_own_picture(logits: Tensor, pictures: Tensor) -> None:
+    """All of its own picture, and nothing of the others, has a say in the first answer."""
+    (slope,) = torch.autograd.grad(logits[0], pictures)
+    corners = slope[0, :, [0, 0, -1, -1], [0, -1, 0, -1]].abs().sum(0)
+    what = "an answer that depends on all four corners"
+    hint = "One corner of the picture has no say: the answer is taken from a part of the map."
+    require(bool((corners > 0).all()), what, corners, hint)
+    alone = not slope[1:].any()
+    mates = "Other pictures of the batch have a say."
+    require(alone, "an answer for each picture alone", "a mixture", mates)
+
+
+class _Listen(TorchFunctionMode):
+    """Notes the torch functions that are called, and how many numbers the last weights gave.
+
+    Attributes:
+        names: of all functions.
+        answers: size of the result of the last convolution, linear map or other product with several weights.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.answers = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, result = getattr(func, "__name__", ""), func(*args, **(kwargs or {}))
+        self.names.add(name)
+        given = [*args, *(kwargs or {}).values()]
+        weighs = any(isinstance(x, nn.Parameter) and x.numel() > 1 for x in given)
+        if weighs and isinstance(result, Tensor) and "norm" not in name:
+            self.answers = 0 if name in _ELEMENTWISE else result.numel()
+        return result
 
 
 def _answer(judge: nn.Module, pictures: Tensor, size: int) -> Tensor:
@@ -106,13 +106,7 @@ def _answer(judge: nn.Module, pictures: Tensor, size: int) -> Tensor:
 
 
 def _expect_one_each(logits: Any, count: int, size: int) -> None:
-    many = isinstance(logits, Tensor) and logits.numel() > count
-    hint = "The last map has more than one place, so D answers once for each patch: one more strided layer."
-    expect_tensor(logits, (count,), f"logits of {count} pictures of {size} pixels",
-                  hint=hint if many else "One logit a picture, in a flat row: `nn.Flatten(0)`.")  # fmt: skip
-
-
-@exercise(judge_by_depth)
-def make_judge(fn: Answer) -> None:
-    """Check ``make_judge(size)``: a module (B, 3, size, size) -> logits (B,), size 32 or 64."""
-    inspect_judge(fn)
+    hint = "One logit a picture, in a flat row: `nn.Flatten(0)`."
+    if isinstance(logits, Tensor) and logits.numel() > count:
+        hint = "The last map has more than one place, so D answers once for each patch: one more strided layer."
+    expect_tensor(logits, (count,), f"logits of {count} pictures of {size} pixels", hint=hint)

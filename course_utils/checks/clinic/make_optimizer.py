@@ -1,4 +1,4 @@
-"""The exercise `make_optimizer`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `make_optimizer`: AdamW with every setting that matters written down."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
 
 
-def adam_without_decay(model: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The reference: without decay AdamW is Adam."""
+def _adam_without_decay(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Without decay AdamW is Adam."""
     return torch.optim.Adam(model.parameters(), lr=lr, eps=1e-6)
 
 
-_WRONG_OPTIMIZER: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
+_MISTAKES: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
     (
         lambda m, lr: torch.optim.AdamW(m.parameters(), lr=lr),
         "Unchanged: torch's own defaults, weight_decay 0.01 and eps 1e-8, are not those of the program.",
@@ -49,10 +49,14 @@ _WRONG_OPTIMIZER: list[tuple[Callable[..., torch.optim.Optimizer], str]] = [
 ]
 
 
-def inspect_optimizer(fn: Answer) -> None:
-    """Four steps with known gradients, large, tiny and zero: where do the weights end?"""
-    right, came = _walk(adam_without_decay), _walk(fn, checked=True)
-    wrong: list[Wrong] = [(lambda m=make: _walk(m), hint) for make, hint in _WRONG_OPTIMIZER]
+@exercise(_adam_without_decay)
+def make_optimizer(fn: Answer) -> None:
+    """Check ``make_optimizer(model, lr)``: AdamW with weight decay 0 and eps 1e-6.
+
+    Four steps with known gradients, large, tiny and zero: where do the weights end?
+    """
+    right, came = _walk(_adam_without_decay), _walk(fn, checked=True)
+    wrong: list[Wrong] = [(lambda m=make: _walk(m), hint) for make, hint in _MISTAKES]
     hint = "Look at `optimizer.defaults` and at every entry of `optimizer.param_groups`."
     what = "weights after four steps (the last two have zero gradient)"
     expect_close(came, right, what, wrong=wrong, hint=hint, atol=1e-5, rtol=1e-6)
@@ -63,7 +67,7 @@ def _walk(make: Callable[..., Any], checked: bool = False) -> Tensor:
     with torch.no_grad():
         model.weight.copy_(torch.arange(12.0).view(3, 4) - 5)
         model.bias.copy_(torch.tensor([3.0, -2.0, 7.0]))
-    # decay shows in large weights, so that the tolerance can be far below it
+    # Decay shows in large weights, so that the tolerance can be far below it.
     optimizer = call(make, model, 0.1, may_change=[model]) if checked else make(model, 0.1)
     if checked:
         kind = "An optimiser over all of the model's parameters."
@@ -73,9 +77,3 @@ def _walk(make: Callable[..., Any], checked: bool = False) -> Tensor:
             parameter.grad = size * torch.linspace(-1, 1, parameter.numel()).view_as(parameter)
         optimizer.step()
     return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-@exercise(adam_without_decay)
-def make_optimizer(fn: Answer) -> None:
-    """Check ``make_optimizer(model, lr)``: AdamW with weight decay 0 and eps 1e-6."""
-    inspect_optimizer(fn)

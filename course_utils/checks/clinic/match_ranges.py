@@ -1,26 +1,27 @@
-"""The exercise `match_ranges`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `match_ranges`: photographs in the range that the generator's last layer fills."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from course_utils.checks.clinic.shared import call_in_words, expect_pair
+from course_utils.checks.clinic.shared import expect_pair
 from course_utils.checks.core import Answer, call, exercise, expect_close, expect_tensor, require
 
+
+def _ranges_by_affine() -> tuple[Callable[[Tensor], Tensor], torch.nn.Module]:
+    return lambda pictures: torch.add(-1, pictures, alpha=2), torch.nn.Tanh()
+
+
 _HALF = "Sigmoid makes [0, 1], but the photographs fill [-1, 1]: every dark pixel now gives away a photograph."
-
-
 _ZERO_RANGE = "A uniform picture has no spread of its own: its minimum and maximum, or its deviation, give 0/0."
-
-
 _BY_COLOUR = (
     "A mean and a deviation for each colour (ImageNet's, say) are for classifiers: they leave the data between about "
     "-2.1 and 2.6, where Tanh cannot follow."
 )
 
-
-_RANGE_HINTS: list[tuple[tuple[float, float, float, float], str]] = [
+# Ends of the data and of the last layer, and the hint.
+_MISTAKES: list[tuple[tuple[float, float, float, float], str]] = [
     (
         (0, 1, -1, 1),
         "Unchanged: half of what Tanh makes is negative, and no photograph ever is. D needs one such pixel.",
@@ -36,39 +37,29 @@ _RANGE_HINTS: list[tuple[tuple[float, float, float, float], str]] = [
 ]
 
 
-def ranges_by_affine() -> tuple[Callable[[Tensor], Tensor], torch.nn.Module]:
-    """The reference."""
-    return lambda pictures: torch.add(-1, pictures, alpha=2), torch.nn.Tanh()
+@exercise(_ranges_by_affine)
+def match_ranges(fn: Answer) -> None:
+    """Check ``match_ranges()`` -> (prepare, last): pictures in [0, 1] -> the range that the layer ``last`` fills.
 
-
-def inspect_ranges(fn: Answer) -> None:
-    """What the data and the last layer fill must be the same interval, whatever else is in the batch."""
+    What the data and the last layer fill must be the same interval, whatever else is in the batch.
+    """
     prepare, last = expect_pair(call(fn), "(prepare, last): a function of pictures, and a layer")
     black, white = torch.zeros(2, 3, 4, 6), torch.ones(2, 3, 4, 6)
-    low, high = (call_in_words(prepare, p, says={}) for p in (black, white))
+    low, high = (call(prepare, p) for p in (black, white))
     for name, shown in (("black", low), ("white", high)):
         expect_tensor(shown, (2, 3, 4, 6), f"prepared {name} pictures", torch.float32)
         finite = bool(shown.isfinite().all())
         require(finite, f"finite numbers for {name}", shown, _ZERO_RANGE)
-        require(
-            float(shown.max() - shown.min()) < 1e-6,
-            f"one value for {name}, in all colours",
-            shown,
-            _BY_COLOUR,
-        )
+        uniform = float(shown.max() - shown.min()) < 1e-6
+        require(uniform, f"one value for {name}, in all colours", shown, _BY_COLOUR)
     far = torch.tensor([-60.0, 60.0]).view(2, 1, 1, 1)
     ends = call(last, far).flatten()
     found = (low.mean().item(), high.mean().item(), *ends.tolist())
     equal = abs(found[0] - found[2]) < 1e-5 and abs(found[1] - found[3]) < 1e-5
-    known = (
-        h
-        for row, h in _RANGE_HINTS
-        if all(abs(a - b) < 1e-4 for a, b in zip(found, row, strict=True))
-    )
-    hint = next(
-        known,
-        "Data and last layer must fill the same interval: both ends of one are the ends of the other.",
-    )
+    hint = "Data and last layer must fill the same interval: both ends of one are the ends of the other."
+    for row, named in _MISTAKES:
+        if all(abs(a - b) < 1e-4 for a, b in zip(found, row, strict=True)):
+            hint = named
     got = f"data from {found[0]:.3f} to {found[1]:.3f}, last layer from {found[2]:.3f} to {found[3]:.3f}"
     require(equal, "data and last layer from the same low to the same high end", got, hint)
     _expect_straight(prepare, found[0], found[1])
@@ -82,9 +73,3 @@ def _expect_straight(prepare: Answer, low: float, high: float) -> None:
     straight = low + (high - low) * mixed
     bent = "The ends are right, what lies between is not a straight line: colours would be bent, and not come back."
     expect_close(alone, straight, "pictures prepared", hint=bent, atol=1e-5)
-
-
-@exercise(ranges_by_affine)
-def match_ranges(fn: Answer) -> None:
-    """Check ``match_ranges()`` -> (prepare, last): pictures in [0, 1] -> the range that the layer ``last`` fills."""
-    inspect_ranges(fn)

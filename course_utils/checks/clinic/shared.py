@@ -1,55 +1,33 @@
-"""What several checks of this lesson share."""
+"""What several checks of the clinic share: NaN, pairs, and two small networks with their batches."""
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils.checks.core import Answer, CheckFailed, call, require
+from course_utils.checks.core import require
+
+Players = tuple[nn.Module, nn.Module, torch.optim.Optimizer, torch.optim.Optimizer]
+"""Generator, critic, and an optimiser for each."""
 
 ZERO_LOG_ZERO = "0 log 0 is NaN on a computer and counts as 0 here: `torch.xlogy(p, p)` knows that, `log` does not."
+_C_RATE, _G_RATE = 0.2, 0.1
 
 
 def is_nan(answer: Any) -> bool:
     """Whether an answer is a single NaN."""
-    return (
-        isinstance(answer, float | Tensor)
-        and torch.as_tensor(answer).numel() == 1
-        and bool(torch.isnan(torch.as_tensor(answer)))
-    )
-
-
-def call_in_words(
-    fn: Answer,
-    *args: Any,
-    says: Mapping[str, str],
-    may_change: Sequence[Any] = (),
-    returns: bool = True,
-) -> Any:
-    """`call`, with the hint of ``says`` whose key occurs in the message of the error that stopped ``fn``."""
-    try:
-        return call(fn, *args, may_change=may_change, returns=returns)
-    except CheckFailed as failure:
-        named = next((hint for words, hint in says.items() if words in failure.got), failure.hint)
-        raise CheckFailed(failure.expected, failure.got, named) from None
+    if not isinstance(answer, float | Tensor | np.floating | np.ndarray):
+        return False
+    number = torch.as_tensor(answer)
+    return number.numel() == 1 and bool(number.isnan())
 
 
 def expect_pair(result: Any, what: str) -> tuple[Any, Any]:
     """Require a tuple or list of two and return both."""
-    require(
-        type(result) in (tuple, list) and len(result) == 2,
-        what,
-        result,
-        "Return both, as a tuple: `return a, b`.",
-    )
+    pair = type(result) in (tuple, list) and len(result) == 2
+    require(pair, what, result, "Return both, as a tuple: `return a, b`.")
     return result[0], result[1]
-
-
-C_RATE, G_RATE = 0.2, 0.1
-
-
-Players = tuple[nn.Module, nn.Module, torch.optim.Optimizer, torch.optim.Optimizer]
 
 
 def make_players() -> Players:
@@ -60,8 +38,8 @@ def make_players() -> Players:
     with torch.no_grad():
         for parameter in (*generator.parameters(), *critic.parameters()):
             parameter.copy_(0.7 * torch.randn(parameter.shape, generator=random))
-    g_optimizer = torch.optim.SGD(generator.parameters(), lr=G_RATE)
-    return generator, critic, g_optimizer, torch.optim.SGD(critic.parameters(), lr=C_RATE)
+    g_optimizer = torch.optim.SGD(generator.parameters(), lr=_G_RATE)
+    return generator, critic, g_optimizer, torch.optim.SGD(critic.parameters(), lr=_C_RATE)
 
 
 def make_batches() -> list[tuple[Tensor, Tensor]]:
@@ -72,17 +50,3 @@ def make_batches() -> list[tuple[Tensor, Tensor]]:
         (torch.randn(b, 3, generator=random) + 1, torch.randn(n, 2, generator=random))
         for b, n in sizes
     ]
-
-
-def outcome(
-    step: Callable[..., object],
-    make: Callable[[], Players],
-    batches: Sequence[tuple[Tensor, Tensor]],
-) -> Tensor:
-    """All weights after the steps, one flat row."""
-    players = make()
-    for real, noise in batches:
-        step(*players, real, noise)
-    return torch.cat(
-        [p.detach().flatten() for network in players[:2] for p in network.parameters()]
-    )

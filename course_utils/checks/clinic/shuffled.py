@@ -1,37 +1,40 @@
-"""The exercise `shuffled`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `shuffled`: texts and their labels in one random order."""
 
+import random
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 
 from course_utils.checks.clinic.shared import expect_pair
 from course_utils.checks.core import Answer, call, exercise, require
 
 
-def shuffled_by_generator(
+def _shuffled_by_generator(
     texts: Sequence[str], labels: Sequence[int], seed: int
 ) -> tuple[list[str], list[int]]:
-    """The reference."""
     order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
     return [texts[i] for i in order], [labels[i] for i in order]
 
 
-def inspect_shuffled(fn: Answer) -> None:
-    """Every review once, with its own label, mixed in every stretch; a function of the seed."""
+@exercise(_shuffled_by_generator)
+def shuffled(fn: Answer) -> None:
+    """Check ``shuffled(texts, labels, seed)`` -> (texts, labels).
+
+    Every review once, with its own label, mixed in every stretch; a function of the seed.
+    """
     count = 400
     texts = [f"review {i}" for i in range(count)]
     labels = [int(i >= count // 2) for i in range(count)]
-    first, again, other = (_as_lists(call(fn, texts, labels, seed)) for seed in (1, 1, 2))
+    shared = _shared_generators()
+    first, again, other = (_as_lists(_ask(fn, texts, labels, seed)) for seed in (1, 1, 2))
     got_texts, got_labels = first
     for what, values in (("texts", got_texts), ("labels", got_labels)):
-        require(
-            len(values) == count,
-            f"{count} {what}",
-            f"{len(values)}",
-            "Reviews were lost: every one is used once.",
-        )
+        lost = "Reviews were lost: every one is used once."
+        require(len(values) == count, f"{count} {what}", f"{len(values)}", lost)
     once = (
         "Drawn with replacement: some reviews come twice, others never. `randperm` uses each once."
     )
@@ -46,35 +49,63 @@ def inspect_shuffled(fn: Answer) -> None:
         "Whole stretches still carry one label. Shuffling inside a batch or a small window, or before something "
         "that sorts again, is not enough: draw one permutation of all."
     )
-    require(
-        mixed,
-        "20 to 80 % positive in each quarter",
-        ", ".join(f"{q:.0%}" for q in quarters),
-        sorted_still,
-    )
-    require(
-        first == again,
-        "the same order for the same seed",
-        "another",
-        "Use the seed that was passed in.",
-    )
-    require(
-        first != other,
-        "another order for another seed",
-        "the same",
-        "The order does not depend on the seed.",
-    )
+    came = ", ".join(f"{q:.0%}" for q in quarters)
+    require(mixed, "20 to 80 % positive in each quarter", came, sorted_still)
+    own = "Use the seed that was passed in."
+    require(first == again, "the same order for the same seed", "another", own)
+    fixed = "The order does not depend on the seed."
+    require(first != other, "another order for another seed", "the same", fixed)
+    left_alone = _shared_generators() == shared
+    what, came = "Python's and NumPy's generators as they were", "one that was seeded or drawn from"
+    require(left_alone, what, came, _SHARED)
     runs = sum(a != b for a, b in pairwise(got_labels))
-    require(runs < 300, "random neighbours", f"{runs} changes of label in {count}",
-            "Laid out in turn (pos, neg, pos, ...): regular is not random. Draw a permutation.")  # fmt: skip
+    regular = "Laid out in turn (pos, neg, pos, ...): regular is not random. Draw a permutation."
+    require(runs < 300, "random neighbours", f"{runs} changes of label in {count}", regular)
+    _expect_no_pattern([texts.index(text) for text in got_texts])
+    for few in (1, 2, 7):
+        alone = _as_lists(_ask(fn, texts[:few], labels[-few:], 3))
+        pairs = sorted(zip(*alone, strict=False))
+        right = pairs == sorted(zip(texts[:few], labels[-few:], strict=True))
+        require(right, f"all of {few} reviews with their labels", str(pairs), lost)
+
+
+_SHARED = (
+    "`random.seed` and `np.random.seed` set the generator that all cells share. Make one of your own: "
+    "`random.Random(seed)`, `np.random.default_rng(seed)` or `torch.Generator().manual_seed(seed)`."
+)
+_BLOCKS = (
+    "Reviews that stood together still do: whole batches changed places, or each only moved a little. "
+    "A batch must be mixed itself: draw one permutation of all single reviews."
+)
+
+
+def _ask(fn: Answer, texts: list[str], labels: list[int], seed: int) -> Any:
+    says = {"Python": _SHARED, "NumPy": _SHARED}
+    return call(fn, texts, labels, seed, says=says)
+
+
+def _shared_generators() -> tuple[str, str]:
+    return repr(random.getstate()), repr(np.random.get_state(legacy=False))
+
+
+def _expect_no_pattern(order: list[int]) -> None:
+    """Refuse permutations of blocks, walks in equal steps, and orders that keep to the old one."""
+    count = len(order)
+    steps = [(b - a) % count for a, b in pairwise(order)]
+    near = sum(min(step, count - step) <= 10 for step in steps)  # by chance 20, give or take 4
+    usual = Counter(steps).most_common(1)[0][1]  # by chance at most 7
+    what, came = "neighbours from everywhere", f"{near} of {count - 1} from at most 10 places away"
+    require(near < 50 and usual < 20, what, came, _BLOCKS)
+    for part in (
+        order,
+        [i for i in order if i < count // 2],
+        [i for i in order if i >= count // 2],
+    ):
+        kept = abs(float(np.corrcoef(np.arange(len(part)), part)[0, 1]))
+        came = f"a correlation of {kept:.2f}"
+        require(kept < 0.35, "a new order that does not follow the old one", came, _BLOCKS)
 
 
 def _as_lists(result: Any) -> tuple[list, list]:
     texts, labels = expect_pair(result, "(texts, labels)")
     return list(texts), [int(label) for label in labels]
-
-
-@exercise(shuffled_by_generator)
-def shuffled(fn: Answer) -> None:
-    """Check ``shuffled(texts, labels, seed)`` -> (texts, labels)."""
-    inspect_shuffled(fn)

@@ -1,4 +1,4 @@
-"""The exercise `conv_transpose_output_size`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `conv_transpose_output_size`: how large a transposed convolution makes its input."""
 
 import torch
 import torch.nn.functional as F
@@ -11,19 +11,7 @@ def _size_by_running(size: int, kernel_size: int, stride: int, padding: int) -> 
     return F.conv_transpose1d(row, kernel, stride=stride, padding=padding).shape[-1]
 
 
-# The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
-_SIZES = (
-    (7, 9, 4, 3),
-    (1, 4, 1, 0),
-    (4, 4, 2, 1),
-    (16, 4, 2, 1),
-    (5, 3, 2, 0),
-    (6, 2, 3, 0),
-    (3, 6, 1, 2),
-)
-
-
-_WRONG_SIZES_DCGAN: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda i, k, s, p: (i + 2 * p - k) // s + 1,
         "This is the size after an ordinary convolution, which shrinks. A transposed one runs it backwards.",
@@ -58,6 +46,17 @@ _WRONG_SIZES_DCGAN: list[Wrong] = [
     ),
 ]
 
+# The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
+_SIZES = (
+    (7, 9, 4, 3),
+    (1, 4, 1, 0),
+    (4, 4, 2, 1),
+    (16, 4, 2, 1),
+    (5, 3, 2, 0),
+    (6, 2, 3, 0),
+    (3, 6, 1, 2),
+)
+
 
 @exercise(_size_by_running)
 def conv_transpose_output_size(fn: Answer) -> None:
@@ -66,18 +65,7 @@ def conv_transpose_output_size(fn: Answer) -> None:
         what, got = f"conv_transpose_output_size{case}", call(fn, *case)
         whole = "A size is a whole number of pixels, but `/` makes a float even of whole numbers. Is a division needed?"
         require(type(got) is not float, f"{what}: an int", got, whole)
-        require(
-            type(got) is int,
-            f"{what}: an int",
-            got,
-            "Return one plain int: the size along one side.",
-        )
-        expect_close(
-            got,
-            _size_by_running(*case),
-            what,
-            inputs=case,
-            wrong=_WRONG_SIZES_DCGAN,
-            atol=0,
-            rtol=0,
-        )
+        plain = "Return one plain int: the size along one side."
+        require(type(got) is int, f"{what}: an int", got, plain)
+        right = _size_by_running(*case)
+        expect_close(got, right, what, inputs=case, wrong=_MISTAKES, atol=0, rtol=0)

@@ -1,4 +1,4 @@
-"""The exercise `generator_loss`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `generator_loss`: the generator's minimax loss, and the one that does not saturate."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks.core import Answer, Wrong, call, exercise, require
-from course_utils.checks.gan.shared import _TWO_STEPS, _expect_scalar_loss
+from course_utils.checks.gan.shared import TWO_STEPS, expect_scalar_loss
 
 
 def _loss_by_softplus(fake_logits: Tensor, saturating: bool) -> Tensor:
@@ -19,20 +19,19 @@ _CAUGHT = (
     "in cross-entropy terms the generator's label is 1."
 )
 
-
-_WRONG_LOSS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda a, s: _loss_by_softplus(a, not s),
         "The two losses are exchanged: the saturating one is log(1 - D).",
     ),
-    (lambda a, s: F.softplus(a).mean(), _CAUGHT),
     (
         lambda a, s: -_loss_by_softplus(a, s),
         "The sign is wrong: minimising this lowers D(G(z)) instead of raising it.",
     ),
+    (lambda a, s: F.softplus(a).mean(), _CAUGHT),
     (
         lambda a, s: torch.log(1 - a.sigmoid()).mean() if s else -torch.log(a.sigmoid()).mean(),
-        _TWO_STEPS,
+        TWO_STEPS,
     ),
     (
         lambda a, s: torch.log(1 - a.sigmoid().mean()) if s else -torch.log(a.sigmoid().mean()),
@@ -75,6 +74,5 @@ def generator_loss(fn: Answer) -> None:
     for logits in batches:
         for saturating in (True, False):
             what = f"the {'minimax' if saturating else 'non-saturating'} loss (saturating={saturating})"
-            _expect_scalar_loss(
-                fn, _loss_by_softplus, (logits, saturating), what, _WRONG_LOSS, _TWO_STEPS
-            )
+            inputs = (logits, saturating)
+            expect_scalar_loss(fn, _loss_by_softplus, inputs, what, _MISTAKES)

@@ -1,4 +1,4 @@
-"""The exercise `js_divergence`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `js_divergence`: the Jensen-Shannon divergence of two densities on a grid."""
 
 import math
 
@@ -16,8 +16,8 @@ from course_utils.checks.core import (
 )
 
 
-def js_by_entropies(p: Tensor, q: Tensor, dx: float) -> Tensor:
-    """Entropy of the mixture minus the mean of the entropies, in nats (the reference)."""
+def _js_by_entropies(p: Tensor, q: Tensor, dx: float) -> Tensor:
+    """Entropy of the mixture minus the mean of the entropies, in nats."""
     p, q = torch.as_tensor(p), torch.as_tensor(q)
     h_p, h_q, h_m = (-torch.special.xlogy(d, d).sum() * dx for d in (p, q, (p + q) / 2))
     return h_m - (h_p + h_q) / 2
@@ -29,8 +29,7 @@ def _kl(p: Tensor, q: Tensor, dx: float) -> Tensor:
 
 _MIXTURE = "The mixture must be halved: p + q has mass 2 and is not a density. m = (p + q) / 2."
 
-
-_WRONG_JS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         _kl,
         "This is KL(p || q): asymmetric, and infinite where q is 0. JSD compares each with the mixture m.",
@@ -44,7 +43,7 @@ _WRONG_JS: list[Wrong] = [
         "This is Jeffreys' divergence: the mixture m is missing.",
     ),
     (
-        lambda p, q, dx: 2 * js_by_entropies(p, q, dx),
+        lambda p, q, dx: 2 * _js_by_entropies(p, q, dx),
         "The half in front of the two KL divergences is missing.",
     ),
     (lambda p, q, dx: (_kl(p, p + q, dx) + _kl(q, p + q, dx)) / 2, _MIXTURE),
@@ -53,19 +52,19 @@ _WRONG_JS: list[Wrong] = [
         "This is the value of the game, -2 log 2 + 2 JSD: the mixture was not halved, and neither was the sum.",
     ),
     (
-        lambda p, q, dx: js_by_entropies(p, q, dx) / math.log(2),
+        lambda p, q, dx: _js_by_entropies(p, q, dx) / math.log(2),
         "These are bits (log base 2), not nats.",
     ),
     (
-        lambda p, q, dx: js_by_entropies(p, q, 1.0),
+        lambda p, q, dx: _js_by_entropies(p, q, 1.0),
         "The spacing dx is missing: an integral is a sum times dx.",
     ),
     (
-        lambda p, q, dx: js_by_entropies(p, q, 1.0) / p.numel(),
+        lambda p, q, dx: _js_by_entropies(p, q, 1.0) / p.numel(),
         "A mean is not an integral: sum, times dx.",
     ),
     (
-        lambda p, q, dx: js_by_entropies(p, q, dx).clamp(min=0).sqrt(),
+        lambda p, q, dx: _js_by_entropies(p, q, dx).clamp(min=0).sqrt(),
         "This is the square root of the JSD.",
     ),
     (
@@ -74,7 +73,7 @@ _WRONG_JS: list[Wrong] = [
     ),
     (lambda p, q, dx: _kl(p, (p + q) / 2, dx) / 2, "The second half, KL(q || m) / 2, is missing."),
     (
-        lambda p, q, dx: -js_by_entropies(p, q, dx),
+        lambda p, q, dx: -_js_by_entropies(p, q, dx),
         "The sign is wrong: a divergence is never negative.",
     ),
     (
@@ -83,21 +82,21 @@ _WRONG_JS: list[Wrong] = [
     ),
 ]
 
-
 _ZEROS = "0 log 0 counts as 0, but 0 * log(0) is NaN in floating point: torch.xlogy knows the rule."
 
 
-def inspect_js_divergence(fn: Answer) -> None:
-    """Raise `CheckFailed` unless ``fn`` is the divergence, also where densities are 0."""
+@exercise(_js_by_entropies)
+def js_divergence(fn: Answer) -> None:
+    """Check ``js_divergence(p, q, dx)``: scalar in nats."""
     x = torch.linspace(-12, 12, 481, dtype=torch.float64)  # spacing 0.05
 
     def normal(mean: float, std: float) -> Tensor:
         return torch.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
 
     def box(start: int, cells: int) -> Tensor:
-        return torch.zeros_like(x).index_fill(
-            0, torch.arange(start, start + cells), 1 / (cells * 0.05)
-        )
+        density = torch.zeros_like(x)
+        density[start : start + cells] = 1 / (cells * 0.05)
+        return density
 
     coarse = normal(0.5, 1.0)[::4], normal(-1.0, 2.0)[::4]
     cases = (
@@ -113,18 +112,5 @@ def inspect_js_divergence(fn: Answer) -> None:
         bad = isinstance(number, Tensor) and number.dim() == 0 and number.isnan()
         require(not bad, "a number where densities are 0", "NaN", _ZEROS)
         expect_number(got, "JSD")
-        expect_close(
-            got,
-            js_by_entropies(p, q, dx),
-            "JSD",
-            inputs=(p, q, dx),
-            wrong=_WRONG_JS,
-            hint=_ZEROS,
-            atol=2e-6,
-        )
-
-
-@exercise(js_by_entropies)
-def js_divergence(fn: Answer) -> None:
-    """Check ``js_divergence(p, q, dx)``: scalar in nats."""
-    inspect_js_divergence(fn)
+        right, how = _js_by_entropies(p, q, dx), {"hint": _ZEROS, "atol": 2e-6}
+        expect_close(got, right, "JSD", inputs=(p, q, dx), wrong=_MISTAKES, **how)

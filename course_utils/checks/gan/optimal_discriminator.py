@@ -1,4 +1,4 @@
-"""The exercise `optimal_discriminator`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `optimal_discriminator`: the best answer of a discriminator, from both densities."""
 
 import torch
 from torch import Tensor
@@ -14,8 +14,7 @@ def _best_by_odds(p_data: Tensor, p_g: Tensor) -> Tensor:
 
 _PLAIN = "0/0 is NaN: where both densities are 0 nothing is ever asked, and the answer is fixed to 0.5 there."
 
-
-_WRONG_BEST: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda p, q: _best_by_odds(q, p),
         "The roles are swapped: this is the probability of *fake*.",
@@ -51,7 +50,6 @@ _WRONG_BEST: list[Wrong] = [
     ),
 ]
 
-
 _ADDED = "A small number in the denominator spoils the answer where both densities are small; treat only 0/0 apart."
 
 
@@ -74,27 +72,14 @@ def optimal_discriminator(fn: Answer) -> None:
     )
     for p, q in cases:
         got = call(fn, p, q)
-        require(
-            _shape(got) == tuple(p.shape),
-            f"one answer a point, shape {tuple(p.shape)}",
-            got,
-            "Work entry by entry.",
-        )
+        what = f"one answer a point, shape {tuple(p.shape)}"
+        shaped = hasattr(got, "shape") and tuple(got.shape) == tuple(p.shape)
+        require(shaped, what, got, "Work entry by entry.")
         both, expected = (p == 0) & (q == 0), _best_by_odds(p, q)
         got = torch.as_tensor(got)
         require(not got[both].isnan().any(), "0.5 where both densities are 0", "NaN", _PLAIN)
-        expect_close(
-            got,
-            expected,
-            "D*",
-            inputs=(p, q),
-            wrong=_WRONG_BEST,
-            hint=_hint_if_small(got, expected, p + q),
-        )
-
-
-def _shape(value: object) -> tuple[int, ...] | None:
-    return tuple(getattr(value, "shape", ())) if hasattr(value, "shape") else None
+        hint = _hint_if_small(got, expected, p + q)
+        expect_close(got, expected, "D*", inputs=(p, q), wrong=_MISTAKES, hint=hint)
 
 
 def _hint_if_small(got: Tensor, expected: Tensor, total: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""What several checks of this lesson share."""
+"""What the checks of losses of logits share."""
 
 from collections.abc import Callable
 
@@ -14,23 +14,25 @@ def bce(logits: Tensor, label: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-_TWO_STEPS = "The sigmoid of -200 is 0 in floating point, its log is lost. F.logsigmoid does both in one stable step."
+TWO_STEPS = (
+    "The sigmoid of -200 is 0 in floating point, and its logarithm is lost. "
+    "F.logsigmoid does both in one stable step."
+)
 
 
-def _expect_scalar_loss(
+def expect_scalar_loss(
     fn: Answer,
     oracle: Callable[..., Tensor],
     args: tuple,
     what: str,
     wrong: list[Wrong],
-    not_finite: str,
 ) -> None:
     """Value and gradient of a scalar loss of logits; ``args`` are tensors, or settings such as a flag."""
     mine = [a.clone().requires_grad_() if isinstance(a, Tensor) else a for a in args]
     got = call(fn, *mine)
-    hint = "One number for the whole batch: take the mean over all logits."
-    expect_tensor(got, (), what, hint=hint)
-    require(bool(got.isfinite()), f"{what} finite for logits of +-200", got, not_finite)
+    one = "One number for the whole batch: take the mean over all logits."
+    expect_tensor(got, (), what, hint=one)
+    require(bool(got.isfinite()), f"{what} finite for logits of +-200", got, TWO_STEPS)
     expect_close(got, oracle(*args), what, inputs=args, wrong=wrong)
     theirs = [a for a in mine if isinstance(a, Tensor)]
     cut = "The result has lost its gradient: no .item(), .detach(), NumPy or torch.no_grad on the way."

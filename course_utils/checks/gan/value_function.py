@@ -1,4 +1,4 @@
-"""The exercise `value_function`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `value_function`: the value of the game, from logits."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks.core import Answer, Wrong, exercise
-from course_utils.checks.gan.shared import _TWO_STEPS, _expect_scalar_loss
+from course_utils.checks.gan.shared import TWO_STEPS, expect_scalar_loss
 
 
 def _value_by_bce(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -22,12 +22,12 @@ def _each(real: Tensor, fake: Tensor) -> Tensor:
     return torch.cat([F.logsigmoid(real).flatten(), F.logsigmoid(-fake).flatten()])
 
 
-_WRONG_VALUE: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda r, f: -_value_by_bce(r, f),
         "This is -V, the discriminator's loss. V itself is at most 0; D ascends it.",
     ),
-    (lambda r, f: torch.log(r.sigmoid()).mean() + torch.log(1 - f.sigmoid()).mean(), _TWO_STEPS),
+    (lambda r, f: torch.log(r.sigmoid()).mean() + torch.log(1 - f.sigmoid()).mean(), TWO_STEPS),
     *[
         (
             lambda r, f, e=eps: (
@@ -88,4 +88,4 @@ def value_function(fn: Answer) -> None:
     column = (torch.tensor([[0.8]]), torch.tensor([[1.3], [-2.0], [0.1], [0.6]]))
     extreme = (torch.tensor([-200.0, 1.0, 200.0]), torch.tensor([200.0, -200.0, 0.5, -1.0]))
     for real, fake in (moderate, column, extreme):
-        _expect_scalar_loss(fn, _value_by_bce, (real, fake), "V", _WRONG_VALUE, _TWO_STEPS)
+        expect_scalar_loss(fn, _value_by_bce, (real, fake), "V", _MISTAKES)

@@ -1,11 +1,19 @@
-"""The exercise `frechet_distance`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `frechet_distance`: the Fréchet distance of two Gaussians."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.checks.core import Answer, Wrong, exercise
-from course_utils.checks.metrics.shared import _number_case, _special_case
+from course_utils.checks.core import Answer, Wrong, exercise, hinting
+from course_utils.checks.metrics.shared import expect_score
+
+
+def _frechet_by_eigenvalues(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
+    """By the eigenvalues of the plain product C1 C2, in NumPy."""
+    parts = (mean1, cov1, mean2, cov2)
+    m1, c1, m2, c2 = (np.asarray(part.detach().cpu(), dtype=np.float64) for part in parts)
+    roots = np.sqrt(np.clip(np.linalg.eigvals(c1 @ c2).real, 0, None))
+    return float(((m1 - m2) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * roots.sum())
 
 
 def _square(a: Tensor, b: Tensor) -> Tensor:
@@ -39,14 +47,10 @@ _ELEMENTS = (
     "torch.linalg.eigh gives it: take the roots of the eigenvalues."
 )
 
-
 _COMMUTE = "tr(C1½ C2½) is right only where C1 and C2 have the same axes. The root is of the product: (C1½ C2 C1½)½."
-
-
 _MATRIX = "The trace adds up the diagonal. Entries beside it do not belong to it."
 
-
-WRONG_FRECHET: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (lambda m, c, n, d: _square(m, n) + (c + d - 2 * (c @ d).sqrt()).trace(), _ELEMENTS),
     (lambda m, c, n, d: _square(m, n) + (c + d - 2 * (c @ d).abs().sqrt()).trace(), _ELEMENTS),
     (
@@ -163,13 +167,29 @@ WRONG_FRECHET: list[Wrong] = [
 ]
 
 
-def _frechet_by_eigenvalues(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
-    """By the eigenvalues of the plain product C1 C2, in NumPy."""
-    m1, c1, m2, c2 = (
-        np.asarray(part.detach().cpu(), dtype=np.float64) for part in (mean1, cov1, mean2, cov2)
+@exercise(_frechet_by_eigenvalues)
+def frechet_distance(fn: Answer) -> None:
+    """Check ``frechet_distance(mean1, cov1, mean2, cov2)`` -> one number."""
+    cases = ((3, 1.0, torch.float64), (5, 2.0, torch.float32), (1, 1.0, torch.float64))
+    for dim, scale, dtype in cases:
+        inputs = (*_gaussian(dim, dim, scale, dtype), *_gaussian(dim, dim, 1.7 * scale, dtype))
+        what = f"the distance of two Gaussians with {dim} feature{'s' * (dim > 1)}"
+        expect_score(fn, inputs, _frechet_by_eigenvalues(*inputs), what, _MISTAKES)
+    mean, cov = _gaussian(4, 4, 1.0)
+    twice, what = (mean, cov, mean.clone(), cov.clone()), "the distance of a Gaussian from itself"
+    expect_score(fn, twice, 0.0, what, atol=1e-2)
+    inputs = (*_gaussian(3, 3, 1e-3), *_gaussian(3, 3, 2e-3))
+    added = "Small features come out wrong: is a constant added to the covariances, or a result rounded?"
+    what = "the distance of very narrow Gaussians"
+    expect_score(fn, inputs, _frechet_by_eigenvalues(*inputs), what, hint=added, atol=0)
+    inputs = (*_gaussian(6, 2, 1.0), *_gaussian(6, 3, 1.0))
+    singular = (
+        "These covariances are singular, as with fewer images than features: some eigenvalues are 0, and rounding "
+        "makes them slightly negative. Set those to 0 before the root, and do not use an inverse or Cholesky."
     )
-    roots = np.sqrt(np.clip(np.linalg.eigvals(c1 @ c2).real, 0, None))
-    return float(((m1 - m2) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * roots.sum())
+    what = "the distance of Gaussians with singular covariances"
+    with hinting(singular):
+        expect_score(fn, inputs, _frechet_by_eigenvalues(*inputs), what, atol=2e-2)
 
 
 def _gaussian(
@@ -178,41 +198,3 @@ def _gaussian(
     """A mean (D,) and a covariance (D, D) of some rank, with positive entries: then wrong roots exist, too."""
     factor = torch.rand(dim, rank, dtype=torch.float64) + torch.eye(dim, rank, dtype=torch.float64)
     return (scale * 1.5 * torch.rand(dim)).to(dtype), (scale**2 * factor @ factor.T).to(dtype)
-
-
-@exercise(_frechet_by_eigenvalues)
-def frechet_distance(fn: Answer) -> None:
-    """Check ``frechet_distance(mean1, cov1, mean2, cov2)`` -> one number."""
-    for dim, scale, dtype in (
-        (3, 1.0, torch.float64),
-        (5, 2.0, torch.float32),
-        (1, 1.0, torch.float64),
-    ):
-        inputs = (*_gaussian(dim, dim, scale, dtype), *_gaussian(dim, dim, 1.7 * scale, dtype))
-        what = f"the distance of two Gaussians with {dim} feature{'s' * (dim > 1)}"
-        _number_case(fn, inputs, _frechet_by_eigenvalues(*inputs), what, WRONG_FRECHET)
-    mean, cov = _gaussian(4, 4, 1.0)
-    _number_case(
-        fn,
-        (mean, cov, mean.clone(), cov.clone()),
-        0.0,
-        "the distance of a Gaussian from itself",
-        atol=1e-2,
-    )
-    inputs = (*_gaussian(3, 3, 1e-3), *_gaussian(3, 3, 2e-3))
-    added = "Small features come out wrong: is a constant added to the covariances, or a result rounded?"
-    _number_case(
-        fn,
-        inputs,
-        _frechet_by_eigenvalues(*inputs),
-        "the distance of very narrow Gaussians",
-        hint=added,
-        atol=0,
-    )
-    inputs = (*_gaussian(6, 2, 1.0), *_gaussian(6, 3, 1.0))
-    singular = (
-        "These covariances are singular, as with fewer images than features: some eigenvalues are 0, and rounding "
-        "makes them slightly negative. Set those to 0 before the root, and do not use an inverse or Cholesky."
-    )
-    what = "the distance of Gaussians with singular covariances"
-    _special_case(fn, inputs, _frechet_by_eigenvalues(*inputs), what, singular, atol=2e-2)

@@ -1,4 +1,4 @@
-"""The exercise `inception_score`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `inception_score`: the Inception Score, from class probabilities."""
 
 import math
 
@@ -7,8 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Categorical
 
-from course_utils.checks.core import Answer, Wrong, exercise
-from course_utils.checks.metrics.shared import _number_case, _special_case
+from course_utils.checks.core import Answer, Wrong, exercise, hinting
+from course_utils.checks.metrics.shared import expect_score
+
+
+def _score_by_entropies(probabilities: Tensor) -> float:
+    """exp(entropy of the average - average of the entropies): the same as by KL."""
+    p = torch.as_tensor(probabilities).double()
+    average = Categorical(probs=p.mean(0), validate_args=False).entropy()
+    return float((average - Categorical(probs=p, validate_args=False).entropy().mean()).exp())
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:
@@ -24,7 +31,7 @@ def _entropy(p: Tensor) -> Tensor:
     return -torch.xlogy(p, p).sum(-1)
 
 
-WRONG_INCEPTIONS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda p: _kl(p.mean(0, keepdim=True), p).mean().exp(),
         "The KL the other way round: it goes from each image's probabilities to their average, so p(y|x) comes first.",
@@ -113,32 +120,24 @@ WRONG_INCEPTIONS: list[Wrong] = [
 ]
 
 
-def _score_by_entropies(probabilities: Tensor) -> float:
-    """exp(entropy of the average - average of the entropies): the same as by KL."""
-    p = torch.as_tensor(probabilities).double()
-    average = Categorical(probs=p.mean(0), validate_args=False).entropy()
-    return float((average - Categorical(probs=p, validate_args=False).entropy().mean()).exp())
-
-
 @exercise(_score_by_entropies)
 def inception_score(fn: Answer) -> None:
     """Check ``inception_score(probabilities)``: (N, K) -> one number."""
     for n, k, dtype in ((20, 4, torch.float64), (30, 3, torch.float32), (7, 10, torch.float64)):
         logits = 2 * torch.randn(n, k, dtype=dtype) + torch.linspace(0, 2, k, dtype=dtype)
         p = logits.softmax(1)
-        small = "Small probabilities come out wrong: is a constant added inside the logs, or a number rounded?"
-        hint = (
-            small if k == 10 else "Compare with the formula term by term on the smallest example."
-        )
+        hint = "Compare with the formula term by term on the smallest example."
+        if k == 10:
+            hint = "Small probabilities come out wrong: is a constant added inside the logs, or a number rounded?"
         what = f"the score of {n} images, {k} classes"
-        _number_case(fn, (p,), _score_by_entropies(p), what, WRONG_INCEPTIONS, hint)
+        expect_score(fn, (p,), _score_by_entropies(p), what, _MISTAKES, hint)
     certain = torch.eye(5)[torch.tensor([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])]
     zeros = "Probabilities of exactly 0: the limit of p log p is 0 there, but 0 times log 0 is NaN. See torch.xlogy."
-    _special_case(
-        fn, (certain,), 5.0, "the score of five classes, each certain and equally often", zeros
-    )
+    with hinting(zeros):
+        what = "the score of five classes, each certain and equally often"
+        expect_score(fn, (certain,), 5.0, what)
     same = torch.tensor([[0.7, 0.2, 0.1]]).repeat(6, 1)
     one = (
         "If every image gets the same probabilities the score is 1: nothing can be told from them."
     )
-    _number_case(fn, (same,), 1.0, "the score of images that all look alike", hint=one)
+    expect_score(fn, (same,), 1.0, "the score of images that all look alike", hint=one)

@@ -1,4 +1,4 @@
-"""The exercise `kernel_distance`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `kernel_distance`: the unbiased squared MMD of two sets of features, with the cubic kernel."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks.core import Answer, Wrong, exercise
-from course_utils.checks.metrics.shared import _number_case
+from course_utils.checks.metrics.shared import expect_score
+
+
+def _kernel_by_sums(x: Tensor, y: Tensor) -> float:
+    """What the lesson goes on with: row sums, which no diagonal enters."""
+
+    def matrix(a: Tensor, b: Tensor) -> Tensor:
+        return torch.einsum("nd,md->nm", a.double(), b.double()).div(a.shape[1]).add(1).pow(3)
+
+    within = [
+        matrix(a, a).masked_fill(torch.eye(len(a), dtype=torch.bool), 0.0).sum(1).mean()
+        / (len(a) - 1)
+        for a in (x, y)
+    ]
+    return float(within[0] + within[1] - 2 * matrix(x, y).mean(1).mean())
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -43,9 +57,8 @@ def _diagonal_kept(x: Tensor, y: Tensor) -> Tensor:
 
 def _upper_half(x: Tensor, y: Tensor) -> Tensor:
     n, m = len(x), len(y)
-    within = _kernel(x, x).triu(1).sum() / (n * (n - 1)) + _kernel(y, y).triu(1).sum() / (
-        m * (m - 1)
-    )
+    a, b = _kernel(x, x).triu(1).sum(), _kernel(y, y).triu(1).sum()
+    within = a / (n * (n - 1)) + b / (m * (m - 1))
     return within - 2 * _kernel(x, y).mean()
 
 
@@ -63,7 +76,7 @@ def _within(x: Tensor, y: Tensor) -> Tensor:
     return _mmd(x, y) + 2 * _kernel(x, y).mean()
 
 
-WRONG_KERNELS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda x, y: 2 * _within(x, y) - 2 * _kernel(x, y).mean(),
         "The pairs within the sets count twice: either both triangles over N (N - 1), or one over N (N - 1) / 2.",
@@ -184,8 +197,23 @@ WRONG_KERNELS: list[Wrong] = [
 ]
 
 
+@exercise(_kernel_by_sums)
+def kernel_distance(fn: Answer) -> None:
+    """Check ``kernel_distance(x, y)``: (N, D), (M, D) -> one number."""
+    for n, m, dim in ((5, 5, 3), (6, 4, 2), (4, 7, 5)):
+        inputs = torch.rand(n, dim) + 0.3, 1.3 * torch.rand(m, dim) + torch.rand(dim)
+        what = f"the kernel distance of {n} and {m} points with {dim} features"
+        expect_score(fn, inputs, _kernel_by_pairs(*inputs), what, _MISTAKES, atol=1e-4)
+    x = torch.randn(6, 3)
+    below = "An unbiased estimate of 0 falls on both sides of it: do not cut off, and take no absolute value."
+    what = "the kernel distance of a set and its copy"
+    expect_score(fn, (x, x.clone()), _kernel_by_pairs(x, x), what, hint=below)
+    large = 30 * torch.rand(5, 8, dtype=torch.float64), 30 * torch.rand(4, 8, dtype=torch.float64)
+    expect_score(fn, large, _kernel_by_pairs(*large), "the kernel distance of large features")
+
+
 def _kernel_by_pairs(x: Tensor, y: Tensor) -> float:
-    """Pair by pair, in plain Python."""
+    """The distance pair by pair, in plain Python."""
     rows = [[[float(v) for v in row] for row in part] for part in (x, y)]
 
     def kernel(a: list[float], b: list[float]) -> float:
@@ -197,37 +225,3 @@ def _kernel_by_pairs(x: Tensor, y: Tensor) -> float:
     ]
     between = [kernel(a, b) for a in rows[0] for b in rows[1]]
     return sum(math.fsum(w) / len(w) for w in within) - 2 * math.fsum(between) / len(between)
-
-
-def _kernel_by_sums(x: Tensor, y: Tensor) -> float:
-    """What the lesson goes on with: row sums, which no diagonal enters."""
-
-    def matrix(a: Tensor, b: Tensor) -> Tensor:
-        return torch.einsum("nd,md->nm", a.double(), b.double()).div(a.shape[1]).add(1).pow(3)
-
-    within = [
-        matrix(a, a).masked_fill(torch.eye(len(a), dtype=torch.bool), 0.0).sum(1).mean()
-        / (len(a) - 1)
-        for a in (x, y)
-    ]
-    return float(within[0] + within[1] - 2 * matrix(x, y).mean(1).mean())
-
-
-@exercise(_kernel_by_sums)
-def kernel_distance(fn: Answer) -> None:
-    """Check ``kernel_distance(x, y)``: (N, D), (M, D) -> one number."""
-    for n, m, dim in ((5, 5, 3), (6, 4, 2), (4, 7, 5)):
-        inputs = torch.rand(n, dim) + 0.3, 1.3 * torch.rand(m, dim) + torch.rand(dim)
-        what = f"the kernel distance of {n} and {m} points with {dim} features"
-        _number_case(fn, inputs, _kernel_by_pairs(*inputs), what, WRONG_KERNELS, atol=1e-4)
-    x = torch.randn(6, 3)
-    below = "An unbiased estimate of 0 falls on both sides of it: do not cut off, and take no absolute value."
-    _number_case(
-        fn,
-        (x, x.clone()),
-        _kernel_by_pairs(x, x),
-        "the kernel distance of a set and its copy",
-        hint=below,
-    )
-    large = 30 * torch.rand(5, 8, dtype=torch.float64), 30 * torch.rand(4, 8, dtype=torch.float64)
-    _number_case(fn, large, _kernel_by_pairs(*large), "the kernel distance of large features")

@@ -1,4 +1,4 @@
-"""The exercise `precision_recall`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `precision_recall`: precision and recall of two clouds of points, by nearest neighbours."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,21 @@ from course_utils.checks.core import (
 
 Inside = Callable[[Tensor, Tensor, int], Tensor]
 """(points, centres, k) -> something about the points that lie in the region of the centres."""
+
+
+def _regions_by_sorting(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
+    """With the nearest neighbours of scikit-learn."""
+    from sklearn.neighbors import NearestNeighbors
+
+    def share(points: np.ndarray, centres: np.ndarray) -> float:
+        search = NearestNeighbors(algorithm="brute").fit(centres)
+        # Asked without points: no point is its own neighbour.
+        radii = search.kneighbors(n_neighbors=k)[0][:, -1]
+        distances, index = search.kneighbors(points, n_neighbors=len(centres))
+        return float((distances <= radii[index] * (1 + 1e-9)).any(axis=1).mean())
+
+    r, f = (np.asarray(part.detach().cpu(), dtype=np.float64) for part in (real, fake))
+    return share(f, r), share(r, f)
 
 
 def _radii(centres: Tensor, k: int) -> Tensor:
@@ -77,8 +92,7 @@ _SELF = (
     "smallest of the distances within a set."
 )
 
-
-WRONG_REGIONS: list[Wrong] = [
+MISTAKES: list[Wrong] = [
     (
         lambda r, f, k: _both(_share)(f, r, k),
         "Precision and recall are swapped. Precision: how much of the fake lies in the real region. It comes first.",
@@ -189,49 +203,17 @@ WRONG_REGIONS: list[Wrong] = [
     ),
 ]
 
-
-def _regions_by_sorting(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
-    """With the nearest neighbours of scikit-learn."""
-    from sklearn.neighbors import NearestNeighbors
-
-    def share(points: np.ndarray, centres: np.ndarray) -> float:
-        search = NearestNeighbors(algorithm="brute").fit(centres)
-        radii = search.kneighbors(n_neighbors=k)[0][
-            :, -1
-        ]  # asked without points: no point is its own neighbour
-        distances, index = search.kneighbors(points, n_neighbors=len(centres))
-        return float((distances <= radii[index] * (1 + 1e-9)).any(axis=1).mean())
-
-    r, f = (np.asarray(part.detach().cpu(), dtype=np.float64) for part in (real, fake))
-    return share(f, r), share(r, f)
-
-
-# (seed, real, fake, features, k): clouds for which each known mistake gives other numbers.
+# (seed, real, fake, features, k): _clouds for which each known mistake gives other numbers.
 _CLOUDS = ((130, 60, 45, 3, 5), (5, 30, 45, 3, 3), (8, 25, 25, 2, 1), (9, 50, 35, 2, 2))
-
-
-def clouds(seed: int, n: int, m: int, dim: int) -> tuple[Tensor, Tensor]:
-    """A real cloud of two parts of unlike density, and a fake one that covers one part and reaches beyond it."""
-    random = torch.Generator().manual_seed(seed)
-    real, fake = (
-        torch.randn(n, dim, generator=random),
-        0.7 * torch.randn(m, dim, generator=random) + 0.6,
-    )
-    real[: n // 3] = 0.5 * real[: n // 3] + 3
-    fake[: m // 5] = 2.5 * fake[: m // 5] - 1
-    return 0.6 * real, 0.6 * fake
 
 
 @exercise(_regions_by_sorting)
 def precision_recall(fn: Answer) -> None:
     """Check ``precision_recall(real, fake, k)``: (N, D), (M, D), int -> two numbers."""
     for seed, n, m, dim, k in _CLOUDS:
-        inputs = (*clouds(seed, n, m, dim), k)
-        expected, what = (
-            _regions_by_sorting(*inputs),
-            f"precision and recall of {n} real and {m} fake points, k = {k}",
-        )
-        got = call(fn, *inputs)
+        inputs = (*_clouds(seed, n, m, dim), k)
+        what = f"precision and recall of {n} real and {m} fake points, k = {k}"
+        expected, got = _regions_by_sorting(*inputs), call(fn, *inputs)
         two = "Return precision and recall, two numbers in this order: `return precision, recall`."
         pair = got.tolist() if isinstance(got, Tensor | np.ndarray) else got
         require(isinstance(pair, tuple | list) and len(pair) == 2, f"{what}: two numbers", got, two)
@@ -239,14 +221,15 @@ def precision_recall(fn: Answer) -> None:
         for value in pair:
             require(getattr(value, "ndim", 0) == 0, f"{what}: two single numbers", value, share)
         numbers = [expect_number(v, what) for v in pair]
-        hint = "Take four points on a line and k = 1, and count by hand."
-        expect_close(
-            numbers,
-            list(expected),
-            what,
-            inputs=inputs,
-            wrong=WRONG_REGIONS,
-            hint=hint,
-            atol=1e-6,
-            rtol=0,
-        )
+        how = {"hint": "Take four points on a line and k = 1, and count by hand.", "rtol": 0}
+        expect_close(numbers, list(expected), what, inputs=inputs, wrong=MISTAKES, **how)
+
+
+def _clouds(seed: int, n: int, m: int, dim: int) -> tuple[Tensor, Tensor]:
+    """A real cloud of two parts of unlike density, and a fake one that covers one part and reaches beyond it."""
+    random = torch.Generator().manual_seed(seed)
+    real = torch.randn(n, dim, generator=random)
+    fake = 0.7 * torch.randn(m, dim, generator=random) + 0.6
+    real[: n // 3] = 0.5 * real[: n // 3] + 3
+    fake[: m // 5] = 2.5 * fake[: m // 5] - 1
+    return 0.6 * real, 0.6 * fake

@@ -1,4 +1,4 @@
-"""The exercise `to_unit_range`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `to_unit_range`: numbers in [-1, 1] as those in [0, 1] that a screen shows."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ def _stretched(x: Tensor) -> Tensor:
     return (x - x.min()) / (x.max() - x.min())
 
 
-_WRONG: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (lambda x: x, "Nothing moved: -1 is still -1, and a screen has nothing darker than 0."),
     (lambda x: x / 2, "The width is right (1), the place is not: these values lie in [-0.5, 0.5]."),
     (
@@ -68,21 +68,12 @@ _WRONG: list[Wrong] = [
 @exercise(_unit_range_by_line)
 def to_unit_range(fn: Answer) -> None:
     """Check ``to_unit_range(images)``: float (...) in [-1, 1] -> float (...) in [0, 1]."""
-    small = (
-        [[-0.8, -0.2], [0.0, 0.6]],
-        [-1.0, 1.0],
-    )  # the first has neither -1 nor 1: a stretched range differs
+    # The first case has neither -1 nor 1: a stretched range differs.
+    small = ([[-0.8, -0.2], [0.0, 0.6]], [-1.0, 1.0])
     cases = [(str(values), torch.tensor(values)) for values in small]
-    for name, images in (
-        *cases,
-        ("random numbers of shape (2, 3, 4, 4)", torch.rand(2, 3, 4, 4) * 2 - 1),
-    ):
+    cases += [("random numbers of shape (2, 3, 4, 4)", torch.rand(2, 3, 4, 4) * 2 - 1)]
+    for name, images in cases:
         what, got = f"to_unit_range of {name}", call(fn, images)
-        expect_tensor(
-            got,
-            images.shape,
-            what,
-            torch.float32,
-            hint="Each number becomes one number: nothing is summed.",
-        )
-        expect_close(got, _unit_range_by_line(images), what, inputs=[images], wrong=_WRONG)
+        one = "Each number becomes one number: nothing is summed."
+        expect_tensor(got, images.shape, what, torch.float32, hint=one)
+        expect_close(got, _unit_range_by_line(images), what, inputs=[images], wrong=_MISTAKES)

@@ -1,4 +1,4 @@
-"""The exercise `gaussian_kl`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `gaussian_kl`: the KL divergence of a diagonal Gaussian from the prior."""
 
 import math
 
@@ -7,14 +7,19 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close
-from course_utils.checks.vae.shared import _gradient_case, _per_image
+from course_utils.checks.vae.shared import expect_both_gradients, expect_per_image
+
+
+def _kl_by_distributions(mean: Tensor, log_var: Tensor) -> Tensor:
+    prior = Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    return kl_divergence(Independent(Normal(mean, (0.5 * log_var).exp()), 1), Independent(prior, 1))
 
 
 def _kl(mean: Tensor, variance: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mean.square() + variance - 1 - log_var)
 
 
-WRONG_KLS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda m, v: _kl(m, v.exp(), v).mean(1),
         "The mean over the D dimensions; the KL of independent ones is the sum.",
@@ -81,11 +86,6 @@ WRONG_KLS: list[Wrong] = [
 ]
 
 
-def _kl_by_distributions(mean: Tensor, log_var: Tensor) -> Tensor:
-    prior = Normal(torch.zeros_like(mean), torch.ones_like(mean))
-    return kl_divergence(Independent(Normal(mean, (0.5 * log_var).exp()), 1), Independent(prior, 1))
-
-
 @exercise(_kl_by_distributions)
 def gaussian_kl(fn: Answer) -> None:
     """Check ``gaussian_kl(mean, log_var)``: (B, D), (B, D) -> (B,) in nats."""
@@ -93,12 +93,10 @@ def gaussian_kl(fn: Answer) -> None:
         mean, log_var = torch.randn(shape) + 0.5, 1.5 * torch.randn(shape) - 0.3
         if shape == (4, 3):
             log_var = log_var.abs() + 0.1  # the log of a log_var taken for a deviation then exists
-        inputs = mean, log_var
-        _per_image(
-            fn, inputs, _kl_by_distributions(*inputs), f"the KL of shape {(shape[0],)}", WRONG_KLS
-        )
+        inputs, what = (mean, log_var), f"the KL of shape {(shape[0],)}"
+        expect_per_image(fn, inputs, _kl_by_distributions(*inputs), what, _MISTAKES)
     mean, log_var = torch.zeros(2, 3), torch.tensor([[-60.0, -30.0, 3.0], [20.0, 0.0, -1.0]])
     hint = "Another number for a very narrow posterior: use log_var as it is, with no small constant inside a log."
     expected = 0.5 * (log_var.double().exp() - 1 - log_var.double()).sum(1)
     expect_close(call(fn, mean, log_var), expected, "the KL of very narrow posteriors", hint=hint)
-    _gradient_case(fn, _kl_by_distributions, torch.randn(3, 4), torch.randn(3, 4))
+    expect_both_gradients(fn, _kl_by_distributions, torch.randn(3, 4), torch.randn(3, 4))

@@ -1,21 +1,26 @@
-"""The exercise `gaussian_nll`: its reference, the mistakes that learners make in it, and its check."""
+"""Exercise `gaussian_nll`: the negative log likelihood of images under a Gaussian."""
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
 from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close
-from course_utils.checks.vae.shared import _gradient_case, _per_image
+from course_utils.checks.vae.shared import expect_both_gradients, expect_per_image
+
+
+def _nll_by_distributions(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    return -Normal(mean, (0.5 * log_var).exp()).log_prob(x).flatten(1).sum(1)
+
+
+_LOG_2PI = math.log(2 * math.pi)
 
 
 def _nll(square: Tensor, precision: Tensor, log_var: Tensor, constant: float) -> Tensor:
     return 0.5 * (square * precision + log_var + constant)
-
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 def _nll_each(x: Tensor, m: Tensor, v: Tensor) -> Tensor:
@@ -23,10 +28,8 @@ def _nll_each(x: Tensor, m: Tensor, v: Tensor) -> Tensor:
 
 
 def _log_var_once(x: Tensor, m: Tensor, v: Tensor) -> Tensor:
-    return (
-        _nll((x - m).square(), (-v).exp(), torch.zeros_like(v), _LOG_2PI).flatten(1).sum(1)
-        + 0.5 * v.sum()
-    )
+    without = _nll((x - m).square(), (-v).exp(), torch.zeros_like(v), _LOG_2PI)
+    return without.flatten(1).sum(1) + 0.5 * v.sum()
 
 
 def _summed(
@@ -35,7 +38,7 @@ def _summed(
     return lambda x, m, v: _nll((x - m).square(), square(v), v, constant).flatten(1).sum(1)
 
 
-WRONG_NLLS: list[Wrong] = [
+_MISTAKES: list[Wrong] = [
     (
         lambda x, m, v: _nll_each(x, m, v).mean(1),
         "This is the mean over the pixels. Their log densities add up: sum.",
@@ -113,40 +116,28 @@ WRONG_NLLS: list[Wrong] = [
 ]
 
 
-def _nll_by_distributions(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    return -Normal(mean, (0.5 * log_var).exp()).log_prob(x).flatten(1).sum(1)
-
-
 @exercise(_nll_by_distributions)
 def gaussian_nll(fn: Answer) -> None:
     """Check ``gaussian_nll(x, mean, log_var)``: (B, ...), (B, ...), a tensor that broadcasts -> (B,) in nats."""
-    shapes = (
+    shapes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
         ((3, 2, 4, 5), ()),
         ((2, 6), (1, 6)),
         ((3, 2, 4, 5), (1, 2, 1, 1)),
         ((4, 3, 2, 2), (4, 1, 1, 1)),
+        ((1, 3, 4, 4), (1, 3, 4, 4)),
     )
-    for shape, of_log_var in (*shapes, ((1, 3, 4, 4), (1, 3, 4, 4))):
-        x, mean, log_var = (
-            torch.randn(shape),
-            torch.randn(shape),
-            0.7 * torch.randn(of_log_var) - 0.4,
-        )
+    for shape, of_log_var in shapes:
+        x, mean = torch.randn(shape), torch.randn(shape)
+        log_var = 0.7 * torch.randn(of_log_var) - 0.4
         if not of_log_var:
             log_var = torch.tensor(0.7)  # the log of a log_var taken for a variance then exists
-        what = f"the NLL of {tuple(shape)} images with log_var of shape {tuple(of_log_var)}"
-        _per_image(
-            fn, (x, mean, log_var), _nll_by_distributions(x, mean, log_var), what, WRONG_NLLS
-        )
+        what = f"the NLL of {shape} images with log_var of shape {of_log_var}"
+        inputs = (x, mean, log_var)
+        expect_per_image(fn, inputs, _nll_by_distributions(*inputs), what, _MISTAKES)
     x, mean, small = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor(-16.0)
     clamped = "With a very small variance another number comes: is the variance held above some least value?"
     expected = _nll_by_distributions(x.double(), mean.double(), small.double())
-    expect_close(
-        call(fn, x, mean, small), expected, "the NLL with log_var = -16", hint=clamped, rtol=1e-3
-    )
-    _gradient_case(
-        lambda m, v: fn(x, m, v),
-        lambda m, v: _nll_by_distributions(x, m, v),
-        mean,
-        torch.tensor(-0.5),
-    )
+    got, what = call(fn, x, mean, small), "the NLL with log_var = -16"
+    expect_close(got, expected, what, hint=clamped, rtol=1e-3)
+    of_x, reference = partial(fn, x), partial(_nll_by_distributions, x)
+    expect_both_gradients(of_x, reference, mean, torch.tensor(-0.5))

@@ -1,45 +1,23 @@
-"""What several checks of this lesson share."""
+"""What the checks of `gaussian_kl` and `gaussian_nll` share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
-from course_utils.checks.core import Answer, Wrong, call, expect_close, expect_tensor, require
-
-_FULL = "There is one number for each image of the batch: what is summed away, and what is kept?"
+from course_utils.checks.core import Answer, Wrong, call, expect_gradient, expect_like
 
 
-def _per_image(
-    fn: Answer, inputs: tuple[Tensor, ...], expected: Tensor, what: str, wrong: list[Wrong]
+def expect_per_image(
+    fn: Answer, inputs: tuple[Tensor, ...], expected: Tensor, what: str, wrong: Sequence[Wrong]
 ) -> None:
-    """Require (B,) values; a mistake that changes the shape as well is named before the shape is."""
-    got = call(fn, *inputs)
-    if type(got) is Tensor and got.shape != expected.shape:
-        expect_close(got, expected, what, inputs=inputs, wrong=wrong, hint=_FULL)
-    expect_tensor(got, expected.shape, what, hint=_FULL)
-    expect_close(got, expected, what, inputs=inputs, wrong=wrong)
+    """Require one number for each image of the batch, (B,)."""
+    full = "There is one number for each image of the batch: what is summed away, and what is kept?"
+    expect_like(call(fn, *inputs), expected, what, inputs=inputs, wrong=wrong, shape=full)
 
 
-def _expect_gradient(got: Tensor, expected: Tensor, leaves: dict[str, Tensor], cut: str) -> None:
-    """Require the same gradients as the reference's result: a right number with a cut graph trains nothing."""
-    require(
-        type(got) is Tensor and got.requires_grad,
-        "a result that gradients can pass",
-        "a graph that is cut",
-        cut,
-    )
-    weights = torch.linspace(0.5, 1.5, expected.numel()).reshape(expected.shape)
-    ours = torch.autograd.grad((expected * weights).sum(), list(leaves.values()))
-    theirs = torch.autograd.grad((got * weights).sum(), list(leaves.values()), allow_unused=True)
-    for name, mine, other in zip(leaves, ours, theirs, strict=True):
-        require(other is not None, f"a gradient that reaches {name}", "none", cut)
-        expect_close(other, mine, f"the gradient with respect to {name}", hint=cut)
-
-
-def _gradient_case(
+def expect_both_gradients(
     fn: Answer, reference: Callable[[Tensor, Tensor], Tensor], mean: Tensor, log_var: Tensor
 ) -> None:
+    """Require the reference's gradients in the mean and in the log variance."""
     leaves = {"mean": mean.requires_grad_(), "log_var": log_var.requires_grad_()}
-    cut = "The number is right, its gradient is not: `.detach()`, `.item()` and `torch.no_grad` cut the path."
-    _expect_gradient(call(fn, mean, log_var), reference(mean, log_var), leaves, cut)
+    expect_gradient(call(fn, mean, log_var), reference(mean, log_var), leaves)

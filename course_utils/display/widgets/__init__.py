@@ -1,1 +1,1 @@
-"""The interactive figures, one module each, with a static twin for readers without a kernel."""
+"""The interactive figures, one module each, with a still twin for readers without a kernel."""

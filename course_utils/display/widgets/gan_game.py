@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import palette
 from course_utils.display.widgets import controls
 
 Density = Callable[[Tensor], Tensor]
@@ -57,10 +57,10 @@ def game_at(
 
 def draw_game(ax: Axes, moment: Moment, name: str = "") -> Axes:
     """Draw both densities and the optimal discriminator on one axis; the title opens with ``name``."""
-    ax.fill_between(moment.x, moment.p_data, color=plots.COLOURS[0], alpha=0.25)
-    ax.plot(moment.x, moment.p_data, color=plots.COLOURS[0], label="$p_{data}$")
-    ax.plot(moment.x, moment.p_g, "--", color=plots.COLOURS[1], label="$p_g$")
-    ax.plot(moment.x, moment.best, "-.", color=plots.COLOURS[6], label="$D^*$")
+    ax.fill_between(moment.x, moment.p_data, color=palette.BLUE, alpha=0.25)
+    ax.plot(moment.x, moment.p_data, color=palette.BLUE, label="$p_{data}$")
+    ax.plot(moment.x, moment.p_g, "--", color=palette.VERMILION, label="$p_g$")
+    ax.plot(moment.x, moment.best, "-.", color=palette.BLACK, label="$D^*$")
     ax.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
     ax.set(xlabel="x", xlim=(-6, 6), ylim=(0, 1.05))
     ax.set_title(f"{name}JSD {moment.jsd:.3f}, V {moment.value:+.3f} nats", loc="left", fontsize=10)
@@ -115,12 +115,15 @@ def sketch() -> controls.Sketch:
 
 def picture_of(moment: Moment, paper: controls.Sketch) -> bytes:
     """The drawing as a PNG file."""
-    beside = {
-        "loc": "lower right",
-        "bbox_to_anchor": (1, 1),
-        "ncols": 3,
-        "frameon": False,
-    }  # no curve runs there
-    return paper.png(
-        lambda ax: draw_game(ax, moment).legend(fontsize=8, borderaxespad=0.2, **beside)
-    )
+
+    def draw(ax: Axes) -> None:
+        draw_game(ax, moment).legend(
+            fontsize=8,
+            borderaxespad=0.2,
+            loc="lower right",  # no curve runs there
+            bbox_to_anchor=(1, 1),
+            ncols=3,
+            frameon=False,
+        )
+
+    return paper.png(draw)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from course_utils.datasets.images import ImageSet
-from course_utils.display import plots
+from course_utils.display import palette, plots
 from course_utils.display.widgets import controls
 from course_utils.errors import CourseError
 from course_utils.models import vae
@@ -115,8 +115,15 @@ def codes_static(
         )
     codes, _ = vae.encode_means(network, images.images)
     rank = images.factors[marker_factor].argsort().argsort() / len(images)  # 0 to 1
+    x, y = codes.T
     ax.scatter(
-        *codes.T, c=images.factors[factor], s=1 + 14 * rank, cmap="cividis", alpha=0.8, linewidths=0
+        x,
+        y,
+        c=images.factors[factor],
+        s=1 + 14 * rank,
+        cmap=palette.AMOUNTS,
+        alpha=0.8,
+        linewidths=0,
     )
     ax.plot(
         [-REACH, REACH, REACH, -REACH, -REACH],

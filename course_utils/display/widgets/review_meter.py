@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import ipywidgets
 from matplotlib.axes import Axes
 
-from course_utils.display import plots, text_plots
+from course_utils.display import palette, text_plots
 from course_utils.display.widgets import controls
 from course_utils.evaluation.occlusion import Margin, occlusion
 
@@ -64,7 +64,7 @@ def verdict_html(verdict: Verdict) -> str:
     """The verdict as HTML: a bar, and the sentence under it; every word of the text is escaped."""
     width = round(100 * verdict.positive)
     bar = (
-        f'<div style="background:#E69F00;width:320px;height:18px"><div style="background:{plots.COLOURS[0]};'
+        f'<div style="background:{palette.NEGATIVE};width:320px;height:18px"><div style="background:{palette.POSITIVE};'
         f'width:{width}%;height:18px"></div></div>'
     )
     scale = '<div style="width:320px;font-size:11px">negative 0 % <span style="float:right">100 % positive</span></div>'
@@ -102,8 +102,8 @@ def review_meter_static(ax: Axes, margin: Margin, texts: Sequence[str], title: s
     """The same answers for several texts at once, one bar each, for readers without a kernel."""
     verdicts = [judge(margin, text) for text in texts]
     places = range(len(verdicts))
-    ax.barh(places, [1.0] * len(verdicts), color=plots.COLOURS[4], height=0.6)
-    ax.barh(places, [v.positive for v in verdicts], color=plots.COLOURS[0], height=0.6)
+    ax.barh(places, [1.0] * len(verdicts), color=palette.NEGATIVE, height=0.6)
+    ax.barh(places, [v.positive for v in verdicts], color=palette.POSITIVE, height=0.6)
     for place, verdict in zip(places, verdicts, strict=True):
         ax.text(1.02, place, f"{verdict.positive:.0%}", va="center", fontsize=9)
     ax.set_yticks(

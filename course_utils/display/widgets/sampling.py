@@ -7,6 +7,7 @@ that a model wrote is escaped before it is shown.
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets
 import torch
@@ -14,10 +15,11 @@ from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import palette
 from course_utils.display.widgets import controls
 from course_utils.models.attention import (
     GPT,
+    Block,
     causal_mask,
     generate,
     scaled_dot_product,
@@ -84,7 +86,7 @@ def token_label(tokenizer: Tokenizer, token: int) -> str:
 def draw_choices(ax: Axes, found: Choices) -> Axes:
     """Draw the most probable tokens: outlines are the model's probabilities, bars what is drawn from, × left out."""
     rows, drawn, own = range(len(found.labels)), found.drawn.tolist(), found.model.tolist()
-    ax.barh(rows, drawn, color=plots.COLOURS[0], label="drawn from")
+    ax.barh(rows, drawn, color=palette.BLUE, label="drawn from")
     ax.barh(rows, own, color="none", edgecolor="black", linewidth=0.9, label="the model")
     for row in rows:
         if drawn[row] == 0:
@@ -143,7 +145,7 @@ def sampling(
     again = ipywidgets.Button(description="start again")
     picture, text, paper = controls.Picture(520), ipywidgets.HTML(), sketch()
     random = torch.Generator().manual_seed(0)
-    state: dict[str, object] = {}
+    state: dict[str, Any] = {}
 
     def knobs() -> tuple[float, int | None, float | None]:
         top = top_p.box.value
@@ -201,16 +203,17 @@ def attention_weights(model: GPT, ids: Sequence[int]) -> Tensor:
     """Every head's weights on a text: ids (T,) -> (layers, heads, T, T), row t the token that looks, each sums to 1."""
     mask, rows = causal_mask(len(ids)), []
     found: list[Tensor] = []
+    blocks = [block for block in model.blocks if isinstance(block, Block)]
     hooks = [
         block.attention.qkv.register_forward_hook(lambda _, x, y: found.append(y))
-        for block in model.blocks
+        for block in blocks
     ]
     try:
         model(torch.tensor([list(ids)], device=model.tokens.weight.device))
     finally:
         for hook in hooks:
             hook.remove()
-    for qkv, block in zip(found, model.blocks, strict=True):
+    for qkv, block in zip(found, blocks, strict=True):
         q, k, _ = (
             split_heads(part.float().cpu(), block.attention.heads) for part in qkv.chunk(3, dim=-1)
         )
@@ -222,7 +225,7 @@ def attention_weights(model: GPT, ids: Sequence[int]) -> Tensor:
 
 def draw_attention(ax: Axes, weights: Tensor, labels: Sequence[str], title: str = "") -> Axes:
     """One head's weights (T, T) as a map: rows look, columns are looked at; dark is much."""
-    ax.imshow(weights, cmap="Blues", vmin=0, vmax=1)
+    ax.imshow(weights, cmap=palette.SHARES, vmin=0, vmax=1)
     ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8, parse_math=False)
     ax.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
     ax.set_title(title, loc="left", fontsize=9)

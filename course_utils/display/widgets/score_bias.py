@@ -3,7 +3,7 @@
 import ipywidgets
 from matplotlib.axes import Axes
 
-from course_utils.display import plots
+from course_utils.display import palette
 from course_utils.display.score_plots import Bias
 from course_utils.display.widgets import controls
 
@@ -24,14 +24,18 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int, title: str = "
     found = bias.rows[row][score]
     x = [count for count in bias.counts for _ in found[count]["values"]]
     y = [value for count in bias.counts for value in found[count]["values"]]
-    ax.plot(x, y, "o", markersize=3, alpha=0.35, color=plots.COLOURS[0])
+    ax.plot(x, y, "o", markersize=3, alpha=0.35, color=palette.BLUE)
     ax.plot(
-        [n] * len(found[n]["values"]), found[n]["values"], "o", markersize=6, color=plots.COLOURS[1]
+        [n] * len(found[n]["values"]),
+        found[n]["values"],
+        "o",
+        markersize=6,
+        color=palette.VERMILION,
     )
     ax.plot(
         bias.counts,
         [found[count]["value"] for count in bias.counts],
-        color=plots.COLOURS[0],
+        color=palette.BLUE,
         label="mean",
     )
     box = [n / 1.12, n * 1.12]
@@ -39,7 +43,7 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int, title: str = "
         box,
         found[n]["low"],
         found[n]["high"],
-        color=plots.COLOURS[1],
+        color=palette.VERMILION,
         alpha=0.3,
         label="95 % of mean",
     )

@@ -1,1 +1,1 @@
-"""One recipe a lesson: what `course_utils.train` and the measuring programs run."""
+"""One recipe per lesson: what `course_utils.train` and the measuring programs run."""

@@ -94,7 +94,7 @@ def fine_tune(
     warm_up, pad_id = round(WARM_UP * steps), encoder.tokenizer.pad_token_id
     for index in training.batches():
         ids, mask = bert.pad_batch([sequences[i] for i in index.tolist()], pad_id)
-        batch = (part.to(run.device) for part in (ids, mask, reviews.labels[index]))
+        ids, mask, labels = (part.to(run.device) for part in (ids, mask, reviews.labels[index]))
         factor = bert.warmup_linear(training.step + 1, warm_up, steps)
-        training.log(**bert.bert_step(model, optimizer, *batch, factor, run.autocast))
+        training.log(**bert.bert_step(model, optimizer, ids, mask, labels, factor, run.autocast))
     return training, last_means(training.history)

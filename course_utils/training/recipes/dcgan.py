@@ -1,6 +1,5 @@
 """Lesson 02's training without a notebook; `course_utils.train` calls it, and so do the measuring programs."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ from course_utils.datasets.images import ImageSet
 from course_utils.models import dcgan, gan_steady
 from course_utils.training import batch_memory
 from course_utils.training.run import TrainingRun, last_means
-
-STEADY = {"d_lr": 4e-4, "gamma": 0.1}
-"""What steadies the game: the discriminator's learning rate, and the weight of the penalty on its slope."""
+from course_utils.training.settings import STEADY
 
 
 def train_dcgan(
@@ -44,7 +41,7 @@ def train_dcgan(
     generator = dcgan.make_generator(settings["latent_dim"], settings["width"], 3, size)
     discriminator = dcgan.make_discriminator(settings["width"], 3, size)
     for network in (generator, discriminator):
-        network.apply(dcgan.init_dcgan_weights).to(run.device, memory_format=channels_last)
+        network.apply(dcgan.init_dcgan_weights).to(run.device).to(memory_format=channels_last)
     g, d = batch_memory.without_memory(generator), batch_memory.without_memory(discriminator)
 
     def forward(n: int) -> list[torch.Tensor]:
@@ -53,7 +50,7 @@ def train_dcgan(
 
     batch_memory.require_batch(min(settings["batch_size"], len(images)), forward, run.device)
     averaged = gan_steady.make_average(generator, settings["average"])
-    adam = {"betas": (0.5, 0.999), "fused": True}
+    adam: dict[str, Any] = {"betas": (0.5, 0.999), "fused": True}
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, **adam)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=settings["d_lr"], **adam)
     training = TrainingRun(
@@ -76,7 +73,7 @@ def train_dcgan(
         batch_size=settings["batch_size"],
         seed=run.seed,
         fresh=fresh,
-        data_sha256=hashlib.sha256(images.images.contiguous().numpy()).hexdigest(),
+        data_sha256=images.sha256,
     )
     pixels = images.images.to(run.device)
     for index in training.batches():

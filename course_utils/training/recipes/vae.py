@@ -39,7 +39,7 @@ def train_vae(
     network = vae.VAE(
         chosen["latent_dim"], chosen["width"], chosen["sigma"], images.images.shape[-1]
     )
-    network.to(run.device, memory_format=torch.channels_last)
+    network.to(run.device).to(memory_format=torch.channels_last)
     light = batch_memory.without_memory(network)
 
     def forward(n: int) -> vae.Losses:
@@ -57,6 +57,7 @@ def train_vae(
         batch_size=settings["batch_size"],
         seed=run.seed,
         fresh=fresh,
+        data_sha256=images.sha256,
     )
     pixels = images.images.to(run.device)
     for index in training.batches():

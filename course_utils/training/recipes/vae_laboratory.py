@@ -63,7 +63,7 @@ def train_recipe(
     network = vae.VAE(latent_dim, width, recipe.sigma, images.shape[-1], hidden)
     network.to(memory_format=torch.channels_last)
     optimizer = vae.make_optimizer(network, lr)
-    per_epoch, dims = len(images) // batch_size, images[0].numel()
+    per_epoch, dims = max(1, len(images) // batch_size), images[0].numel()
     for step in progress(range(steps), "training"):
         epoch, batch = divmod(step, per_epoch)
         index = permutation(seed, epoch, len(images))[batch * batch_size : (batch + 1) * batch_size]

@@ -12,6 +12,7 @@ from course_utils.display import plots
 from course_utils.display.widgets import latent_plane
 from course_utils.errors import CourseError
 from course_utils.models import vae
+from course_utils.paths import checkpoints_dir
 from course_utils.training.recipes import vae_laboratory
 
 
@@ -102,7 +103,7 @@ def test_what_has_no_plane_or_no_factors_is_refused(networks, hearts):
 def test_shipped_planes_are_small_and_whole(beta):
     network, facts = vae.load_shipped(f"vae_plane_{beta}")
     assert facts["beta"] == str(beta) and "stand-in" in facts["data"]
-    path = vae.checkpoints_dir() / f"vae_plane_{beta}.safetensors"
+    path = checkpoints_dir() / f"vae_plane_{beta}.safetensors"
     assert path.stat().st_size < 200_000
     found = vae_laboratory.examine(network, vae_laboratory.moving_hearts(200, "test").images)
     assert found["error"] < 35 if beta == 1000 else found["error"] < 12
@@ -112,6 +113,6 @@ def test_shipped_planes_are_small_and_whole(beta):
 def test_shipped_decoder_is_small_and_makes_pictures():
     network, facts = vae.load_shipped("vae_cifar10")
     assert network.encoder is None and facts["data"].startswith("CIFAR-10")
-    assert (vae.checkpoints_dir() / "vae_cifar10.safetensors").stat().st_size < 700_000
+    assert (checkpoints_dir() / "vae_cifar10.safetensors").stat().st_size < 700_000
     images = vae.decode_bytes(network, torch.randn(16, network.latent_dim)).float()
     assert images.flatten(1).std(1).mean() > 15 and (images[0] - images[1]).abs().mean() > 5

@@ -11,19 +11,20 @@ from measuring.measure_widgets import lessons_with_widgets
 
 ROOT = Path(__file__).parents[3]
 TWINS = {
-    "widgets_gan.game": "widgets_gan.game_static",
-    "widgets.latent_walk": "widgets.latent_walk_static",
-    "widgets_vae.latent_plane": "widgets_vae.plane_static",
-    "widgets_bert.review_meter": "widgets_bert.review_meter_static",
-    "widgets_attention.sampling": "widgets_attention.sampling_static",
-    "widgets_metrics.bias_slider": "widgets_metrics.bias_static",
-    "widgets_blind.blind_test": "widgets_blind.blind_static",
+    "gan_game.game": "gan_game.game_static",
+    "latent_walk.latent_walk": "latent_walk.latent_walk_static",
+    "latent_plane.latent_plane": "latent_plane.plane_static",
+    "review_meter.review_meter": "review_meter.review_meter_static",
+    "sampling.sampling": "sampling.sampling_static",
+    "score_bias.bias_slider": "score_bias.bias_static",
+    "blind_test.blind_test": "blind_test.blind_static",
 }
+MODULES = {path.stem for path in (ROOT / "course_utils" / "display" / "widgets").glob("*.py")}
 
 
 def calls(cell):
     return (
-        set(re.findall(r"\bwidgets\w*\.\w+(?=\()", cell.source))
+        set(re.findall(rf"\b(?:{'|'.join(MODULES)})\.\w+(?=\()", cell.source))
         if cell.cell_type == "code"
         else set()
     )
@@ -37,6 +38,10 @@ def caption(cell):
     """The sentence under the last picture of a cell."""
     texts = [str(output.get("data", {}).get("text/html", "")) for output in cell.outputs]
     return next(text for text in reversed(texts) if text.startswith("<p><em>Figure. "))
+
+
+def test_every_widget_has_a_twin():
+    assert {name.partition(".")[0] for name in TWINS} == MODULES - {"__init__", "controls"}
 
 
 def test_every_lesson_shows_its_widgets():

@@ -189,14 +189,18 @@ def test_a_pictures_sentence_is_escaped():
 
 def test_after_a_pause_it_is_done_once():
     done = []
-    ask = controls.after_pause(0.05, lambda: done.append(len(done)))
+    ask = controls.after_pause(60, lambda: done.append(len(done)))
 
     async def typing():
+        now, loop = 0.0, asyncio.get_running_loop()
+        loop.time = lambda: now  # a clock that only this test moves
         for _ in range(5):
             ask()
-            await asyncio.sleep(0.001)
+            now += 59
+            await asyncio.sleep(0)
         assert done == []
-        await asyncio.sleep(0.2)
+        now += 2
+        await asyncio.sleep(0)
 
     asyncio.run(typing())
     assert done == [0]

@@ -1,17 +1,11 @@
-"""The exercise of lesson 00: stub, solutions in several styles, and named wrong answers, each with its own hint."""
+"""Lesson 00: right and wrong answers to its exercise."""
 
-from functools import partial
-
-import answers
 import numpy as np
-import pytest
 import torch
 
-from course_utils.authoring.lessons import load_definitions
-from course_utils.checks import start
+from answers import book
 
-CHECKS = {1: start.exercise_0_1}
-hint_of = partial(answers.hint_of, CHECKS, 0)
+RIGHT, WRONG, right, wrong = book()
 
 
 def by_numpy(images):
@@ -27,8 +21,8 @@ def in_place(images):
     return images / 2
 
 
-RIGHT = [lambda x: (x + 1) / 2, lambda x: 0.5 * x + 0.5, by_numpy, on_a_copy]
-WRONG = [
+RIGHT["to_unit_range"] += [lambda x: (x + 1) / 2, lambda x: 0.5 * x + 0.5, by_numpy, on_a_copy]
+WRONG["to_unit_range"] += [
     (lambda x: x.clone(), "Nothing moved"),
     (lambda x: x / 2, "[-0.5, 0.5]"),
     (lambda x: x + 1 / 2, "divides before it adds"),
@@ -52,27 +46,3 @@ WRONG = [
     (lambda x: None, "without `return`"),
     (lambda x: (x + 1) / 3, "term by term"),
 ]
-
-
-@pytest.mark.parametrize("answer", RIGHT)
-def test_right_answers(answer):
-    assert start.exercise_0_1(answer) is answer
-
-
-@pytest.mark.parametrize(("answer", "words"), WRONG)
-def test_wrong_answers_get_their_own_hint(answer, words):
-    assert words in hint_of(1, answer)
-
-
-def test_solution_and_stub(monkeypatch, capsys):
-    monkeypatch.delenv("COURSE_STRICT", raising=False)
-    solution = load_definitions("00_start_here").to_unit_range
-    assert start.exercise_0_1(solution) is solution
-    reference = start.exercise_0_1(load_definitions("00_start_here", solved=False).to_unit_range)
-    assert "Exercise 0.1: not attempted yet" in capsys.readouterr().out
-    x = torch.rand(3, 4) * 2 - 1
-    assert torch.allclose(reference(x), solution(x))
-
-
-def test_an_answer_that_always_equals_is_refused():
-    assert "Return a tensor" in hint_of(1, lambda x: answers.AlwaysEqual())

@@ -1,57 +1,41 @@
-"""The exercises of lesson 02: stub, solutions in several styles, and named wrong answers, each with its own hint."""
+"""Lesson 02: right and wrong answers to its exercises."""
 
 import math
-from functools import partial
 from itertools import pairwise
 
-import answers
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision import transforms
 
-from course_utils.checks import dcgan
+from answers import book
 
-CHECKS = {n: getattr(dcgan, f"exercise_2_{n}") for n in range(1, 6)}
-hint_of = partial(answers.hint_of, CHECKS, 2)
-stub = partial(answers.stub, 2)
-RIGHT: dict[int, list] = {n: [] for n in CHECKS}
-WRONG: dict[int, list[tuple]] = {n: [] for n in CHECKS}
+RIGHT, WRONG, right, wrong = book()
 
 
-def right(number):
-    return lambda fn: RIGHT[number].append(fn) or fn
+# ---- conv_transpose_output_size
 
 
-def wrong(number, keyword):
-    """Register a wrong answer with words that stand in its hint."""
-    return lambda fn: WRONG[number].append((fn, keyword)) or fn
-
-
-# ---- 2.1
-
-
-@right(1)
+@right("conv_transpose_output_size")
 def size_by_formula(size, kernel_size, stride, padding):
     return (size - 1) * stride - 2 * padding + kernel_size
 
 
-@right(1)
+@right("conv_transpose_output_size")
 def size_by_layer(size, kernel_size, stride, padding):
     return nn.ConvTranspose2d(1, 1, kernel_size, stride, padding)(
         torch.zeros(1, 1, size, size)
     ).shape[-1]
 
 
-@right(1)
+@right("conv_transpose_output_size")
 def size_by_counting(size, kernel_size, stride, padding):
     touched = {i * stride + k for i in range(size) for k in range(kernel_size)}
     return max(touched) + 1 - padding - padding
 
 
-WRONG[1] += [
+WRONG["conv_transpose_output_size"] += [
     (lambda i, k, s, p: (i + 2 * p - k) // s + 1, "ordinary convolution"),
     (lambda i, k, s, p: (i - 1) * s + k, "Padding is missing"),
     (lambda i, k, s, p: (i - 1) * s - p + k, "cropped at one side"),
@@ -66,25 +50,25 @@ WRONG[1] += [
 ]
 
 
-# ---- 2.2
+# ---- to_tanh_range
 
 
-@right(2)
+@right("to_tanh_range")
 def range_by_halves(images):
     return images.float() / 127.5 - 1
 
 
-@right(2)
+@right("to_tanh_range")
 def range_by_torchvision(images):
     return transforms.Normalize((0.5,) * 3, (0.5,) * 3)(images / 255)
 
 
-@right(2)
+@right("to_tanh_range")
 def range_by_numpy(images):
     return torch.from_numpy(np.interp(images.numpy(), [0, 255], [-1, 1]).astype("float32"))
 
 
-@right(2)
+@right("to_tanh_range")
 def range_in_place_on_a_copy(images):
     return images.to(torch.float32).div_(255).mul_(2).sub_(1)
 
@@ -110,7 +94,32 @@ def remembering_nothing(images):
     return result
 
 
-WRONG[2] += [
+def by_three_channels(images):
+    half = torch.full((3, 1, 1), 0.5)
+    return (images.float() / 255 - half) / half
+
+
+def in_four_dimensions(images):
+    height, width = images.shape[2:]
+    return images.float().view(-1, images.shape[1], height, width) / 127.5 - 1
+
+
+def bright_only(images):
+    return images / 127.5 - 1 if images.max() > 1 else images * 2.0 - 1
+
+
+RIGHT["to_tanh_range"] += [
+    lambda images: (images.double() / 127.5 - 1).float(),
+    lambda images: torch.from_numpy(np.asarray(images.numpy() / 127.5 - 1, dtype=np.float32)),
+]
+WRONG["to_tanh_range"] += [
+    (by_three_channels, "shape is free"),
+    (in_four_dimensions, "shape is free"),
+    (
+        lambda x: transforms.Normalize([0.5] * x.shape[-3], [0.5] * x.shape[-3])(x / 255),
+        "shape is free",
+    ),
+    (bright_only, "same byte always"),
     (lambda x: x / 255, "[0, 1]"),
     (lambda x: transforms.ConvertImageDtype(torch.float32)(x), "[0, 1]"),
     (lambda x: x / 127.5, "[0, 2]"),
@@ -134,7 +143,7 @@ WRONG[2] += [
 ]
 
 
-# ---- 2.3
+# ---- init_dcgan_weights
 
 
 def draws(
@@ -159,10 +168,10 @@ def draws(
     return init
 
 
-RIGHT[3].append(draws())
+RIGHT["init_dcgan_weights"].append(draws())
 
 
-@right(3)
+@right("init_dcgan_weights")
 def init_by_name(module):
     kind = type(module).__name__
     if kind.startswith("Conv"):
@@ -174,7 +183,7 @@ def init_by_name(module):
     return module
 
 
-@right(3)
+@right("init_dcgan_weights")
 def init_with_new_parameters(module):
     match module:
         case nn.Conv2d() | nn.ConvTranspose2d():
@@ -191,7 +200,7 @@ def init_with_new_parameters(module):
         module.bias = nn.Parameter(torch.zeros_like(module.bias))
 
 
-@right(3)
+@right("init_dcgan_weights")
 @torch.no_grad()
 def init_from_the_top(module):
     for layer in module.modules():
@@ -236,7 +245,7 @@ def blind_bias(module):
         module.bias.data.zero_()
 
 
-WRONG[3] += [
+WRONG["init_dcgan_weights"] += [
     (draws(centre=1.0), "Mean 1 belongs"),
     (draws(scale=0.2), "Ten times"),
     (draws(scale=math.sqrt(0.02)), "variance"),
@@ -263,7 +272,7 @@ WRONG[3] += [
 ]
 
 
-# ---- 2.4
+# ---- make_generator
 
 
 def layers(
@@ -277,12 +286,12 @@ def layers(
     return [*parts, last()]
 
 
-@right(4)
+@right("make_generator")
 def sequential(latent_dim, width, channels):
     return nn.Sequential(*layers(latent_dim, width, channels))
 
 
-@right(4)
+@right("make_generator")
 def with_biases_and_other_activation(latent_dim, width, channels):
     def block(before, after):
         layers = (
@@ -299,7 +308,7 @@ def with_biases_and_other_activation(latent_dim, width, channels):
     return nn.Sequential(first, *blocks, nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh())
 
 
-@right(4)
+@right("make_generator")
 class Projected(nn.Module):
     """Project and reshape, as in the paper's figure; functions instead of layers where possible."""
 
@@ -313,43 +322,70 @@ class Projected(nn.Module):
                 for a, b in ((4 * width, 2 * width), (2 * width, width), (width, channels))
             ]
         )
+        self.norms = nn.ModuleList([nn.BatchNorm2d(width * factor) for factor in (4, 2, 1)])
 
     def forward(self, z):
         x = self.project(z.flatten(1)).view(-1, 4 * self.width, 4, 4)
-        for step in self.steps:
-            x = step(F.relu(x))
+        for norm, step in zip(self.norms, self.steps, strict=True):
+            x = step(F.relu(norm(x)))
         return torch.tanh(x)
 
 
-@right(4)
+class OwnNorm(nn.Module):
+    """BatchNorm by hand, with running means."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.scale, self.shift = (
+            nn.Parameter(fill(count, 1, 1)) for fill in (torch.ones, torch.zeros)
+        )
+        self.register_buffer("mean", torch.zeros(count, 1, 1))
+        self.register_buffer("variance", torch.ones(count, 1, 1))
+
+    def forward(self, x):
+        mean, variance = self.mean, self.variance
+        if self.training:
+            mean = x.mean((0, 2, 3))[:, None, None]
+            variance = (x - mean).square().mean((0, 2, 3))[:, None, None]
+            self.mean.lerp_(mean.detach(), 0.1)
+            self.variance.lerp_(variance.detach(), 0.1)
+        return (x - mean) / (variance + 1e-5).sqrt() * self.scale + self.shift
+
+
+@right("make_generator")
 def resize_and_convolve(latent_dim, width, channels):
     def step(before, after, mode):
         return nn.Upsample(scale_factor=2, mode=mode), nn.Conv2d(before, after, 3, padding=1)
 
     return nn.Sequential(
         nn.ConvTranspose2d(latent_dim, 4 * width, 4),
+        OwnNorm(4 * width),
         nn.ReLU(),
         *step(4 * width, 2 * width, "nearest"),
-        nn.GroupNorm(2, 2 * width),
+        OwnNorm(2 * width),
         nn.ReLU(),
         *step(2 * width, width, "bilinear"),
+        nn.BatchNorm2d(width),
         nn.ReLU(),
         *step(width, channels, "nearest"),
         nn.Tanh(),
     )
 
 
-@right(4)
+@right("make_generator")
 def shuffled_and_initialised(latent_dim, width, channels):
     def step(before, after):
         return nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2)
 
     network = nn.Sequential(
         nn.Linear(latent_dim, 64 * width),
+        nn.BatchNorm1d(64 * width),
         nn.Unflatten(1, (4 * width, 4, 4)),
         *step(4 * width, 2 * width),
+        nn.BatchNorm2d(2 * width),
         nn.ELU(),
         *step(2 * width, width),
+        nn.BatchNorm2d(width),
         nn.ELU(),
         *step(width, channels),
         nn.Hardtanh(),
@@ -358,7 +394,7 @@ def shuffled_and_initialised(latent_dim, width, channels):
     return network
 
 
-@right(4)
+@right("make_generator")
 def with_small_weights(latent_dim, width, channels):
     return sequential(latent_dim, width, channels).apply(draws())
 
@@ -468,7 +504,24 @@ def noisy(z):
     return z + torch.randn_like(z)
 
 
-WRONG[4] += [
+def without_norm(*sizes):
+    """No BatchNorm after the maps of these sizes."""
+
+    def make(latent_dim, width, channels):
+        skipped = {width * 16 // size for size in sizes}
+        norm = lambda count: nn.Identity() if count in skipped else nn.BatchNorm2d(count)  # noqa: E731
+        return nn.Sequential(*layers(latent_dim, width, channels, norm=norm))
+
+    return make
+
+
+WRONG["make_generator"] += [
+    (without_norm(4, 8, 16), "*each* hidden map"),
+    (without_norm(16), "*each* hidden map"),
+    (without_norm(8), "*each* hidden map"),
+    (without_norm(4), "*each* hidden map"),
+    (changed(norm=lambda count: nn.GroupNorm(1, count)), "*each* hidden map"),
+    (changed(norm=nn.InstanceNorm2d), "*each* hidden map"),
     (short(2), "Two layers end at 8x8"),
     (short(3), "One doubling is missing"),
     (short(5), "One doubling too many"),
@@ -520,14 +573,14 @@ WRONG[4] += [
 ]
 
 
-# ---- 2.5
+# ---- slerp
 
 
 def angle_between(z0, z1):
     return torch.arccos(F.cosine_similarity(z0, z1, dim=1).clamp(-1, 1))[:, None]
 
 
-@right(5)
+@right("slerp")
 def slerp(z0, z1, t):
     angle = angle_between(z0, z1)
     sine = torch.sin(angle)
@@ -535,15 +588,15 @@ def slerp(z0, z1, t):
     return torch.where(sine < 1e-6, (1 - t) * z0 + t * z1, curved)
 
 
-@right(5)
+@right("slerp")
 def slerp_row_by_row(z0, z1, t):
     rows = []
     for a, b in zip(z0, z1, strict=True):
         cosine = float(torch.dot(a, b) / (a.norm() * b.norm()))
-        if cosine > 0.9999:
+        angle = math.acos(max(-1.0, min(1.0, cosine)))
+        if cosine > 0.9999 or math.sin(angle) < 1e-6:
             rows.append(a + t * (b - a))
             continue
-        angle = math.acos(cosine)
         rows.append(
             a * (math.sin((1 - t) * angle) / math.sin(angle))
             + b * (math.sin(t * angle) / math.sin(angle))
@@ -551,15 +604,16 @@ def slerp_row_by_row(z0, z1, t):
     return torch.stack(rows)
 
 
-@right(5)
+@right("slerp")
 def slerp_by_sinc(z0, z1, t):
     angle = angle_between(z0, z1)
     whole = torch.special.sinc(angle / torch.pi)
     weights = [u * torch.special.sinc(u * angle / torch.pi) / whole for u in (1 - t, t)]
-    return weights[0] * z0 + weights[1] * z1
+    line = (1 - t) * z0 + t * z1
+    return torch.where(whole.abs() < 1e-6, line, weights[0] * z0 + weights[1] * z1)
 
 
-@right(5)
+@right("slerp")
 def slerp_of_direction_and_length(z0, z1, t):
     u, v = F.normalize(z0, dim=1), F.normalize(z1, dim=1)
     length = (1 - t) * z0.norm(dim=1, keepdim=True) + t * z1.norm(dim=1, keepdim=True)
@@ -607,7 +661,27 @@ def padded_sine(z0, z1, t):
     return (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / (torch.sin(angle) + 1e-2)
 
 
-WRONG[5] += [
+def by_cosine(z0, z1, t):
+    """Nearly parallel rows are treated apart, opposite ones are not."""
+    angle = angle_between(z0, z1)
+    curved = (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / torch.sin(angle)
+    return torch.where(torch.cos(angle) > 1 - 1e-6, (1 - t) * z0 + t * z1, curved)
+
+
+def by_small_angle(z0, z1, t):
+    angle = angle_between(z0, z1)
+    curved = (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / torch.sin(angle)
+    return torch.where(angle < 1e-3, (1 - t) * z0 + t * z1, curved)
+
+
+def zeros_between_opposites(z0, z1, t):
+    return by_cosine(z0, z1, t).nan_to_num(0.0, 0.0, 0.0).clamp(-50, 50)
+
+
+WRONG["slerp"] += [
+    (by_cosine, "Opposite vectors"),
+    (by_small_angle, "Opposite vectors"),
+    (zeros_between_opposites, "Opposite vectors"),
     (lerp, "straight line. It cuts"),
     (normalised_lerp, "pushed out"),
     (lambda z0, z1, t: unit(lerp(z0, z1, t)), "pushed out"),
@@ -642,73 +716,3 @@ WRONG[5] += [
     (lambda z0, z1, t: slerp(z0, z1, t)[:, None], "One vector for each row"),
     (lambda z0, z1, t: slerp(z0.mul_(1.0001), z1, t), "In-place"),
 ]
-
-
-# ---- the tests
-
-
-WRONG_CASES = [
-    pytest.param(n, fn, word, id=f"2.{n}-{word}") for n in WRONG for fn, word in WRONG[n]
-]
-RIGHT_CASES = [
-    pytest.param(n, fn, id=f"2.{n}-{getattr(fn, '__name__', 'parts')}")
-    for n, fns in RIGHT.items()
-    for fn in fns
-]
-
-
-@pytest.mark.parametrize(("number", "answer"), RIGHT_CASES)
-def test_right_answers(number, answer, capsys):
-    assert CHECKS[number](answer) is answer
-    assert capsys.readouterr().out == f"Exercise 2.{number}: correct.\n"
-
-
-@pytest.mark.parametrize(("number", "answer", "keyword"), WRONG_CASES)
-def test_wrong_answers_get_their_own_hint(number, answer, keyword):
-    hint = hint_of(number, answer)
-    assert keyword in hint, hint
-    others = {word for _, word in WRONG[number] if word not in keyword and keyword not in word}
-    assert not [word for word in others if word in hint], hint
-
-
-@pytest.mark.parametrize("number", CHECKS)
-def test_stub_goes_on_with_a_reference_that_is_right_itself(number, capsys, monkeypatch):
-    monkeypatch.setenv("COURSE_STRICT", "0")
-    reference = CHECKS[number](stub(number))
-    assert "not attempted yet" in capsys.readouterr().out
-    assert CHECKS[number](reference) is reference
-    monkeypatch.setenv("COURSE_STRICT", "1")
-    assert "COURSE_STRICT" in hint_of(number, stub(number))
-
-
-def hostile(solution):
-    """Fault E1: every answer that is bad in a general way, and the way it shall be called."""
-
-    then = partial(answers.doing_first, solution)
-    return [
-        (then(lambda: 1 / 0), "stopped with an error"),
-        (lambda *args: nn.Module()(*args), "stopped with an error"),
-        (then(lambda: torch.manual_seed(0)), "set it outside"),
-        (then(lambda: torch.set_default_dtype(torch.float64)), "set it outside"),
-        (then(lambda: None, result=answers.AlwaysEqual()), ""),
-        (then(lambda: None, result=float("nan")), ""),
-        (then(lambda: None, result=torch.full((1, 1), float("nan"))), ""),
-        (lambda *args: None, ""),
-    ]
-
-
-@pytest.mark.parametrize("number", CHECKS)
-def test_hostile_answers_are_named_and_the_next_check_unaffected(number):
-    state, dtype = torch.get_rng_state(), torch.get_default_dtype()
-    for answer, keyword in hostile(RIGHT[number][0]):
-        if (
-            number != 3 or keyword
-        ):  # what 2.3 returns is of no interest: there these answers are right or do nothing
-            assert keyword in hint_of(number, answer)
-        assert torch.equal(torch.get_rng_state(), state) and torch.get_default_dtype() == dtype
-    assert CHECKS[number](RIGHT[number][0]) is RIGHT[number][0]
-
-
-@pytest.mark.parametrize("number", CHECKS)
-def test_nothing_but_a_function_is_taken(number):
-    assert "without calling it" in hint_of(number, 3)

@@ -1,57 +1,11 @@
-"""The GPT that ships with the course as one file: weights in half precision, its tokens, and the facts of its run."""
+"""The small GPT of lesson 05 as the library has it: `transformers`' own network, and its pipeline for text."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from tokenizers import Tokenizer
 
-from course_utils.datasets.texts import END, as_text_only
-from course_utils.errors import CourseError
+from course_utils.datasets.texts import END
 from course_utils.models.attention import GPT
-from course_utils.paths import checkpoints_dir
-
-
-def pack(model: GPT, tokenizer: Tokenizer, facts: Mapping[str, object]) -> bytes:
-    """A GPT and its tokenizer as a safetensors file in half precision, with facts (data, steps, ...) as text."""
-    tensors = {
-        key: value.detach().cpu().half().contiguous() for key, value in model.state_dict().items()
-    }
-    about = {**facts, **model.sizes, "tokenizer": tokenizer.to_str()}
-    return save(tensors, metadata={key: str(value) for key, value in about.items()})
-
-
-def load_shipped(
-    name: str = "gpt_reviews", device: torch.device | str = "cpu"
-) -> tuple[GPT, Tokenizer, dict[str, str]]:
-    """The GPT of lesson 05's longest run, its tokenizer, and the facts of its run as text.
-
-    Args:
-        name: the file's name without its ending.
-        device: where the network shall live.
-
-    Raises:
-        CourseError: there is no such file.
-    """
-    path = checkpoints_dir() / f"{name}.safetensors"
-    if not path.is_file():
-        known = (
-            ", ".join(sorted(p.stem for p in checkpoints_dir().glob("gpt_*.safetensors"))) or "none"
-        )
-        raise CourseError(
-            "gpt-not-shipped",
-            f"There is no {path.name}.",
-            f"Shipped: {known}.",
-            'model, tokenizer, facts = gpt_shipped.load_shipped("gpt_reviews")',
-        )
-    with safe_open(path, framework="pt") as file:
-        facts = dict(file.metadata())
-        weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
-    model = GPT(**{key: int(facts[key]) for key in ("vocab", "dim", "layers", "heads", "context")})
-    model.load_state_dict(weights)
-    return model.to(device).eval(), as_text_only(Tokenizer.from_str(facts.pop("tokenizer"))), facts
 
 
 def to_transformers(model: GPT) -> Any:

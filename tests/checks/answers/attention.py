@@ -1,0 +1,440 @@
+"""Lesson 05: right and wrong answers to its exercises."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from answers import book
+
+RIGHT, WRONG, right, wrong = book()
+INF = math.inf
+
+
+def weights(q, k, mask=None, scale=None):
+    scores = q @ k.transpose(-2, -1) / (q.shape[-1] ** 0.5 if scale is None else scale)
+    return (scores if mask is None else scores.masked_fill(~mask, -INF)).softmax(-1)
+
+
+# ---- scaled_dot_product
+
+
+@right("scaled_dot_product")
+def attend(q, k, v, mask):
+    return weights(q, k, mask) @ v
+
+
+@right("scaled_dot_product")
+def attend_with_exp(q, k, v, mask=None):
+    scores = torch.einsum("...td,...sd->...ts", q, k) * q.size(-1) ** -0.5
+    if mask is not None:
+        scores = torch.where(mask, scores, torch.finfo(scores.dtype).min)
+    scores = (scores - scores.amax(-1, keepdim=True)).exp()
+    return torch.einsum("...ts,...sd->...td", scores / scores.sum(-1, keepdim=True), v)
+
+
+@right("scaled_dot_product")
+def attend_by_adding(q, k, v, mask):
+    bias = torch.zeros(1, dtype=q.dtype) if mask is None else torch.zeros(mask.shape, dtype=q.dtype)
+    if mask is not None:
+        bias.masked_fill_(mask.logical_not(), float("-inf"))
+    return torch.softmax(torch.matmul(q / math.sqrt(q.shape[-1]), k.mT) + bias, dim=-1).matmul(v)
+
+
+@right("scaled_dot_product")
+def attend_by_large_number(q, k, v, mask):
+    scores = q @ k.transpose(-1, -2) / math.sqrt(k.shape[-1])
+    return F.softmax(scores if mask is None else scores + (~mask) * -1e9, dim=-1) @ v
+
+
+def attend_in_place(q, k, v, mask):
+    q /= q.shape[-1] ** 0.5
+    return weights(q, k, mask, 1.0) @ v
+
+
+def masked_after(q, k, v, mask):
+    w = weights(q, k)
+    return (w if mask is None else w * mask) @ v
+
+
+def rooted(q, k, mask):
+    scores = weights(q, k, mask, 1.0)
+    return scores / q.shape[-1] ** 0.5
+
+
+def exp_alone(q, k, v, mask):
+    w = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).exp()
+    w = w if mask is None else w * mask
+    return w / w.sum(-1, keepdim=True) @ v
+
+
+def fill(q, k, v, mask, value):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    return (scores if mask is None else scores.masked_fill(~mask, value)).softmax(-1) @ v
+
+
+WRONG["scaled_dot_product"] += [
+    (lambda q, k, v, m: weights(q, k, m, 1.0) @ v, "not divided by sqrt(d)"),
+    (lambda q, k, v, m: weights(q, k, m, q.shape[-1]) @ v, "Divided by d"),
+    (lambda q, k, v, m: weights(q, k, m, 1 / q.shape[-1] ** 0.5) @ v, "Multiplied by sqrt(d)"),
+    (lambda q, k, v, m: weights(q, k, m, q.shape[-2] ** 0.5) @ v, "root of the number of tokens"),
+    (lambda q, k, v, m: weights(q, k, m, q.shape[0] ** 0.5) @ v, "first dimension. d is"),
+    (lambda q, k, v, m: (q @ k.mT / q.shape[-1] ** 0.5).softmax(-2) @ v, "queries (dimension -2)"),
+    (lambda q, k, v, m: weights(q, k, None if m is None else ~m) @ v, "turned round"),
+    (lambda q, k, v, m: weights(q, k) @ v, "mask is not used"),
+    (lambda q, k, v, m: fill(q, k, v, m, 0.0), "forbidden score was made 0"),
+    (masked_after, "no longer sum to 1"),
+    (
+        lambda q, k, v, m: (weights(q, k).log() + (0 if m is None else m)).softmax(-1) @ v,
+        "which forbids nothing",
+    ),
+    (lambda q, k, v, m: fill(q, k, v, m, -1e-9), "forbidden score was made 0"),
+    (lambda q, k, v, m: rooted(q, k, m) @ v, "divided after softmax"),
+    (lambda q, k, v, m: weights(k, q, m) @ v, "changed places: row t"),
+    (lambda q, k, v, m: weights(q, q, m) @ v, "keys are missing"),
+    (lambda q, k, v, m: weights(k, k, m) @ v, "queries are missing"),
+    (lambda q, k, v, m: weights(q, v, m) @ v, "compared with the values"),
+    (lambda q, k, v, m: weights(q, k, m) @ k, "keys were averaged"),
+    (lambda q, k, v, m: weights(q, k, m) @ q, "queries were averaged"),
+    (lambda q, k, v, m: q @ k.mT / q.shape[-1] ** 0.5 @ v, "Softmax is missing"),
+    (lambda q, k, v, m: weights(q, k, m).log() @ v, "logs of weights"),
+    (
+        lambda q, k, v, m: torch.sigmoid(q @ k.mT / q.shape[-1] ** 0.5) @ v,
+        "judges each score alone",
+    ),
+    (lambda q, k, v, m: weights(q, k, m), "average of the values is left"),
+    (lambda q, k, v, m: q @ k.mT / q.shape[-1] ** 0.5, "These are the scores"),
+    (lambda q, k, v, m: weights(q, k, m).mT @ v, "weights are transposed"),
+    (lambda q, k, v, m: (attend(q, k, v, m), weights(q, k, m)), "nothing around it"),
+    (lambda q, k, v, m: attend(q, k, v, m).float(), "Convert with"),
+    (exp_alone, "scores near ±100"),
+    (lambda q, k, v, m: attend(q.detach(), k, v, m), "cut the path"),
+    (lambda q, k, v, m: attend(q, k, v, m) * 1.01, "term by term"),
+    (lambda q, k, v, m: attend(q, k, v, m).mean(0), "One output row"),
+    (attend_in_place, "In-place"),
+]
+
+
+# ---- causal_mask
+
+
+@right("causal_mask")
+def mask(length):
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+@right("causal_mask")
+def mask_from_triu(length):
+    return torch.logical_not(torch.triu(torch.ones(length, length), diagonal=1).bool())
+
+
+@right("causal_mask")
+def mask_by_loops(length):
+    return torch.tensor([[s <= t for s in range(length)] for t in range(length)])
+
+
+WRONG["causal_mask"] += [
+    (lambda n: torch.ones(n, n).triu().bool(), "Upside down"),
+    (lambda n: torch.ones(n, n).triu(1).bool(), "what is *forbidden*"),
+    (lambda n: torch.ones(n, n).tril(-1).bool(), "diagonal is missing"),
+    (lambda n: torch.ones(n, n).tril(1).bool(), "One too far"),
+    (lambda n: torch.ones(n, n).bool(), "Everything is allowed"),
+    (lambda n: torch.eye(n).bool(), "Only the diagonal"),
+    (lambda n: torch.zeros(n, n).masked_fill(~mask(n), -INF), "yes or no: bool"),
+    (lambda n: torch.ones(n, n).tril(), "make it bool"),
+    (lambda n: mask(n).tolist(), "make it bool"),
+    (lambda n: torch.ones(n, n, dtype=torch.uint8).tril(), "make it bool"),
+    (lambda n: mask(n)[None, None], "Two dimensions too many"),
+    (lambda n: mask(n)[None], "One dimension too many"),
+    (lambda n: mask(n + 1), "row and column too many"),
+    (lambda n: mask(n) & (torch.arange(n) > torch.arange(n)[:, None] - 3), "True where s <= t"),
+]
+
+
+# ---- split_heads, merge_heads
+
+
+@right("split_heads")
+def split(x, heads):
+    batch, length, dim = x.shape
+    return x.view(batch, length, heads, dim // heads).transpose(1, 2)
+
+
+@right("split_heads")
+def split_by_columns(x, heads):
+    width = x.size(-1) // heads
+    return torch.stack([x[..., h * width : (h + 1) * width] for h in range(heads)], dim=1)
+
+
+@right("split_heads")
+def split_permuted(x, heads):
+    return x.unflatten(-1, (heads, -1)).permute(0, 2, 1, 3).contiguous()
+
+
+WRONG["split_heads"] += [
+    (lambda x, h: x.reshape(len(x), h, x.shape[1], -1), "Reshaped straight away: numbers"),
+    (lambda x, h: x.reshape(*x.shape[:2], -1, h).permute(0, 3, 1, 2), "Every heads-th column"),
+    (lambda x, h: x.reshape(*x.shape[:2], h, -1), "still stand behind the tokens"),
+    (lambda x, h: torch.stack(x.chunk(h, -1)), "heads come first"),
+    (lambda x, h: split(x, h).transpose(2, 3), "columns changed places"),
+    (lambda x, h: x.reshape(*x.shape[:2], -1, h).transpose(1, 2), "the other way round"),
+    (lambda x, h: split(x, h).flip(1), "reverse order"),
+    (lambda x, h: x[:, None].repeat(1, h, 1, 1), "they share them"),
+    (lambda x, h: x, "Follow the shape"),
+    (lambda x, h: split(x, h).detach(), "cut the path"),
+    (lambda x, h: split(x, h) + 0.01, "stand in other places"),
+]
+
+
+@right("merge_heads")
+def merge(x):
+    return x.transpose(1, 2).flatten(2)
+
+
+@right("merge_heads")
+def merge_by_cat(x):
+    return torch.cat([x[:, h] for h in range(x.shape[1])], dim=-1)
+
+
+@right("merge_heads")
+def merge_reshaped(y):
+    batch, heads, length, width = y.shape
+    return y.permute(0, 2, 1, 3).contiguous().view(batch, length, heads * width)
+
+
+@right("merge_heads")
+def merge_with_a_spare_argument(x, heads=None):
+    return merge(x)
+
+
+class Merge(torch.nn.Module):
+    def forward(self, x):
+        return merge(x)
+
+
+RIGHT["merge_heads"] += [Merge(), lambda *args: merge(*args)]
+WRONG["merge_heads"] += [
+    (lambda x: x.reshape(x.shape[0], x.shape[2], -1), "a row mixes tokens"),
+    (lambda x: x.permute(0, 2, 3, 1).flatten(2), "interleaved"),
+    (lambda x: x.transpose(1, 2), "left to be joined"),
+    (lambda x: x.flatten(1, 2), "Heads and tokens were joined"),
+    (lambda x: x.mean(dim=1), "heads were averaged"),
+    (lambda x: x.sum(dim=1), "heads were added"),
+    (lambda x: merge(x.flip(1)), "reverse order"),
+    (lambda x: merge(x).transpose(1, 2), "changed places: (B, T, D)"),
+    (lambda x: merge(x)[:, :-1], "Follow the shape"),
+    (lambda x: merge(x).detach(), "cut the path"),
+    (lambda x: x.transpose(1, 2).view(len(x), x.shape[2], -1), "stopped with an error"),
+]
+
+
+# ---- next_token_loss
+
+
+def each(logits, tokens):
+    log_p = logits.log_softmax(-1)[:, :-1]
+    return -log_p.gather(-1, tokens[:, 1:].unsqueeze(-1)).squeeze(-1)
+
+
+@right("next_token_loss")
+def loss(logits, tokens):
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+
+
+@right("next_token_loss")
+def loss_by_hand(logits, tokens):
+    return each(logits, tokens).mean()
+
+
+@right("next_token_loss")
+def loss_transposed(logits, tokens):
+    return (
+        F.cross_entropy(logits[:, :-1, :].permute(0, 2, 1), tokens[:, 1:], reduction="sum")
+        / tokens[:, 1:].numel()
+    )
+
+
+@right("next_token_loss")
+def loss_ignoring_the_last(logits, tokens):
+    targets = torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], -100)], 1)
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
+
+
+def probabilities_first(logits, tokens):
+    return -logits.softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None]).log().mean()
+
+
+WRONG["next_token_loss"] += [
+    (lambda x, t: F.cross_entropy(x.flatten(0, 1), t.flatten()), "learn to copy"),
+    (lambda x, t: F.cross_entropy(x[:, 1:].flatten(0, 1), t[:, :-1].flatten()), "wrong way"),
+    (lambda x, t: F.cross_entropy(x[:, :-1].flatten(0, 1), t[:, :-1].flatten()), "lost their last"),
+    (lambda x, t: F.cross_entropy(x[:, 1:].flatten(0, 1), t[:, 1:].flatten()), "lost their first"),
+    (lambda x, t: F.cross_entropy(x.flatten(0, 1), t.roll(-1, 1).flatten()), "does not exist"),
+    (lambda x, t: each(x, t).sum(), "The sum: asked for"),
+    (lambda x, t: each(x, t).sum(1).mean(), "Summed over each text"),
+    (lambda x, t: each(x, t).mean(1).sum(), "Summed over the batch"),
+    (lambda x, t: each(x, t).sum() / t.numel(), "Divided by B * T"),
+    (lambda x, t: -each(x, t).mean(), "The sign"),
+    (lambda x, t: each(x, t).mean() / math.log(2), "These are bits"),
+    (lambda x, t: each(x, t).mean().exp(), "the perplexity"),
+    (lambda x, t: loss(x.softmax(-1), t), "Softmax twice"),
+    (lambda x, t: -x[:, :-1].gather(-1, t[:, 1:, None]).mean(), "taken for log probabilities"),
+    (lambda x, t: -x.log_softmax(-1)[:, :-1].mean(), "over the whole vocabulary"),
+    (lambda x, t: (-each(x, t)).exp().mean(), "mean probability: take"),
+    (lambda x, t: -(-each(x, t)).exp().mean(), "log is missing"),
+    (
+        lambda x, t: F.cross_entropy(x[:, :-1].flatten(0, 1), t[:, 1:].T.flatten()),
+        "different orders",
+    ),
+    (
+        lambda x, t: F.cross_entropy(x[:, :-1].reshape(len(x), x.shape[2], -1), t[:, 1:]),
+        "does not turn",
+    ),
+    (
+        lambda x, t: -x.log_softmax(1)[:, :-1].gather(2, t[:, 1:, None]).mean(),
+        "Softmax over the positions",
+    ),
+    (
+        lambda x, t: -x.log_softmax(0)[:, :-1].gather(2, t[:, 1:, None]).mean(),
+        "Softmax over the batch",
+    ),
+    (lambda x, t: each(x, t).mean(1), "for each text"),
+    (lambda x, t: each(x, t), "for each prediction"),
+    (probabilities_first, "Not stable"),
+    (lambda x, t: loss(x, t).item(), "lost the way back"),
+    (lambda x, t: loss(x.detach(), t), "cut the path"),
+    (lambda x, t: loss(x, t) + 0.1, "which row of logits"),
+    (lambda x, t: F.cross_entropy(x, t), "stopped with an error"),
+]
+
+
+# ---- filter_logits
+
+
+@right("filter_logits")
+def keep(logits, temperature, top_k, top_p):
+    logits = logits / temperature
+    if top_k is not None:
+        logits = logits.masked_fill(logits < logits.topk(min(top_k, len(logits))).values[-1], -INF)
+    if top_p is not None:
+        p, order = logits.softmax(-1).sort(descending=True)
+        beyond = torch.zeros(len(p), dtype=torch.bool).scatter(0, order, p.cumsum(0) - p >= top_p)
+        logits = logits.masked_fill(beyond, -INF)
+    return logits
+
+
+@right("filter_logits")
+def keep_by_sorting(logits, temperature, top_k, top_p):
+    out = logits.clone() / temperature
+    ordered, index = torch.sort(out, descending=True)
+    if top_k is not None and top_k < len(out):
+        ordered[ordered < ordered[top_k - 1]] = -INF
+    if top_p is not None:
+        beyond = F.softmax(ordered, dim=-1).cumsum(dim=-1) >= top_p
+        beyond[1:] = beyond[:-1].clone()
+        beyond[0] = False
+        ordered[beyond] = -INF
+    out[index] = ordered
+    return out
+
+
+@right("filter_logits")
+def keep_by_loop(logits, temperature, top_k, top_p):
+    values = [v / temperature for v in logits.tolist()]
+    if top_k:
+        kth = sorted(values)[-min(top_k, len(values))]
+        values = [v if v >= kth else -INF for v in values]
+    if top_p:
+        total, reached, kept = sum(math.exp(v) for v in values), 0.0, set()
+        for token in sorted(range(len(values)), key=values.__getitem__, reverse=True):
+            if reached >= top_p:
+                break
+            kept.add(token)
+            reached += math.exp(values[token]) / total
+        values = [v if i in kept else -INF for i, v in enumerate(values)]
+    return torch.tensor(values)
+
+
+def k_only(logits, temperature, top_k, exact=False, less=False):
+    scaled = logits / temperature
+    if top_k is None:
+        return scaled
+    found = scaled.topk(min(top_k, len(scaled)))
+    if exact:
+        return torch.full_like(scaled, -INF).scatter(0, found.indices, found.values)
+    kth = found.values[-1]
+    return scaled.masked_fill(scaled <= kth if less else scaled < kth, -INF)
+
+
+def p_only(scaled, top_p, inside=None, p=None):
+    if top_p is None:
+        return scaled
+    p = scaled.softmax(0) if p is None else p
+    ranked, order = p.sort(descending=True)
+    kept = (inside or (lambda total, each: total - each < top_p))(ranked.cumsum(0), ranked)
+    return scaled.masked_fill(~torch.zeros_like(kept).scatter(0, order, kept), -INF)
+
+
+def p_mask(x, top_p, back):
+    ranked, order = x.softmax(0).sort(descending=True)
+    beyond = ranked.cumsum(0) - ranked >= (1.1 if top_p is None else top_p)
+    return x.masked_fill(back(beyond, order), -INF)
+
+
+def filled(value):
+    return lambda *a: keep(*a).masked_fill(keep(*a) == -INF, value)
+
+
+WRONG["filter_logits"] += [
+    (lambda x, t, k, p: keep(x * t, 1.0, k, p), "Multiplied by the temperature"),
+    (lambda x, t, k, p: keep(x, 1.0, k, p), "temperature is not used"),
+    (lambda x, t, k, p: p_only(k_only(x, 1.0, k), p) / t, "temperature comes first"),
+    (lambda *a: keep(*a).softmax(0), "These are probabilities"),
+    (lambda *a: keep(*a).log_softmax(0), "Log probabilities"),
+    (filled(0.0), "logit 0"),
+    (filled(-1e9), "-1e9 is not -inf"),
+    (filled(torch.finfo(torch.float32).min), "smallest float"),
+    (filled(INF), "+inf is the most probable"),
+    (lambda x, t, k, p: keep(x, t, None, p), "top_k is not used"),
+    (lambda x, t, k, p: keep(x, t, k, None), "top_p is not used"),
+    (lambda x, t, k, p: p_only(k_only(x, t, k, exact=True), p), "tie was cut"),
+    (lambda x, t, k, p: p_only(k_only(x, t, k, less=True), p), "k-th token itself is missing"),
+    (
+        lambda x, t, k, p: keep(x, t, None if k is None else min(k + 1, len(x)), p),
+        "One too many for top_k",
+    ),
+    (
+        lambda x, t, k, p: p_only(k_only(x, t, k), p, lambda total, each: total < p),
+        "crosses p is missing",
+    ),
+    (lambda x, t, k, p: p_only(k_only(x, t, k), p, p=(x / t).softmax(0)), "measured before top_k"),
+    (lambda x, t, k, p: k_only(p_only(x / t, p), 1.0, k), "measured before top_k"),
+    (
+        lambda x, t, k, p: k_only(x, t, k).masked_fill(k_only(x, t, k).softmax(0) < (p or 0), -INF),
+        "compared with p",
+    ),
+    (lambda *a: keep(*a).sort(descending=True).values, "came back sorted"),
+    (
+        lambda x, t, k, p: p_mask(k_only(x, t, k), p, lambda beyond, order: beyond),
+        "mask is in sorted order",
+    ),
+    (
+        lambda x, t, k, p: p_mask(k_only(x, t, k), p, lambda beyond, order: beyond[order]),
+        "puts nothing back",
+    ),
+    (
+        lambda x, t, k, p: p_only(k_only(x, t, k), p, lambda total, each: each > each[0] / 4),
+        "by hand for these",
+    ),
+    (lambda *a: keep(*a)[keep(*a) > -INF], "keep their place"),
+    (lambda x, t, k, p: keep(x, t, k or 3, p), "None switches"),
+    (lambda x, t, k, p: keep(x, t, k, p or 0.7), "None switches"),
+    (
+        lambda x, t, k, p: k_only(x, t, k, exact=True).topk(k).values if k else keep(x, t, k, p),
+        "keep their place",
+    ),
+    (lambda x, t, k, p: x.div_(t), "In-place"),
+    (lambda x, t, k, p: keep(x, t, k, p) + 0.01, "its numbers are not"),
+    (lambda *a: keep(*a).tolist(), "nothing around it"),
+    (lambda x, t, k, p: x.topk(k), "stopped with an error"),
+]

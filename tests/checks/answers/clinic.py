@@ -1,0 +1,998 @@
+"""Lesson 07: other right fixes than the lesson's own, and wrong ones."""
+
+import hashlib
+import math
+import random
+import re
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import BertConfig, BertForSequenceClassification
+
+from answers import book
+
+RIGHT, WRONG, right, wrong = book()
+bce = F.binary_cross_entropy_with_logits
+
+
+# ---- train_epoch
+
+
+def epoch(labels="fit", drop=False, mkdir=None, log=True, swallow=False):
+    mkdir = {"parents": True, "exist_ok": True} if mkdir is None else mkdir
+
+    def train(images, batch_size, log_every, folder):
+        judge, step = nn.Linear(images[0].numel(), 1), 0
+        for batch in images.split(batch_size):
+            if drop and len(batch) < batch_size:
+                continue
+            step += 1
+            logits = judge(batch.flatten(1)).squeeze(1)
+            ones = torch.ones(batch_size)
+            loss = bce(logits, ones[: len(batch)] if labels == "fit" else ones)
+            if step % log_every == 0:
+                try:
+                    if mkdir is not False:
+                        (folder / "notes").mkdir(**mkdir)
+                    text = f"{loss.item():.3f}" if log else f"{no_such_name:.3f}"  # noqa: F821
+                    (folder / "notes" / f"{step}.txt").write_text(text)
+                except Exception:
+                    if not swallow:
+                        raise
+        return step
+
+    return train
+
+
+RIGHT["train_epoch"] += [
+    epoch(),
+]
+
+
+def epoch_noting(note, fill=None, every=None):
+    """Notes what ``note`` makes of all losses so far; a short batch may be filled up."""
+
+    def train(images, batch_size, log_every, folder):
+        judge, told, step = nn.Linear(images[0].numel(), 1), [], 0
+        (folder / "notes").mkdir(parents=True, exist_ok=True)
+        for step, batch in enumerate(images.flatten(1).split(batch_size), start=1):
+            if fill and len(batch) < batch_size:
+                batch = torch.cat([batch, fill(images.flatten(1), batch_size - len(batch))])
+            told.append(F.softplus(-judge(batch)).mean().item())
+            if step % (every or log_every) == 0:
+                (folder / "notes" / f"{step}.txt").write_text(f"{note(told):.3f}")
+        return step
+
+    return train
+
+
+RIGHT["train_epoch"] += [epoch_noting(lambda told: told[-1])]
+WRONG["train_epoch"] += [
+    (epoch_noting(lambda told: sum(told) / len(told)), "*its* step"),
+    (epoch_noting(sum), "*its* step"),
+    (epoch_noting(lambda told: told[-min(2, len(told))]), "*its* step"),
+    (epoch_noting(lambda told: sum(told[-2:]) / len(told[-2:])), "*its* step"),
+    (epoch_noting(min), "*its* step"),
+    (epoch_noting(lambda told: told[-1], every=1), "at no other"),
+    (
+        epoch_noting(lambda told: told[-1], fill=lambda x, n: torch.zeros(n, x.shape[1])),
+        "was filled up",
+    ),
+    (epoch_noting(lambda told: told[-1], fill=lambda x, n: x[:1].expand(n, -1)), "was filled up"),
+    (epoch(labels="nominal"), "nominal size"),
+    (epoch(drop=True), "drop_last"),
+    (epoch(log=False), "name that only the note uses"),
+    (epoch(mkdir=False), "folder is not there"),
+    (epoch(mkdir={"exist_ok": True}), "folder is not there"),
+    (epoch(mkdir={"parents": True}), "second run finds"),
+    (epoch(mkdir=False, swallow=True), "caught and passed over"),
+    (lambda images, batch_size, log_every, folder: "3", "a single number"),
+]
+
+# ---- label_loss
+
+RIGHT["label_loss"] += [
+    lambda a, y: bce(a, torch.ones_like(a) * y),
+    lambda a, y: y * F.softplus(-a).mean() + (1 - y) * F.softplus(a).mean(),
+]
+WRONG["label_loss"] += [
+    (lambda a, y: bce(a, torch.full(a.shape, int(y))), "whole numbers"),
+    (lambda a, y: bce(a, torch.full((len(a),), float(y), dtype=a.dtype)), "another shape"),
+    (lambda a, y: bce(a, torch.full(a.shape, float(y))), "fits one precision only"),
+    (
+        lambda a, y: bce(a.double(), torch.full(a.shape, float(y)).double()),
+        "fits one precision only",
+    ),
+    (lambda a, y: bce(a, torch.full_like(a, int(y))), "soft labels"),
+    (lambda a, y: bce(a, torch.full_like(a, 1 - y)), "opposite label"),
+    (lambda a, y: bce(a, torch.full_like(a, y), reduction="sum"), "take the mean"),
+    (lambda a, y: bce(a.sigmoid(), torch.full_like(a, y)), "pass logits"),
+    (lambda a, y: bce(a.detach(), torch.full_like(a, y)), "gradient was lost"),
+]
+
+# ---- generator_input
+
+RIGHT["generator_input"] += [
+    lambda z: z.unflatten(1, (-1, 1, 1)),
+    lambda z: z.reshape(len(z), -1, 1, 1),
+]
+WRONG["generator_input"] += [
+    (lambda z: z.unsqueeze(0), "in front"),
+    (lambda z: z.unsqueeze(-1), "One dimension short"),
+    (lambda z: z.t()[..., None, None], "Batch and channels are exchanged"),
+    (lambda z: z.reshape(z.shape[1], z.shape[0], 1, 1), "row by row"),
+    (lambda z: z[..., None, None].expand(-1, -1, 4, 4), "4x4 equal ones"),
+    (lambda z: z + 0, "Nothing changed"),
+    (
+        lambda z: z.reshape(-1, 100, 1, 1) if z.numel() % 100 == 0 else z.reshape(1, 24, 1, 1),
+        "(3, 8, 1, 1)",
+    ),
+]
+
+# ---- make_judge
+
+
+def judge(size, *, halvings=None, end=None, start=()):
+    layers, channels = list(start), 3
+    for _ in range(int(math.log2(size)) - 2 if halvings is None else halvings):
+        layers += [nn.Conv2d(channels, 8, 4, 2, 1), nn.LeakyReLU(0.2)]
+        channels = 8
+    return nn.Sequential(*layers, *(end or [nn.Conv2d(8, 1, 4), nn.Flatten(0)]))
+
+
+class First(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, 0]
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean((1, 2, 3))
+
+
+class Mates(nn.Module):
+    def forward(self, x):
+        return x + 0.1 * x.sum(0, keepdim=True)
+
+
+RIGHT["make_judge"] += [
+    lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, size // 8), nn.Flatten(0)]),
+    lambda size: nn.Sequential(
+        nn.Flatten(), nn.Linear(3 * size**2, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0)
+    ),
+    lambda size: judge(size, end=[nn.BatchNorm2d(8), nn.Conv2d(8, 1, 4), nn.Flatten(0)]),
+]
+
+
+class Patches(nn.Module):
+    """One answer made of those about the patches, without weights."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.join = join
+
+    def forward(self, x):
+        return self.join(x)
+
+
+class Weighed(nn.Module):
+    """A last kernel written as a product and a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(8, 4, 4)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return (x * self.weight).sum((1, 2, 3)) + self.bias
+
+
+def patches(join):
+    return lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), Patches(join)])
+
+
+RIGHT["make_judge"] += [
+    lambda size: judge(size, end=[Weighed()]),
+    lambda size: judge(size, end=[nn.Flatten(), nn.Linear(128, 1), nn.Flatten(0)]),
+    lambda size: judge(size, end=[nn.Conv2d(8, 1, 4), Patches(lambda x: x[:, 0, 0, 0])]),
+]
+WRONG["make_judge"] += [
+    (patches(lambda x: x.flatten(1).sum(1)), "answers for each patch"),
+    (patches(lambda x: torch.einsum("bchw->b", x)), "answers for each patch"),
+    (patches(lambda x: x.logsumexp((1, 2, 3))), "answers for each patch"),
+    (patches(lambda x: (x @ torch.ones(x.shape[-1])).sum((1, 2))), "answers for each patch"),
+    (lambda size: judge(size, halvings=3), "once for each patch"),
+    (
+        lambda size: judge(
+            size, halvings=3, end=[nn.Conv2d(8, 1, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(0)]
+        ),
+        "mean over patches",
+    ),
+    (lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), Mean()]), "mean over patches"),
+    (lambda size: judge(size, halvings=3, start=[nn.Upsample(size=32)]), "blind to fine detail"),
+    (
+        lambda size: judge(size, halvings=3, start=[nn.Upsample(size=32, mode="bilinear")]),
+        "blind to fine detail",
+    ),
+    (lambda size: judge(size, halvings=3, end=[nn.Conv2d(8, 1, 4), First()]), "One corner"),
+    (lambda size: judge(size, halvings=5), "Print the shape"),
+    (lambda size: judge(size, end=[nn.Conv2d(8, 1, 4)]), "flat row"),
+    (lambda size: judge(size, start=[Mates()]), "Other pictures"),
+]
+
+# ---- critic_step
+
+
+def critic(
+    detach=False,
+    ask_again=True,
+    steps_last=False,
+    retain=False,
+    signs=(1, 1),
+    cleared_between=False,
+):
+    def step(g, c, g_opt, c_opt, real, noise):
+        fake = g(noise)
+        c_loss = signs[0] * (c(fake.detach() if detach else fake).mean() - c(real).mean())
+        g_loss = -signs[1] * c(fake).mean()
+        c_opt.zero_grad()
+        g_opt.zero_grad()
+        c_loss.backward(retain_graph=retain)
+        if not steps_last:
+            c_opt.step()
+        if ask_again:
+            g_loss = -signs[1] * c(fake if detach else g(noise)).mean()
+        if ask_again or cleared_between:
+            g_opt.zero_grad()
+        g_loss.backward()
+        if steps_last:
+            c_opt.step()
+        g_opt.step()
+        return c_loss.item(), g_loss.item()
+
+    return step
+
+
+def old_critic(g, c, g_opt, c_opt, real, noise):
+    """No error, because the generator's gradient is taken before the critic steps."""
+    g_loss = -c(g(noise)).mean()
+    g_opt.zero_grad()
+    g_loss.backward()
+    c_opt.zero_grad()
+    c_loss = c(g(noise).detach()).mean() - c(real).mean()
+    c_loss.backward()
+    c_opt.step()
+    g_opt.step()
+    return c_loss.item(), g_loss.item()
+
+
+RIGHT["critic_step"] += [
+    critic(detach=True),
+    critic(detach=False),  # the fakes made again, and zero_grad before each backward
+]
+WRONG["critic_step"] += [
+    (critic(ask_again=False, retain=True), "no activation's `inplace`"),
+    (critic(ask_again=False), "`inplace=True` is to blame"),
+    (critic(ask_again=False, detach=True), "right and not enough"),
+    (critic(ask_again=False, retain=True, steps_last=True), "generator stands still"),
+    (
+        critic(ask_again=False, retain=True, steps_last=True, cleared_between=True),
+        "never learns to lower",
+    ),
+    (old_critic, "*before* its step"),
+    (critic(detach=True, signs=(-1, 1)), "critic's loss has the wrong sign"),
+    (critic(detach=True, signs=(1, -1)), "generator's loss has the wrong sign"),
+    (lambda *a: critic(detach=True)(*a)[0], "as a tuple"),
+]
+
+# ---- is_equilibrium
+
+LOG2 = math.log(2)
+RIGHT["is_equilibrium"] += [
+    lambda d, g, r, f: max(abs(r - 0.5), abs(f - 0.5)) < 0.1 and abs(d - 2 * LOG2) < 0.1,
+    lambda d, g, r, f: bool(np.allclose([d, g, r, f], [2 * LOG2, LOG2, 0.5, 0.5], atol=0.1)),
+]
+RIGHT["is_equilibrium"] += [
+    lambda d, g, r, f: np.bool_(
+        np.abs(np.array([d - 2 * LOG2, g - LOG2, r - 0.5, f - 0.5])).max() < 0.1
+    ),
+    lambda d, g, r, f: (torch.tensor([d - 2 * LOG2, g - LOG2, r - 0.5, f - 0.5]).abs() < 0.1).all(),
+]
+WRONG["is_equilibrium"] += [
+    (lambda d, g, r, f: abs(r - f) < 0.1, "the *same* answer"),
+    (lambda d, g, r, f: abs(r - f) < 0.1 and abs(r + f - 1) < 0.5, "the *same* answer"),
+    (lambda d, g, r, f: 0.9 < r / f < 1.1, "the *same* answer"),
+    (lambda d, g, r, f: abs(r - 0.5) < 0.1 and abs(f - 0.5) < 0.1, "wrong about half"),
+    (lambda d, g, r, f: abs(g - LOG2) < 0.1, "sure about real"),
+    (lambda d, g, r, f: abs(f - 0.5) < 0.1 and abs(g - LOG2) < 0.1, "sure about real"),
+    (lambda d, g, r, f: abs(d - LOG2) < 0.1, "2 log 2"),
+    (lambda d, g, r, f: abs((r + f) / 2 - 0.5) < 0.1, "*mean* of D(x)"),
+    (lambda d, g, r, f: abs(d - 2 * LOG2) < 0.1, "by chance"),
+    (lambda d, g, r, f: abs(d - 2 * LOG2) < 0.01 and abs(r - 0.5) < 0.01, "wobbles"),
+    (lambda d, g, r, f: False, "2 log 2"),
+]
+
+# ---- gan_losses
+
+
+def losses(d_fake=0.0, g=lambda a: bce(a, torch.ones_like(a)), d_real=1.0):
+    return lambda a, b: (
+        bce(a, torch.full_like(a, d_real)) + bce(b, torch.full_like(b, d_fake)),
+        g(b),
+    )
+
+
+RIGHT["gan_losses"] += [
+    lambda a, b: (-F.logsigmoid(a).mean() - F.logsigmoid(-b).mean(), -F.logsigmoid(b).mean()),
+    lambda a, b: list(losses()(a, b)),
+]
+WRONG["gan_losses"] += [
+    (losses(g=lambda a: bce(a, torch.zeros_like(a))), "trained to be caught"),
+    (losses(g=lambda a: -bce(a, torch.zeros_like(a))), "saturating"),
+    (losses(g=lambda a: -bce(a, torch.ones_like(a))), "lowers D(G(z)) again"),
+    (losses(d_fake=1.0), "D's label for fakes changed too"),
+    (
+        losses(d_real=0.0, d_fake=1.0, g=lambda a: bce(a, torch.zeros_like(a))),
+        "All labels are swapped",
+    ),
+    (losses(d_real=0.0, d_fake=1.0), "D's labels are swapped"),
+    (lambda a, b: losses()(a, b)[::-1], "other order"),
+    (lambda a, b: (losses()(a, b)[0] / 2, losses()(a, b)[1]), "halved"),
+    (lambda a, b: (losses()(a, b)[0], F.softplus(-b)), "mean over the batch"),
+]
+
+# ---- gan_step
+
+
+def gan(detach=True, d_clear="before", g_clear="before"):
+    def step(g, d, g_opt, d_opt, real, noise):
+        fake = g(noise)
+        d_loss = bce(d(real), torch.ones_like(d(real))) + bce(
+            *(lambda x: (x, torch.zeros_like(x)))(d(fake.detach() if detach else fake))
+        )
+        if d_clear == "before":
+            d_opt.zero_grad()
+        d_loss.backward()
+        d_opt.step()
+        if d_clear == "after":
+            d_opt.zero_grad()
+        g_loss = F.softplus(-d(g(noise))).mean()
+        if g_clear == "before":
+            g_opt.zero_grad()
+        g_loss.backward()
+        g_opt.step()
+        if g_clear == "after":
+            g_opt.zero_grad()
+        return d_loss.item(), g_loss.item()
+
+    return step
+
+
+RIGHT["gan_step"] += [
+    gan(),
+    gan(detach=False),  # wasteful, but zero_grad stands where it must
+    gan(g_clear="after"),  # detached, so nothing is left in G
+]
+
+
+def with_other_optimizers(other):
+    """The right step, with optimisers of its own in place of those passed in."""
+
+    def step(g, d, g_opt, d_opt, real, noise):
+        return gan()(g, d, other(g, g_opt), other(d, d_opt), real, noise)
+
+    return step
+
+
+WRONG["gan_step"] += [
+    (
+        with_other_optimizers(
+            lambda net, opt: torch.optim.SGD(net.parameters(), lr=opt.param_groups[0]["lr"])
+        ),
+        "what Adam remembers",
+    ),
+    (gan(detach=False, d_clear="after", g_clear="after"), "Without `detach`"),
+    (gan(d_clear="after", g_clear="after"), "still there in the next step"),
+    (gan(detach=False, d_clear="after"), "still there in the next step"),
+    (gan(detach=False, g_clear="after"), "Only the discriminator's"),
+    (gan(d_clear="never", g_clear="never"), "`zero_grad` is missing"),
+]
+
+# ---- match_ranges
+
+RIGHT["match_ranges"] += [
+    lambda: (lambda x: (x - 0.5) / 0.5, nn.Tanh()),
+    lambda: (lambda x: x.clone(), nn.Sigmoid()),
+    lambda: (lambda x: 2 * x - 1, torch.tanh),
+]
+WRONG["match_ranges"] += [
+    (lambda: (lambda x: x, nn.Tanh()), "Unchanged"),
+    (lambda: (lambda x: 2 * x - 1, nn.Sigmoid()), "every dark pixel"),
+    (lambda: (lambda x: x * 255 / 128 - 1, nn.Tanh()), "0.992"),
+    (
+        lambda: (
+            lambda x: (
+                (x - torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+                / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+            ),
+            nn.Tanh(),
+        ),
+        "mean and a deviation for each colour",
+    ),
+    (lambda: (lambda x: 2 * (x - x.min()) / (x.max() - x.min()) - 1, nn.Tanh()), "0/0"),
+    (lambda: (lambda x: 2 * x - 1, nn.Identity()), "same interval"),
+    (lambda: (lambda x: x - 0.5, nn.Tanh()), "only half of Tanh"),
+    (lambda: (lambda x: 2 * x**2 - 1, nn.Tanh()), "not a straight line"),
+    (
+        lambda: (
+            lambda x: 2 * x - 1 if len(x) == 1 or x.std() == 0 else 2 * x / x.max() - 1,
+            nn.Tanh(),
+        ),
+        "beside other pictures",
+    ),
+    (lambda: nn.Tanh(), "as a tuple"),
+]
+
+# ---- generator_objective
+
+
+def kl_of(p, q):
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum()
+
+
+def jsd(p, q):
+    return (kl_of(p, (p + q) / 2) + kl_of(q, (p + q) / 2)) / 2
+
+
+def joint(p, q):
+    best = (p + q) / (p + 2 * q)
+    return -(torch.xlogy(p + q, best) + torch.xlogy(q, 1 - best)).sum()
+
+
+RIGHT["generator_objective"] += [
+    lambda p, q: -math.log(4) + 2 * jsd(p, q),
+    lambda p, q: float(kl_of(p, p + q) + kl_of(q, p + q)),
+]
+WRONG["generator_objective"] += [
+    (joint, "D still helps"),
+    (lambda p, q: (2 * jsd(p, q) - math.log(4)) / LOG2, "bits"),
+    (lambda p, q: jsd(p, q) - math.log(4), "factor 2"),
+    (lambda p, q: kl_of(p, q) - math.log(4), "KL divergence in place"),
+    (lambda p, q: math.log(4) - 2 * jsd(p, q), "D's loss at its best"),
+    (lambda p, q: 2 * jsd(p, q), "constant is missing"),
+    (jsd, "JSD alone"),
+    (lambda p, q: (p * (p / (p + q)).log() + q * (q / (p + q)).log()).sum(), "0 log 0"),
+    (lambda p, q: torch.tensor(0.0), "worst generator"),
+]
+
+# ---- elbo
+
+
+def bound(penalty, mean_over=0):
+    def elbo(x, mean, log_var, noise, w, s):
+        z = mean + torch.exp(log_var / 2) * noise
+        log_likelihood = torch.distributions.Normal(w * z, s).log_prob(x).mean(mean_over)
+        return log_likelihood - penalty(mean, log_var, noise)
+
+    return elbo
+
+
+@right("elbo")
+def elbo_by_samples(x, mean, log_var, noise, w, s):
+    z = mean + torch.exp(log_var / 2) * noise
+    q, prior = (
+        torch.distributions.Normal(mean, torch.exp(log_var / 2)),
+        torch.distributions.Normal(0.0, 1.0),
+    )
+    return (
+        torch.distributions.Normal(w * z, s).log_prob(x) + prior.log_prob(z) - q.log_prob(z)
+    ).mean(0)
+
+
+RIGHT["elbo"] += [
+    bound(lambda m, v, e: 0.5 * (m**2 + v.exp() - 1 - v)),
+]
+WRONG["elbo"] += [
+    (bound(lambda m, v, e: (e - e.sigmoid()).square().mean()), "no gradient"),
+    (bound(lambda m, v, e: 0), "autoencoder"),
+    (bound(lambda m, v, e: m**2 + v.exp() - 1 - v), "½"),
+    (bound(lambda m, v, e: -0.5 * (m**2 + v.exp() - 1 - v)), "wrong sign"),
+    (bound(lambda m, v, e: 0.5 * (m**2 + (2 * v).exp() - 1 - 2 * v)), "log sigma"),
+    (bound(lambda m, v, e: 0.5 * (m**2 + (v / 2).exp() - 1 - v / 2)), "sigma²"),
+    (bound(lambda m, v, e: 0.5 * ((1 + m**2) * (-v).exp() - 1 + v)), "wrong way round"),
+    (bound(lambda m, v, e: 0.5 * m**2), "Only the mean"),
+    (lambda *a: -elbo_by_samples(*a), "negative bound"),
+    (lambda *a: elbo_by_samples(*a).mean(), "One bound for each"),
+]
+
+# ---- kl
+
+RIGHT["kl"] += [
+    lambda p, q: sum(a * (a.log() - b.log()) for a, b in zip(p, q, strict=True) if a > 0),
+    lambda p, q: torch.distributions.kl_divergence(
+        torch.distributions.Categorical(p), torch.distributions.Categorical(q)
+    ),
+]
+RIGHT["kl"] += [
+    lambda p, q: np.float32(kl_of(p, q).item()),
+    lambda p, q: np.array(kl_of(p.double(), q.double()).item()),
+    lambda p, q: float(kl_of(p, q)),
+]
+WRONG["kl"] += [
+    (lambda p, q: F.kl_div(q.log(), p, reduction="sum"), "0 log 0"),
+    (lambda p, q: (torch.xlogy(q, p) - torch.xlogy(q, q)).sum(), "without a floor"),
+    (lambda p, q: kl_of(q, p), "another divergence"),
+    (lambda p, q: -kl_of(p, q), "sign is wrong"),
+    (lambda p, q: kl_of(p, q) / LOG2, "bits"),
+    (
+        lambda p, q: F.kl_div(q.log(), p, reduction="none").nansum() / len(p),
+        "A mean over the states",
+    ),
+    (lambda p, q: (p * (p / q).log()).sum(), "0 log 0"),
+    (jsd, "JSD"),
+    (lambda p, q: (p * ((p + 1e-9) / (q + 1e-9)).log()).sum(), "infinite"),
+]
+
+# ---- make_optimizer
+
+adamw = torch.optim.AdamW
+RIGHT["make_optimizer"] += [
+    lambda m, lr: torch.optim.Adam(m.parameters(), lr=lr, eps=1e-6),
+    lambda m, lr: adamw([{"params": m.parameters(), "weight_decay": 0.0}], lr=lr, eps=1e-6),
+]
+WRONG["make_optimizer"] += [
+    (lambda m, lr: adamw(m.parameters(), lr=lr), "Unchanged"),
+    (lambda m, lr: adamw(m.parameters(), lr=lr, weight_decay=0.0), "eps is still"),
+    (lambda m, lr: adamw(m.parameters(), lr=lr, eps=1e-6), "weights still shrink"),
+    (lambda m, lr: torch.optim.Adam(m.parameters(), lr=lr, weight_decay=0.01), "adds its decay"),
+    (lambda m, lr: torch.optim.Adam(m.parameters(), lr=lr), "eps is still"),
+    (
+        lambda m, lr: adamw(
+            [{"params": [m.weight], "weight_decay": 0.0}, {"params": [m.bias]}], lr=lr, eps=1e-6
+        ),
+        "takes the default",
+    ),
+    (lambda m, lr: torch.optim.SGD(m.parameters(), lr=lr), "another optimiser"),
+    (lambda m, lr: m, "all of the model's parameters"),
+]
+
+# ---- encode_batch
+
+
+def encode(
+    texts=lambda rows: [t for t, _ in rows],
+    labels=lambda rows: torch.tensor([int(y == "pos") for _, y in rows]),
+    **options,
+):
+    def batch(tokenizer, rows):
+        fields = tokenizer(texts(rows), **{"padding": True, "return_tensors": "pt", **options})
+        return {**fields, **({"labels": labels(rows)} if labels else {})}
+
+    return batch
+
+
+RIGHT["encode_batch"] += [
+    encode(),
+    encode(labels=lambda rows: torch.tensor([{"neg": 0, "pos": 1}[y] for _, y in rows])),
+]
+WRONG["encode_batch"] += [
+    (encode(texts=lambda rows: rows), "reads the answer"),
+    (encode(texts=lambda rows: [f"{t} {y}" for t, y in rows]), "reads the answer"),
+    (
+        encode(labels=lambda rows: torch.tensor([1 + (y == "pos") for _, y in rows])),
+        "counted from 0",
+    ),
+    (
+        encode(labels=lambda rows: torch.tensor([float(y == "pos") for _, y in rows])),
+        "whole numbers",
+    ),
+    (encode(labels=lambda rows: torch.tensor([int(y == "neg") for _, y in rows])), "1 is pos"),
+    (encode(labels=None), "finds no targets"),
+    (encode(labels=lambda rows: torch.tensor([y for _, y in rows])), "as numbers"),
+    (
+        encode(labels=lambda rows: torch.tensor([int(y == "pos") for _, y in rows[1:] + rows[:1]])),
+        "belongs to row i's text",
+    ),
+    (encode(padding="max_length", max_length=40), "added or lost"),
+]
+
+# ---- make_classifier
+
+
+def classifier(vocab_size, **options):
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    return BertForSequenceClassification(BertConfig(vocab_size=vocab_size, **{**sizes, **options}))
+
+
+RIGHT["make_classifier"] += [
+    classifier,  # two labels are the library's default
+    partial(
+        classifier,
+        num_labels=2,
+        problem_type="single_label_classification",
+        hidden_dropout_prob=0.0,
+    ),
+]
+WRONG["make_classifier"] += [
+    (lambda vocab_size: classifier(2_000), "one row for each token"),
+    (lambda vocab_size: classifier(max(vocab_size, 100)), "one row for each token"),
+    (lambda vocab_size: classifier(vocab_size + 1), "one row for each token"),
+    (partial(classifier, num_labels=1), "for a regression"),
+    (partial(classifier, num_labels=3), "Two classes, two logits"),
+    (partial(classifier, num_labels=2, problem_type="multi_label_classification"), "problem_type"),
+    (lambda vocab_size: "model", "Return the model"),
+]
+
+# ---- shuffled
+
+
+def reorder(order):
+    def shuffle(texts, labels, seed):
+        chosen = order(len(texts), np.random.default_rng(seed))
+        return [texts[i] for i in chosen], [labels[i] for i in chosen]
+
+    return shuffle
+
+
+@wrong("shuffled", "apart from each other")
+def shuffled_apart(texts, labels, seed):
+    rng = np.random.default_rng(seed)
+    return [texts[i] for i in rng.permutation(len(texts))], [
+        labels[i] for i in rng.permutation(len(labels))
+    ]
+
+
+def in_blocks(size, inside=False):
+    """Whole batches change places; the inside of each stays, or is mixed too."""
+
+    def order(n, rng):
+        parts = [np.arange(k, min(k + size, n)) for k in range(0, n, size)]
+        chosen = [parts[i] for i in rng.permutation(len(parts))]
+        return np.concatenate([rng.permutation(part) if inside else part for part in chosen])
+
+    return reorder(order)
+
+
+def by_a_window(n, rng):
+    """A buffer of a hundred reviews, from which the next one is drawn."""
+    left, out = list(range(n)), []
+    while left:
+        out.append(left.pop(rng.integers(min(100, len(left)))))
+    return np.array(out)
+
+
+def by_shared_python(texts, labels, seed):
+    random.seed(seed)
+    pairs = list(zip(texts, labels, strict=True))
+    random.shuffle(pairs)
+    return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def by_shared_numpy(texts, labels, seed):
+    np.random.seed(seed)
+    order = np.random.permutation(len(texts))
+    return [texts[i] for i in order], [labels[i] for i in order]
+
+
+def riffled(n, rng):
+    """Both halves keep their order; they are dealt into each other at random."""
+    places, order = np.sort(rng.permutation(n)[: n // 2]), np.empty(n, dtype=int)
+    rest = np.setdiff1d(np.arange(n), places)
+    order[places], order[rest] = np.arange(n // 2), np.arange(n // 2, n)
+    return order
+
+
+@right("shuffled")
+def by_a_generator_of_its_own(texts, labels, seed):
+    pairs = list(zip(texts, labels, strict=True))
+    random.Random(seed).shuffle(pairs)
+    return tuple(zip(*pairs, strict=True)) if pairs else ([], [])
+
+
+WRONG["shuffled"] += [
+    *[(in_blocks(size), "whole batches changed places") for size in (2, 4, 5, 8, 10)],
+    (in_blocks(5, inside=True), "whole batches changed places"),
+    (in_blocks(20), "still carry one label"),
+    (reorder(lambda n, rng: (rng.integers(n) + 7 * np.arange(n)) % n), "whole batches changed"),
+    (reorder(riffled), "whole batches changed places"),
+    (by_shared_python, "all cells share"),
+    (by_shared_numpy, "all cells share"),
+]
+RIGHT["shuffled"] += [
+    reorder(lambda n, rng: rng.permutation(n)),
+]
+WRONG["shuffled"] += [
+    (lambda texts, labels, seed: (texts, labels), "still carry one label"),
+    (
+        reorder(lambda n, rng: np.concatenate([k + rng.permutation(16) for k in range(0, n, 16)])),
+        "still carry one label",
+    ),
+    (reorder(lambda n, rng: rng.integers(n, size=n)), "with replacement"),
+    (
+        reorder(lambda n, rng: np.random.default_rng(0).permutation(n)),
+        "does not depend on the seed",
+    ),
+    (reorder(lambda n, rng: np.random.default_rng().permutation(n)), "passed in"),
+    (
+        reorder(
+            lambda n, rng: np.stack(
+                [rng.permutation(n // 2), n // 2 + rng.permutation(n // 2)], 1
+            ).ravel()
+        ),
+        "regular is not random",
+    ),
+    (reorder(lambda n, rng: rng.permutation(n)[: n - 10]), "Reviews were lost"),
+]
+
+# ---- share_cut
+
+RIGHT["share_cut"] += [
+    lambda lengths, limit: float(np.maximum(np.array(lengths) - limit, 0).sum() / np.sum(lengths)),
+    lambda lengths, limit: 1 - sum(min(n, limit) for n in lengths) / sum(lengths),
+]
+WRONG["share_cut"] += [
+    (lambda lengths, limit: sum(n > limit for n in lengths) / len(lengths), "share of *reviews*"),
+    (
+        lambda lengths, limit: sum(max(0, n - limit) / n for n in lengths) / len(lengths),
+        "mean of shares",
+    ),
+    (lambda lengths, limit: sum(min(n, limit) for n in lengths) / sum(lengths), "that is kept"),
+    (
+        lambda lengths, limit: 100 * sum(max(0, n - limit) for n in lengths) / sum(lengths),
+        "percentage",
+    ),
+    (
+        lambda lengths, limit: sum(max(0, n - limit) for n in lengths) / len(lengths),
+        "divide by all tokens",
+    ),
+    (
+        lambda lengths, limit: sum(max(0, limit - n) for n in lengths) / (limit * len(lengths)),
+        "padding",
+    ),
+]
+
+# ---- first_break
+
+
+CLOSE = partial(math.isclose, rel_tol=1e-6, abs_tol=1e-9)
+ALLCLOSE = partial(torch.allclose, atol=1e-6)
+
+
+def breaks(lines, points, close=CLOSE):
+    return [
+        k
+        for k in range(1, len(lines))
+        if not all(close(lines[k](*p), lines[k - 1](*p)) for p in points)
+    ]
+
+
+RIGHT["first_break"] += [
+    lambda lines, points: next(iter(breaks(lines, points)), None),
+    lambda lines, points: min(breaks(lines, points), default=None),
+]
+
+
+def by_points(lines, points):
+    """Points in the outer loop."""
+    for point in points:
+        for k in range(1, len(lines)):
+            if not CLOSE(lines[k](*point), lines[k - 1](*point)):
+                return k
+    return None
+
+
+def within(**tolerance):
+    close = partial(math.isclose, **tolerance)
+    return lambda lines, points: next(iter(breaks(lines, points, close)), None)
+
+
+RIGHT["first_break"] += [
+    lambda lines, points: next(iter(breaks(lines, points, np.isclose)), None),
+    lambda lines, points: next(map(np.int64, breaks(lines, points)), None),
+    within(rel_tol=1e-9),
+]
+WRONG["first_break"] += [
+    (
+        lambda lines, points: next(iter(breaks(lines, points[-1:])), None),
+        "*every* point, the first",
+    ),
+    (
+        lambda lines, points: next(
+            iter(breaks(lines, [points[0], points[1 % len(points) if len(points) == 2 else -1]])),
+            None,
+        ),
+        "in the middle",
+    ),
+    (by_points, "*line* is asked for"),
+    (within(rel_tol=0, abs_tol=0.05), "allow for rounding only"),
+    (within(rel_tol=0, abs_tol=5e-4), "allow for rounding only"),
+    (within(rel_tol=1e-3), "allow for rounding only"),
+    (
+        lambda lines, points: next(
+            iter(breaks(lines, points, lambda a, b: CLOSE(abs(a), abs(b)))), None
+        ),
+        "*every* point",
+    ),
+    (
+        lambda lines, points: next(
+            iter(breaks([lambda p, q, line=line: line(p, q) for line in lines], points)), None
+        ),
+        "any number of entries",
+    ),
+    (lambda lines, points: next(iter(breaks(lines, points[:1])), None), "*every* point"),
+    (lambda lines, points: max(breaks(lines, points), default=None), "first one"),
+    (
+        lambda lines, points: next(iter(breaks(lines, points, lambda a, b: a == b)), None),
+        "allow for rounding",
+    ),
+    (
+        lambda lines, points: next((k + 1 for k in breaks(lines, points)), None),
+        "Count lines from 0",
+    ),
+    (
+        lambda lines, points: (
+            next(iter(breaks(lines, points))) if breaks([lines[0], lines[-1]], points) else None
+        ),
+        "Two errors can cancel",
+    ),
+    (lambda lines, points: next(iter(breaks(lines, points)), 0), "the answer is None"),
+]
+
+# ---- errors_apart
+
+RIGHT["errors_apart"] += [
+    lambda c, k, n: (c - k) / (c * (1 - c) / n) ** 0.5,
+    lambda c, k, n: float((c - k) * np.sqrt(n) / np.sqrt(k - k**2)),
+]
+WRONG["errors_apart"] += [
+    (lambda c, k, n: math.sqrt(k * (1 - k) / n), "This is the standard error"),
+    (lambda c, k, n: (c - k) / math.sqrt(k * (1 - k)), "n is missing"),
+    (lambda c, k, n: (c - k) / (math.sqrt(k * (1 - k)) / n), "root of n, not with n"),
+    (lambda c, k, n: (c - k) / (k * (1 - k) / n), "The root is missing"),
+    (lambda c, k, n: (c - k) / math.sqrt(0.25 / n), "widest case"),
+    (lambda c, k, n: abs(c - k) / math.sqrt(k * (1 - k) / n), "sign says"),
+    (lambda c, k, n: 100 * (c - k) / math.sqrt(k * (1 - k) / n), "Percentages"),
+]
+
+# ---- objections
+
+
+def object_to(
+    prompt=lambda p, t: not t.startswith(p),
+    length=lambda n, m: n > m,
+    date=lambda y, t: y > t,
+    last=False,
+):
+    def objections(p, text, limit, count, years, trained):
+        found = ["prompt"] * prompt(p, text) + ["length"] * length(count(text), limit)
+        found += ["date"] * any(date(y, trained) for name, y in years.items() if name in text)
+        return found[-1:] if last else found
+
+    return objections
+
+
+RIGHT["objections"] += [
+    object_to(),
+    lambda *a: frozenset(object_to()(*a)),
+]
+RIGHT["objections"] += [
+    object_to(prompt=lambda p, t: t[: len(p)] != p),
+    object_to(prompt=lambda p, t: not re.match(re.escape(p), t)),
+]
+WRONG["objections"] += [
+    (object_to(prompt=lambda p, t: not re.match(p, t)), "text, not a pattern"),
+    (
+        object_to(prompt=lambda p, t: not re.match(p.replace("(", ".").replace(")", "."), t)),
+        "text, not",
+    ),
+    (object_to(prompt=lambda p, t: not t.lower().startswith(p.lower())), "letter by letter"),
+    (object_to(date=lambda y, t: y > 2017), "argument `trained`"),
+    (
+        lambda p, t, m, c, y, late: object_to()(
+            p, t, m, lambda s: len(s.replace(",", " ,").replace(".", " .").split()), y, late
+        ),
+        "argument `trained`",
+    ),
+    (object_to(prompt=lambda p, t: p not in t), "at the *start*"),
+    (object_to(length=lambda n, m: n >= m - 1), "empty set"),
+    (object_to(length=lambda n, m: n - 2 > m), "prompt included"),
+    (object_to(date=lambda y, t: False), "after the training data"),
+    (object_to(date=lambda y, t: y >= t), "can be known"),
+    (object_to(last=True), "Name all"),
+    (lambda *a: True, "set of names"),
+]
+
+# ---- commons_folder
+
+
+def digest_folder(name, how=hashlib.md5):
+    digest = how(name.encode()).hexdigest()
+    return f"{digest[0]}/{digest[:2]}"
+
+
+RIGHT["commons_folder"] += [
+    lambda name: "/".join([hashlib.md5(bytes(name, "utf-8")).hexdigest()[:k] for k in (1, 2)]),
+]
+WRONG["commons_folder"] += [
+    (lambda name: digest_folder(name.rsplit(".", 1)[0]), "ending belongs"),
+    (lambda name: digest_folder(name.lower()), "Capitals count"),
+    (partial(digest_folder, how=hashlib.sha256), "SHA-256"),
+    (partial(digest_folder, how=hashlib.sha1), "SHA-1"),
+    (lambda name: digest_folder(name)[2:], "Two levels"),
+    (lambda name: "/".join(hashlib.md5(name.encode()).hexdigest()[:2]), "first *two*"),
+    (lambda name: digest_folder(name.replace("_", " ")), "underscores"),
+]
+
+# ---- same_training
+
+
+def played(step, make, batches):
+    players = make()
+    told = [step(*players, *batch) for batch in batches]
+    return [[p.detach().clone() for p in net.parameters()] for net in players[:2]], told
+
+
+def compare(batches=slice(None), nets=(0, 1), close=ALLCLOSE, shared=False):
+    def same(step, other, make, all_batches):
+        if shared:
+            players = make()
+            make = lambda: players  # noqa: E731
+        ends = [played(s, make, all_batches[batches])[0] for s in (step, other)]
+        return all(close(a, b) for k in nets for a, b in zip(ends[0][k], ends[1][k], strict=True))
+
+    return same
+
+
+RIGHT["same_training"] += [
+    compare(),
+    compare(close=lambda a, b: bool((a - b).abs().max() < 1e-5)),
+]
+
+
+def by_number(number):
+    """Compares a number of each parameter."""
+
+    def same(step, other, make, batches):
+        ends = [
+            [number(p) for net in played(s, make, batches)[0] for p in net] for s in (step, other)
+        ]
+        return bool(np.allclose(*ends, atol=1e-5))
+
+    return same
+
+
+def by_losses_and_one_network(step, other, make, batches):
+    (one, told), (two, heard) = (played(s, make, batches) for s in (step, other))
+    return bool(np.allclose(told, heard, atol=1e-5)) and all(
+        abs(a.sum() - b.sum()) < 1e-5 for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True)
+    )
+
+
+RIGHT["same_training"] += [
+    lambda *a: np.bool_(compare()(*a)),
+]
+WRONG["same_training"] += [
+    (by_number(lambda p: float(p.sum())), "same numbers in other places"),
+    (by_number(lambda p: float(p.norm())), "same numbers in other places"),
+    (by_losses_and_one_network, "same numbers in other places"),
+    (compare(close=partial(torch.allclose, atol=3e-3)), "which is no rounding"),
+    (compare(shared=True), "new players"),
+    (compare(close=torch.equal), "not of each bit"),
+    (compare(nets=(0,)), "*both* networks"),
+    (compare(nets=(1,)), "*both* networks"),
+    (compare(batches=slice(1)), "play all batches"),
+    (
+        lambda s, o, make, b: bool(
+            np.allclose(played(s, make, b)[1], played(o, make, b)[1], atol=1e-6)
+        ),
+        "*both* networks",
+    ),
+    (lambda *a: torch.tensor(compare()(*a)), "Return a bool"),
+]

@@ -1,0 +1,512 @@
+"""Lesson 01: right and wrong answers to its exercises."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from answers import book
+
+RIGHT, WRONG, right, wrong = book()
+bce = F.binary_cross_entropy_with_logits
+
+
+# ---- optimal_discriminator
+
+
+@right("optimal_discriminator")
+def best_by_masking(p_data, p_g):
+    best = torch.full_like(p_data, 0.5)
+    known = (p_data + p_g) > 0
+    best[known] = p_data[known] / (p_data[known] + p_g[known])
+    return best
+
+
+@right("optimal_discriminator")
+def best_by_nan_to_num(p_data, p_g):
+    return torch.nan_to_num(p_data / (p_data + p_g), nan=0.5)
+
+
+@right("optimal_discriminator")
+def best_in_numpy(p_data, p_g):
+    p, q = np.asarray(p_data), np.asarray(p_g)
+    return np.divide(p, p + q, out=np.full_like(p, 0.5), where=(p + q) > 0)
+
+
+WRONG["optimal_discriminator"] += [
+    (lambda p, q: torch.nan_to_num(q / (p + q), nan=0.5), "swapped"),
+    (lambda p, q: p / q, "no upper bound"),
+    (lambda p, q: (p > q).to(p.dtype), "hard decision"),
+    (lambda p, q: p / (p + q), "NaN"),
+    (lambda p, q: torch.nan_to_num(p / (p + q)), "not to 0"),
+    (lambda p, q: (p + 1e-8) / (p + q + 2e-8), "small number"),
+    (lambda p, q: torch.nan_to_num(p / ((p + q) / 2), nan=1.0), "not by the mean"),
+    (lambda p, q: p.sum() / (p + q).sum(), "entry by entry"),
+]
+
+
+# ---- value_function
+
+
+@right("value_function")
+def value_by_softplus(real_logits, fake_logits):
+    return -F.softplus(-real_logits).mean() - F.softplus(fake_logits).mean()
+
+
+@right("value_function")
+def value_by_bce(real_logits, fake_logits):
+    labels = torch.ones_like(real_logits), torch.zeros_like(fake_logits)
+    return -(bce(real_logits, labels[0]) + bce(fake_logits, labels[1]))
+
+
+WRONG["value_function"] += [
+    (
+        lambda r, f: torch.log(r.sigmoid()).mean() + torch.log(1 - f.sigmoid()).mean(),
+        "one stable step",
+    ),
+    (
+        lambda r, f: (r.sigmoid() + 1e-8).log().mean() + (1 - f.sigmoid() + 1e-8).log().mean(),
+        "finite, but wrong",
+    ),
+    (lambda r, f: r.sigmoid().mean().log() + (-f).sigmoid().mean().log(), "logarithm of a mean"),
+    (lambda r, f: -F.logsigmoid(r).mean() - F.logsigmoid(-f).mean(), "-V"),
+    (lambda r, f: F.logsigmoid(r).mean() + F.logsigmoid(f).mean(), "sign of the fake logits"),
+    (lambda r, f: F.logsigmoid(r).sum() + F.logsigmoid(-f).sum(), "Sums grow"),
+    (
+        lambda r, f: torch.cat([F.logsigmoid(r).flatten(), F.logsigmoid(-f).flatten()]).mean(),
+        "own batch",
+    ),
+    (lambda r, f: (F.logsigmoid(r).mean() + F.logsigmoid(-f).mean()) / 2, "factor 2"),
+    (lambda r, f: (F.logsigmoid(r).mean() + F.logsigmoid(-f).mean()) / math.log(2), "base 2"),
+    (lambda r, f: r.sigmoid().mean() + (1 - f.sigmoid()).mean(), "logarithms are missing"),
+    (lambda r, f: F.logsigmoid(r).mean(), "everything real"),
+    (lambda r, f: (F.logsigmoid(r).mean() + F.logsigmoid(-f).mean()).detach(), "lost its gradient"),
+    (
+        lambda r, f: F.logsigmoid(r).mean(0) + F.logsigmoid(-f).mean(0) + torch.zeros(2),
+        "One number for the whole batch",
+    ),
+]
+
+
+# ---- js_divergence
+
+
+@right("js_divergence")
+def js_by_masks(p, q, dx):
+    m = (p + q) / 2
+    return sum((d[d > 0] * torch.log(d[d > 0] / m[d > 0])).sum() * dx / 2 for d in (p, q))
+
+
+@right("js_divergence")
+def js_in_numpy(p, q, dx):
+    p, q = p.double().numpy(), q.double().numpy()
+    m = (p + q) / 2
+    terms = [
+        np.where(d > 0, d * np.log(np.where(d > 0, d, 1) / np.where(m > 0, m, 1)), 0.0)
+        for d in (p, q)
+    ]
+    return float(sum(np.trapezoid(t, dx=dx) for t in terms) / 2)
+
+
+def kl(p, q, dx):
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum() * dx
+
+
+def js(p, q, dx):
+    return (kl(p, (p + q) / 2, dx) + kl(q, (p + q) / 2, dx)) / 2
+
+
+WRONG["js_divergence"] += [
+    (kl, "KL(p || q)"),
+    (lambda p, q, dx: kl(q, p, dx), "KL(q || p)"),
+    (lambda p, q, dx: 2 * js(p, q, dx), "half in front"),
+    (lambda p, q, dx: (kl(p, p + q, dx) + kl(q, p + q, dx)) / 2, "mass 2"),
+    (lambda p, q, dx: js(p, q, dx) / math.log(2), "base 2"),
+    (lambda p, q, dx: js(p, q, 1.0), "spacing dx"),
+    (lambda p, q, dx: js(p, q, dx).sqrt(), "square root"),
+    (lambda p, q, dx: kl(p, (p + q) / 2, dx) / 2, "second half"),
+    (lambda p, q, dx: -2 * math.log(2) + 2 * js(p, q, dx), "value of the game"),
+    (
+        lambda p, q, dx: (
+            ((p * (2 * p / (p + q)).log() + q * (2 * q / (p + q)).log()).sum() * dx) / 2
+        ),
+        "xlogy",
+    ),
+]
+
+
+# ---- generator_loss
+
+
+@right("generator_loss")
+def loss_by_bce(fake_logits, saturating):
+    if saturating:
+        return -bce(fake_logits, torch.zeros_like(fake_logits))
+    return bce(fake_logits, torch.ones_like(fake_logits))
+
+
+@right("generator_loss")
+def loss_by_softplus(fake_logits, saturating):
+    return (
+        -F.softplus(fake_logits).mean()
+        if saturating
+        else torch.logaddexp(-fake_logits, torch.tensor(0.0)).mean()
+    )
+
+
+WRONG["generator_loss"] += [
+    (lambda a, s: loss_by_bce(a, not s), "exchanged"),
+    (lambda a, s: bce(a, torch.zeros_like(a)), "trained to be caught"),
+    (
+        lambda a, s: F.logsigmoid(-a).mean() if s else -F.logsigmoid(-a).mean(),
+        "trained to be caught",
+    ),
+    (lambda a, s: -loss_by_bce(a, s), "lowers D(G(z)) instead"),
+    (
+        lambda a, s: (1 - a.sigmoid()).log().mean() if s else -a.sigmoid().log().mean(),
+        "one stable step",
+    ),
+    (
+        lambda a, s: (
+            (1 - a.sigmoid() + 1e-8).log().mean() if s else -(a.sigmoid() + 1e-8).log().mean()
+        ),
+        "finite, but wrong",
+    ),
+    (
+        lambda a, s: (1 - a.sigmoid().mean()).log() if s else -a.sigmoid().mean().log(),
+        "logarithm of a mean",
+    ),
+    (lambda a, s: F.logsigmoid(-a).mean(), "whatever `saturating` says"),
+    (lambda a, s: -F.logsigmoid(a).mean(), "whatever `saturating` says"),
+    (lambda a, s: loss_by_bce(a, s) * a.numel(), "grows with the batch"),
+    (lambda a, s: loss_by_bce(a, s) / math.log(2), "base 2"),
+]
+
+
+# ---- gan_step
+
+
+def d_loss_of(d, real, fake):
+    a, b = d(real), d(fake)
+    return bce(a, torch.ones_like(a)) + bce(b, torch.zeros_like(b))
+
+
+def g_loss_of(logits):
+    return bce(logits, torch.ones_like(logits))
+
+
+@right("gan_step")
+def step_with_fresh_fakes(g, d, g_opt, d_opt, real, noise):
+    with torch.no_grad():
+        fake = g(noise)
+    d_opt.zero_grad()
+    d_loss = d_loss_of(d, real, fake)
+    d_loss.backward()
+    d_opt.step()
+    g_opt.zero_grad()
+    g_loss = g_loss_of(d(g(noise)))
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@right("gan_step")
+def step_without_detach_but_cleared(g, d, g_opt, d_opt, real, noise):
+    """No `detach`: wasteful and right, because G's gradients are cleared before its own backward."""
+    d_loss = d_loss_of(d, real, g(noise))
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(g(noise)))
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return float(d_loss.detach()), float(g_loss.detach())
+
+
+@right("gan_step")
+def step_with_frozen_discriminator(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss = d_loss_of(d, real, fake.detach())
+    d.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    d.requires_grad_(False)
+    g_loss = g_loss_of(d(fake))
+    g.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    d.requires_grad_(True)
+    return [d_loss.item(), g_loss.item()]
+
+
+@right("gan_step")
+def step_that_clears_everything_after_each_step(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss = d_loss_of(d, real, fake.detach())
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(fake))
+    g_loss.backward()
+    g_opt.step()
+    d_opt.zero_grad()
+    g_opt.zero_grad()
+    return d_loss.item(), g_loss.item()
+
+
+def variant(
+    g_label=1.0,
+    d_labels=(1.0, 0.0),
+    detach=True,
+    again=True,
+    returned=lambda d, g: (d.item(), g.item()),
+):
+    def step(g, d, g_opt, d_opt, real, noise):
+        fake = g(noise)
+        a, b = d(real), d(fake.detach() if detach else fake)
+        d_loss = bce(a, torch.full_like(a, d_labels[0])) + bce(b, torch.full_like(b, d_labels[1]))
+        d_opt.zero_grad()
+        d_loss.backward()
+        d_opt.step()
+        logits = d(g(noise) if again else fake.detach())
+        g_loss = bce(logits, torch.full_like(logits, g_label))
+        g_opt.zero_grad()
+        g_loss.backward()
+        g_opt.step()
+        return returned(d_loss, g_loss)
+
+    return step
+
+
+def by_hand(loss, network, optimizer):
+    """Gradient descent with the optimiser's rate; the optimiser never steps."""
+    with torch.no_grad():
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+            parameter -= optimizer.param_groups[0]["lr"] * gradient
+
+
+def by_a_new_optimizer(loss, network, optimizer):
+    new = type(optimizer)(optimizer.param_groups[0]["params"], **optimizer.defaults)
+    new.zero_grad()
+    loss.backward()
+    new.step()
+
+
+def twice(loss, network, optimizer):
+    """Half of the rate, two steps: the same with plain SGD."""
+    optimizer.zero_grad()
+    loss.backward()
+    for group in optimizer.param_groups:
+        group["lr"] /= 2
+    optimizer.step()
+    optimizer.step()
+    for group in optimizer.param_groups:
+        group["lr"] *= 2
+
+
+def moved_by(move):
+    def step(g, d, g_opt, d_opt, real, noise):
+        a, b = d(real), d(g(noise).detach())
+        d_loss = bce(a, torch.ones_like(a)) + bce(b, torch.zeros_like(b))
+        move(d_loss, d, d_opt)
+        g_loss = F.softplus(-d(g(noise))).mean()
+        move(g_loss, g, g_opt)
+        return d_loss.item(), g_loss.item()
+
+    return step
+
+
+WRONG["gan_step"] += [
+    (moved_by(by_hand), "what Adam remembers"),
+    (moved_by(by_a_new_optimizer), "what Adam remembers"),
+    (moved_by(twice), "what Adam remembers"),
+    (variant(g_label=0.0), "trained to be caught"),
+    (variant(d_labels=(0.0, 1.0)), "labels are swapped"),
+    (variant(again=False), "never moves"),
+    (variant(returned=lambda d, g: (d, g)), "`.item()` makes it a float"),
+    (variant(returned=lambda d, g: d.item() + g.item()), "as a tuple"),
+    (variant(returned=lambda d, g: (g.item(), d.item())), "other order"),
+]
+
+
+@wrong("gan_step", "saturating")
+def saturating_step(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss = d_loss_of(d, real, fake.detach())
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = F.logsigmoid(-d(fake)).mean()
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "2D - 1 = 0")
+def joint_loss(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss, g_loss = d_loss_of(d, real, fake), g_loss_of(d(fake))
+    for optimizer in (g_opt, d_opt):
+        optimizer.zero_grad()
+    (d_loss + g_loss).backward()
+    for optimizer in (g_opt, d_opt):
+        optimizer.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "2D - 1 = 0")
+def retained_graph(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss, g_loss = d_loss_of(d, real, fake), g_loss_of(d(fake))
+    d_opt.zero_grad()
+    g_opt.zero_grad()
+    d_loss.backward(retain_graph=True)
+    g_loss.backward()
+    g_opt.step()
+    d_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "Detach, and clear")
+def cleared_late(g, d, g_opt, d_opt, real, noise):
+    d_loss = d_loss_of(d, real, g(noise))
+    d_loss.backward()
+    d_opt.step()
+    d_opt.zero_grad()
+    g_loss = g_loss_of(d(g(noise)))
+    g_loss.backward()
+    g_opt.step()
+    g_opt.zero_grad()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "still there in the next")
+def cleared_late_with_detach(g, d, g_opt, d_opt, real, noise):
+    d_loss = d_loss_of(d, real, g(noise).detach())
+    d_loss.backward()
+    d_opt.step()
+    d_opt.zero_grad()
+    g_loss = g_loss_of(d(g(noise)))
+    g_loss.backward()
+    g_opt.step()
+    g_opt.zero_grad()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "pile up")
+def never_cleared(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss = d_loss_of(d, real, fake.detach())
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(fake))
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "ask D again")
+def old_judge(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    g_loss, d_loss = g_loss_of(d(fake)), d_loss_of(d, real, fake.detach())
+    g_opt.zero_grad()
+    g_loss.backward()
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "moves first")
+def generator_first(g, d, g_opt, d_opt, real, noise):
+    g_loss = g_loss_of(d(g(noise)))
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    d_loss = d_loss_of(d, real, g(noise).detach())
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "own")
+def other_noise(g, d, g_opt, d_opt, real, noise):
+    d_loss = d_loss_of(d, real, g(noise).detach())
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(g(torch.randn_like(noise))))
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "halved")
+def halved(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss = d_loss_of(d, real, fake.detach()) / 2
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(fake))
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "generator never moves")
+def discriminator_only(g, d, g_opt, d_opt, real, noise):
+    d_loss = d_loss_of(d, real, g(noise).detach())
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    return d_loss.item(), g_loss_of(d(g(noise))).item()
+
+
+@wrong("gan_step", "`retain_graph=True` would silence")
+def second_backward(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss = d_loss_of(d, real, fake)
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(fake))
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "ask D again")
+def in_place(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    d_loss, g_loss = d_loss_of(d, real, fake.detach()), g_loss_of(d(fake))
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
+
+
+@wrong("gan_step", "ones_like")
+def fixed_labels(g, d, g_opt, d_opt, real, noise):
+    fake = g(noise)
+    a, b = d(real), d(fake.detach())
+    d_loss = bce(a, torch.ones(4, 1)) + bce(b, torch.zeros(4, 1))
+    d_opt.zero_grad()
+    d_loss.backward()
+    d_opt.step()
+    g_loss = g_loss_of(d(fake))
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return d_loss.item(), g_loss.item()
