@@ -77,9 +77,11 @@ def environment() -> dict:
     foreign = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET")
     env = {name: value for name, value in os.environ.items() if name not in foreign}
     path = os.pathsep.join([str(PYTHON.parent), env.get("PATH", "")])
-    env.setdefault(
-        "OMP_WAIT_POLICY", "passive"
-    )  # as course_utils says, here for notebooks that import torch first
+    if (
+        "OMP_WAIT_POLICY" not in env
+    ):  # as course_utils says, here for notebooks that import torch first
+        env["OMP_WAIT_POLICY"] = "passive"
+        env.setdefault("GOMP_SPINCOUNT", "10000")
     return dict(env, VIRTUAL_ENV=str(VENV), PATH=path, PYTHONNOUSERSITE="1", PIP_USER="0")
 
 

@@ -16,11 +16,10 @@ from urllib.parse import urlsplit
 
 from course_utils import progress_bars
 from course_utils.errors import CourseError
-from course_utils.fetching import http, pip
+from course_utils.fetching import http, pip, stall
 from course_utils.fetching.pinned_file import Asset, fault, in_place, quarantine, size_text
 from course_utils.paths import fsync_folder, held_lock
 
-TIMEOUT = 20.0  # seconds to wait for a connection, and for news from a server
 FIRST_WORD, WORD_EVERY = (
     2.0,
     15.0,
@@ -133,9 +132,9 @@ def _download(asset: Asset, url: str, part: Path) -> tuple[Path, bool]:
     name = pinned if url.startswith(PIP) else Path(urlsplit(url).path).name or asset.file
     with progress_bars.bar(name, asset.bytes, unit="B", at_once=True) as bar:
         if url.startswith(PIP):
-            pip.get(pinned, part, bar, TIMEOUT)
+            pip.get(pinned, part, bar, stall.TIMEOUT)
             return part, False
-        return http.get(url, part, asset.bytes, bar, TIMEOUT)
+        return http.get(url, part, asset.bytes, bar, stall.TIMEOUT)
 
 
 def _host(url: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 QUIET = 8.0  # seconds without news until a word is said
+TIMEOUT = 20.0  # seconds to wait for a connection, and for news from a server
 _LEAST = 4096  # bytes that count as news
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ from measuring.benchmarks.sides import Side, geometric_interval
 
 WAITING: Mapping[str, Mapping[str, str]] = {
     "pytorch": {},
-    "course": {"OMP_WAIT_POLICY": "passive"},
-    "short spin": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"},
+    "course": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"},
+    "asleep at once": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"},
 }
-"""How threads wait: as PyTorch has it, as `course_utils` sets it, and with a short spin before the sleep."""
+"""How threads wait: as PyTorch has it, as `course_utils` sets it, and asleep at once."""
 
 
 def measure(

@@ -67,7 +67,8 @@ class Side:
         if not bf16:
             environment["COURSE_BF16"] = "0"
         if waiting is not None:
-            environment.pop("OMP_WAIT_POLICY", None)
+            for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+                environment.pop(name, None)
             environment |= waiting
         start = _START if waiting is None else _TORCH_FIRST
         command = [sys.executable, *start, lesson, side, json.dumps(chosen)]

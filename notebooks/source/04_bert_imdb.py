@@ -93,10 +93,10 @@ minutes_here.tell(run, "04_bert_imdb", n_train)
 praise = "not boring at all, but funny"
 blame = "boring, not funny, but at all"
 assert sorted(praise.replace(",", "").split()) == sorted(blame.replace(",", "").split())
-toy = bag_of_words()
-toy.set_params(tfidfvectorizer__min_df=1)  # also count words that occur in one text only
 
 # %%
+toy = bag_of_words()
+toy.set_params(tfidfvectorizer__min_df=1)  # also count words that occur in one text only
 toy.fit(["funny and good", "boring and bad", "so funny", "so boring"], [1, 0, 1, 0])
 p = toy.predict_proba([praise, blame])[:, 1]
 print(f"P(positive): {p[0]:.3f} and {p[1]:.3f}")

@@ -75,7 +75,7 @@ n_images  = run.pick(1_000, 50_000, 50_000)  # training images
 n_score   = run.pick(   50,  1_000,  2_000)  # images on each side of one comparison
 n_toy     = run.pick(  300,    500,    500)  # points of a toy cloud
 repeats   = run.pick(   50,    200,    500)  # resamples of a bootstrap
-lab_steps = run.pick(   20,    600,  1_000)  # steps of a small generator where none ships for the images
+lab_steps = run.pick(   20,    600,  1_000)  # steps of a small generator, where none ships
 draws     = 5       # comparisons in one score, each with other images
 source    = None    # None: CIFAR-10 where it is on this machine; or your own folder
 # fmt: on

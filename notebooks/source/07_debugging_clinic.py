@@ -493,8 +493,6 @@ def broken_gan_step(generator, discriminator, g_optimizer, d_optimizer, real, no
 # %%
 generator, discriminator, *optimizers = make_players()
 broken_gan_step(generator, discriminator, *optimizers, torch.randn(5, 1), torch.randn(5, 2))
-
-# %%
 left_over = [p.grad.abs().sum().item() for p in discriminator.parameters() if p.grad is not None]
 print(f"gradient left in the discriminator after a whole step: {sum(left_over):.3f}")
 

@@ -1,6 +1,8 @@
 """The textbook loops are honest baselines: they train, and they train what the course trains."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -219,8 +221,15 @@ def test_a_side_waits_as_it_is_told(monkeypatch) -> None:
         side.process.stdin.close()
         spins[name] = {int(n) for n in SPIN.findall(side.process.stderr.read())}
         side.process.wait()
-    assert min(spins["pytorch"]) > 0 and spins["course"] == {0}
-    assert busy.WAITING["course"] == {"OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"]}
+    assert min(spins["pytorch"]) > 10_000
+    assert spins["course"] == {10_000} and spins["asleep at once"] == {0}
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    told = "import course_utils, os; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])"
+    own = {name: value for name, value in os.environ.items() if name not in names}
+    said = subprocess.run(
+        [sys.executable, "-c", told], env=own, capture_output=True, text=True, check=True
+    )
+    assert dict(zip(names, said.stdout.split(), strict=True)) == busy.WAITING["course"]
 
 
 def test_only_the_busy_rows_are_measured_when_they_are_asked_for(monkeypatch) -> None:

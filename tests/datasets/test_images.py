@@ -699,6 +699,7 @@ def test_the_real_photographs_as_a_folder(real_cifar10):
     assert len(part) == 500 and torch.bincount(part.labels).min() > 25
 
 
+@pytest.mark.slow
 def test_the_real_photographs_in_the_authors_and_torchvisions_layouts(
     real_cifar10, tmp_path, monkeypatch
 ):

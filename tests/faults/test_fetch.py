@@ -15,7 +15,7 @@ from servers import Server
 
 from course_utils import assets
 from course_utils.errors import CourseError
-from course_utils.fetching import mirrors, stall
+from course_utils.fetching import stall
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +154,7 @@ def test_a_server_that_stalls_is_named_within_10_s_and_left_within_30(
 @pytest.mark.fault("A3")
 @pytest.mark.parametrize("kind", ["before the head", "a byte now and then", "name service"])
 def test_no_kind_of_silence_hangs(server, cache, offer, content, kind, monkeypatch, capsys):
-    monkeypatch.setattr(mirrors, "TIMEOUT", 1.0)
+    monkeypatch.setattr(stall, "TIMEOUT", 1.0)
     with Server(content) as good:
         if kind == "name service":
             asked, resolve = [], socket.getaddrinfo
@@ -183,7 +183,7 @@ def test_no_kind_of_silence_hangs(server, cache, offer, content, kind, monkeypat
 
 @pytest.mark.fault("A3")
 def test_a_slow_server_is_not_given_up(cache, offer, content, monkeypatch):
-    monkeypatch.setattr(mirrors, "TIMEOUT", 1.0)
+    monkeypatch.setattr(stall, "TIMEOUT", 1.0)
     with Server(content[:200_000]) as server:
         server.rate = 55_000
         asset = assets.Asset(

@@ -8,7 +8,7 @@ from faulty_server import CONTENT, names_in, nobody_listens
 
 from course_utils import assets
 from course_utils.errors import CourseError
-from course_utils.fetching import mirrors
+from course_utils.fetching import mirrors, stall
 
 
 @pytest.mark.fault("A4")
@@ -39,7 +39,7 @@ def test_the_next_mirror_is_tried(server, cache, offer, capsys):
 
 
 def test_a_server_that_stalls_is_left(server, cache, offer, monkeypatch):
-    monkeypatch.setattr(mirrors, "TIMEOUT", 0.3)
+    monkeypatch.setattr(stall, "TIMEOUT", 0.3)
     offer(server.url("stall"), server.url("good"))
     assert assets.fetch("thing").read_bytes() == CONTENT
     assert server.asked == ["stall", "good"]

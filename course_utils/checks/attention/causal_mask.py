@@ -70,6 +70,8 @@ def causal_mask(fn: Answer) -> None:
         )
         expect_close(got, expected, what, inputs=(length,), wrong=_MISTAKES, hint=rows)
         yes_or_no = "The mask says yes or no: make it bool, for example with `dtype=torch.bool` or a comparison."
+        bare = "The places are right: return them as a torch tensor, `torch.tensor(...)`, which `masked_fill` can use."
+        require(isinstance(got, Tensor), f"{what}: a torch.Tensor", got, bare)
         is_bool = getattr(got, "dtype", None) == torch.bool
         require(is_bool, f"{what} of dtype torch.bool", got, yes_or_no)
         expect_tensor(got, (length, length), what, torch.bool)

@@ -318,6 +318,8 @@ def _expect_own_generator(fn: Answer) -> None:
     generator = torch.Generator().manual_seed(2)
     other = _draw(fn, ids, special, generator=generator)
     hint = "Generators with other seeds give the same result: the one passed in is not what draws."
+    if generator.initial_seed() != 2:
+        hint = "You seed the generator anew in each call: seeding is the caller's business, or each epoch is the same."
     require(not _same(first, other), "another draw for another seed", "the same draw", hint)
     hint = "Two calls in a row hide the same tokens: do not seed inside the function, or every epoch is the same."
     following = _draw(fn, ids, special, generator=generator)

@@ -102,6 +102,17 @@ _PLAIN_Z = (
     "z stands where z^2 belongs: it is squared inside the root and in both fractions z^2 / n."
 )
 
+_BELOW = "Without brackets `a / {0}` is (a / {1}) {2}: put all that stands below the line in brackets, `a / ({0})`."
+
+
+def _below(line: str, first: str, rest: str) -> str:
+    return _BELOW.format(line, first, rest)
+
+
+def _root(c: int, n: int, z: float) -> float:
+    return math.sqrt(c / n * (1 - c / n) / n + z * z / (4 * n * n))
+
+
 _MISTAKES: list[Wrong] = [
     (
         _wald,
@@ -185,6 +196,39 @@ _MISTAKES: list[Wrong] = [
     (
         lambda c, n, z: _around(*_pieces(c, n, z, front=z * z)),
         "z^2 stands before the root, where z belongs: there it counts standard deviations.",
+    ),
+    *[
+        (slip, _below("1 + z**2 / n", "1", "+ z**2 / n"))
+        for slip in (
+            lambda c, n, z: _scaled(c, n, z, (1 + z * z / n) ** 2, (1 + z * z / n) ** 2),
+            lambda c, n, z: _around(c / n + 1.5 * z * z / n, z * _root(c, n, z) + z * z / n),
+            lambda c, n, z: _around(c / n + 1.5 * z * z / n, _pieces(c, n, z)[1]),
+            lambda c, n, z: _around(_pieces(c, n, z)[0], z * _root(c, n, z) + z * z / n),
+            lambda c, n, z: _around(_pieces(c, n, z)[0], z + z * z / n * _root(c, n, z)),
+            lambda c, n, z: _around(c / n + 1.5 * z * z / n, z + z * z / n * _root(c, n, z)),
+            lambda c, n, z: _around(
+                1 + z * z / n * (c / n + z * z / (2 * n)), 1 + z * z / n * z * _root(c, n, z)
+            ),
+            lambda c, n, z: (
+                c / n + z * z / (2 * n) - z * _root(c, n, z) + z * z / n,
+                c / n + z * z / (2 * n) + z * _root(c, n, z) + z * z / n,
+            ),
+        )
+    ],
+    *[
+        (
+            lambda c, n, z, rest=rest: _around(*_pieces(c, n, z, rest=rest(n, z))),
+            _below("4 * n**2", "4", "* n**2"),
+        )
+        for rest in (
+            lambda n, z: z * z / 4 * n * n,
+            lambda n, z: z * z / 4 / n * n,
+            lambda n, z: z * z / 4 * n,
+        )
+    ],
+    (
+        lambda c, n, z: _around((c / n + z * z / 2 * n) / (1 + z * z / n), _pieces(c, n, z)[1]),
+        _below("2 * n", "2", "* n"),
     ),
     (
         lambda c, n, z: _wilson(c, n, 1.96),

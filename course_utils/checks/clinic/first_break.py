@@ -76,7 +76,7 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
     (
         _SYMMETRIC,
         [(0.5, 0.5), (0.2, 0.7), (0.1, 0.1)],
-        "The chain breaks at a point in the middle: go through *every* point.",
+        "The chain breaks at a point in the middle, and holds at the first and the last: go through all of them.",
     ),
     (
         _CROSSED,
@@ -120,6 +120,6 @@ def first_break(fn: Answer) -> None:
         numbers = isinstance(came, int) and expected is not None
         if numbers and came == expected + 1 and lines is _SYMMETRIC:
             hint = "Count lines from 0: the answer is the index of the line that does not equal the one above it."
-        elif numbers and came > expected:
+        elif numbers and came > expected and lines is not _CROSSED:
             hint = "A later break came back: stop at the first one."
         require(came == expected and type(came) is type(expected), shown, repr(came), hint)

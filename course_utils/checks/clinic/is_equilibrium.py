@@ -38,7 +38,7 @@ _STATES: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
      "D's loss is 1.38 here by chance: it calls everything real, fakes included. Look at its answers."),
     ("a D that calls all real", (2.408, 0.105, 0.9, 0.9), False, _EQUAL),
     ("a D that calls all fake", (2.408, 2.303, 0.1, 0.1), False, _EQUAL),
-    ("nearly half", (1.42, 0.37, 0.69, 0.69), False, _EQUAL),
+    ("nearly half", (1.54, 0.37, 0.69, 0.69), False, _EQUAL),
     ("a D that is sure and wrong", (4.61, 2.31, 0.5, 0.5), False,
      "The answers' *means* are 1/2 here, but D is sure of each and wrong about half: the losses tell."),
     ("a healthy end", (1.34, 0.74, 0.53, 0.48), True,

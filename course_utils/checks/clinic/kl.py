@@ -24,13 +24,10 @@ _MISTAKES: list[Wrong] = [
     ),
     (
         lambda p, q: _kl_by_ratio(q, p),
-        "This is KL(q || p), another divergence: the expectation runs over the *second* argument.",
+        "This is KL(q || p), another divergence: the weights are still q. To take the sign away (`abs`, a minus) gives "
+        "just this; weigh with p.",
     ),
     (lambda p, q: -_kl_by_ratio(p, q), "The sign is wrong: a divergence is never negative."),
-    (
-        lambda p, q: _kl_by_ratio(q, p).abs(),
-        "A sign taken away by force: the weights are still q, not p.",
-    ),
     (lambda p, q: _kl_by_ratio(p, q) / math.log(2), "These are bits, not nats."),
     (
         lambda p, q: _kl_by_ratio(p, q) / len(p),

@@ -32,6 +32,8 @@ _ADDED = (
 _SHRUNK = "The picture is shrunk before it is judged: D is blind to fine detail. Another strided layer keeps it."
 
 _POOLING = {"mean", "amax", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d"}
+_PRODUCTS = ("conv", "linear", "mm", "mul", "einsum", "dot")
+"""Parts of the names of functions that multiply by weights."""
 _ELEMENTWISE = {"mul", "__mul__", "__rmul__", "multiply"}
 """A sum may follow these: together they are one linear map."""
 _POOLING |= {"adaptive_max_pool2d", "lp_pool2d"}
@@ -57,8 +59,8 @@ def make_judge(fn: Answer) -> None:
             require(not pooled, "strided convolutions only", "pooling or a mean", _POOLED)
             require(not shrunk, "all pixels judged", "a shrunken picture", _SHRUNK)
             _expect_own_picture(logits, pictures)
-            came = f"{heard.answers // count} answers a picture, made one without weights"
-            require(heard.answers <= count, "one answer from the last weights", came, _ADDED)
+            came = f"{heard.places} answers a picture, made one without weights"
+            require(heard.places == 1, "one answer from the last weights", came, _ADDED)
 
 
 def _expect_own_picture(logits: Tensor, pictures: Tensor) -> None:
@@ -74,25 +76,26 @@ def _expect_own_picture(logits: Tensor, pictures: Tensor) -> None:
 
 
 class _Listen(TorchFunctionMode):
-    """Notes the torch functions that are called, and how many numbers the last weights gave.
+    """Notes the torch functions that are called, and for how many places the last weights gave an answer.
 
     Attributes:
         names: of all functions.
-        answers: size of the result of the last convolution, linear map or other product with several weights.
+        places: of a picture, in the result of the last product with weights: a convolution, a linear map.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
-        self.answers = 0
+        self.places = 1
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, result = getattr(func, "__name__", ""), func(*args, **(kwargs or {}))
         self.names.add(name)
-        given = [*args, *(kwargs or {}).values()]
-        weighs = any(isinstance(x, nn.Parameter) and x.numel() > 1 for x in given)
-        if weighs and isinstance(result, Tensor) and "norm" not in name:
-            self.answers = 0 if name in _ELEMENTWISE else result.numel()
+        given = [x for x in (*args, *(kwargs or {}).values()) if isinstance(x, Tensor)]
+        learned = sum(x.requires_grad and x.numel() > 1 for x in given)  # the map, and its weights
+        if learned > 1 and isinstance(result, Tensor) and any(word in name for word in _PRODUCTS):
+            sides = result.shape[2:] if "conv" in name else result.shape[1:-1]
+            self.places = 1 if name in _ELEMENTWISE else math.prod(sides)
         return result
 
 

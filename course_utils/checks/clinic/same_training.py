@@ -142,7 +142,7 @@ _LATE = (
 )
 _OTHER = "These two steps train differently, but the test calls them equal: compare all weights at the end."
 
-_PERMUTED = "These end with the same numbers in other places, and so with equal sums, norms and losses: compare weight by weight."
+_PERMUTED = "These end with the same numbers in other places: sums, norms and losses agree. Compare weight by weight."
 _LITTLE = (
     "A few weights differ by 0.001 here, which is no rounding: compare *every* weight and bias, with a "
     "tolerance near 1e-6, and not their sums."

@@ -41,6 +41,10 @@ _MISTAKES: list[Wrong] = [
         "Short by one: how many output pixels does the kernel itself cover where the last input pixel lands?",
     ),
     (
+        lambda i, k, s, p: (i - 1) * s - 2 * p + k + 1,
+        "Long by one: i copies of the kernel have i - 1 strides between them, and no `output_padding` is asked for.",
+    ),
+    (
         lambda i, k, s, p: (i - 1) * s - 2 * p,
         "The kernel is missing: even a single input pixel (i = 1) writes a whole kernel into the output.",
     ),
@@ -48,6 +52,7 @@ _MISTAKES: list[Wrong] = [
 
 # The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
 _SIZES = (
+    (5, 9, 3, 2),
     (7, 9, 4, 3),
     (1, 4, 1, 0),
     (4, 4, 2, 1),

@@ -237,7 +237,7 @@ class _Normalised(TorchFunctionMode):
 
 
 def _is_standardised(maps: Tensor) -> bool:
-    """Whether channels of (B, C, H, W) have mean 0 and a deviation near 1, as new BatchNorm leaves it; not each alone."""
+    """Whether channels of (B, C, H, W) have mean 0 and deviation 1 as new BatchNorm leaves them; not each map alone."""
     with DisableTorchFunction(), torch.no_grad():
         deviations, means = torch.std_mean(maps.double(), (0, 2, 3))
         together = ((deviations - 1).abs() < 0.2).all() and (means.abs() < 1e-3).all()
@@ -249,7 +249,7 @@ def _expect_batch_norm(generator: nn.Module, latent_dim: int) -> None:
     with torch.no_grad(), _Normalised() as heard:
         generator.train()(torch.randn(16, latent_dim, 1, 1))
     for size in (4, 8, 16):
-        hint = f"After *each* hidden map comes BatchNorm, {size}x{size} as well: without it deep generators hardly learn."
+        hint = f"After *each* hidden map comes BatchNorm, {size}x{size} as well: without it deep ones hardly learn."
         came = f"BatchNorm at {sorted(heard.sizes) or 'no size'}"
         require(size in heard.sizes, f"BatchNorm after the {size}x{size} map", came, hint)
 

@@ -84,8 +84,8 @@ _ENDS = "At t = 0 and t = 1 the end itself must come back: is a number added, or
 _WEIGHTS = "Check a single row at t = 0.5: what are the two weights, and what divides them?"
 
 _OPPOSITE = (
-    "Opposite vectors have sin(angle) = 0 too, for the angle is pi: take the straight line there too, as where they are "
-    "parallel. Ask the sine, not the cosine."
+    "Opposite vectors have sin(angle) = 0 too, for the angle is pi. Take the straight line there as well: ask the "
+    "sine, not the cosine."
 )
 
 _MISTAKES: list[Wrong] = [

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks.core import Answer, Wrong, call, exercise, require
-from course_utils.checks.gan.shared import TWO_STEPS, expect_scalar_loss
+from course_utils.checks.gan.shared import CAPPED, TWO_STEPS, capped_bce, expect_scalar_loss
 
 
 def _loss_by_softplus(fake_logits: Tensor, saturating: bool) -> Tensor:
@@ -20,6 +20,7 @@ _CAUGHT = (
 )
 
 _MISTAKES: list[Wrong] = [
+    (lambda a, s: -capped_bce(a, 0.0) if s else capped_bce(a, 1.0), CAPPED),
     (
         lambda a, s: _loss_by_softplus(a, not s),
         "The two losses are exchanged: the saturating one is log(1 - D).",

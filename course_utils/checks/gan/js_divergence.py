@@ -12,6 +12,7 @@ from course_utils.checks.core import (
     exercise,
     expect_close,
     expect_number,
+    hinting,
     require,
 )
 
@@ -73,6 +74,10 @@ _MISTAKES: list[Wrong] = [
     ),
     (lambda p, q, dx: _kl(p, (p + q) / 2, dx) / 2, "The second half, KL(q || m) / 2, is missing."),
     (
+        lambda p, q, dx: (_kl((p + q) / 2, p, dx) + _kl((p + q) / 2, q, dx)) / 2,
+        "Both KL divergences run from m to a density: the other way round, KL(p || m) and KL(q || m).",
+    ),
+    (
         lambda p, q, dx: -_js_by_entropies(p, q, dx),
         "The sign is wrong: a divergence is never negative.",
     ),
@@ -83,6 +88,16 @@ _MISTAKES: list[Wrong] = [
 ]
 
 _ZEROS = "0 log 0 counts as 0, but 0 * log(0) is NaN in floating point: torch.xlogy knows the rule."
+
+
+_WORKED = (
+    "One grid point: p = 0.4, q = 0.1 have m = 0.25 and give (0.4 log(0.4 / 0.25) + 0.1 log(0.1 / 0.25)) / 2 = 0.0482: "
+    "each KL goes from a density *to* m. Then the sum, times dx."
+)
+_DIGITS = (
+    "Right to a few digits only: no float32 where the densities are float64, and no small number inside the "
+    "logarithms."
+)
 
 
 @exercise(_js_by_entropies)
@@ -107,10 +122,22 @@ def js_divergence(fn: Answer) -> None:
         (box(100, 60).float(), box(100, 60).float(), 0.05),
     )
     for p, q, dx in cases:
-        got = call(fn, p, q, dx)
-        number = got if type(got) in (int, float) else torch.as_tensor(got)
-        bad = isinstance(number, Tensor) and number.dim() == 0 and number.isnan()
-        require(not bad, "a number where densities are 0", "NaN", _ZEROS)
-        expect_number(got, "JSD")
-        right, how = _js_by_entropies(p, q, dx), {"hint": _ZEROS, "atol": 2e-6}
-        expect_close(got, right, "JSD", inputs=(p, q, dx), wrong=_MISTAKES, **how)
+        _expect_divergence(fn, p, q, dx)
+    fine = torch.linspace(-30, 30, 1201, dtype=torch.float64)
+    for shift in (0.0, 4.0, 20.0):
+        p, q = (torch.exp(-0.5 * (fine - m) ** 2) / math.sqrt(2 * math.pi) for m in (0.0, shift))
+        got, right = call(fn, p, q, 0.05), _js_by_entropies(p, q, 0.05)
+        what = "JSD of float64 densities, to ten digits"
+        got = torch.tensor(got, dtype=torch.float64) if isinstance(got, float) else got
+        with hinting(_DIGITS):
+            expect_close(got, right, what, atol=2e-10, rtol=0)
+
+
+def _expect_divergence(fn: Answer, p: Tensor, q: Tensor, dx: float) -> None:
+    got = call(fn, p, q, dx)
+    number = got if type(got) in (int, float) else torch.as_tensor(got)
+    bad = isinstance(number, Tensor) and number.dim() == 0 and number.isnan()
+    require(not bad, "a number where densities are 0", "NaN", _ZEROS)
+    expect_number(got, "JSD")
+    right, how = _js_by_entropies(p, q, dx), {"hint": _WORKED, "atol": 2e-6}
+    expect_close(got, right, "JSD", inputs=(p, q, dx), wrong=_MISTAKES, **how)

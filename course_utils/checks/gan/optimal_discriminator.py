@@ -1,5 +1,7 @@
 """Exercise `optimal_discriminator`: the best answer of a discriminator, from both densities."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -50,6 +52,10 @@ _MISTAKES: list[Wrong] = [
     ),
 ]
 
+_DIGITS = (
+    "Right to a few digits only, and log D* needs more: no float32 where the densities are float64, nothing "
+    "added, and no 1 - almost 1. p_data / (p_data + p_g) itself keeps them."
+)
 _ADDED = "A small number in the denominator spoils the answer where both densities are small; treat only 0/0 apart."
 
 
@@ -80,6 +86,18 @@ def optimal_discriminator(fn: Answer) -> None:
         require(not got[both].isnan().any(), "0.5 where both densities are 0", "NaN", _PLAIN)
         hint = _hint_if_small(got, expected, p + q)
         expect_close(got, expected, "D*", inputs=(p, q), wrong=_MISTAKES, hint=hint)
+    _expect_all_digits(fn)
+
+
+def _expect_all_digits(fn: Answer) -> None:
+    """Two normal densities, far apart: the integral of the lesson takes logarithms of D* and of 1 - D*."""
+    x = torch.linspace(-30, 30, 401, dtype=torch.float64)
+    for shift in (0.0, 4.0, 20.0):
+        p, q = (torch.exp(-0.5 * (x - m) ** 2) / math.sqrt(2 * math.pi) for m in (0.0, shift))
+        for pair in ((p, q), (q, p)):
+            got, expected = call(fn, *pair), _best_by_odds(*pair)
+            what = "D* for float64 densities, in all its digits"
+            expect_close(got, expected, what, hint=_DIGITS, atol=1e-300, rtol=1e-9)
 
 
 def _hint_if_small(got: Tensor, expected: Tensor, total: Tensor) -> str:

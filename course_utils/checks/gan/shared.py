@@ -20,6 +20,17 @@ TWO_STEPS = (
 )
 
 
+CAPPED = (
+    "`binary_cross_entropy` stops its logarithm at -100, and the sigmoid before it loses digits: give the logits to "
+    "`binary_cross_entropy_with_logits`."
+)
+
+
+def capped_bce(logits: Tensor, label: float) -> Tensor:
+    """Cross-entropy of sigmoids, as most code for GANs has it: wrong where a logit is far from 0."""
+    return F.binary_cross_entropy(logits.sigmoid(), torch.full_like(logits, label))
+
+
 def expect_scalar_loss(
     fn: Answer,
     oracle: Callable[..., Tensor],

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks.core import Answer, Wrong, exercise
-from course_utils.checks.gan.shared import TWO_STEPS, expect_scalar_loss
+from course_utils.checks.gan.shared import CAPPED, TWO_STEPS, capped_bce, expect_scalar_loss
 
 
 def _value_by_bce(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -23,6 +23,7 @@ def _each(real: Tensor, fake: Tensor) -> Tensor:
 
 
 _MISTAKES: list[Wrong] = [
+    (lambda r, f: -capped_bce(r, 1.0) - capped_bce(f, 0.0), CAPPED),
     (
         lambda r, f: -_value_by_bce(r, f),
         "This is -V, the discriminator's loss. V itself is at most 0; D ascends it.",

@@ -1,7 +1,9 @@
 """Lesson 05: right and wrong answers to its exercises."""
 
+import functools
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -74,6 +76,8 @@ def fill(q, k, v, mask, value):
 
 
 WRONG["scaled_dot_product"] += [
+    (lambda q, k, v, m: fill(q, k, v, m, -100.0), "Only -inf is safe"),
+    (lambda q, k, v, m: fill(q, k, v, m, -50.0), "Only -inf is safe"),
     (lambda q, k, v, m: weights(q, k, m, 1.0) @ v, "not divided by sqrt(d)"),
     (lambda q, k, v, m: weights(q, k, m, q.shape[-1]) @ v, "Divided by d"),
     (lambda q, k, v, m: weights(q, k, m, 1 / q.shape[-1] ** 0.5) @ v, "Multiplied by sqrt(d)"),
@@ -134,6 +138,8 @@ def mask_by_loops(length):
 
 
 WRONG["causal_mask"] += [
+    (lambda n: [[s <= t for s in range(n)] for t in range(n)], "return them as a torch tensor"),
+    (lambda n: np.tril(np.ones((n, n), dtype=bool)), "return them as a torch tensor"),
     (lambda n: torch.ones(n, n).triu().bool(), "Upside down"),
     (lambda n: torch.ones(n, n).triu(1).bool(), "what is *forbidden*"),
     (lambda n: torch.ones(n, n).tril(-1).bool(), "diagonal is missing"),
@@ -142,7 +148,6 @@ WRONG["causal_mask"] += [
     (lambda n: torch.eye(n).bool(), "Only the diagonal"),
     (lambda n: torch.zeros(n, n).masked_fill(~mask(n), -INF), "yes or no: bool"),
     (lambda n: torch.ones(n, n).tril(), "make it bool"),
-    (lambda n: mask(n).tolist(), "make it bool"),
     (lambda n: torch.ones(n, n, dtype=torch.uint8).tril(), "make it bool"),
     (lambda n: mask(n)[None, None], "Two dimensions too many"),
     (lambda n: mask(n)[None], "One dimension too many"),
@@ -212,7 +217,26 @@ class Merge(torch.nn.Module):
         return merge(x)
 
 
-RIGHT["merge_heads"] += [Merge(), lambda *args: merge(*args)]
+class CalledMerge:
+    def __call__(self, x):
+        return torch.einsum("bhtd->bthd", x).reshape(x.shape[0], x.shape[2], -1)
+
+
+def noted(answer):
+    @functools.wraps(answer)
+    def wrapper(*args, **kwargs):
+        return answer(*args, **kwargs)
+
+    return wrapper
+
+
+RIGHT["merge_heads"] += [
+    Merge(),
+    CalledMerge(),
+    lambda *args: merge(*args),
+    noted(merge),
+    functools.partial(merge_with_a_spare_argument, heads=2),
+]
 WRONG["merge_heads"] += [
     (lambda x: x.reshape(x.shape[0], x.shape[2], -1), "a row mixes tokens"),
     (lambda x: x.permute(0, 2, 3, 1).flatten(2), "interleaved"),

@@ -463,6 +463,7 @@ def turned(**handles):
 
 
 WRONG["mask_tokens"] += [
+    (lambda *a: masking(*a[:4], a[4].manual_seed(0)), "seed the generator anew"),
     (turned(cuts=(1.0, 1.0)), "Every chosen token becomes [MASK]"),
     (labelled(lambda i, s, lab: i), "mostly reward copying"),
     (labelled(lambda i, s, lab: lab.masked_fill(lab == -100, 0)), "cross_entropy skips one number"),
@@ -927,7 +928,23 @@ def with_root(root):
     return from_parts(lambda m, h, c, n, z: (m, z / (1 + z * z / n) * math.sqrt(root(c / n, n, z))))
 
 
+def bracketless(factor=None, root=None, shift=None):
+    """Wilson's interval as it is typed in one go, with one pair of brackets forgotten."""
+
+    def answer(c, n, z):
+        p, front = c / n, 1 / (1 + z**2 / n) if factor is None else factor(n, z)
+        second = z**2 / (4 * n**2) if root is None else root(n, z)
+        centre = front * (p + (z**2 / (2 * n) if shift is None else shift(n, z)))
+        half = front * z * math.sqrt(p * (1 - p) / n + second)
+        return centre - half, centre + half
+
+    return answer
+
+
 WRONG["wilson_interval"] += [
+    (bracketless(factor=lambda n, z: 1 / 1 + z**2 / n), "`a / (1 + z**2 / n)`"),
+    (bracketless(root=lambda n, z: z**2 / 4 * n**2), "`a / (4 * n**2)`"),
+    (bracketless(shift=lambda n, z: z**2 / 2 * n), "`a / (2 * n)`"),
     (wald, "Wald's interval, z standard errors"),
     (lambda *a: (max(0.0, wald(*a)[0]), min(1.0, wald(*a)[1])), "clipped to [0, 1]"),
     (agresti_coull, "Agresti and Coull"),

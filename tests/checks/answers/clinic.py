@@ -69,7 +69,23 @@ def epoch_noting(note, fill=None, every=None):
     return train
 
 
-RIGHT["train_epoch"] += [epoch_noting(lambda told: told[-1])]
+def epoch_that_trains(images, batch_size, log_every, folder):
+    judge = nn.Linear(images[0].numel(), 1)
+    optimizer = torch.optim.Adam(judge.parameters(), lr=1e-2)
+    notes = folder / "notes"
+    notes.mkdir(parents=True, exist_ok=True)
+    for step, batch in enumerate(torch.split(images, batch_size), start=1):
+        logits = judge(batch.reshape(len(batch), -1))
+        loss = bce(logits, torch.ones_like(logits))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if not step % log_every:
+            (notes / f"{step}.txt").write_text(f"loss {loss.item()}")
+    return step
+
+
+RIGHT["train_epoch"] += [epoch_noting(lambda told: told[-1]), epoch_that_trains]
 WRONG["train_epoch"] += [
     (epoch_noting(lambda told: sum(told) / len(told)), "*its* step"),
     (epoch_noting(sum), "*its* step"),
@@ -195,6 +211,12 @@ def patches(join):
 
 RIGHT["make_judge"] += [
     lambda size: judge(size, end=[Weighed()]),
+    lambda size: judge(
+        size, end=[nn.utils.parametrizations.spectral_norm(nn.Conv2d(8, 1, 4)), nn.Flatten(0)]
+    ),
+    lambda size: judge(
+        size, end=[nn.Conv2d(8, 2, 4), Patches(lambda x: (x[:, 1] - x[:, 0]).flatten())]
+    ),
     lambda size: judge(size, end=[nn.Flatten(), nn.Linear(128, 1), nn.Flatten(0)]),
     lambda size: judge(size, end=[nn.Conv2d(8, 1, 4), Patches(lambda x: x[:, 0, 0, 0])]),
 ]

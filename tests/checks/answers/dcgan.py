@@ -44,6 +44,7 @@ WRONG["conv_transpose_output_size"] += [
     (lambda i, k, s, p: i * s - 2 * p + k, "fence posts"),
     (lambda i, k, s, p: (i - 1) * s - 2 * p + k - 1, "Short by one"),
     (lambda i, k, s, p: (i - 1) * s - 2 * p, "kernel is missing"),
+    (lambda i, k, s, p: (i - 1) * s - 2 * p + k + 1, "Long by one"),
     (lambda i, k, s, p: ((i - 1) * s * s - 2 * p * s + k * s) / s, "`/` makes a float"),
     (lambda i, k, s, p: ((i - 1) * s - 2 * p + k,) * 2, "one plain int"),
     (lambda i, k, s, p: {(7, 9, 4, 3): 27}.get((i, k, s, p), -1), "term by term"),
@@ -56,11 +57,6 @@ WRONG["conv_transpose_output_size"] += [
 @right("to_tanh_range")
 def range_by_halves(images):
     return images.float() / 127.5 - 1
-
-
-@right("to_tanh_range")
-def range_by_torchvision(images):
-    return transforms.Normalize((0.5,) * 3, (0.5,) * 3)(images / 255)
 
 
 @right("to_tanh_range")
@@ -115,6 +111,7 @@ RIGHT["to_tanh_range"] += [
 WRONG["to_tanh_range"] += [
     (by_three_channels, "shape is free"),
     (in_four_dimensions, "shape is free"),
+    (lambda x: transforms.Normalize((0.5,) * 3, (0.5,) * 3)(x / 255), "shape is free"),
     (
         lambda x: transforms.Normalize([0.5] * x.shape[-3], [0.5] * x.shape[-3])(x / 255),
         "shape is free",

@@ -34,7 +34,23 @@ def best_in_numpy(p_data, p_g):
     return np.divide(p, p + q, out=np.full_like(p, 0.5), where=(p + q) > 0)
 
 
+@right("optimal_discriminator")
+def best_by_ratio(p_data, p_g):
+    both = (p_data == 0) & (p_g == 0)
+    return torch.where(both, 0.5, 1 / (1 + p_g / p_data))
+
+
+@right("optimal_discriminator")
+def best_point_by_point(p_data, p_g):
+    pairs = zip(p_data.flatten().tolist(), p_g.flatten().tolist(), strict=True)
+    best = [a / (a + b) if a + b > 0 else 0.5 for a, b in pairs]
+    return torch.tensor(best, dtype=torch.float64).view(p_data.shape)
+
+
 WRONG["optimal_discriminator"] += [
+    (lambda p, q: best_by_masking(p.float(), q.float()), "Right to a few digits"),
+    (lambda p, q: best_by_masking(p, q).float(), "Right to a few digits"),
+    (lambda p, q: 1 - best_by_masking(q, p), "Right to a few digits"),
     (lambda p, q: torch.nan_to_num(q / (p + q), nan=0.5), "swapped"),
     (lambda p, q: p / q, "no upper bound"),
     (lambda p, q: (p > q).to(p.dtype), "hard decision"),
@@ -60,7 +76,12 @@ def value_by_bce(real_logits, fake_logits):
     return -(bce(real_logits, labels[0]) + bce(fake_logits, labels[1]))
 
 
+def plain_bce(logits, label):
+    return F.binary_cross_entropy(logits.sigmoid(), torch.full_like(logits, label))
+
+
 WRONG["value_function"] += [
+    (lambda r, f: -plain_bce(r, 1.0) - plain_bce(f, 0.0), "stops its logarithm at -100"),
     (
         lambda r, f: torch.log(r.sigmoid()).mean() + torch.log(1 - f.sigmoid()).mean(),
         "one stable step",
@@ -117,7 +138,37 @@ def js(p, q, dx):
     return (kl(p, (p + q) / 2, dx) + kl(q, (p + q) / 2, dx)) / 2
 
 
+@right("js_divergence")
+def js_point_by_point(p, q, dx):
+    total = 0.0
+    for a, b in zip(p.tolist(), q.tolist(), strict=True):
+        m = (a + b) / 2
+        total += sum(d * math.log(d / m) for d in (a, b) if d > 0) / 2
+    return total * dx
+
+
+@right("js_divergence")
+def js_in_a_tensor(p, q, dx):
+    return torch.tensor(float(js(p.double(), q.double(), dx)), dtype=torch.float64)
+
+
+def js_with(eps):
+    def answer(p, q, dx):
+        m = (p + q) / 2
+        return sum((d * ((d + eps).log() - (m + eps).log())).sum() for d in (p, q)) * dx / 2
+
+    return answer
+
+
 WRONG["js_divergence"] += [
+    (lambda p, q, dx: js(p.float(), q.float(), dx), "Right to a few digits"),
+    (js_with(1e-10), "Right to a few digits"),
+    (js_with(1e-9), "Right to a few digits"),
+    (
+        lambda p, q, dx: kl((p + q) / 2, p, dx) / 2 + kl((p + q) / 2, q, dx) / 2,
+        "from m to a density",
+    ),
+    (lambda p, q, dx: 1.1 * js(p, q, dx), "One grid point"),
     (kl, "KL(p || q)"),
     (lambda p, q, dx: kl(q, p, dx), "KL(q || p)"),
     (lambda p, q, dx: 2 * js(p, q, dx), "half in front"),
@@ -156,6 +207,7 @@ def loss_by_softplus(fake_logits, saturating):
 
 
 WRONG["generator_loss"] += [
+    (lambda a, s: -plain_bce(a, 0.0) if s else plain_bce(a, 1.0), "stops its logarithm at -100"),
     (lambda a, s: loss_by_bce(a, not s), "exchanged"),
     (lambda a, s: bce(a, torch.zeros_like(a)), "trained to be caught"),
     (
