@@ -339,6 +339,19 @@ def start_page() -> str:
     return "/lab" if begun else "/lab/tree/notebooks/" + quote(lessons[0].name)
 
 
+def check_root(arguments: list) -> None:
+    """Refuse to start JupyterLab as root before minutes go into installing: JupyterLab itself would refuse then."""
+    root = getattr(os, "geteuid", lambda: 1)() == 0
+    if root and not any("allow-root" in each or "allow_root" in each for each in arguments):
+        again = " ".join(shlex.quote(each) for each in [*sys.argv, "--allow-root"])
+        raise Problem(
+            "You are root, the user that may do everything, and so may every cell of a notebook: JupyterLab "
+            "does not start like this unless it is asked to.",
+            f"python3 {again}   # fine in a container or on a machine for this course alone\n"
+            "elsewhere: start it as your usual user, who has to own the course's folder",
+        )
+
+
 def lab(arguments: list) -> int:
     """Open JupyterLab on the course, on this machine only and with its token."""
     own = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}"]
@@ -443,6 +456,8 @@ def main(arguments: list) -> int:
         return 0 if not arguments or arguments[0] in ("-h", "--help") else 2
     # the same clean end for Ctrl-C and for a plain kill
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if arguments[0] == "lab":
+        check_root(arguments)
     prepare()
     return commands[arguments[0]](arguments[1:])
 

@@ -83,6 +83,7 @@ def setup(seed: int = 0, quiet: bool = False) -> Runtime:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float32)  # a start-up file of the user's may ask for float64
     # Saturated gradients of a confident discriminator are denormal numbers, which CPUs multiply 20 times slower.
     torch.set_flush_denormal(True)
     device = default_device()

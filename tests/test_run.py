@@ -586,9 +586,35 @@ runpy.run_path({str(ROOT / "run.py")!r}, run_name="__main__")"""
             )
 
 
+@pytest.mark.parametrize("command", ["lab", "progress"])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--no-browser"], ["--allow-root"], ["--ServerApp.allow_root=True"]]
+)
+def test_root_is_told_how_to_go_on_and_nobody_else_is(command, arguments, monkeypatch):
+    run = load_run()
+    started = []
+    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(run, "prepare", lambda: started.append("prepare"))
+    monkeypatch.setattr(run, command, lambda given: started.append(given) or 0)
+    getattr(run, command).__name__ = command
+    monkeypatch.setattr(sys, "argv", ["a course/run.py", command, *arguments])
+    for user in (0, 1000):
+        monkeypatch.setattr(run.os, "geteuid", lambda user=user: user, raising=False)
+        started.clear()
+        if command == "lab" and user == 0 and not any("root" in each for each in arguments):
+            with pytest.raises(run.Problem) as told:
+                run.main(sys.argv[1:])
+            shown = " ".join([command, *arguments, "--allow-root"])
+            assert f"Fix: python3 'a course/run.py' {shown}" in str(told.value)
+            assert "root" in str(told.value) and started == []  # before anything is installed
+        else:
+            assert run.main(sys.argv[1:]) == 0
+            assert started == ["prepare", arguments]  # the guard is never switched off in silence
+
+
 def test_missing_venv_module_says_what_to_install(project, tmp_path):
     (tmp_path / "ensurepip.py").write_text("raise ImportError('not installed')")
-    code, output = project.run("lab", PYTHONPATH=str(tmp_path))
+    code, output = project.run("lab", "--allow-root", PYTHONPATH=str(tmp_path))
     assert code == 1 and f"sudo apt install python3.{sys.version_info[1]}-venv" in output
     assert "Traceback" not in output and not (project.folder / ".venv").exists()
 
@@ -599,7 +625,7 @@ def test_too_small_disk_is_refused_before_anything_is_fetched(project, index):
     )
     project.write("constraints.txt", sizes + "torch==1.0\n")
     requests = len(index.seen)
-    code, output = project.run("lab")
+    code, output = project.run("lab", "--allow-root")
     assert code == 1 and re.search(
         r"has [\d.]+ GB free; the installation needs 90000\d\.0 GB\.\nFix: ", output
     )
@@ -610,7 +636,7 @@ def test_too_small_disk_is_refused_before_anything_is_fetched(project, index):
 def test_disk_that_fills_up_says_so(small_disk, index):
     project = Project(small_disk, index.url)
     project.write("constraints.txt", "torch==9.0\n")  # unpacks to 80 MB
-    code, output = project.run("lab")
+    code, output = project.run("lab", "--allow-root")
     assert code == 1 and f"The disk of {project.folder} is full.\nFix: free some GB" in output
     assert "Traceback" not in output and not project.stamped()
 
@@ -619,7 +645,7 @@ def test_disk_that_fills_up_says_so(small_disk, index):
 def test_folder_that_cannot_be_written_to(small_disk, index):
     project = Project(small_disk, index.url)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    code, output = project.run("lab")
+    code, output = project.run("lab", "--allow-root")
     assert code == 1 and f"{project.folder / '.venv'} cannot be written to" in output
     assert "Fix: " in output and "Traceback" not in output
 

@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from course_utils import runtime
+from course_utils.datasets.images import load_images
 from course_utils.errors import CourseError
+from course_utils.evaluation import metrics
+from course_utils.models import dcgan, vae
+from course_utils.models.features import load_feature_network
 from course_utils.tiers import TIERS
 
 
@@ -106,3 +110,39 @@ def test_denormal_numbers_are_flushed():
     runtime.setup(0, quiet=True)
     assert (tiny * 0.1 == 0).all()
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_a_lesson_computes_in_float32_whatever_the_users_default(float64_by_default):
+    runtime.setup(0, quiet=True)
+    assert torch.get_default_dtype() is torch.float32
+
+
+def scores(images):
+    """Scores of pictures and of a sampler, by the shipped network; and a shipped generator's pictures."""
+    real, held_out = images.subset(slice(0, 60)), images.subset(slice(60, 120))
+    reference = metrics.RealReference.from_images(real, held_out, n=10, draws=2)
+    found = [
+        reference.score(images.images[:20]),
+        reference.score(metrics.mean_image_plus_noise(real)),
+    ]
+    noise = torch.randn(
+        2, 100, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float32
+    )
+    made = dcgan.sample(dcgan.load_shipped_generator()[0], noise)
+    return [score.value for rows in found for score in rows.values()], made
+
+
+def test_a_default_of_float64_changes_no_data_score_or_shipped_network(request):
+    usual, made = scores(load_images("standin", limit=120))
+    request.getfixturevalue("float64_by_default")
+    again, remade = scores(load_images("standin", limit=120))
+    assert again == usual and torch.equal(made, remade)
+    for network in (vae.load_shipped("vae_cifar10")[0], load_feature_network()):
+        assert {p.dtype for p in network.parameters()} == {torch.float32}

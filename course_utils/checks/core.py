@@ -6,9 +6,12 @@ lesson goes on with the learner's own function). With ``COURSE_STRICT=1``, and w
 fails too.
 """
 
+import ast
 import functools
+import inspect
 import math
 import os
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,8 +91,8 @@ class Exercise:
             require(callable(answer), "a function", answer, whole)
             with untouched_surroundings():
                 self._inspect(answer)
-        except _NotAttempted:
-            return self._go_on()
+        except _NotAttempted as stub:
+            return self._go_on(str(stub))
         except CheckFailed as failure:
             raise self._wrong(failure) from None
         except Exception as error:  # what came back broke the comparison itself
@@ -98,12 +101,14 @@ class Exercise:
         print(f"Exercise {self.number}: correct.")
         return answer
 
-    def _go_on(self) -> Answer:
+    def _go_on(self, standing: str) -> Answer:
         self._record("open")
         if os.environ.get("COURSE_STRICT") == "1" or os.environ.get("NBGRADER_EXECUTION"):
             hint = "COURSE_STRICT=1, or nbgrader, asks for every exercise to be solved."
-            raise self._numbered(CheckFailed("a solution", "the stub", hint))
+            raise self._numbered(CheckFailed("a solution", "the stub", standing or hint))
         print(f"Exercise {self.number}: not attempted yet; the lesson goes on with the reference.")
+        if standing:
+            print(standing)
         return self.reference
 
     def _wrong(self, failure: CheckFailed) -> CheckFailed:
@@ -154,7 +159,7 @@ def _called(answer: Answer, args: Sequence[Any], may_change: Sequence[Any], retu
         result = answer(*args)
     except (Exception, SystemExit) as error:
         if _is_stub(error):
-            raise _NotAttempted() from None
+            raise _NotAttempted(_standing(error)) from None
         _require_as_set(as_set)  # first: it may be why the function stopped
         raise _raised(error, args) from None
     _require_as_set(as_set)
@@ -341,7 +346,7 @@ def _tier() -> str:
 
 
 class _NotAttempted(Exception):
-    """The stub is still in place."""
+    """The stub is still in place; its text is what a learner has to know about that, or empty."""
 
 
 def _is_stub(error: BaseException) -> bool:
@@ -351,6 +356,28 @@ def _is_stub(error: BaseException) -> bool:
     frame = error.__traceback__.tb_next if error.__traceback__ else None
     in_answer = frame is not None and frame.tb_next is None
     return str(error).startswith("Exercise") or (not str(error) and in_answer)
+
+
+def _standing(stub: BaseException) -> str:
+    """What to say where the stub's line was left above code of the learner's own, which never runs then."""
+    frames = list(traceback.walk_tb(stub.__traceback__))
+    code, line = frames[-1][0].f_code, frames[-1][1]
+    try:
+        source = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, SyntaxError, TypeError):  # it was not written in a cell
+        return ""
+    for node in ast.walk(source):
+        body = getattr(node, "body", None)
+        for statement in body[:-1] if isinstance(body, list) else ():
+            if (
+                isinstance(statement, ast.Raise)
+                and statement.lineno == line - code.co_firstlineno + 1
+            ):
+                return (
+                    "The line `raise NotImplementedError(...)` still stands above your code, so that your code "
+                    "never runs: delete that line, and run the cell again."
+                )
+    return ""
 
 
 def _broken(error: Exception) -> CheckFailed:

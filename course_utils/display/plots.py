@@ -9,7 +9,7 @@ import io
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,19 +56,33 @@ class _Figure(Figure):
 
 
 def style() -> AbstractContextManager[None]:
-    """The course's settings of matplotlib, for a ``with``."""
-    return plt.rc_context(_STYLE)
+    """The course's settings of matplotlib, for a ``with``; a personal matplotlibrc or a dark style does not show."""
+    return plt.style.context(["default", _STYLE])
+
+
+_until_shown = ExitStack()
+"""Holds the course's settings from `subplots` to `show`: what a lesson draws in between reads them too."""
 
 
 def subplots(
     rows: int = 1, columns: int = 1, width: float = 8.0, height: float = 3.0
 ) -> tuple[Figure, np.ndarray]:
-    """A figure in the course's style; width and height in inches. Returns it with a flat array of its Axes."""
-    with style():
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(width, height), squeeze=False, FigureClass=_Figure
-        )
+    """A figure in the course's style; width and height in inches. Returns it with a flat array of its Axes.
+
+    The style holds until the figure is shown or put away; then the user's own settings are back.
+    """
+    _until_shown.close()
+    _until_shown.enter_context(style())
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, FigureClass=_Figure
+    )
     return figure, axes.ravel()
+
+
+def put_away(figure: Figure) -> None:
+    """Close a figure; whoever holds it may go on drawing on it."""
+    plt.close(figure)
+    _until_shown.close()
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -85,7 +99,7 @@ def show(figure: Figure, alt: str) -> None:
     data, metadata = _bundle(figure, alt)
     display(data, metadata=metadata, raw=True)
     display(_caption(alt), raw=True)
-    plt.close(figure)
+    put_away(figure)
 
 
 def image_grid(ax: Axes, images: Tensor, columns: int, title: str = "", gap: int = 2) -> Axes:
@@ -169,7 +183,8 @@ def film_html(
     frames = iter(progress(list(film.new_saved_frame_seq()), "drawing"))
     # to_jshtml saves each picture
     vars(film)["save"] = partial(film.save, progress_callback=lambda *_: next(frames, None))
-    html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
+    with style():
+        html_text = re.sub(r"<link[^>]*>", "", film.to_jshtml(default_mode="once"))
     html_text = html_text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
     html_text = html_text.replace('type="range"', 'type="range" aria-label="frame"')
     for icon, sign in _BUTTONS.items():
@@ -232,7 +247,7 @@ class LiveFigure:
             return
         figure = self._draw()
         data, metadata = _bundle(figure, self._alt)
-        plt.close(figure)
+        put_away(figure)
         if self._handle is None:
             self._handle = display(data, metadata=metadata, raw=True, display_id=True)
         else:
@@ -257,7 +272,8 @@ def _demand_alt(alt: str) -> None:
 
 def _bundle(figure: Figure, alt: str) -> tuple[dict[str, str], dict[str, dict[str, object]]]:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=96 * _SHARP, bbox_inches="tight", pad_inches=0.05)
+    with style():
+        figure.savefig(buffer, format="png", dpi=96 * _SHARP, bbox_inches="tight", pad_inches=0.05)
     size = {"width": round(Image.open(buffer).width / _SHARP), "alt": alt}
     picture = base64.b64encode(buffer.getvalue()).decode()
     return {"image/png": picture, "text/plain": f"<Figure: {alt}>"}, {"image/png": size}

@@ -10,6 +10,7 @@ published ones: the features are another network's.
     print(table(rows))
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -244,11 +245,10 @@ def mean_image_plus_noise(real: Images, seed: int = 0) -> Sampler:
         A sampler: number -> (number, C, H, W) floats cut to [-1, 1].
     """
     mean = real.images.double().mean(0) / 127.5 - 1
-    spread = ((real.images / 127.5 - 1) - mean.float()).square().mean(0).sqrt()
+    spread = ((real.images.float() / 127.5 - 1) - mean.float()).square().mean(0).sqrt()
     generator = torch.Generator().manual_seed(seed)
-    return lambda n: (
-        mean.float() + spread * torch.randn(n, *mean.shape, generator=generator)
-    ).clamp(-1, 1)
+    draw = functools.partial(torch.randn, generator=generator, dtype=torch.float32)
+    return lambda n: (mean.float() + spread * draw(n, *mean.shape)).clamp(-1, 1)
 
 
 def _to_unit_range(batch: Tensor, device: torch.device) -> Tensor:

@@ -1,6 +1,6 @@
 """Everything on this machine that a lesson could stumble over, found before it does, each with its fix.
 
-``preflight.report()`` is the first line of lesson 00. It takes a second or two, changes nothing, and never raises.
+``preflight.report()`` is the first line of lesson 00. It takes some seconds, changes nothing, and never raises.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +12,7 @@ from course_utils.machine.finding import Finding
 PROBES: tuple[Callable[[], Iterable[Finding]], ...] = (
     software.python,
     software.packages,
+    software.torch_lives,
     software.torch_starts,
     software.front_end,
     software.which_copy,
@@ -48,6 +49,8 @@ def findings() -> tuple[list[Finding], list[Failed]]:
             found += list(probe())
         except Exception as error:
             failed.append(Failed(probe.__name__, f"{type(error).__name__}: {error}"))
+        if any(finding.code == software.TORCH_DIES for finding in found):
+            break  # the next ones import torch, and would end this process
     return sorted(found, key=lambda finding: not finding.stops), failed
 
 

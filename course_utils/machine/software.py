@@ -2,6 +2,9 @@
 
 import importlib
 import os
+import platform
+import signal
+import subprocess
 import sys
 import tomllib
 import warnings
@@ -63,6 +66,57 @@ def packages() -> Iterator[Finding]:
                 f"It is used by {_LESSONS.get(wanted.name, 'JupyterLab itself' if extra else 'every lesson')}.",
                 _install(f"{wanted.name}{wanted.specifier}"),
             )
+
+
+def torch_lives() -> Iterator[Finding]:
+    """A PyTorch that ends Python itself; tried in a process of its own, whose end tells what this one's would not.
+
+    A processor without an instruction that PyTorch was built for ends it without a word, which a notebook shows as a
+    kernel that died, and so as a lack of memory.
+    """
+    if _version("torch") is None or "torch" in sys.modules:  # missing, or alive and well here
+        return
+    died = _ends_by(_FIRST_WORK)
+    if not died:
+        return
+    old = died == "an illegal instruction"
+    yield Finding(
+        TORCH_DIES,
+        f"torch {_version('torch')} ends Python with {died} on this processor ({platform.machine()}).",
+        "Every lesson would say that the kernel died, which is not for want of memory. Nothing else was examined.",
+        _OLD_PROCESSOR
+        if old
+        else "start the course with: python3 run.py lab (its environment was tested); if that "
+        "does not help: conda env create -f environment.yml",
+    )
+
+
+TORCH_DIES = "torch-dies"
+_OLD_PROCESSOR = (
+    "conda env create -f environment.yml (conda-forge's build runs on older processors), or Google Colab; in a "
+    "virtual machine: let it have the host's own processor type"
+)
+_FIRST_WORK = (
+    "import torch; torch.ones(64, 64) @ torch.ones(64, 64); "
+    "torch.nn.functional.conv2d(torch.ones(2, 3, 16, 16), torch.ones(8, 3, 4, 4))"
+)
+_DEATHS = {
+    -signal.SIGILL: "an illegal instruction",
+    -signal.SIGSEGV: "a forbidden access to memory",
+    -signal.SIGABRT: "an abort",
+    0xC000001D: "an illegal instruction",  # Windows tells it as a number of its own
+    0xC0000005: "a forbidden access to memory",
+}
+
+
+def _ends_by(code: str) -> str:
+    """What ends a Python that runs this code, ``""`` where it ends by itself, with an error or without."""
+    command = [sys.executable, "-c", code]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # a slow machine: the lesson will show
+        return ""
+    return _DEATHS.get(done.returncode, "")
 
 
 def torch_starts() -> Iterator[Finding]:

@@ -246,5 +246,5 @@ def load_shipped(device: torch.device | str = "cpu") -> tuple[GPT, Tokenizer, di
     """
     weights, facts = shipped.read(SHIPPED)
     model = GPT(**{key: int(facts[key]) for key in ("vocab", "dim", "layers", "heads", "context")})
-    model.load_state_dict(weights)
+    model.load_state_dict(weights, assign=True)  # in float32, whatever the default is
     return model.to(device).eval(), as_text_only(Tokenizer.from_str(facts.pop("tokenizer"))), facts

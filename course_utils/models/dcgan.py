@@ -180,7 +180,7 @@ def load_shipped_generator(
     """
     weights, facts = shipped.read("dcgan_cifar10")
     generator = make_generator(int(facts["latent_dim"]), int(facts["width"]))
-    generator.load_state_dict(weights)
+    generator.load_state_dict(weights, assign=True)  # in float32, whatever the default is
     return generator.to(device).eval(), facts
 
 

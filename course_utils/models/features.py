@@ -147,7 +147,7 @@ def load_feature_network(device: torch.device | str = "cpu") -> FeatureNetwork:
     """
     weights, facts = shipped.read(SHIPPED)
     network = FeatureNetwork(folded=True)
-    network.load_state_dict(weights)
+    network.load_state_dict(weights, assign=True)  # in float32, whatever the default is
     network.facts = FeatureFacts(**facts)
     return network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 

@@ -79,5 +79,5 @@ def load_shipped(encoder: BertModel) -> tuple[MaskedLM, dict[str, Any]] | None:
     own = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
     if own != {name: tensor.shape for name, tensor in tensors.items()}:
         return None
-    model.load_state_dict(tensors, strict=False)
+    model.load_state_dict(tensors, strict=False, assign=True)
     return model.eval(), facts

@@ -271,7 +271,7 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[VAE, di
     vae = VAE(**{size: int(facts[size]) for size in _SIZES}, sigma=None)
     if not any(key.startswith("encoder.") for key in weights):
         vae.encoder = None
-    vae.load_state_dict(weights)
+    vae.load_state_dict(weights, assign=True)  # in float32, whatever the default is
     return vae.to(device).eval(), facts
 
 

@@ -502,7 +502,7 @@ plots.show(
 # ## The training step
 #
 # Now both players together. Here is the step, in two halves, with a look at what each gradient
-# reaches.
+# reaches. (Run one of the halves again, and it takes one more step; the next cell begins anew.)
 
 # %%
 generator = stacked_mlp([1, 32, 1], copies, seed=1)  # (copies, B, 1) -> (copies, B, 1)
@@ -523,6 +523,7 @@ real, noise = 3.0 + 0.5 * torch.randn(copies, batch, 1), torch.randn(copies, bat
 fake = generator(noise)
 d_loss = -value_function(discriminator(real), discriminator(fake.detach()))
 d_optimizer.zero_grad()
+g_optimizer.zero_grad()  # for the next but one line, should this cell run again
 d_loss.backward()
 assert all(p.grad is None for p in generator.parameters())  # nothing reached G
 d_optimizer.step()
@@ -532,6 +533,7 @@ d_optimizer.step()
 # without `detach`: the gradient flows through D into G.
 
 # %%
+fake = generator(noise)  # the same fakes, in a graph that no `backward` has used up yet
 g_loss = generator_loss(discriminator(fake), saturating=False)
 g_optimizer.zero_grad()
 before = [p.grad.clone() for p in discriminator.parameters()]

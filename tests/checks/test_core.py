@@ -92,6 +92,33 @@ def test_stub_is_not_attempted(capsys, error):
     )
 
 
+def test_code_under_the_stubs_line_is_told_that_it_never_runs(capsys, monkeypatch):
+    def left_standing(x):
+        """Twice x."""
+        raise NotImplementedError("Exercise 0.1")
+        return x * 2
+
+    def in_a_branch(x):
+        if True:
+            raise NotImplementedError()
+            x = x * 2
+        return x
+
+    for answer in (left_standing, in_a_branch):
+        assert doubled(answer) is twice
+        said = capsys.readouterr().out
+        assert "not attempted yet" in said and "still stands above your code" in said
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    assert "still stands above your code" in failure_of(left_standing).hint
+
+
+def test_code_that_nobody_can_read_is_an_ordinary_stub(capsys):
+    names = {}
+    exec("def stub(x):\n    raise NotImplementedError('Exercise 0.1')\n    return x", names)
+    assert doubled(names["stub"]) is twice
+    assert "still stands" not in capsys.readouterr().out
+
+
 def test_stub_fails_when_strict(monkeypatch):
     def stub(x):
         raise NotImplementedError("Exercise 0.1")

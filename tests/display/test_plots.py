@@ -21,6 +21,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from course_utils.display import palette, plots
+from course_utils.display.widgets import controls
 from course_utils.errors import CourseError
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
@@ -35,7 +36,7 @@ def shell():
 @pytest.fixture(autouse=True)
 def closed_figures():
     yield
-    plt.close("all")
+    plots.put_away("all")
 
 
 def pictures(count, channels=3, height=4, width=5):
@@ -188,10 +189,74 @@ def test_one_short_curve_needs_no_legend_and_no_average():
 
 def test_style_does_not_leak():
     before = dict(matplotlib.rcParams)
-    _, axes = plots.subplots(2, 3)
-    assert axes.shape == (6,)
+    figure, axes = plots.subplots(2, 3)
+    other, _ = plots.subplots()
+    assert axes.shape == (6,) and not matplotlib.rcParams["axes.spines.top"]
+    plots.put_away(other)
+    assert dict(matplotlib.rcParams) == before
+    plots.put_away(figure)
     assert dict(matplotlib.rcParams) == before
     assert len({c.lower() for c in palette.COLOURS}) == 7
+
+
+PERSONAL = {"text.usetex": True, "font.size": 31.0, "savefig.transparent": True, "axes.grid": False,
+            "lines.linewidth": 9.0, "savefig.facecolor": "black", "font.family": "no such font"}  # fmt: skip
+
+
+def drawn(shell, make, alt="One."):
+    """The pixels of the figure that is shown."""
+    with capture_output() as captured:
+        make()
+    data = next(o.data["image/png"] for o in captured.outputs if "image/png" in o.data)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"))
+
+
+def lesson_figure():
+    """A figure as lessons make them: much of it is drawn between `subplots` and `show`."""
+    figure, (ax,) = plots.subplots(width=4, height=3)
+    plots.curves(ax, range(30), {"a": range(30), "b": [3.0] * 30}, "$x^2$", "y", smooth=5)
+    ax.hist([1, 2, 2], bins=3)
+    ax.annotate("a word", (3, 2))
+    ax.text(9, 9, "more words")
+    ax.set_title("50 % of $ and $")
+    ax.legend(title="names")
+    figure.suptitle("all")
+    plots.show(figure, alt="One.")
+
+
+def live_figure():
+    def draw():
+        figure, (ax,) = plots.subplots(width=3, height=2)
+        ax.annotate("a word", (0.3, 0.2))
+        return figure
+
+    plots.LiveFigure(draw, alt="One.").close()
+
+
+@pytest.mark.parametrize("make", [lesson_figure, live_figure])
+@pytest.mark.parametrize("own", ["a matplotlibrc", "a dark style"])
+def test_figures_are_the_courses_whatever_the_user_has_set(make, own, shell):
+    usual = drawn(shell, make)
+    assert (usual[0, 0] == 255).all()  # white, and not transparent
+    settings = PERSONAL if own == "a matplotlibrc" else plt.style.library["dark_background"]
+    with plt.rc_context(settings):
+        before = dict(matplotlib.rcParams)
+        assert np.array_equal(drawn(shell, make), usual)
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_widgets_and_films_are_the_courses_too():
+    def pictures():
+        figure = controls.Sketch(3, 2, (0.1, 0.1, 0.8, 0.8))
+        film, (ax,) = plots.subplots(width=2, height=1)
+        ax.text(0, 0, "a word")
+        text = plots.film_html(FuncAnimation(film, lambda step: None, [0]))
+        plots.put_away(film)
+        return figure.png(lambda ax: ax.text(0, 0, "a word")), re.findall('base64,[^"]*', text)
+
+    usual = pictures()
+    with plt.rc_context(PERSONAL), plt.rc_context(plt.style.library["dark_background"]):
+        assert pictures() == usual
 
 
 def test_live_figure_updates_one_display_in_a_real_kernel():

@@ -162,6 +162,37 @@ def test_an_installed_package_knows_its_requirements_without_the_repository(monk
     assert codes(software.packages) == [] and codes(software.python) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("signal", "word"), [("SIGILL", "illegal instruction"), ("SIGSEGV", "forbidden")]
+)
+def test_a_torch_that_ends_python_is_blamed_and_ends_only_a_child(
+    signal, word, tmp_path, monkeypatch
+):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(
+        f"import os, signal\nos.kill(os.getpid(), signal.{signal})\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    code = "import course_utils.machine.preflight as p; p.report(); print('alive')"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "Mend this first" in said and word in said and said.endswith("alive\n")
+    assert "not for want of memory" in said and "conda env create -f environment.yml" in said
+
+
+def test_a_torch_that_works_or_merely_fails_is_no_death():
+    assert codes(software.torch_lives) == []  # it is loaded here
+    assert software._ends_by(software._FIRST_WORK) == ""
+    assert software._ends_by("raise OSError('no libgomp')") == ""
+    assert software._ends_by("import os; os.abort()") == ("an abort" if os.name != "nt" else "")
+
+
 def test_a_pair_of_torch_and_torchvision_that_does_not_fit(tmp_path, monkeypatch):
     assert codes(software.torch_starts) == []
     info = (

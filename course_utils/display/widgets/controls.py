@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ipywidgets
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor
@@ -100,7 +99,7 @@ class Sketch:
         self, width: float, height: float, margins: tuple[float, float, float, float], dpi: int = 96
     ) -> None:
         self.figure, (self.ax,) = plots.subplots(width=width, height=height)
-        plt.close(self.figure)  # it stays ours, and no longer pyplot's
+        plots.put_away(self.figure)  # it stays ours, and no longer pyplot's
         self.figure.set_layout_engine("none")
         self.ax.set_position(margins)
         self._dpi = dpi
