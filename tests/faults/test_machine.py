@@ -116,7 +116,12 @@ def test_a_file_system_that_is_read_only(tmp_path, environment):
 def test_a_path_with_spaces_and_letters_of_other_languages(tmp_path, environment):
     folder = tmp_path / "Übungen für 深層学習 'KI' $HOME"
     folder.mkdir()
-    said = course(environment, folder, COURSE_CACHE=str(folder / "cache é"), COURSE_RUNS="runs ñ")
+    said = course(
+        environment,
+        folder,
+        COURSE_CACHE=str(folder / "cache é"),
+        COURSE_RUNS=str(folder / "runs ñ"),
+    )
     assert f"CACHE {folder / 'cache é'}" in said
     assert f"RUNS {folder / 'runs ñ'}" in said
 
