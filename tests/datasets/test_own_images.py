@@ -687,7 +687,9 @@ def test_near_names_and_addresses_are_asked_about(source, fix, tmp_path, monkeyp
     assert error.code == "images-not-found" and fix.replace('"', "'") in error.fix.replace('"', "'")
 
 
-def test_the_usual_python_archive_of_cifar10_is_answered_with_both_ways(tmp_path, cache, capsys):
+def test_the_usual_python_archive_of_cifar10_is_answered_with_both_ways(
+    tmp_path, cache, capsys, monkeypatch
+):
     path = tmp_path / "cifar-10-python.tar.gz"
     batches = tmp_path / "x" / "cifar-10-batches-py"
     batches.mkdir(parents=True)
@@ -702,7 +704,8 @@ def test_the_usual_python_archive_of_cifar10_is_answered_with_both_ways(tmp_path
         pasted(error.fix)
     assert caught.value.code == "images-not-cifar10" and "elete" not in caught.value.fix
     path.rename(cache / path.name)
-    assert load_images(tier="laptop", limit=2).is_standin
+    monkeypatch.setenv("COURSE_TIER", "laptop")
+    assert load_images(limit=2).is_standin
     assert (
         "cifar-10-python.tar.gz is there, but packed. Unpack it: import tarfile"
         in capsys.readouterr().out

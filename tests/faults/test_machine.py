@@ -60,9 +60,9 @@ def course(environment, folder, who="me", **changes):
 @pytest.mark.fault("D1")
 @pytest.mark.skipif(sys.platform == "win32", reason="a Windows user always has a profile folder")
 def test_without_a_home(tmp_path, environment):
-    said = course(environment, tmp_path, HOME=None, COURSE_CACHE="my cache", COURSE_RUNS="~/runs")
-    assert f"CACHE {tmp_path / 'my cache'}" in said
-    assert "RUNS " in said
+    cache, runs = tmp_path / "my cache", tmp_path / "my runs"
+    said = course(environment, tmp_path, HOME=None, COURSE_CACHE=str(cache), COURSE_RUNS=str(runs))
+    assert f"CACHE {cache}" in said and f"RUNS {runs}" in said
 
 
 @pytest.mark.fault("D1")

@@ -112,10 +112,11 @@ def codes_static(ax: Axes, network: vae.VAE, images: ImageSet) -> Axes:
     codes, _ = vae.encode_means(network, images.images)
     rank = images.factors["y"].argsort().argsort() / len(images)  # 0 to 1
     x, y = codes.T
+    place = images.factors["x"]
     ax.scatter(
         x,
         y,
-        c=images.factors["x"],
+        c=place,
         s=1 + 14 * rank,
         cmap=palette.AMOUNTS,
         alpha=0.8,
