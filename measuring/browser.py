@@ -89,8 +89,8 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + 120
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(OSError), urlopen(address, timeout=5):
             return
@@ -143,19 +143,19 @@ class Page:
             "(ipykernel) | Idle"
         ).wait_for()  # earlier the kernel is not connected, and drops cells
 
-    def run_all(self, minutes: float = 15) -> None:
+    def run_all(self) -> None:
         """Run > Run All Cells, and wait until the kernel has been idle for three seconds.
 
         Raises:
-            TimeoutError: the kernel was still busy after so many minutes.
+            TimeoutError: the kernel was still busy after a quarter of an hour.
         """
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        idle_since, end = None, time.monotonic() + 60 * minutes
+        idle_since, end = None, time.monotonic() + 15 * 60
         self.page.wait_for_selector(_BUSY, state="attached")
         while idle_since is None or time.monotonic() - idle_since < 3:
             if time.monotonic() > end:
-                raise TimeoutError(f"still busy after {minutes} minutes")
+                raise TimeoutError("still busy after a quarter of an hour")
             self.page.wait_for_timeout(250)
             busy = self.page.locator(_BUSY).count() > 0
             idle_since = None if busy else idle_since or time.monotonic()

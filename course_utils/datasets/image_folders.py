@@ -31,7 +31,7 @@ _CACHE_FROM = 2_000  # fewer images decode in a moment
 _CACHES_KEPT = 4
 _THREADS = min(8, os.cpu_count() or 1)
 _BATCH = 256  # files that a thread decodes in one go
-_LISTED = 10
+_LISTED, _SHOWN = 10, 3  # bad files that are named, and examples of each reason
 _said: dict[str, str] = {}  # sentence -> the split with which it was said
 
 Bad = tuple[str, str]  # path below the folder, why it cannot be used
@@ -265,8 +265,8 @@ def _left_out(folder: Path, found: folders.Found) -> str:
     return f"Left out of {folder.name}: {'; '.join(parts)}." if parts else ""
 
 
-def _some(names: list[str], shown: int = 3) -> str:
-    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _report(folder: Path, bad: list[Bad], on_bad: str) -> None:
