@@ -11,6 +11,8 @@ import functools
 import inspect
 import math
 import os
+import reprlib
+import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +23,8 @@ import numpy as np
 import torch
 
 from course_utils import runtime
-from course_utils.checks.surroundings import fingerprint, settings, untouched_surroundings
+from course_utils.checks import surroundings
+from course_utils.checks.surroundings import Surroundings, fingerprint, untouched_surroundings
 from course_utils.errors import CourseError
 from course_utils.learner import catalogue, progress
 
@@ -89,8 +92,10 @@ class Exercise:
         try:
             whole = "Pass the function itself, without calling it."
             require(callable(answer), "a function", answer, whole)
+            _require_libraries()
             with untouched_surroundings():
                 self._inspect(answer)
+                _require_libraries()
         except _NotAttempted as stub:
             return self._go_on(str(stub))
         except CheckFailed as failure:
@@ -154,9 +159,10 @@ def call(
 
 def _called(answer: Answer, args: Sequence[Any], may_change: Sequence[Any], returns: bool) -> Any:
     watched = [a for a in args if all(a is not other for other in may_change)]
-    before, as_set = [fingerprint(a) for a in watched], settings()
+    before, as_set = [fingerprint(a) for a in watched], surroundings.now()
     try:
-        result = answer(*args)
+        with surroundings.patience(sys.stdout):
+            result = answer(*args)
     except (Exception, SystemExit) as error:
         if _is_stub(error):
             raise _NotAttempted(_standing(error)) from None
@@ -173,11 +179,18 @@ def _called(answer: Answer, args: Sequence[Any], may_change: Sequence[Any], retu
     return result
 
 
-def _require_as_set(before: dict[str, Any]) -> None:
-    touched = [name for name, value in settings().items() if value != before[name]]
+def _require_as_set(before: Surroundings) -> None:
+    touched = before.touched()
     what = "a function that leaves the notebook's settings alone"
     hint = "Such a setting holds for every later cell too, for example all later random numbers: set it outside."
     require(not touched, what, f"it changed {', '.join(touched)}", hint)
+
+
+def _require_libraries() -> None:
+    names = surroundings.replaced()
+    hint = "Every later cell gets yours instead. Use a name of your own, restart the kernel, run the cells again."
+    came = f"other functions under the names {', '.join(names[:3])}"
+    require(not names, "PyTorch, NumPy and math as they were imported", came, hint)
 
 
 def require(condition: bool, expected: str, got: Any, hint: str) -> None:
@@ -324,7 +337,8 @@ def describe(value: Any) -> str:
     try:
         numbers = _numbers(value) if type(value) in (*_TENSORS, np.ndarray) else None
         if numbers is None:
-            return f"{value:.6g}" if type(value) is float else _shorten(repr(value))
+            written = _REPR.repr if isinstance(value, list | tuple | dict | set | str) else repr
+            return f"{value:.6g}" if type(value) is float else _shorten(written(value))
         shown = ", ".join(f"{v:.5g}" for v in numbers.flatten()[:4].tolist())
         more = ", ..." if numbers.numel() > 4 else ""
         return f"shape {tuple(numbers.shape)} [{shown}{more}]" if numbers.dim() else shown
@@ -332,6 +346,10 @@ def describe(value: Any) -> str:
         return f"an object of type {type(value).__name__}"
 
 
+# Long values are cut before they are written out: a list of ten million numbers takes seconds.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 200
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 8
 # Exact types: a subclass may redefine what equality means.
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
 _BROKEN = "Return plain tensors and numbers; look at the type, dtype and device of what you return."

@@ -1,7 +1,11 @@
 """The machinery of the exercise checks: three outcomes, and answers that are hostile in every way of fault E1."""
 
+import builtins
+import io
+import os
 import random
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from answers import AlwaysEqual
 from torch import nn
 
 from course_utils import checks
+from course_utils.checks import surroundings as around
 from course_utils.checks.core import (
     CheckFailed,
     call,
@@ -228,6 +233,62 @@ def more_threads(x):
     return x + x
 
 
+def seeding_python(x):
+    random.seed(0)
+    return x + x
+
+
+def seeding_numpy(x):
+    np.random.seed(0)
+    return x + x
+
+
+def matmul_precision(x):
+    torch.set_float32_matmul_precision("medium")
+    return x + x
+
+
+def anomaly_mode(x):
+    torch.autograd.set_detect_anomaly(True)
+    return x + x
+
+
+def short_prints(x):
+    torch.set_printoptions(precision=1, sci_mode=True)
+    np.set_printoptions(precision=1)
+    return x + x
+
+
+def silent_numpy(x):
+    np.seterr(all="ignore")
+    return x + x
+
+
+def deeper(x):
+    sys.setrecursionlimit(sys.getrecursionlimit() + 100)
+    return x + x
+
+
+def elsewhere(x):
+    os.chdir("/")
+    return x + x
+
+
+def own_print(x):
+    builtins.print = lambda *words: None
+    return x + x
+
+
+def own_output(x):
+    sys.stdout = io.StringIO()
+    return x + x
+
+
+def own_torch(x):
+    torch.allclose = lambda *a, **k: True
+    return x + x
+
+
 E1 = [
     (nan_result, "NaN comes from"),
     (double_result, "Convert with"),
@@ -252,6 +313,17 @@ E1 = [
     (deterministic, "set it outside"),
     (new_device, "set it outside"),
     (more_threads, "set it outside"),
+    (seeding_python, "set it outside"),
+    (seeding_numpy, "set it outside"),
+    (matmul_precision, "set it outside"),
+    (anomaly_mode, "set it outside"),
+    (short_prints, "set it outside"),
+    (silent_numpy, "set it outside"),
+    (deeper, "set it outside"),
+    (elsewhere, "set it outside"),
+    (own_print, "set it outside"),
+    (own_output, "set it outside"),
+    (own_torch, "a name of your own"),
 ]
 
 
@@ -265,7 +337,12 @@ def surroundings():
             torch.are_deterministic_algorithms_enabled(),
             torch.get_default_device(),
             torch.initial_seed(),
+            torch.get_float32_matmul_precision(),
+            torch.is_anomaly_enabled(),
         ),
+        "prints": (str(torch.tensor([1e-3, 2 / 3])), str(np.array([2 / 3])), print, sys.stdout),
+        "process": (np.geterr(), sys.getrecursionlimit(), os.getcwd()),
+        "torch itself": torch.allclose,
     }
 
 
@@ -306,14 +383,55 @@ def test_seeding_in_a_fork_and_drawing_are_allowed():
     assert surroundings() == before
 
 
-def test_numpy_and_python_seeds_do_not_leak():
-    def seeding_others(x):
-        np.random.seed(0), random.seed(0)
+def test_many_numbers_of_python_and_numpy_may_be_drawn():
+    def drawing(x):
+        np.random.rand(5_000), [random.random() for _ in range(2_000)]
         return x + x
 
-    before = surroundings()
-    doubled(seeding_others)
-    assert surroundings() == before
+    assert doubled(drawing) is drawing
+
+
+def test_functions_that_were_replaced_before_the_check_are_named(monkeypatch):
+    monkeypatch.setattr(torch, "allclose", lambda *a, **k: True)
+    failure = failure_of(lambda x: 0 * x)
+    assert "torch.allclose" in failure.got and "restart the kernel" in failure.hint
+
+
+def test_prints_of_an_answer_are_capped_and_counted(capsys):
+    def chatty(x):
+        for number in range(10_000):
+            print("line", number)
+        return x + x
+
+    doubled(chatty)
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["line 0", "line 1"] and len(said) == 22
+    assert "more characters that the answer printed" in said[20] and "correct" in said[21]
+
+
+def test_an_answer_that_takes_long_is_told_how_to_stop(monkeypatch, capsys):
+    def slow(x):
+        time.sleep(0.2)
+        return x + x
+
+    monkeypatch.setattr(around, "_PATIENCE", 0.05)
+    doubled(slow)
+    assert "the stop button" in capsys.readouterr().out
+    monkeypatch.setattr(around, "_PATIENCE", 100.0)
+    doubled(slow)
+    assert "the stop button" not in capsys.readouterr().out
+
+
+def test_a_long_list_is_not_written_out():
+    class Counted:
+        written = 0
+
+        def __repr__(self):
+            Counted.written += 1
+            return "1"
+
+    failure = failure_of(lambda x: [Counted()] * 100_000)
+    assert failure.got.startswith("[1, 1, 1") and Counted.written < 100
 
 
 def test_the_learners_own_settings_do_not_decide():
