@@ -4,6 +4,7 @@ The exercises are found in the folders of `course_utils.checks`, their answers i
 """
 
 import copy
+import functools
 import importlib
 import pkgutil
 from pathlib import Path
@@ -99,24 +100,22 @@ def source_of(name):
     )
 
 
-@pytest.fixture(scope="module")
-def written():
-    """What a lesson defines, read once: ``written(name, solved)`` is the function of an exercise."""
-    modules = {}
+@functools.cache
+def definitions(source, solved=True):
+    """What a lesson defines, read once."""
+    module = load_definitions(source, solved=solved)
+    module.sizes = {  # set by a cell of the clinic
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    return module
 
-    def function(name, solved):
-        source = source_of(name)
-        if (source, solved) not in modules:
-            modules[source, solved] = load_definitions(source, solved=solved)
-            modules[source, solved].sizes = {  # set by a cell of the clinic
-                "hidden_size": 16,
-                "num_hidden_layers": 1,
-                "num_attention_heads": 2,
-                "intermediate_size": 32,
-            }
-        return getattr(modules[source, solved], name.split(".")[1])
 
-    return function
+def written(name, solved=True):
+    """The function of an exercise as its lesson has it, with the solution or as the stub."""
+    return getattr(definitions(source_of(name), solved), name.split(".")[1])
 
 
 def failure_of(name, answer):
@@ -129,7 +128,7 @@ def failure_of(name, answer):
 
 @every_exercise
 def test_the_stub_is_told_with_its_number_and_the_reference_goes_on(
-    name, written, numbers, capsys, monkeypatch
+    name, numbers, capsys, monkeypatch
 ):
     monkeypatch.setenv("COURSE_STRICT", "0")
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
@@ -143,14 +142,14 @@ def test_the_stub_is_told_with_its_number_and_the_reference_goes_on(
 
 @every_exercise
 @pytest.mark.parametrize("setting", ["COURSE_STRICT", "NBGRADER_EXECUTION"])
-def test_the_stub_fails_where_all_have_to_be_solved(name, setting, written, monkeypatch, capsys):
+def test_the_stub_fails_where_all_have_to_be_solved(name, setting, monkeypatch, capsys):
     monkeypatch.setenv(setting, "1")
     assert "COURSE_STRICT" in failure_of(name, written(name, solved=False)).hint
     assert capsys.readouterr().out == ""
 
 
 @every_exercise
-def test_the_lessons_own_solution_is_right(name, written, numbers, capsys):
+def test_the_lessons_own_solution_is_right(name, numbers, capsys):
     solution = written(name, solved=True)
     assert EXERCISES[name](solution) is solution
     assert capsys.readouterr().out == f"Exercise {numbers[name]}: correct.\n"

@@ -1,0 +1,35 @@
+"""Mutants of the solutions: what a check takes stands in the table with its reason, and no more is taken than that."""
+
+import json
+
+import pytest
+from mutants import TABLE, sweep
+from test_every_exercise import EXERCISES, definitions, source_of
+
+KNOWN = json.loads(TABLE.read_text(encoding="utf-8"))
+EVERY = 5
+"""So many mutants pass between two that are tried here; the program `mutants.py` tries all."""
+
+
+def test_the_table_has_every_exercise_and_a_reason_for_each_mutant_that_is_taken():
+    assert set(KNOWN) == set(EXERCISES)
+    without = [
+        (name, w) for name, row in KNOWN.items() for w, why in row["taken"].items() if not why
+    ]
+    assert not without
+
+
+def test_nearly_all_mutants_are_refused():
+    made = sum(row["mutants"] for row in KNOWN.values())
+    taken = sum(len(row["taken"]) for row in KNOWN.values())
+    assert made > 500 and taken / made < 0.15
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_no_mutant_is_taken_that_the_table_does_not_excuse(name, monkeypatch):
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    found = sweep(name, definitions(source_of(name)), EXERCISES[name], EVERY)
+    assert found["made"] == KNOWN[name]["made"], (
+        "the solution is another: run tests/checks/mutants.py"
+    )
+    assert set(found["taken"]) <= set(KNOWN[name]["taken"])
