@@ -14,8 +14,8 @@
 # # 3. The VAE and the ELBO
 #
 # In this lesson you build a generator that can also say (as a bound) how probable it finds a
-# picture. And you find out which objective a loss line really trains: four well-known tutorials
-# print four lines that look alike, and mean four different things. You will train all four.
+# picture. And you find out what a loss line really trains: four well-known tutorials print four
+# lines that look alike, and mean four different things. You will train all four.
 #
 # **You will learn to** derive the ELBO and check it where the answer is known exactly · send
 # gradients through a random draw · track units, so that you train the loss you meant · train a VAE
@@ -34,6 +34,7 @@
 
 # %%
 import math
+from itertools import pairwise
 
 from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
@@ -56,8 +57,7 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# Everything you may want to change is in the next cell, with the values of the three tiers side by
-# side.
+# What you may want to change, with the values of the three tiers side by side:
 
 # %%
 from course_utils.machine import minutes_here
@@ -78,8 +78,7 @@ fresh      = False  # True: forget an earlier run and train again
 minutes_here.tell(run, "03_vae_elbo", steps)
 
 # %% [markdown]
-# The images are those of lesson 2. They are needed only later, but read now: if a folder of your own
-# holds too few, you hear it at once.
+# The images are those of lesson 2, read now so that a folder of your own with too few is noticed.
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
@@ -103,12 +102,11 @@ print(
 # $$p(x) = \int p(x\mid z)\,p(z)\,dz.$$
 #
 # Make that large for photographs, and the model has learned. The trouble is the integral: in 64
-# dimensions a grid with ten points per axis has $10^{64}$ points, and a $z$ drawn from the prior
-# hardly ever explains one given picture.
+# dimensions a grid with ten points per axis has $10^{64}$ points.
 #
 # Here is a model so small that the integral can be done. One latent number, one observed one:
 # $z\sim\mathcal N(0,1)$ and $x\mid z\sim\mathcal N(wz, s^2)$. A sum of two independent Gaussians is
-# Gaussian, and so $p(x) = \mathcal N(0,\; w^2+s^2)$ *exactly*. Everything below is tested on this
+# Gaussian, and so $p(x) = \mathcal N(0,\; w^2+s^2)$ *exactly*. Everything is tested on this
 # *linear-Gaussian* model first.
 
 # %%
@@ -134,16 +132,16 @@ assert torch.isclose(by_sum, log_px, atol=1e-9)
 # $$\log p(x) = \log\frac{p(x\mid z)\,p(z)}{p(z\mid x)}
 # = \log p(x\mid z) - \log\frac{q(z)}{p(z)} + \log\frac{q(z)}{p(z\mid x)}.$$
 #
-# Now average over $z\sim q$. The left side does not depend on $z$ and stays. The two averaged ratios
-# on the right are KL divergences:
+# Now average over $z\sim q$. The left side does not depend on $z$ and stays. The two averaged
+# ratios on the right are KL divergences:
 #
 # $$\log p(x) = \underbrace{\mathbb E_q[\log p(x\mid z)] - \mathrm{KL}(q(z)\,\|\,p(z))}_{\text{ELBO}} \;+\;
 # \underbrace{\mathrm{KL}(q(z)\,\|\,p(z\mid x))}_{\text{gap}\;\ge\;0}.$$
 #
 # This is an identity ([Kingma and Welling 2014](https://arxiv.org/abs/1312.6114), eq. 1 to 3). A KL
 # divergence is never negative (lesson 1), so the first part is a *lower bound* on $\log p(x)$, the
-# log *evidence*; hence its name, *evidence lower bound*, ELBO. Raising it raises $\log p(x)$ or
-# moves $q$ towards the true posterior; both are welcome.
+# log *evidence*: the *evidence lower bound*, ELBO. Raising it raises $\log p(x)$ or moves $q$
+# towards the true posterior; both are welcome.
 #
 # For Gaussians every term has a closed form. With $q=\mathcal N(m, v)$ the expected squared error
 # is $(x-wm)^2 + w^2v$:
@@ -158,14 +156,12 @@ def linear_elbo(m, v):
     return expected_log_lik - kl_divergence(Normal(m, v.sqrt()), Normal(zero, one))
 
 
-# %%
-posterior = Normal(w * x / (w**2 + s**2), (s**2 / (w**2 + s**2)).sqrt())
-
 # %% [markdown]
 # Now the claim. For a thousand random $q$, good ones and absurd ones, ELBO plus gap must give the
 # same exact number:
 
 # %%
+posterior = Normal(w * x / (w**2 + s**2), (s**2 / (w**2 + s**2)).sqrt())
 m = torch.randn(1000, dtype=torch.float64) * 2
 v = torch.rand(1000, dtype=torch.float64) * 3 + 0.01
 gap = kl_divergence(Normal(m, v.sqrt()), posterior)
@@ -176,8 +172,6 @@ print(f"ELBO from {linear_elbo(m, v).min():.1f} to {linear_elbo(m, v).max():.3f}
 print(f"ELBO + gap stays between {total.min():.9f} and {total.max():.9f}")
 print(f"                log p(x) is {log_px:.9f}")
 assert (total - log_px).abs().max() < 1e-6 and (linear_elbo(m, v) <= log_px).all()
-
-# %%
 best = linear_elbo(posterior.mean, posterior.variance)
 print(f"with the posterior itself as q the ELBO is {best:.9f}")
 assert torch.isclose(best, log_px, atol=1e-9)
@@ -209,11 +203,11 @@ for place, (bound, gap) in enumerate(zip(elbos, gaps)):
 ax.axhline(log_px, color="black", linestyle=":", linewidth=1)
 ax.text(3.45, log_px, f" log p(x)\n = {log_px:.2f}", va="center")
 ax.set(ylim=(floor, 1), ylabel="nats")
-ax.grid(axis="x", visible=False)
+ax.grid(visible=False)
 ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 plots.show(
     figure,
-    alt="Four bars that all end at log p(x) = −2.18. The lower part is the ELBO, the hatched part the gap; only for the posterior is the whole bar ELBO.",
+    alt="Four bars that all end at log p(x), the dotted line. The lower part is the ELBO, the hatched part the gap; only for the posterior is the whole bar ELBO.",
 )
 
 # %% [markdown]
@@ -224,13 +218,12 @@ plots.show(
 # A **variational autoencoder** (VAE) has a second network, the **encoder**. It looks at $x$ and
 # answers with a mean and a variance for each latent number:
 # $q(z\mid x) = \mathcal N(\mu(x), \sigma^2(x))$. One network for all pictures, instead of a search
-# for the best $q$ of each, is called *amortised* inference. A training run learns both networks by
-# raising the ELBO.
+# for the best $q$ of each, is *amortised* inference. Training raises the ELBO of both networks.
 #
-# ![A picture x goes into the encoder, which returns a mean and a log variance. The KL loss arises there, between q and the prior. With noise epsilon they give z, which goes into the decoder. It returns the picture x-hat; the likelihood loss arises there, between x-hat and x. Gradients of both losses run back to the encoder.](figures/vae.svg)
+# ![The encoder makes a mean and a log variance of x; the KL loss arises there. With noise they give z. The decoder makes x-hat of z; the likelihood loss arises between x-hat and x. Gradients run back through z to the encoder.](figures/vae.svg)
 #
-# *The two losses, where they arise. The KL sees only the encoder's two numbers; the likelihood sees
-# only the two pictures. Its gradient (dashed) reaches the encoder through $z$.*
+# *The two losses, where they arise. The likelihood's gradient (dashed) reaches the encoder through
+# $z$.*
 #
 # Three things are missing: the KL term as a formula, a gradient through the draw of $z$, and a
 # likelihood for pictures.
@@ -238,26 +231,23 @@ plots.show(
 # ## First piece: the KL divergence
 #
 # For one dimension, put both log densities into $\mathbb E_q[\log q(z) - \log p(z)]$. The constants
-# cancel:
+# cancel (same paper, appendix B):
 #
-# $$\mathrm{KL} = \mathbb E_q\!\left[-\tfrac12\log\sigma^2 - \tfrac{(z-\mu)^2}{2\sigma^2} + \tfrac{z^2}{2}\right]
-# = \tfrac12\left(\mu^2 + \sigma^2 - 1 - \log\sigma^2\right),$$
+# $$\mathrm{KL} = \mathbb E_q\!\left[-\tfrac12\log\sigma^2 - \tfrac{(z-\mu)^2}{2\sigma^2} + \tfrac{z^2}{2}\right].$$
 #
-# because under $q$ the mean of $(z-\mu)^2$ is $\sigma^2$ and that of $z^2$ is $\mu^2+\sigma^2$
-# (same paper, appendix B). Independent dimensions add up. The network outputs $\log\sigma^2$, called
-# `log_var`, because every real number is a valid one.
+# Independent dimensions add up. The network outputs $\log\sigma^2$, called `log_var`, because every
+# real number is a valid one.
 
 # %% [markdown]
 # ### Exercise: the KL divergence
 #
-# *Easy, 6 minutes.* Write it for a batch: one number in nats for each row, summed over the D
-# dimensions.
+# *Easy, 8 minutes.* Take the expectation, with pencil and paper: no $z$ is left. Then write it for
+# a batch, one number in nats for each row, summed over the D dimensions.
 #
-# <details><summary>Hint 1</summary>σ² is <code>log_var.exp()</code>, and log σ² is
-# <code>log_var</code>
-# itself.</details>
-# <details><summary>Hint 2</summary>Which dimension is summed away, if (B, D) is to become
-# (B,)?</details>
+# <details><summary>Hint 1</summary>Under q, what is the mean of (z − μ)²? And of z², which is
+# (z − μ + μ)²?</details>
+# <details><summary>Hint 2</summary>σ² is <code>log_var.exp()</code>. For μ = 0 and σ = 1 it must be
+# 0. Which dimension is summed away, if (B, D) is to become (B,)?</details>
 
 
 # %%
@@ -271,13 +261,14 @@ def gaussian_kl(mean, log_var):
 gaussian_kl = checks.vae.gaussian_kl(gaussian_kl)
 
 # %% [markdown]
-# Two independent witnesses: the library's formula, and plain sampling, which knows no formula and
-# has an error bar.
+# Two independent witnesses: the library, and plain sampling, which knows no formula.
 
 # %%
 mean, log_var = torch.tensor([[0.8, -1.5, 0.0]]), torch.tensor([[-1.0, 0.5, 0.2]])
 closed = gaussian_kl(mean, log_var)
 q, prior = Normal(mean, (0.5 * log_var).exp()), Normal(0.0, 1.0)
+
+# %%
 by_library = kl_divergence(q, prior).sum(1)
 print(f"yours {closed.item():.6f}, the library's {by_library.item():.6f} nats")
 assert torch.allclose(closed, by_library)
@@ -314,9 +305,7 @@ assert abs(draws.mean() - closed.item()) < 4 * standard_error
 
 # %%
 def reparameterise(mean, log_var, noise):
-    """A draw from N(mean, exp(log_var)), made of standard normal noise: three tensors (B, D) -> (B,
-    D).
-    """
+    """A draw from N(mean, exp(log_var)), made of noise from N(0, I): (B, D) each -> (B, D)."""
     ### BEGIN SOLUTION
     return mean + torch.exp(0.5 * log_var) * noise
     ### END SOLUTION
@@ -333,8 +322,6 @@ reparameterise = checks.vae.reparameterise(reparameterise)
 count, v = 100_000, torch.tensor(0.3, dtype=torch.float64)
 m = torch.full((count,), 0.5, dtype=torch.float64, requires_grad=True)
 z = reparameterise(m, v.log(), torch.randn(count, dtype=torch.float64))
-
-# %%
 log_lik = Normal(w * z, s).log_prob(x)
 by_path = torch.autograd.grad(log_lik.sum(), m)[0]  # one gradient for each draw
 by_score = log_lik.detach() * (z.detach() - 0.5) / v
@@ -355,28 +342,25 @@ print(f"the score function needs {variance_ratio:.0f} times as many draws for th
 assert variance_ratio > 2
 
 # %% [markdown]
-# Same mean, very different noise, and this is one dimension. Kingma and Welling call the plain score
-# function impractical for that reason (section 2.2). With reparameterisation *one* draw of $z$ per
-# picture is enough if the batch is large, say 100 (section 2.3).
+# Same mean, very different noise, and this is one dimension. With reparameterisation *one* draw of
+# $z$ per picture is enough if the batch is large, say 100 (same paper, sections 2.2 and 2.3).
 #
 # ## Third piece: a likelihood, in honest units
 #
 # What is $p(x\mid z)$ for a picture? The usual choice: the decoder's picture is the *mean*, and
 # each pixel lies around it independently, as a Gaussian of variance $\sigma_x^2$. (For black and
-# white pictures one takes a Bernoulli distribution; its negative log likelihood is the binary
-# cross-entropy.) The negative log likelihood of a picture is a **sum** over its 3,072 numbers,
-# since independent densities multiply:
+# white pixels one takes a Bernoulli distribution, whose negative log likelihood is the binary
+# cross-entropy.) Independent densities multiply, so the negative log likelihood of a picture is a
+# **sum** over its 3,072 numbers:
 #
 # $$-\log p(x\mid z) = \sum_i \tfrac12\left(\frac{(x_i-\hat x_i)^2}{\sigma_x^2} + \log\sigma_x^2 + \log 2\pi\right).$$
 #
-# Look at what a squared error alone leaves out: $\sigma_x$. It decides how many nats an error costs.
-# A cross-entropy has no such number, but it is a likelihood only for pixels that are 0 or 1. On grey
-# pixels it never reaches 0, even for a perfect reconstruction:
+# Look at what a squared error alone leaves out: $\sigma_x$. It decides how many nats an error
+# costs. A cross-entropy has no such number, but it is a likelihood only for pixels that are 0 or 1.
+# On grey pixels it never reaches 0, even for a perfect reconstruction:
 
 # %%
 black_or_white, grey = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.9, 0.2, 0.5])
-
-# %%
 ours = bce(grey, black_or_white, reduction="sum")
 library = -Bernoulli(grey).log_prob(black_or_white).sum()
 print(
@@ -400,8 +384,7 @@ assert torch.isclose(ours, library)
 # <details><summary>Hint 1</summary>Write the bracket for every pixel first. Let broadcasting do its
 # work <em>before</em> anything is summed.</details>
 # <details><summary>Hint 2</summary><code>values.flatten(1).sum(1)</code> sums all but the batch.
-# In the second function both arguments are costs already: which signs do they have in a
-# cost?</details>
+# Both arguments of the second function are costs already.</details>
 
 
 # %%
@@ -447,23 +430,23 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 # %% [markdown]
 # ## ELBO accounting
 #
-# Much published code does not write this loss. It adds an error that some library has averaged, a KL
-# that is summed or averaged, and a weight that worked. A common factor changes no optimum. But if
-# the *two terms* have different factors, their ratio is a beta, meant or not. Three ways to get one:
+# Much published code writes something else: an error that a library has averaged, a KL that is
+# summed or averaged, and a weight that worked. A common factor changes no optimum. But if the *two
+# terms* have different factors, their ratio is a beta, meant or not. Three ways to get one:
 #
 # - **A mean for a sum.** A mean over 784 pixels makes the first term 784 times smaller. Next to a
 #   summed KL that is β = 784.
-# - **A forgotten σ.** The squared error of a pixel is $2\sigma_x^2$ times its part of the likelihood.
-#   Read it as σ = 1, and there is a beta. Or demand β = 1, and there is a σ.
+# - **A forgotten σ.** The squared error of a pixel is $2\sigma_x^2$ times its part of the
+#   likelihood. Read it as σ = 1, and there is a beta. Or demand β = 1, and there is a σ.
 # - **Another range.** Pixels from −1 to 1 have four times the squared error of pixels from 0 to 1.
 #
-# Here are the loss lines of four well-known tutorials (the variational autoencoders of [PyTorch
+# Here are the lines of four well-known tutorials ([PyTorch
 # examples](https://github.com/pytorch/examples/blob/main/vae/main.py), the [Keras
 # blog](https://blog.keras.io/building-autoencoders-in-keras.html),
 # [PyTorch-VAE](https://github.com/AntixK/PyTorch-VAE/blob/master/models/vanilla_vae.py) and
-# [Lightning Bolts](https://github.com/Lightning-Universe/lightning-bolts)) and a fifth that stands in
-# a hundred repositories. `mse` and `bce` are PyTorch's squared error and cross-entropy, which average
-# over *everything* unless told otherwise:
+# [Lightning Bolts](https://github.com/Lightning-Universe/lightning-bolts)), and a fifth that you
+# find in a hundred repositories. PyTorch's `mse` and `bce` average over *everything* unless told
+# otherwise:
 
 
 # %%
@@ -472,7 +455,6 @@ def per_dim(mean, log_var):
     return vae.gaussian_kl_per_dim(mean, log_var)
 
 
-# %%
 def pytorch_examples(x_hat, x, mean, log_var):
     """MNIST, 784 pixels, 20 latent numbers."""
     return bce(x_hat, x, reduction="sum") + per_dim(mean, log_var).sum()
@@ -499,9 +481,9 @@ def my_line(x_hat, x, mean, log_var):
 
 
 # %% [markdown]
-# Which beta has each? `measured_beta` takes a line as a function and compares its gradients with
-# those of the two terms in nats. It finds beta without knowing where it came from. First at the
-# tutorial's own sizes, then after a copy and paste to ours: 3,072 numbers per picture, 16 latents.
+# Which beta has each? `measured_beta` compares a line's gradients with those of the two terms in
+# nats. First at the tutorial's own sizes, then after a copy and paste to ours: 3,072 numbers per
+# picture, 16 latents.
 
 # %%
 lines = {  # name: the line, numbers per picture and latents at home, how its error is read
@@ -520,19 +502,20 @@ for name, (line, dims, latents, likelihood) in lines.items():
 assert abs(beta_here["mean + sum"] - 3072 / 2) < 1
 
 # %% [markdown]
-# Five lines, five objectives. Only the first has β = 1, and keeps it at any size. (A squared error is
-# read as σ = 1 here. As an ELBO, with β = 1, the last line believes in pixel noise of
-# σ = √1536 ≈ 39, on pixels from 0 to 1!) A beta may be chosen, so none of the lines is *wrong*. What
-# is wrong is not to know it, and then to compare losses, or to carry a weight to other sizes.
+# Five lines, five objectives. Only the first has β = 1, and keeps it at any size. (A squared error
+# is read as σ = 1. Read as an ELBO, the last line believes in noise of σ = √1536 ≈ 39, on pixels
+# from 0 to 1!) A beta may be chosen, so no line is *wrong*. What is wrong is not to know it, and
+# then to compare losses, or to carry a weight to other sizes.
 #
-# Does it matter? Next, five small VAEs train on the course's drawn stickers. They have the same 16
-# latent numbers, the same first weights and the same batches; only the line differs. How much is
-# there to win? Without a code the best answer to every picture is the average one. A perfect code
-# saves its whole squared error:
+# Does it matter? Next, five small VAEs train on the course's drawn stickers. First weights and
+# batches are the same; only the line differs. How much is there to win? Without a code the best
+# answer to every picture is the average one. A perfect code saves all of its squared error:
 
 # %%
 toys = load_images("standin", limit=run.pick(256, 4000, 4000))
 held_out_toys = load_images("standin", "test", limit=run.pick(200, 500, 500))
+
+# %%
 flat = toys.images.flatten(1).float() / 255  # (N, 3072)
 to_win = (flat.var(0).sum() / 2).item()  # at σ = 1
 print(f"at σ = 1 a perfect code saves {to_win:.0f} nats per picture")
@@ -540,17 +523,15 @@ print(f"at σ = 1 a perfect code saves {to_win:.0f} nats per picture")
 # %% [markdown]
 # ### Exercise: predict the collapse
 #
-# *Easy, 3 minutes.* A code is *collapsed* if no latent number tells anything about the picture. From
-# the table: in how many of the five networks will all sixteen stay unused? Write a number from 0 to
-# 5 before you run the cell below it. No prediction is marked wrong.
+# *Easy, 3 minutes.* A code has *collapsed* if no latent number tells anything about the picture. In
+# how many of the five networks will that happen? Write a number from 0 to 5 before you train. No
+# prediction is marked wrong.
 #
 # <details><summary>Hint</summary>At a price of β, one nat of code must save β nats of pixels. The
 # cell above tells how many there are.</details>
 
 # %%
 collapsed_lines = ...  # your number
-
-
 collapsed_lines = checks.vae.collapsed_lines(collapsed_lines)
 
 # %%
@@ -566,18 +547,20 @@ collapsed_lines.beside(sum(found["active"] == 0 for found in findings.values()),
 
 # %%
 def show_lines(names):
-    """A row of reconstructions and samples of each line, under the held-out pictures."""
-    figure, axes = plots.subplots(len(names) + 1, 1, width=9, height=1 + 0.85 * len(names))
+    """For each line nine reconstructions (left) and nine samples (right)."""
+    figure, axes = plots.subplots(len(names) + 1, 2, width=9.4, height=1 + 0.8 * len(names))
     originals = held_out_toys.images[:9]
-    plots.image_grid(axes[0], originals, 18, "held-out pictures")
+    plots.image_grid(axes[0], originals, 9, "held-out pictures, and below their reconstructions")
+    axes[1].set_title("below: samples", loc="left", fontsize=10)
+    axes[1].axis("off")
     some_z = torch.randn(9, 16, generator=torch.Generator().manual_seed(5))
-    for ax, name in zip(axes[1:], names):
+    for left, right, name in zip(axes[2::2], axes[3::2], names):
         codes, _ = vae.encode_means(lab[name], originals)
-        pictures = vae.decode_bytes(lab[name], torch.cat([codes, some_z]))
-        found = findings[name]
-        title = f"{name}: β = {beta_here[name]:.4g}, {found['active']} of 16 used, "
-        plots.image_grid(ax, pictures, 18, title + f"KL {found['kl']:.1f} nats")
-    figure.suptitle(toys.title("nine reconstructions, then nine samples"), fontsize=10)
+        rebuilt, sampled = (vae.decode_bytes(lab[name], z) for z in (codes, some_z))
+        used, nats = findings[name]["active"], findings[name]["kl"]
+        plots.image_grid(left, rebuilt, 9, f"{name}: β = {beta_here[name]:.4g}")
+        plots.image_grid(right, sampled, 9, f"{used} of 16 latents used, KL {nats:.1f} nats")
+    figure.suptitle(toys.title("one network, trained by each line"), fontsize=10)
     return figure
 
 
@@ -590,26 +573,25 @@ plots.show(
 # %% [markdown]
 # The two lines with a small β carry a code. Two lines carry *nothing*, and one of them is a famous
 # tutorial's: copied to other sizes, its decoder answers every $z$ with one average picture. Nothing
-# crashed, and there was no warning. *Why* it happens is
-# below, under "When it goes wrong".
+# crashed, and there was no warning. *Why* is below, under "When it goes wrong".
 
 # %% [markdown]
 # ### Exercise: repair a loss line
 #
-# *Medium, 12 minutes.* Here is Lightning Bolts' line again. Repair it: it shall be the negative ELBO
-# of a Gaussian with σ = 0.1 (on pixels from 0 to 1), in nats per image and without constants, at
-# β = 1 for *every* picture size, number of latents and batch size.
+# *Medium, 12 minutes.* Repair `lightning_bolts`. It shall be the negative ELBO of a Gaussian with
+# σ = 0.1, in nats per image and without constants, at β = 1 for *every* picture size, number of
+# latents and batch size.
 #
-# <details><summary>Hint 1</summary>Which of the three ways to get a beta are in this line?
-# Each means and sums over something: write down over what.</details>
+# <details><summary>Hint 1</summary>Which of the three ways to get a beta are in this line? Over
+# what does each of its means run?</details>
 # <details><summary>Hint 2</summary>Test your line before the check does:
-# <code>elbo.measured_beta(repaired_line, 3072, 16, "squared", sigma=0.1)</code>, and the same with
+# <code>elbo.measured_beta(repaired_line, 3072, 16, "squared", sigma=0.1)</code>, and again with
 # other sizes.</details>
 
 
 # %%
 def repaired_line(x_hat, x, mean, log_var):
-    """`lightning_bolts`, repaired: images (B, ...) twice, (B, D) twice -> scalar, in nats per image."""
+    """`lightning_bolts`, repaired: (B, ...) twice, (B, D) twice -> scalar, nats per image."""
     ### BEGIN SOLUTION
     squares = (x - x_hat).square().flatten(1).sum(1)  # (B,)
     return (squares / (2 * 0.1**2) + per_dim(mean, log_var).sum(1)).mean()
@@ -632,26 +614,27 @@ plots.show(
 # %% [markdown]
 # ## Bits per dimension, and a trap
 #
-# The common unit for losses is **bits per dimension**: how many bits a lossless code that uses the
-# model would need for each of the 3,072 numbers. Raw bytes need 8.
+# The common unit is **bits per dimension**: how many bits a lossless code that uses the model would
+# need for each of the 3,072 numbers. Raw bytes need 8.
 #
 # The trap: our Gaussian is a *density*, pictures are *bytes*, and a density can be as large as you
-# like. A model that puts spikes on the 256 grey levels would have an infinite likelihood. The remedy
-# is **uniform dequantisation**: spread each byte evenly over its grey level.
+# like. A model with spikes on the 256 grey levels would have an infinite likelihood. The remedy is
+# **uniform dequantisation**: spread each byte evenly over its grey level.
 
 
 # %%
 def dequantise(images, noise):
-    """Bytes (...) and noise in [0, 1) of that shape -> floats in [-1, 1], spread over a grey level."""
+    """Bytes (...) and noise in [0, 1) of that shape -> floats in [-1, 1], (...)."""
     return (images.float() + noise - 0.5) / 127.5 - 1
 
 
 # %% [markdown]
 # A grey level is $1/127.5$ wide on $[-1,1]$. So a density $p$ gives it a probability of about
 # $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. In these units the expected log density of a
-# spread byte is never larger than the log probability of its whole level (Jensen's inequality: a mean
-# of logs is at most the log of the mean; [Theis et al. 2016](https://arxiv.org/abs/1511.01844),
-# section 3.1). Our bits are therefore an upper bound on the true ones:
+# spread byte is never larger than the log probability of its whole level (Jensen's inequality: a
+# mean of logs is at most the log of the mean; [Theis et al.
+# 2016](https://arxiv.org/abs/1511.01844), section 3.1). Our bits are therefore an upper bound on
+# the true ones:
 
 
 # %%
@@ -669,7 +652,7 @@ dequantised = bits_per_dim(-pixel.log_prob(spread).mean(), 1)
 # %%
 edges = (180 + torch.tensor([-0.5, 0.5], dtype=torch.float64)) / 127.5 - 1
 discretised = -torch.log2(pixel.cdf(edges[1]) - pixel.cdf(edges[0]))
-print(f"{discretised:.4f} bits for the whole level, {dequantised:.4f} as the dequantised bound")
+print(f"{discretised:.4f} bits for the whole level, {dequantised:.4f} as dequantised bound")
 assert discretised - 1e-3 < dequantised < discretised + 1e-2
 
 # %% [markdown]
@@ -679,9 +662,9 @@ assert discretised - 1e-3 < dequantised < discretised + 1e-2
 # ## The model
 #
 # The decoder is lesson 2's generator, layer for layer, trained by another loss. The encoder follows
-# the discriminator's path (32 → 16 → 8 → 4) with a different head: a *linear* layer with two numbers
-# for each latent dimension. Nothing may squeeze them: a sigmoid could never say "exactly like the
-# prior", $\mu=0$ and $\log\sigma^2=0$.
+# the discriminator's path (32 → 16 → 8 → 4) with a different head: a *linear* layer with two
+# numbers for each latent dimension. Nothing may squeeze them: a sigmoid could never say "exactly
+# like the prior", $\mu=0$ and $\log\sigma^2=0$.
 
 
 # %%
@@ -735,18 +718,14 @@ with torch.no_grad():
     print(f"images {tuple(few.shape)} -> mean {tuple(mean.shape)}, log_var {tuple(log_var.shape)}")
     print(f"                           -> decoded {tuple(model.decode(mean).shape)}")
     assert model.decode(mean).shape == few.shape
-
-# %%
-parameters = {
-    name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()
-}
-print(", ".join(f"{name} {count:,} parameters" for name, count in parameters.items()))
+for name, part in model.named_children():
+    print(f"{name}: {sum(p.numel() for p in part.parameters()):,} parameters")
 
 # %% [markdown]
 # ## Training
 #
-# One step: encode, draw, decode, count. The passes through the networks may run in bf16; the sums
-# over thousands of pixels are taken in float32, where small differences survive.
+# One step: encode, draw, decode, count. The networks may run in bf16; sums over thousands of pixels
+# are taken in float32, where small differences survive.
 
 
 # %%
@@ -775,8 +754,6 @@ def train_step(model, optimizer, x, beta=1.0):
 networks = [*model.encoder.parameters(), *model.decoder.parameters()]
 groups = [{"params": networks}, {"params": [model.log_var], "lr": 2e-2}]
 optimizer = torch.optim.Adam(groups, lr=1e-3, fused=True)
-
-# %%
 state = {"vae": model, "optimizer": optimizer}
 config = {
     "lesson": "vae",
@@ -835,10 +812,9 @@ for index in training.batches():  # (B,) the examples of this step
 live.close()
 
 # %% [markdown]
-# The rows on the right: pictures that the model has never seen, its reconstructions, and samples,
-# the decoder's answer to draws from the prior. The bits fall without any of lesson 2's drama. The KL
-# drops in the first steps and then *rises*, because it pays to send more about the picture through
-# $z$. A KL that stays at 0 would be the collapse that you saw above.
+# The bits fall without any of lesson 2's drama. The KL drops in the first steps and then *rises*,
+# because it pays to send more about the picture through $z$. A KL that stays at 0 would be the
+# collapse that you saw above.
 #
 # ## Reconstructions, samples, and what a VAE leaves out
 
@@ -875,17 +851,15 @@ plots.show(
 )
 
 # %% [markdown]
-# Everyone shows the third row. What the model *says* is the fourth: a mean, and independent noise of
-# $\sigma_x$ around it. Whatever the code cannot carry (edges, fur, leaves) is treated as noise, and
-# the best mean is the *average* of all pictures that would fit: a blur. It can be counted, as the
-# root mean square difference from pixel to neighbour:
+# What the model *says* is the fourth row: a mean, and independent noise of $\sigma_x$ around it.
+# Whatever the code cannot carry (edges, fur, leaves) is treated as noise, and the best mean is the
+# *average* of all pictures that would fit: a blur. It can be counted, as the root mean square
+# difference from pixel to neighbour:
 
 
 # %%
 def sharpness(images):
-    """Root mean square difference of neighbouring pixels, in grey levels: uint8 (N, 3, H, W) ->
-    float.
-    """
+    """Root mean square step to a neighbour, in grey levels: uint8 (N, 3, H, W) -> float."""
     x = images.float()
     across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
     return torch.cat([across.flatten(), down.flatten()]).square().mean().sqrt().item()
@@ -904,8 +878,7 @@ for name, images in {
 # ### The likelihood decides
 #
 # If blur comes from what $\sigma_x$ calls noise, another $\sigma_x$ must change it. Three short
-# trainings of one network differ in nothing else: σ is 1 (*half* the sum of squared errors), learned,
-# or 0.05.
+# trainings differ in nothing else: σ is 1 (*half* the sum of squared errors), learned, or 0.05.
 
 # %%
 sigmas = {"σ = 1": 1.0, "σ learned": None, "σ = 0.05": 0.05}
@@ -934,9 +907,9 @@ plots.show(
 )
 
 # %% [markdown]
-# With σ = 1 edges are noise. A smaller $\sigma_x$ makes every error cost more, so more nats go through
-# the code. Full runs of this lesson, three seeds each, on {{result:vae_laptop.json:data}} (mean; for
-# FD with the 95 % interval over seeds):
+# With σ = 1 edges are noise. A smaller $\sigma_x$ makes every error cost more, so more nats go
+# through the code. Full runs, three seeds each, {{result:vae_laptop.json:data}} (mean; FD with the
+# 95 % interval over seeds):
 #
 # | likelihood | bits per dimension | KL (nats) | reconstruction, pixel to pixel | samples, FD |
 # | --- | --- | --- | --- | --- |
@@ -945,42 +918,37 @@ plots.show(
 # | σ = 0.05 | {{result:vae_laptop.json:small.bits.value:.2f}} | {{result:vae_laptop.json:small.kl.value:.0f}} | {{result:vae_laptop.json:small.sharpness_rebuilt.value:.1f}} | {{result:vae_laptop.json:small.FD.value:.2f}} ({{result:vae_laptop.json:small.FD.low:.2f}} to {{result:vae_laptop.json:small.FD.high:.2f}}) |
 # | photographs | | | {{result:vae_laptop.json:sharpness_real:.1f}} | {{result:vae_laptop.json:floor.FD.value:.2f}} (floor) |
 #
-# Read it by columns.
-#
-# - *Bits* reward the σ that matches the error really made (a root mean square of
-#   {{result:vae_laptop.json:learned.error.value:.0f}} grey levels). With either fixed σ a photograph
-#   would cost more than its raw 8 bits.
-# - *Reconstructions* sharpen from σ = 1 to the learned one, and then no more, though the code grows.
-# - *Samples* do not follow. Their FD is lowest for σ = 1; at 0.05 the seeds scatter widely. A cheap
-#   code fills the prior, a precise one leaves gaps, as the hearts below will show.
-#
-# A sharp reconstruction and a good sample are two aims. And no σ helps against the main loss:
-# independent pixels can express no texture.
+# *Bits* reward the σ that matches the error really made (a root mean square of
+# {{result:vae_laptop.json:learned.error.value:.0f}} grey levels); with either fixed σ a photograph
+# would cost more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and
+# then no more. *Samples* do not follow: a cheap code fills the prior, a precise one leaves gaps, as
+# the hearts below will show. And no σ gives texture, since pixels stay independent.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
 #
 # The ELBO with one draw is noisy, and it is *loose*. Averaging the logs of more draws cures only
-# the noise. Averaging *inside* the log also tightens the bound. Take importance weights
-# $w_k = p(x,z_k)/q(z_k\mid x)$, whose expectation is $p(x)$ exactly. The **importance-weighted
-# autoencoder**, IWAE ([Burda et al. 2016](https://arxiv.org/abs/1509.00519), eq. 8, theorem 1), uses
+# the noise. Averaging *inside* the log also tightens the bound. Take importance weights $w_k =
+# p(x,z_k)/q(z_k\mid x)$, whose expectation is $p(x)$ exactly. The **importance-weighted
+# autoencoder**, IWAE ([Burda et al. 2016](https://arxiv.org/abs/1509.00519), eq. 8, theorem 1),
+# uses
 #
 # $$\mathcal L_K = \mathbb E\left[\log \tfrac1K\sum_{k=1}^K w_k\right],\qquad \mathcal L_1 = \text{ELBO} \le \mathcal L_2 \le \dots \le \log p(x).$$
 
 # %% [markdown]
 # ### Exercise: importance weights and their bound
 #
-# *Hard, 25 minutes.* Write both. `log_weights` returns $\log w_k$ for every draw and picture. It gets
-# the noise of K draws, a model with `encode`, `decode` and the pixels' `log_var`, and may use what
-# you wrote above. `iwae_bound` makes a number of the weights. Be careful in the second: with 3,072
-# pixels a log weight of ±1,000 is nothing unusual, and `exp` of that is infinite, or 0.
+# *Hard, 25 minutes.* Write both. `log_weights` returns $\log w_k$ for every draw and picture. It
+# gets a model with `encode`, `decode` and the pixels' `log_var`, and the noise of K draws; use what
+# you wrote above. `iwae_bound` makes a number of them. With 3,072 pixels a log weight of ±1,000 is
+# nothing unusual, and `exp` of that is infinite, or 0.
 #
-# <details><summary>Hint 1</summary>Write log w as a sum of three log densities. Over which dimensions
-# does each of them sum?</details>
-# <details><summary>Hint 2</summary>The closed form of the KL is an average over z. A weight belongs to
-# one z: put that draw into log p(z) and into log q(z|x).</details>
-# <details><summary>Hint 3</summary>For the bound: whatever is subtracted from a log weight before exp
-# can be added again after the log. Which number makes every exp harmless?</details>
+# <details><summary>Hint 1</summary>Write log w as a sum of three log densities. Over which
+# dimensions does each of them sum?</details>
+# <details><summary>Hint 2</summary>The closed form of the KL is an average over z. A weight belongs
+# to one z: put that draw into log p(z) and into log q(z|x).</details>
+# <details><summary>Hint 3</summary>For the bound: whatever is subtracted from a log weight before
+# exp can be added again after the log. Which number makes every exp harmless?</details>
 
 
 # %%
@@ -1048,6 +1016,8 @@ figure, (ax,) = plots.subplots(width=7, height=2.7)
 ax.errorbar(draws, values, 2 * errors, marker="o", capsize=3, label="IWAE (± two standard errors)")
 ax.axhline(log_px, color="black", linestyle=":", label="log p(x), exact")
 ax.set(xscale="log", xlabel="K, draws inside the log", ylabel="nats")
+ax.set_xticks(draws, [str(k) for k in draws])
+ax.minorticks_off()
 ax.legend(frameon=False)
 plots.show(
     figure,
@@ -1060,8 +1030,7 @@ steps_up, scatter = values.diff(), (errors[1:] ** 2 + errors[:-1] ** 2).sqrt()
 assert (steps_up > -3 * scatter).all() and abs(values[-1] - log_px) < 4 * errors[-1] + 1e-3
 
 # %% [markdown]
-# Rising all the way to the exact value. Now pictures. (The ± is over pictures: another thousand would
-# give other numbers.)
+# Rising all the way to the exact value. Now pictures; the ± is over them.
 
 # %%
 n_draws = run.pick(4, 16, 64)
@@ -1084,11 +1053,10 @@ for name, bound in {"ELBO": log_w.mean(0), f"IWAE, K = {n_draws}": by_picture}.i
 assert iwae_bound(log_w) >= log_w.mean()
 
 # %% [markdown]
-# Both are upper bounds on the bits per dimension of the bytes. A few draws gain little here. That
-# does not show that the bound is tight: in 64 latent dimensions many more may be needed. Models built
-# for likelihood need far less (3.06 in [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), 2.65
-# in [Kingma et al. 2021](https://arxiv.org/abs/2107.00630), a diffusion model, on the original
-# CIFAR-10; where a title says JPEG copy, the pixels have been smoothed a little). They describe how
+# A few draws gain little. That does not show that the bound is tight: in 64 latent dimensions many
+# more may be needed. Models built for likelihood need far fewer bits, on the original CIFAR-10 (a
+# JPEG copy is smoother): 3.06 in [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), 2.65
+# with a diffusion model ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)). They describe how
 # *neighbouring pixels* depend on each other, which ours calls noise.
 #
 # ## Side by side with lesson 2
@@ -1112,11 +1080,7 @@ def gan_sampler(count):
 
 
 # %%
-yours = vae_sampler(model, latent_dim)
-candidates = {
-    "your VAE": yours,
-    "your VAE, with its noise": lambda count: with_noise(yours(count), sigma),
-}
+candidates = {"your VAE": vae_sampler(model, latent_dim)}
 if train.name == facts["data"]:  # on other pictures their scores would mean nothing
     candidates |= {
         "shipped VAE": vae_sampler(shipped, shipped.latent_dim),
@@ -1131,14 +1095,13 @@ scores = {
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# Here are the course's own measurements on {{result:vae_cifar10.json:data}}: same features, same n
+# The course's own measurements on {{result:vae_cifar10.json:data}}: same features, same n
 # ({{result:vae_cifar10.json:n:,d}}), same {{result:vae_cifar10.json:draws}} draws.
 #
 # | model | FD (95 % interval) | KD |
 # | --- | --- | --- |
 # | VAE, this lesson's `laptop` run, three seeds | {{result:vae_laptop.json:learned.FD.value:.2f}} ({{result:vae_laptop.json:learned.FD.low:.2f}} to {{result:vae_laptop.json:learned.FD.high:.2f}}) | {{result:vae_laptop.json:learned.KD.value:.3f}} |
 # | VAE, {{result:vae_cifar10.json:epochs}} epochs | {{result:vae_cifar10.json:score.FD.value:.2f}} ({{result:vae_cifar10.json:score.FD.low:.2f}} to {{result:vae_cifar10.json:score.FD.high:.2f}}) | {{result:vae_cifar10.json:score.KD.value:.3f}} |
-# | the same, with its noise | {{result:vae_cifar10.json:score_with_noise.FD.value:.2f}} ({{result:vae_cifar10.json:score_with_noise.FD.low:.2f}} to {{result:vae_cifar10.json:score_with_noise.FD.high:.2f}}) | {{result:vae_cifar10.json:score_with_noise.KD.value:.3f}} |
 # | GAN, lesson 2's `laptop` run, three seeds | {{result:dcgan_laptop.json:laptop.FD.value:.2f}} ({{result:dcgan_laptop.json:laptop.FD.low:.2f}} to {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) | {{result:dcgan_laptop.json:laptop.KD.value:.3f}} |
 # | GAN, {{result:dcgan_cifar10.json:epochs}} epochs | {{result:dcgan_cifar10.json:score.FD.value:.2f}} ({{result:dcgan_cifar10.json:score.FD.low:.2f}} to {{result:dcgan_cifar10.json:score.FD.high:.2f}}) | {{result:dcgan_cifar10.json:score.KD.value:.3f}} |
 # | other real images (the floor) | {{result:vae_cifar10.json:floor.FD.value:.2f}} | {{result:vae_cifar10.json:floor.KD.value:.3f}} |
@@ -1163,49 +1126,20 @@ plots.show(
 )
 
 # %% [markdown]
-# The GAN's distance is several times smaller by both scores. (Its generator has the same layers, is
-# twice as wide, and the shipped one trained for more epochs: this is not a controlled comparison.)
-# White noise lowers the VAE's FD and raises its KD. The scores disagree, so neither alone shows that
-# noise helps.
+# The GAN's distance is several times smaller by both scores. (Its generator is twice as wide and
+# trained for more epochs: this is not a controlled comparison.)
 #
-# For the blur the loss gives a reason. A fine line that is missing costs a squared error of 1. Drawn
-# one pixel off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell
-# the place, the best mean has no line. A discriminator sees at once that lines are missing. In return
-# the VAE trains without a game, encodes pictures, and bounds how probable each is; the GAN can do
-# none of that.
+# For the blur the loss gives a reason. A fine line that is missing costs a squared error of 1.
+# Drawn one pixel off it costs 2, at the wrong place *and* at the right one. So where the code
+# cannot tell the place, the best mean has no line. A discriminator sees at once that lines are
+# missing. In return the VAE trains without a game, encodes pictures, and bounds how probable each
+# is.
 #
 # ## Walking through a latent plane
 #
-# Which number of $z$ does what? Sort the dimensions by their KL (how many nats about the picture
-# each carries), take the picture that is rebuilt best, and move one number at a time:
-
-# %%
-kl_per_dim = per_dim(mu, log_v).mean(0)  # (D,)
-order = kl_per_dim.argsort(descending=True)
-wrong_by = (rebuilt.float() - test.images[:1000].float()).square().mean((1, 2, 3))
-contrast = test.images[:1000].float().var((1, 2, 3))
-start = mu[(wrong_by / contrast).argmin()]  # (D,)
-
-# %%
-figure, axes = plots.subplots(2, 2, width=8.5, height=3)
-for ax, d in zip(axes, order[:4].tolist()):
-    moved = start.repeat(5, 1)
-    moved[:, d] = torch.linspace(-3, 3, 5)
-    pictures = vae.decode_bytes(model, moved)
-    change = (pictures[4].int() - pictures[0].int()).abs().clamp(0, 255).to(torch.uint8)
-    title = f"dimension {d}: {kl_per_dim[d]:.1f} nats"
-    plots.image_grid(ax, torch.cat([pictures, change[None]]), 6, title)
-figure.suptitle(train.title("from −3 to 3, and (sixth) what has changed"), fontsize=10)
-plots.show(
-    figure,
-    alt="Four latent numbers, each moved from −3 to 3. The sixth tile of each row is bright where the picture has changed: in large areas, hardly ever along a line.",
-)
-
-# %% [markdown]
-# Brightness and large areas come first, as they save the most nats. To *see* a whole latent space it
-# must be two-dimensional, and to judge it we must know the truth. So we leave photographs **on
-# purpose** and take drawn hearts. Only their place varies, across and down. The course ships VAEs
-# with two latent dimensions and a learned $\sigma_x$, trained on them with five betas.
+# To *see* a whole latent space it must be two-dimensional, and to judge it we must know the truth.
+# So here are drawn hearts of which only the place varies, across and down, and five shipped VAEs
+# with two latent dimensions, a learned $\sigma_x$ and five betas.
 
 # %%
 hearts = vae_laboratory.moving_hearts(600, "test")
@@ -1228,7 +1162,7 @@ plots.show(
 
 # %% [markdown]
 # The square holds 91 % of the draws from the prior. Do the codes fit into it, and do the axes mean
-# anything? (They may swap, or run backwards: the loss does not care.)
+# anything? (They may swap or run backwards.)
 
 # %%
 for beta, network in betas.items():
@@ -1243,31 +1177,35 @@ for beta, network in betas.items():
 
 # %% [markdown]
 # At β = 1 a nat of KL weighs little against 3,072 pixels. Codes spread twice as wide as the prior,
-# and the square holds only hearts near the middle: samples would seldom be at the rim. As β rises
-# the codes move into the square. At 400 they fill it, and its axes are the two true factors, which
-# nobody named to the network. At 1,000 it has given up: one point, one picture (and correlations of
-# nothing).
+# and the square holds only hearts near the middle. As β rises the codes move into it. At 400 they
+# fill it, and its axes are the two true factors, which nobody named to the network. At 1,000 it has
+# given up: one point, one picture. (This is one training per β. At 100 the factors lie diagonally,
+# and nothing guarantees axes with a meaning: [Locatello et al.
+# 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
 #
-# What does each β buy? *Rate*, the nats sent through the code, against *distortion*, the error of the
-# picture. If β is a price, the exchange rate between two neighbours must lie between their betas:
+# What does each β buy? *Rate*, the nats sent through the code, against *distortion*, the error of
+# the picture. If β is a price, the exchange rate between two neighbours must lie between their
+# betas:
 
 # %%
 points = {b: vae_laboratory.examine(network, hearts.images) for b, network in betas.items()}
 rates = [found["kl"] for found in points.values()]
 distortions = [found["error"] for found in points.values()]
-paid = [dims * math.log(far / near) for near, far in zip(distortions, distortions[1:])]  # nats
-exchange = [nats / (more - less) for nats, more, less in zip(paid, rates, rates[1:])]
+# With a learned σ the nats of pixels are 3,072 times the log of the error, and a constant.
+paid = [3072 * math.log(far / near) for near, far in pairwise(distortions)]
+exchange = [nats / (more - less) for nats, (more, less) in zip(paid, pairwise(rates))]
 
 # %%
 figure, (ax,) = plots.subplots(width=7.5, height=3.2)
 ax.plot(rates, distortions, "o-")
 for beta, rate, distortion in zip(betas, rates, distortions):
     ax.annotate(f"β = {beta:,}", (rate, distortion), (7, 5), textcoords="offset points")
-for price, left, right, low, high in zip(exchange, rates, rates[1:], distortions, distortions[1:]):
-    middle = ((left + right) / 2, (low * high) ** 0.5)
+for price, (a, b), (low, high) in zip(exchange, pairwise(rates), pairwise(distortions)):
+    middle = ((a + b) / 2, (low * high) ** 0.5)
     ax.annotate(f"{price:.0f}", middle, (-4, -14), textcoords="offset points", ha="right")
 ax.set(xlabel="rate: KL (nats per picture)", ylabel="distortion: error (grey levels)")
-ax.set(yscale="log", yticks=(4, 6, 10, 20, 30), yticklabels=("4", "6", "10", "20", "30"))
+ax.set(yscale="log", ylim=(3.4, 33), xlim=(-0.5, 15.2))
+ax.set_yticks((4, 6, 10, 20, 30), ("4", "6", "10", "20", "30"))
 ax.minorticks_off()
 ax.set_title(hearts.title("nats of pixels per nat of code"), loc="left", fontsize=10)
 plots.show(
@@ -1276,17 +1214,11 @@ plots.show(
 )
 
 # %% [markdown]
-# The numbers on the curve are what one more nat of code saves. (The error's axis is logarithmic
-# because σ is learned: the nats of pixels are then 3,072 times the log of the error.) Between β = 100
-# and 400 the rate lies between 100 and 400, and so for 400 and 1,000: each network stopped where one
-# more nat was no longer worth its price. The flat end is not exact. There the errors differ by a
-# tenth of a grey level, and training noise is as large.
+# Between β = 100 and 400 the rate of exchange lies between 100 and 400, and so for 400 and 1,000:
+# each network stopped where one more nat was no longer worth its price. (At the flat end the errors
+# differ by a tenth of a grey level, and training noise is as large.)
 #
-# A caution: this is one training per β. At 100 the same factors lie diagonally, and in general
-# nothing guarantees axes with a meaning ([Locatello et al. 2019](https://arxiv.org/abs/1811.12359),
-# theorem 1).
-#
-# With a running kernel you can walk yourself: choose beta, and drag the two sliders.
+# With a running kernel, choose beta and walk yourself:
 
 # %%
 latent_plane.latent_plane(betas, hearts)
@@ -1294,10 +1226,10 @@ latent_plane.latent_plane(betas, hearts)
 # %% [markdown]
 # ## When it goes wrong: posterior collapse
 #
-# Back to the stickers, and to the line that sent nothing: `my_line`, mean squared error plus summed
-# KL. Here are two cures beside it. *Right units* is your repaired line. *Free bits* ([Kingma et al.
-# 2016](https://arxiv.org/abs/1606.04934), appendix C.8) leaves the units wrong and takes the price
-# off: below one nat on average over the batch, a dimension's KL is a constant and has no gradient.
+# Back to the stickers, and to `my_line`, which sent nothing. Two cures stand beside it. *Right
+# units* is your repaired line. *Free bits* ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934),
+# appendix C.8) keeps the wrong units and takes the price off: below one nat, on average over the
+# batch, a dimension's KL is a constant without gradient.
 
 
 # %%
@@ -1313,9 +1245,9 @@ findings["free bits"] = vae_laboratory.examine(lab["free bits"], held_out_toys.i
 shown = ("mean + sum", "free bits", "repaired")
 
 # %% [markdown]
-# How to see a collapse without looking at pictures: the KL of each dimension, and the number of
-# **active units**, dimensions whose posterior mean has a variance of more than 0.01 over the pictures
-# (Burda et al., section 5.2).
+# How to see a collapse without pictures: the KL of each dimension, and the number of **active
+# units**, dimensions whose posterior mean has a variance of more than 0.01 (Burda et al., section
+# 5.2).
 
 # %%
 figure, axes = plots.subplots(1, 3, width=10, height=2.6)
@@ -1345,21 +1277,21 @@ plots.show(
 )
 
 # %% [markdown]
-# **Why?** The encoder answers every picture with the prior, the decoder every $z$ with one average
-# picture. A collapsed network costs its squared error and no KL. Any other network costs *at least*
-# its KL, times β. So at the optimum the KL cannot exceed what a perfect code would save, divided by
-# β. This holds for every architecture:
+# **Why?** A collapsed network pays its squared error and no KL. Any other network pays *at least* β
+# times its KL. So at the optimum the KL cannot exceed what a perfect code would save, divided by β.
+# This holds for every architecture:
 
 # %%
-for name in ("PyTorch-VAE", "Lightning Bolts", "mean + sum"):
+squared = ("PyTorch-VAE", "Lightning Bolts", "mean + sum")
+for name in squared:
     limit = to_win / beta_here[name]
     print(f"{name:>16}: at most {limit:8.2f} nats pay, {findings[name]['kl']:6.2f} were sent")
 
 # %% [markdown]
-# For the last line no code of more than a twentieth of a nat can pay. How many *dimensions* pay? The
-# linear-Gaussian model answers exactly. Its variance is $w^2+s^2$. For data of variance $\lambda$ the
-# best $w^2$ is therefore $\lambda - s^2$, or 0 when $\lambda < s^2$: a latent number is worth having
-# only where the data vary more than the noise that the model believes in.
+# And how many *dimensions* pay? The linear-Gaussian model answers exactly. Its variance is
+# $w^2+s^2$. For data of variance $\lambda$ the best $w^2$ is therefore $\lambda - s^2$, or 0 when
+# $\lambda < s^2$: a latent number is worth having only where the data vary more than the noise that
+# the model believes in.
 
 # %%
 squares = torch.linspace(0, 6, 601, dtype=torch.float64)  # candidates for w squared
@@ -1373,24 +1305,22 @@ for variance in (4.0, 1.0, 0.2):
 # %% [markdown]
 # For a *linear* decoder the same holds along each direction of the data (probabilistic PCA, Tipping
 # and Bishop 1999, section 3.2; for VAEs [Lucas et al. 2019](https://arxiv.org/abs/1911.02469)). Our
-# networks are not linear, but compare: along how many directions do the stickers vary more than the
-# noise of each line, $\sigma^2 = \beta$?
+# networks are not linear, but compare: along how many directions do the stickers vary by more than
+# each line's $\sigma^2 = \beta$?
 
 # %%
 spectrum = torch.linalg.eigvalsh(torch.cov(flat.T))  # variance along each principal direction
 print(f"largest variance along any direction: {spectrum.max():.1f}")
-for name, noise in {**beta_here, "repaired": 0.1**2}.items():
-    if lines.get(name, ("",))[-1] != "bernoulli":
-        worth, active = (spectrum > noise).sum().item(), findings[name]["active"]
-        print(f"{name:>16}: σ² = {noise:7.2f}: {worth:4} directions pay, {active:2} of 16 used")
+for name in squared:
+    worth, active = (spectrum > beta_here[name]).sum().item(), findings[name]["active"]
+    print(f"{name:>16}: σ² = {beta_here[name]:7.2f}: {worth} directions pay, {active} of 16 used")
 assert (spectrum > beta_here["mean + sum"]).sum() == 0
 
 # %% [markdown]
 # A third remedy, *KL annealing*, lets β rise from 0 during training ([Bowman et al.
 # 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training would miss a good
-# optimum. Here the optimum itself is collapsed. The course's own measurement: five seeds each,
-# {{result:vae_collapse.json:settings.steps}} steps, held-out stickers, mean and 95 % interval over
-# seeds:
+# optimum. Here the optimum itself is collapsed. Five seeds each,
+# {{result:vae_collapse.json:settings.steps}} steps, mean and 95 % interval over seeds:
 #
 # | loss | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
 # | --- | --- | --- | --- | --- |
@@ -1400,30 +1330,30 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | σ learned | {{result:vae_collapse.json:learned.active.value:.0f}} | {{result:vae_collapse.json:learned.kl.value:.1f}} ({{result:vae_collapse.json:learned.kl.low:.1f}} to {{result:vae_collapse.json:learned.kl.high:.1f}}) | {{result:vae_collapse.json:learned.error.value:.1f}} ({{result:vae_collapse.json:learned.error.low:.1f}} to {{result:vae_collapse.json:learned.error.high:.1f}}) | {{result:vae_collapse.json:learned.bits.value:.2f}} ({{result:vae_collapse.json:learned.bits.low:.2f}} to {{result:vae_collapse.json:learned.bits.high:.2f}}) |
 #
 # (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
-# both cures reactivate all sixteen dimensions. They are not equal. Free bits revive the code and leave
-# the wrong units in place: the dimensions stay below the nat that each had free, because the error,
-# worth so little beside the KL, hardly pulls. Right units also *use* the code.
+# both cures reactivate all sixteen dimensions. They are not equal. Free bits leave the wrong units
+# in place: the error, worth so little beside the KL, hardly pulls, and most of the free nats stay
+# unused. Right units also *use* the code.
 #
 # ## Why today
 #
-# Latent diffusion generates in the code of an autoencoder, and that autoencoder is this lesson's VAE,
-# trained with lesson 2's discriminator ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752),
-# section 3.1). Its published settings weigh the KL by [one
+# Latent diffusion generates in the code of an autoencoder, and that is this lesson's VAE, trained
+# with lesson 2's discriminator ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752), section
+# 3.1). Its published settings weigh the KL by [one
 # millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml).
-# You can now read that number: codes are so cheap that they no longer fill the prior. They need not,
-# since a diffusion model learns their distribution afterwards. The same pair compresses sound before
-# a model generates it ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), section 3.1). And agents
-# that plan inside a learned *world model* train it on an ELBO, with one free nat against collapse
-# ([Hafner et al. 2023](https://arxiv.org/abs/2301.04104)).
+# You can now read that number: nats of code are nearly free, so codes do not fill the prior. They
+# need not, since a diffusion model learns their distribution afterwards. The same pair compresses
+# sound ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), section 3.1). And agents that plan
+# inside a learned *world model* train it on an ELBO, with one free nat against collapse ([Hafner et
+# al. 2023](https://arxiv.org/abs/2301.04104)).
 
 # %% [markdown]
 # ## Questions
 #
 # Think first; then open the answer, which also says why each other choice is wrong.
 #
-# **1. Your VAE's loss stays at 1,850 nats per image. Should a good VAE reach 0?** (a) yes (b) nobody
-# can say, the unit is missing (c) no: the best loss is the entropy of the data (the mean of −log
-# p(x) under the true p), which for densities can be any number (d) no, it should become the KL
+# **1. Your VAE's loss stays at 1,850 nats per image. Should a good VAE reach 0?** (a) yes (b)
+# nobody can say, the unit is missing (c) no: the best loss is the entropy of the data (the mean of
+# −log p(x) under the true p), which for densities can be any number (d) no, it should become the KL
 #
 # <details><summary>Answer</summary>(c): even the perfect model pays −log p(x). (a) takes a bound on
 # the log evidence for a distance. (b) The unit is there: nats per image. (d) The likelihood's term
@@ -1451,15 +1381,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # bounds log p(x). (a) The shapes fit. (c) If it mends the draw, it pays the KL of another
 # distribution. (d) It does, with another slope.</details>
 #
-# **4. A VAE trained with half the summed squared errors (σ = 1) reconstructs patches of colour.
-# What sharpens its reconstructions?** (a) learning σ (b) a larger beta (c) more draws of z per step
-# (d) a wider prior
-#
-# <details><summary>Answer</summary>(a): errors then cost more, as the rows showed; samples need not
-# get better. (b) does the opposite. (c) lowers the noise of the gradient, not its meaning.
-# (d) is only another scale for z.</details>
-#
-# **5. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
+# **4. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
 # train longer (b) a larger decoder (c) work out which beta the loss line has (d) a lower learning
 # rate
 #
@@ -1469,30 +1391,16 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # ## Recap
 #
 # You derived the ELBO and checked it where the answer is known exactly, sent gradients through a
-# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits per
-# dimension, and recognised posterior collapse and cured it.
+# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits
+# per dimension, and recognised posterior collapse and cured it.
 #
-# **What this did not show.** A Gaussian encoder and pixels that are independent given $z$ are choices.
-# Models with several layers of latents, with discrete codes or with autoregressive decoders do
-# better, at a price. Bits say nothing about how pictures look, and FD nothing about probability:
-# lesson 6 is about that.
+# **What this did not show.** A Gaussian encoder and independent pixels are choices. Several layers
+# of latents, discrete codes or autoregressive decoders do better, at a price. Bits say nothing
+# about how pictures look, and FD nothing about probability: lesson 6 is about that.
 #
-# **Sources.** Kingma and Welling 2014, [arXiv 1312.6114](https://arxiv.org/abs/1312.6114), eq. 1 to
-# 3, section 2.4, appendix B · Rezende, Mohamed, Wierstra 2014, [arXiv
-# 1401.4082](https://arxiv.org/abs/1401.4082), section 3 · Doersch 2016, [arXiv
-# 1606.05908](https://arxiv.org/abs/1606.05908), section 2 · Burda, Grosse, Salakhutdinov 2016 (IWAE),
-# [arXiv 1509.00519](https://arxiv.org/abs/1509.00519), eq. 8, theorem 1, section 5.2 · Higgins et
-# al. 2017, [β-VAE](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4 · Bowman et al. 2016, [arXiv
-# 1511.06349](https://arxiv.org/abs/1511.06349), section 3.1 · Kingma et al. 2016, [arXiv
-# 1606.04934](https://arxiv.org/abs/1606.04934), appendix C.8 · Theis, van den Oord, Bethge 2016,
-# [arXiv 1511.01844](https://arxiv.org/abs/1511.01844), section 3.1 · Lucas et al. 2019, [arXiv
-# 1911.02469](https://arxiv.org/abs/1911.02469) · Tipping and Bishop 1999, *Probabilistic principal
-# component analysis*, section 3.2 · Hoogeboom et al. 2020, [arXiv
-# 2001.11235](https://arxiv.org/abs/2001.11235), abstract · Kingma et al. 2021, [arXiv
-# 2107.00630](https://arxiv.org/abs/2107.00630) · Locatello et al. 2019, [arXiv
-# 1811.12359](https://arxiv.org/abs/1811.12359), theorem 1 · Rombach et al. 2022, [arXiv
-# 2112.10752](https://arxiv.org/abs/2112.10752), section 3.1 · Evans et al. 2024, [arXiv
-# 2402.04825](https://arxiv.org/abs/2402.04825) · Hafner et al. 2023, [arXiv
-# 2301.04104](https://arxiv.org/abs/2301.04104).
+# **Sources** are linked where they are used, with section or equation. The VAE was found twice at
+# the same time: Rezende, Mohamed and Wierstra 2014, [arXiv
+# 1401.4082](https://arxiv.org/abs/1401.4082), section 3. A gentle second reading: Doersch 2016,
+# [arXiv 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
 #
 # **Next:** lesson 4 leaves pictures for words: BERT, fine-tuned on film reviews.

@@ -76,7 +76,7 @@ _RIGHT = _sum(_JOINT, ("q",))
 _MISTAKES: list[Wrong] = [
     (
         _sum(("likelihood",), ("KL",)),
-        "The closed form of the KL is an average over z. A weight belongs to one draw: use log p(z) and log q(z|x) at it.",
+        "The closed form of the KL is an average over z. A weight belongs to one draw: log p(z) and log q(z|x) at it.",
     ),
     (
         _sum(("likelihood",), ("q",)),

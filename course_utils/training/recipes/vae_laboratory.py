@@ -85,7 +85,7 @@ def train_line(
     """Train a small VAE by any loss line, as a function. Seeds the global generator.
 
     Args:
-        line: ``line(x_hat, x, mean, log_var)``, a scalar; its images (B, 3, H, W) are in [0, 1], as tutorials have them.
+        line: ``line(x_hat, x, mean, log_var)``, a scalar; its images (B, 3, H, W) are in [0, 1].
         images: uint8 (N, 3, H, W).
         seed: of weights, batches and noise.
         steps: optimisation steps.
