@@ -3,7 +3,9 @@
 ``python -m measuring.measure_vae laptop --data FOLDER --run-dir DIR`` trains the lesson's run with the
 learned sigma and with two fixed ones, three seeds each, and scores them (``data/results/vae_laptop.json``);
 ``--sigma learned`` does one of the three and leaves the others as they are.
-``... collapse`` trains the laboratory's recipes on the stand-in, five seeds each (``vae_collapse.json``).
+``... lines`` trains the lesson's published loss lines on the stand-in, three seeds each (``vae_lines.json``).
+``... collapse`` trains the line that collapses, its cures and what does not cure it, five seeds each
+(``vae_collapse.json``).
 ``... plane`` trains the two-dimensional latent planes on the stand-in, ships them and writes ``vae_plane.json``.
 ``... ship --data FOLDER --run-dir DIR`` takes the newest checkpoint of a long run of ``course_utils.train vae``, ships
 its decoder and scores it (``vae_cifar10.json``).
@@ -11,6 +13,7 @@ its decoder and scores it (``vae_cifar10.json``).
 
 import argparse
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,10 @@ import torch
 from torch import Tensor
 
 from course_utils import results, runtime
+from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
+from course_utils.evaluation.elbo import Loss
 from course_utils.evaluation.metrics import RealReference
 from course_utils.models import shipped, vae
 from course_utils.training.checkpoints import newest_generation
@@ -34,12 +39,16 @@ SEEDS = (0, 1, 2)
 DRAWS = 16
 """Of the latent for each image, where a bound is taken."""
 SIGMAS = {"learned": None, "one": 1.0, "small": 0.05}
-RECIPES = {
-    "mean": vae_laboratory.Recipe(1.0, mean_error=True),
-    "annealed": vae_laboratory.Recipe(1.0, mean_error=True, warm_up=0.5),
-    "free_bits": vae_laboratory.Recipe(1.0, mean_error=True, free_nats=1.0),
-    "learned": vae_laboratory.Recipe(),
-}
+LINES = (
+    "pytorch_examples",
+    "keras_blog",
+    "pytorch_vae",
+    "lightning_bolts",
+    "my_line",
+    "repaired_line",
+)
+"""The lesson's functions, taken from its source."""
+LINES_AT = {"steps": 400, "images": 4_000, "latent_dim": 16, "width": 8, "batch_size": 64}
 COLLAPSE = {"steps": 600, "images": 4_000, "latent_dim": 16, "width": 8, "batch_size": 64}
 BETAS = (1, 10, 100, 400, 1_000)
 PLANE = {
@@ -59,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("laptop", "collapse", "plane", "ship"))
+    parser.add_argument("what", choices=("laptop", "lines", "collapse", "plane", "ship"))
     parser.add_argument(
         "--data", help="CIFAR-10 as an archive or a folder of class folders (laptop, ship)"
     )
@@ -68,10 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--sigma", choices=sorted(SIGMAS), action="append", help="only this likelihood (laptop)"
     )
     options = parser.parse_args(argv)
-    measure = {"laptop": _laptop, "collapse": _collapse, "plane": _plane, "ship": _ship}[
+    {"laptop": _laptop, "lines": _lines, "collapse": _collapse, "plane": _plane, "ship": _ship}[
         options.what
-    ]
-    measure(options)
+    ](options)
     return 0
 
 
@@ -171,19 +179,60 @@ def sharpness(images: Tensor) -> float:
     return steps.square().mean().sqrt().item()
 
 
+def _lines(options: argparse.Namespace) -> None:
+    lesson = load_definitions("03_vae_elbo")
+    trained = {name: _by_line(lambda _, name=name: getattr(lesson, name)) for name in LINES}
+    _over_seeds("vae_lines.json", LINES_AT, trained, seeds=3)
+
+
 def _collapse(options: argparse.Namespace) -> None:
-    train, test = (
-        load_images("standin", "train", limit=COLLAPSE["images"]),
-        load_images("standin", "test", limit=1_000),
+    lesson = load_definitions("03_vae_elbo")
+    trained = {
+        "mean": _by_line(lambda _: lesson.my_line),
+        "annealed": _by_line(lambda steps: _annealed(lesson, steps)),
+        "free_bits": _by_line(lambda _: lesson.free_bits),
+        "repaired": _by_line(lambda _: lesson.repaired_line),
+        "learned": _learned,
+    }
+    _over_seeds("vae_collapse.json", COLLAPSE, trained, seeds=5)
+
+
+def _annealed(lesson: Any, steps: int) -> Loss:
+    """``my_line`` whose KL counts nothing at first and fully from half of the steps on."""
+    done = itertools.count()
+
+    def line(x_hat: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+        weight = min(1.0, next(done) / (steps / 2))
+        return lesson.mse(x_hat, x) + weight * lesson.per_dim(mean, log_var).sum(1).mean()
+
+    return line
+
+
+Trained = Callable[[Tensor, int, Mapping[str, int]], vae.VAE]
+"""(images, seed, sizes of the network and of the training) -> a network."""
+
+
+def _by_line(make: Callable[[int], Loss]) -> Trained:
+    """Train by a loss line, made anew for each training from its number of steps."""
+    return lambda images, seed, sizes: vae_laboratory.train_line(
+        make(sizes["steps"]), images, seed, **sizes
     )
-    result: dict[str, Any] = {"data": train.name, "settings": COLLAPSE}
-    run = runtime.setup(0)
-    for name, recipe in RECIPES.items():
+
+
+def _learned(images: Tensor, seed: int, sizes: Mapping[str, int]) -> vae.VAE:
+    return vae_laboratory.train_recipe(vae_laboratory.Recipe(), images, seed, **sizes)
+
+
+def _over_seeds(
+    file: str, settings: Mapping[str, int], trained: Mapping[str, Trained], seeds: int
+) -> None:
+    train = load_images("standin", "train", limit=settings["images"])
+    test = load_images("standin", "test", limit=1_000)
+    result: dict[str, Any] = {"data": train.name, "settings": settings}
+    for name, network_of in trained.items():
         rows = []
-        for seed in range(5):
-            network = vae_laboratory.train_recipe(
-                recipe, train.images, seed, **_sizes(COLLAPSE), autocast=run.autocast
-            )
+        for seed in range(seeds):
+            network = network_of(train.images, seed, _sizes(settings))
             rows.append({"seed": seed} | vae_laboratory.examine(network, test.images))
             print(name, rows[-1], flush=True)
         summary = {
@@ -191,7 +240,7 @@ def _collapse(options: argparse.Namespace) -> None:
             for key in ("active", "kl", "error", "bits")
         }
         result[name] = {"seeds": rows, **summary}
-        print(results.write("vae_collapse.json", result))
+        print(results.write(file, result))
 
 
 def _plane(options: argparse.Namespace) -> None:

@@ -121,6 +121,52 @@ def test_my_line_is_the_collapsing_one(lesson):
     assert [round(effective_beta(line), 3) for line in PUBLISHED] == [1.0, 392.0, 1.536, 0.6]
 
 
+def test_the_published_lines_as_functions_are_those_of_the_accounting(lesson):
+    lines = (
+        lesson.pytorch_examples,
+        lesson.keras_blog,
+        lesson.pytorch_vae,
+        lesson.lightning_bolts,
+    )
+    for line, words in zip(lines, PUBLISHED, strict=True):
+        found = measured_beta(line, words.dims, words.latent_dim, words.likelihood)
+        assert found == pytest.approx(effective_beta(words)), words.name
+
+
+@pytest.mark.parametrize(("dims", "latents", "batch"), [(3072, 16, 8), (784, 20, 3), (50, 2, 1)])
+def test_the_repaired_line_has_beta_one_at_every_size(lesson, dims, latents, batch):
+    found = measured_beta(
+        lesson.repaired_line, dims, latents, "squared", sigma=0.1, batch_size=batch
+    )
+    assert found == pytest.approx(1.0)
+
+
+def test_free_bits_are_the_packages(lesson):
+    random = torch.Generator().manual_seed(2)
+    mean, log_var = (torch.randn(9, 5, generator=random) for _ in range(2))
+    x, x_hat = torch.rand(9, 12, generator=random), torch.rand(9, 12, generator=random)
+    ours = lesson.free_bits(x_hat, x, mean, log_var, free=0.6) - (x - x_hat).square().mean()
+    theirs = vae.free_bits_kl(vae.gaussian_kl_per_dim(mean, log_var), 0.6)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_pictures_are_dequantised_as_in_the_package(lesson):
+    pictures = torch.arange(256, dtype=torch.uint8)
+    noise = torch.rand(256, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(lesson.dequantise(pictures, noise), vae.dequantise(pictures, noise=noise))
+
+
+def test_the_lessons_weights_are_the_packages(lesson, images):
+    network = vae.VAE(6, 4).eval()
+    random = torch.Generator().manual_seed(4)
+    noise = torch.stack([torch.randn(len(images), 6, generator=random) for _ in range(3)])
+    with torch.no_grad():
+        ours = lesson.log_weights(network, images, noise)
+    theirs = vae.log_weights(network, images, 3, torch.Generator().manual_seed(4))
+    assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-2)
+    assert ours.shape == (3, len(images))
+
+
 def test_noise_and_sharpness(lesson):
     flat = torch.full((40, 3, 32, 32), 120, dtype=torch.uint8)
     noisy = lesson.with_noise(flat, 0.1)

@@ -271,6 +271,40 @@ def test_the_mean_error_recipe_collapses_and_the_learned_sigma_does_not():
     )
 
 
+def test_a_loss_line_trains_as_the_recipe_that_it_writes_out():
+    """Pixels of [0, 1], as lines take them: the summed squares over twice 0.1 squared are sigma 0.2 on [-1, 1]."""
+    data = load_images("standin", limit=256).images
+
+    def line(x_hat, x, mean, log_var):
+        squares = (x - x_hat).square().flatten(1).sum(1) / (2 * 0.1**2)
+        return (squares + vae.gaussian_kl(mean, log_var)).mean()
+
+    by_line = vae_laboratory.train_line(line, data, seed=0, steps=40, latent_dim=4, width=4)
+    by_recipe = vae_laboratory.train_recipe(
+        Recipe(0.2), data, seed=0, steps=40, latent_dim=4, width=4
+    )
+    ours, theirs = (vae_laboratory.examine(net, data[:100]) for net in (by_line, by_recipe))
+    assert ours["kl"] == pytest.approx(theirs["kl"], rel=0.3) and theirs["kl"] > 5
+    assert ours["error"] == pytest.approx(theirs["error"], rel=0.1)
+    again = vae_laboratory.train_line(line, data, seed=0, steps=40, latent_dim=4, width=4)
+    assert all(map(torch.equal, again.parameters(), by_line.parameters()))
+
+
+def test_a_line_sees_pictures_of_zero_to_one():
+    seen = []
+
+    def line(x_hat, x, mean, log_var):
+        seen.append((x_hat.detach(), x))
+        return (x - x_hat).square().mean() + mean.square().mean()
+
+    data = load_images("standin", limit=8).images
+    vae_laboratory.train_line(line, data, seed=0, steps=2, latent_dim=3, width=2, batch_size=8)
+    for x_hat, x in seen:
+        assert x.shape == x_hat.shape == data.shape and 0 <= x.min() < 0.3 < 0.7 < x.max() <= 1
+        assert 0 <= x_hat.min() < x_hat.max() <= 1
+    assert len(seen) == 2
+
+
 def test_the_laboratory_trains_on_fewer_pictures_than_a_batch():
     data = load_images("standin", limit=3).images
     network = vae_laboratory.train_recipe(

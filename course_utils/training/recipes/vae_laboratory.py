@@ -10,6 +10,7 @@ from torch import Tensor
 
 from course_utils.datasets import standin_images
 from course_utils.datasets.images import ImageSet
+from course_utils.evaluation.elbo import Loss
 from course_utils.models import vae
 from course_utils.progress_bars import progress
 from course_utils.training.run import permutation
@@ -61,16 +62,70 @@ def train_recipe(
     """Train a small VAE on bytes (N, 3, H, W) by a recipe; returns it. Seeds the global generator."""
     torch.manual_seed(seed)
     network = vae.VAE(latent_dim, width, recipe.sigma, images.shape[-1], hidden)
+    dims = images[0].numel()
+
+    def loss(batch: Tensor, progress: float) -> Tensor:
+        x = vae.dequantise(batch).contiguous(memory_format=torch.channels_last)
+        noise = torch.randn(len(x), latent_dim)
+        return recipe.loss(vae.losses(network, x, noise, autocast), dims, progress)
+
+    return _train(network, loss, images, seed, steps, batch_size, lr)
+
+
+def train_line(
+    line: Loss,
+    images: Tensor,
+    seed: int,
+    steps: int,
+    latent_dim: int = 16,
+    width: int = 8,
+    batch_size: int = 64,
+    lr: float = 2e-3,
+) -> vae.VAE:
+    """Train a small VAE by any loss line, as a function. Seeds the global generator.
+
+    Args:
+        line: ``line(x_hat, x, mean, log_var)``, a scalar; its images (B, 3, H, W) are in [0, 1].
+        images: uint8 (N, 3, H, W).
+        seed: of weights, batches and noise.
+        steps: optimisation steps.
+        latent_dim: latent dimensions.
+        width: channels of the last hidden map.
+        batch_size: images per step.
+        lr: Adam's.
+
+    Returns:
+        The network; its own images are in [-1, 1], as those of every VAE of the course.
+    """
+    torch.manual_seed(seed)
+    network = vae.VAE(latent_dim, width, sigma=1.0, size=images.shape[-1])
+
+    def loss(batch: Tensor, _: float) -> Tensor:
+        x = (batch.float() / 255).contiguous(memory_format=torch.channels_last)
+        mean, log_var = network.encode(2 * x - 1)
+        z = vae.reparameterise(mean, log_var, torch.randn_like(mean))
+        return line((network.decode(z) + 1) / 2, x, mean, log_var)
+
+    return _train(network, loss, images, seed, steps, batch_size, lr)
+
+
+def _train(
+    network: vae.VAE,
+    loss_of: Callable[[Tensor, float], Tensor],
+    images: Tensor,
+    seed: int,
+    steps: int,
+    batch_size: int,
+    lr: float,
+) -> vae.VAE:
+    """Descend ``loss_of(bytes of a batch, share of the steps done)``."""
     network.to(memory_format=torch.channels_last)
     optimizer = vae.make_optimizer(network, lr)
-    per_epoch, dims = max(1, len(images) // batch_size), images[0].numel()
+    per_epoch = max(1, len(images) // batch_size)
     for step in progress(range(steps), "training"):
         epoch, batch = divmod(step, per_epoch)
         index = permutation(seed, epoch, len(images))[batch * batch_size : (batch + 1) * batch_size]
-        x = vae.dequantise(images[index]).contiguous(memory_format=torch.channels_last)
-        loss = recipe.loss(
-            vae.losses(network, x, torch.randn(len(x), latent_dim), autocast), dims, step / steps
-        )
+        loss = loss_of(images[index], step / steps)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

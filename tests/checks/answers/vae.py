@@ -346,3 +346,138 @@ WRONG["iwae_bound"] += [
     (lambda w: w.exp().mean(), "logarithm of the mean weight"),
     (lambda w: iwae(w).detach(), "uncut"),
 ]
+
+
+# ---- repaired_line
+
+
+def parts(x_hat, x, mean, log_var):
+    return (x_hat - x) ** 2, 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
+
+
+@right("repaired_line")
+def line(x_hat, x, mean, log_var):
+    squares, each = parts(x_hat, x, mean, log_var)
+    return (50 * squares.flatten(1).sum(1) + each.sum(1)).mean()
+
+
+@right("repaired_line")
+def line_by_mean_error(x_hat, x, mean, log_var):
+    """The published line with a factor in front of each of its means."""
+    of_pixels, of_latents = x[0].numel() / (2 * 0.1**2), mean.shape[1]
+    return of_pixels * F.mse_loss(x_hat, x) + of_latents * parts(x_hat, x, mean, log_var)[1].mean()
+
+
+@right("repaired_line")
+def line_by_sums(x_hat, x, mean, log_var):
+    squares, each = parts(x_hat, x, mean, log_var)
+    return squares.sum() / 0.02 / len(x) + each.sum() / len(x)
+
+
+def published(x_hat, x, mean, log_var):
+    squares, each = parts(x_hat, x, mean, log_var)
+    return squares.mean() + 0.1 * each.mean()
+
+
+def changed(error=50.0, weight=1.0, of_pixels="sum", of_latents="sum"):
+    def answer(*inputs):
+        squares, each = parts(*inputs)
+        of_error = getattr(squares.flatten(1), of_pixels)(1)
+        return (error * of_error + weight * getattr(each, of_latents)(1)).mean()
+
+    return answer
+
+
+WRONG["repaired_line"] += [
+    (published, "mean over the pixels"),
+    (changed(of_pixels="mean"), "mean over the pixels"),
+    (changed(100.0), "The half is missing"),
+    (changed(1.0), "sigma is not used"),
+    (changed(0.5), "sigma is not used"),
+    (changed(5.0), "sigma squared"),
+    (changed(0.02), "multiplied by the variance"),
+    (changed(of_latents="mean"), "mean over the latent numbers"),
+    (changed(weight=0.1), "weight 0.1"),
+    (changed(weight=0.1, of_latents="mean"), "mean over the latent numbers"),
+    (changed(weight=-1.0), "sign of the KL"),
+    (lambda *i: len(i[0]) * line(*i), "nats per *image*"),
+    (lambda *i: 50 * parts(*i)[0].sum() + parts(*i)[1].sum(1).mean(), "beta is 1/B"),
+    (lambda *i: changed(weight=0.0)(*i) + parts(*i)[1].sum(), "beta is B"),
+    (lambda *i: 50 * parts(*i)[0].flatten(1).sum(1) + parts(*i)[1].sum(1), "left to do"),
+    (lambda *i: line(*i) + 1.0, "look for a constant"),
+    (lambda *i: line(*i).detach(), "uncut"),
+    (lambda *i: line(*i).item(), "uncut"),
+    (lambda a, x, m, v: line(a, x, m.detach(), v), "uncut"),
+]
+
+
+# ---- log_weights
+
+
+def log_normal(x, mean, log_var):
+    return -nll(x, mean, log_var)
+
+
+@right("log_weights")
+def weights(model, x, noise):
+    mean, log_var = model.encode(x)
+    zero, rows = torch.zeros(()), []
+    for one in noise:
+        z = draw(mean, log_var, one)
+        of_x = log_normal(x, model.decode(z), model.log_var)
+        rows.append(log_normal(z, zero, zero) + of_x - log_normal(z, mean, log_var))
+    return torch.stack(rows)
+
+
+@right("log_weights")
+def weights_without_constants(model, x, noise):
+    """All draws at once, and what p(z) and q(z|x) have in common left out of both."""
+    mean, log_var = model.encode(x)
+    z = mean + noise * (log_var / 2).exp()
+    x_mean = model.decode(z.flatten(0, 1))
+    of_x = nll(x.repeat(len(noise), *[1] * (x.dim() - 1)), x_mean, model.log_var)
+    ratio = (0.5 * (noise**2 + log_var - z**2)).sum(-1)
+    return ratio - of_x.view(len(noise), len(x))
+
+
+def weighed(prior=1.0, of_x=1.0, q=-1.0, deviation=0.5, sigma=True, width=1.0, constant=1.0):
+    def answer(model, x, noise):
+        mean, log_var = model.encode(x)
+        rows = []
+        for one in noise:
+            z = mean + (deviation * log_var).exp() * one
+            of_pixel = model.log_var if sigma else torch.zeros(())
+            zs = ((z - mean) ** 2 / log_var.exp() + width * log_var + constant * LOG_2PI).sum(1)
+            total = prior * log_normal(z, torch.zeros(()), torch.zeros(())) - q * 0.5 * zs
+            rows.append(total + of_x * log_normal(x, model.decode(z), of_pixel))
+        return torch.stack(rows)
+
+    return answer
+
+
+def with_closed_form(model, x, noise):
+    mean, log_var = model.encode(x)
+    likelihoods = weighed(prior=0.0, q=0.0)(model, x, noise)
+    return likelihoods - kl(mean, log_var)
+
+
+WRONG["log_weights"] += [
+    (with_closed_form, "closed form of the KL"),
+    (weighed(prior=0.0), "The prior is missing"),
+    (weighed(q=0.0), "q is missing"),
+    (weighed(prior=0.0, q=0.0), "alone"),
+    (weighed(q=1.0), "sign of log q"),
+    (weighed(of_x=-1.0), "sign of the likelihood"),
+    (lambda *i: -weights(*i), "sign of the whole"),
+    (weighed(width=0.0), "lacks log sigma"),
+    (weighed(constant=0.0), "constant that log p(z) has"),
+    (weighed(deviation=1.0), "too wide or too narrow"),
+    (weighed(sigma=False), "pixels' variance"),
+    (lambda m, x, e: weights(m, x, e[:1].expand_as(e)), "All draws use the first noise"),
+    (lambda *i: weights(*i).T, "exchanged"),
+    (lambda *i: weights(*i).mean(0), "Averaged over the draws"),
+    (lambda *i: weights(*i).sum(0), "Summed over the draws"),
+    (lambda *i: weights(*i).exp(), "their *logs*"),
+    (lambda *i: weights(*i)[..., None], "what is summed away is D"),
+    (lambda *i: weights(*i) + 0.5, "one by one"),
+]
