@@ -106,7 +106,7 @@ def measure_losses(lesson: ModuleType, _: str | None) -> dict[str, Any]:
 
 def measure_collapse(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """Modes, high-quality samples and reverse KL on the ring, with 95 % intervals of the mean over the repetitions."""
-    steps = 3_000
+    steps = 2_000
     rates = {name.split()[-1]: rate for name, rate in lesson.G_RATES.items()}
     settings: dict[str, tuple[Callable[[int], torch.nn.Module], float]] = {
         "faster": (lesson.make_judge, rates["faster"]),

@@ -19,9 +19,10 @@
 #
 # ![Two films side by side. On the left the samples spread over all eight clusters of a ring; on the right they run in one streak from place to place and settle nowhere. Below, both discriminator losses lie near 1.386.](figures/gan_twins.gif)
 #
-# *What to see: the data are grey, the samples coloured, and the discriminator's answer is the
-# shading (dark: "real"). The two curves below are the discriminators' losses, and neither gives the
-# dead one away. By the end of this lesson you can say why, and what would have told you.*
+# *What to see: data in grey, samples in colour, and in the background D's answer (dark: "real").
+# The
+# curves are D's losses, and neither gives the dead one away. By the end of this lesson you can say
+# why, and what would have told you.*
 #
 # **You will learn to** derive the best discriminator and the value of the game · write both losses
 # in terms of logits, so that they stay finite · write the training step and say what each gradient
@@ -32,8 +33,9 @@
 # network means.
 #
 # **Time** about {{minutes}} minutes to read and solve, in two halves that need not be done on the
-# same day: *the game*, and *what breaks*. The table says how long the computer works; your own
-# machine's time is printed under the settings. Nothing is downloaded.
+# same day: *the game*, and *what breaks*. The computer works as long as this table says, and on
+# your
+# machine as long as is printed under the settings. Nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -53,7 +55,6 @@ from course_utils.display.widgets import gan_game
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.models.stacked import stacked_mlp
 
-# %%
 run = runtime.setup(seed=0)
 torch.set_num_threads(1)  # networks this small run faster on one thread than on two
 
@@ -73,15 +74,15 @@ tolerance  = run.pick(     0.15,  0.02,  0.02)  # largest accepted mean |D - D*|
 minutes_here.tell(run, "01_gan_theory")
 
 # %% [markdown]
-# Numbers in the text that no cell prints were measured beforehand, over ten repetitions, by
-# `measuring/measure_gan_theory.py`; they are in `data/results/gan_*.json`.
+# Numbers in the text that no cell prints come from `data/results/gan_*.json`, measured by
+# `measuring/measure_gan_theory.py`.
 #
 # ## A sampler without a density
 #
 # A *discriminative* model answers a question about a given x: is this a cat? A *generative* model
-# describes the x themselves, and can do so in two ways. It can have a *density* $p(x)$ that you
-# evaluate. Or it can be a *sampler*: draw a *latent variable* $z$ from something simple and push it
-# through a function, $x = G(z)$.
+# describes the x themselves. It can have a *density* $p(x)$ that you evaluate. Or it can be a
+# *sampler*: draw a *latent variable* $z$ from something simple and push it through a function,
+# $x = G(z)$.
 
 # %%
 z = torch.randn(100_000)  # latent variable
@@ -89,8 +90,7 @@ x = torch.exp(z)  # the whole generator
 print("six samples:", [round(v, 2) for v in x[:6].tolist()])
 
 # %% [markdown]
-# Here G can be inverted, so its samples have a known density (the log-normal), and we can check one
-# against the other:
+# Its samples have a known density, the log-normal:
 
 # %%
 share = (x < 1.5).float().mean()
@@ -113,8 +113,8 @@ assert abs(share - exact) < 0.01  # six standard errors
 # *What to see: G never touches the data. The only thing that tells it where to go is the gradient
 # that comes back through D.*
 #
-# The discriminator's answer $D(x)$ is the probability that x is real. D wants to be right, and the
-# generator wants it to be wrong. Both look at one number, the *value* (equation 1 of the paper):
+# D's answer $D(x)$ is the probability that x is real. D wants to be right, and G wants it to be
+# wrong. Both look at one number, the *value* (equation 1 of the paper):
 #
 # $$\min_G \max_D\; V(D, G) = \mathbb E_{x \sim p_{data}} \log D(x) + \mathbb E_{z} \log\bigl(1 - D(G(z))\bigr).$$
 #
@@ -122,7 +122,7 @@ assert abs(share - exact) < 0.01  # six standard errors
 # *descends* it.
 #
 # For the theory, pretend that the generator's samples have a density too, called $p_g$. An average
-# over $z$ is then an average over $x \sim p_g$, and both terms are integrals over the same $x$.
+# over $z$ is then one over $x \sim p_g$.
 #
 # ### In miniature: one point
 #
@@ -139,8 +139,8 @@ print(f"best answer: {d[contribution.argmax()]:.2f}")
 # ### Exercise: the optimal discriminator
 #
 # *Easy, 5 minutes.* Which formula gives 0.75 here, and the best answer at every other point? Set
-# the derivative of $p \log d + q \log(1-d)$ to zero, and write the solution for arrays of densities.
-# Where both are 0 no sample ever falls; answer ½ there.
+# the derivative of $p \log d + q \log(1-d)$ to zero, and write the solution for arrays of
+# densities. Where both are 0 no sample ever falls; answer ½ there.
 #
 # <details><summary>Hint 1</summary>The derivative of log d is 1/d, and that of log(1 − d) is
 # −1/(1 − d).</details>
@@ -351,8 +351,7 @@ plots.show(
 
 # %% [markdown]
 # So a discriminator *estimates a ratio of densities* from samples alone. That is all the generator
-# ever learns from, and used like this it has a name and a paper of its own: discriminator rejection
-# sampling ([Azadi et al. 2018](https://arxiv.org/abs/1810.06758)).
+# ever learns from, and used like this it is called *discriminator rejection sampling* ([Azadi et al. 2018](https://arxiv.org/abs/1810.06758)).
 #
 # ## What the best discriminator measures
 #
@@ -440,15 +439,14 @@ plots.show(
 )
 
 # %% [markdown]
-# Two things to take away. **0 is the largest value and belongs to the worst generator.** If you
-# expect losses to go to 0 you are reading this plot upside down: D's loss $-V$ is
-# $\log 4 \approx 1.386$ at the end of a perfect game. And beyond a distance of about 6 the curve is
-# *flat*. Remember that plateau.
+# **0 is the largest value and belongs to the worst generator.** If you expect losses to go to 0 you
+# are reading this plot upside down: at the end of a perfect game D's loss $-V$ is
+# $\log 4 \approx 1.386$. And beyond a distance of about 6 the curve is *flat*. Remember that
+# plateau.
 #
 # ### Play with it
 #
-# Three generators against our two-bump data: far away, sitting on one bump, and one wide bump over
-# both.
+# Three generators against our two-bump data:
 
 # %%
 figure, axes = plots.subplots(1, 3, width=10, height=3.0)
@@ -459,15 +457,14 @@ plots.show(
 )
 
 # %% [markdown]
-# On the left D is almost always right and V is almost 0. In the middle D answers less than ½ near
-# 2, although there are many data there, because *all* of the generator's mass is there. On the
-# right D still knows more than a coin: one bump is not two.
+# In the middle D answers less than ½ near 2, although many data are there: *all* of the generator's
+# mass is. On the right D still knows more than a coin: one bump is not two.
 #
 # With a running kernel, move the generator yourself: drag its mean and its standard deviation, or
 # press Tab and then the arrow keys. How low can a single bump get?
 #
-# <details><summary>Answer</summary>0.155, at N(0, 2.05). That is 22 % of log 2, and no loss can do
-# better: it is the price of having one bump where the data have two.</details>
+# <details><summary>Answer</summary>0.155, at N(0, 2.05). It is the price of having one
+# bump where the data have two; no loss does better.</details>
 
 # %%
 gan_game.game(p_data, optimal_discriminator, js_divergence)
@@ -487,9 +484,9 @@ gan_game.game(p_data, optimal_discriminator, js_divergence)
 #
 # $$\frac{d}{da} \bigl(-\log \sigma(a)\bigr) = \frac{-\sigma(a)\,(1-\sigma(a))}{\sigma(a)} = -(1 - \sigma(a)).$$
 #
-# Both are negative, so both push the logit up. They differ in *when they push hard*. (They also
-# differ in what G descends: with the *non-saturating* loss the game is no longer minimax of V, and
-# theorem 1 no longer speaks about it. The two agree on where it ends.)
+# Both are negative, so both push the logit up. They differ in *when they push hard*. (With the
+# second, *non-saturating* loss the game is no longer minimax of V, and theorem 1 no longer speaks
+# about it.)
 #
 # ### Exercise: both generator losses
 #
@@ -514,13 +511,16 @@ def generator_loss(fake_logits, saturating):
 generator_loss = checks.gan.generator_loss(generator_loss)
 
 # %% [markdown]
-# Automatic differentiation knows nothing of our derivation. Does it agree?
+# Autograd knows nothing of our derivation. Does it agree?
 
 # %%
+LOSSES = {"minimax": palette.BLUE, "non-saturating": palette.VERMILION}  # colours in all figures
+STYLES = {"minimax": "-", "non-saturating": "--"}
 logits = torch.linspace(-8, 8, 161, dtype=torch.float64, requires_grad=True)
 slopes = {}
-for name, saturating in (("minimax", True), ("non-saturating", False)):
-    total = len(logits) * generator_loss(logits, saturating)  # a sum: each logit has its own slope
+for name in LOSSES:
+    mean = generator_loss(logits, saturating=name == "minimax")
+    total = len(logits) * mean  # a sum: each logit has its own slope
     (slopes[name],) = torch.autograd.grad(total, logits)
 
 # %%
@@ -532,8 +532,10 @@ for name, slope in slopes.items():
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=2.8)
-pushes = {name: -slope for name, slope in slopes.items()}
-plots.curves(ax, logits.detach(), pushes, "logit of a fake", "push on the logit")
+for name, slope in slopes.items():
+    ax.plot(logits.detach(), -slope, STYLES[name], color=LOSSES[name], label=name)
+ax.set(xlabel="logit of a fake", ylabel="push on the logit")
+ax.legend(loc="center right", frameon=False)
 ax.axvspan(-8, -4, color="grey", alpha=0.15)
 ax.annotate("D is sure: fake", (-7.8, 0.5))
 plots.show(
@@ -554,7 +556,7 @@ plots.show(
 # %%
 def make_players():
     """A new generator and a new discriminator of numbers, both (B, 1) -> (B, 1)."""
-    torch.manual_seed(1)
+    torch.manual_seed(3)
     generator = nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 1))
     discriminator = nn.Sequential(
         nn.Linear(1, 32), nn.LeakyReLU(0.2),
@@ -589,9 +591,8 @@ print("gradients in G:", any(p.grad is not None for p in generator.parameters())
 d_optimizer.step()
 
 # %% [markdown]
-# **The generator's half** is yours. Tutorials write both halves with labels and binary
-# cross-entropy. It is the same thing: label 1 for real and 0 for fake in D's half, and in G's half
-# label **1 for the fakes**.
+# **The generator's half** is yours. Tutorials write both as binary cross-entropy: label 1 for real
+# and 0 for fake in D's half, and in G's half label **1 for the fakes**.
 
 # %%
 a, b = torch.tensor([3.0, -0.5, 200.0]), torch.tensor([-2.0, 0.7])  # real and fake logits
@@ -602,7 +603,7 @@ assert torch.isclose(-value_function(a, b), with_labels)
 assert torch.isclose(generator_loss(b, saturating=False), bce(b, torch.ones(2)))
 
 # %% [markdown]
-# Here is a whole step, as it might stand in somebody's repository. It runs without an error:
+# Here is a whole step, as found in somebody's repository. It runs:
 
 
 # %%
@@ -659,8 +660,6 @@ print(f"mean of the fakes {fakes.mean():.2f} (target 3), spread {fakes.std():.2f
 # <details><summary>Hint 2</summary>If PyTorch complains about a second backward or a variable
 # modified in place, do not reach for <code>retain_graph</code>: ask which graph you are using
 # again, and whether D has changed since.</details>
-# <details><summary>Hint 3</summary>You may keep the fakes of the first half or make them again from
-# the same noise; both are right.</details>
 
 
 # %%
@@ -686,8 +685,7 @@ def gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
 gan_step = checks.gan.gan_step(gan_step)
 
 # %% [markdown]
-# Why must gradients be cleared *before* each `backward`? On its way to G, the gradient of G's loss
-# also lands in D:
+# Why clear *before* each `backward`? On its way to G, the gradient of G's loss also lands in D:
 
 # %%
 generator, discriminator = make_players()
@@ -697,13 +695,14 @@ print("G's half left gradients in D:", discriminator[0].weight.grad.abs().sum().
 # %% [markdown]
 # ## Watch a generator move
 #
-# Your step, the same target, the same start as the step that was found:
+# The same start, with your step:
 
 # %%
 axis = torch.linspace(-2, 6, 400)
 pictures = {}
 
 
+# %%
 def take_picture(step, generator, discriminator):
     """Keep fakes (2000,) and D on the axis (400,) after so many steps."""
     with torch.no_grad():
@@ -728,11 +727,14 @@ def draw_picture(ax, step):
 
 
 # %%
-chosen = [sorted(pictures)[i] for i in (0, 2, 4, 8, 20)]
+chosen = [sorted(pictures)[i] for i in (0, 1, 2, 4, 20)]
 figure, axes = plots.subplots(1, 5, width=10, height=2.4)
 for ax, step in zip(axes, chosen):
     draw_picture(ax, step)
-    ax.set(ylim=(0, 2.6), yticklabels=[] if ax is not axes[0] else None)
+top = max(ax.get_ylim()[1] for ax in axes)
+for ax in axes:
+    ax.set_ylim(0, top)
+    ax.tick_params(labelleft=ax is axes[0])
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 plots.show(
     figure,
@@ -750,8 +752,8 @@ print(f"fakes: mean {fakes.mean():.2f} (target 3), spread {fakes.std():.2f} (tar
 print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (log 2 = 0.693)")
 
 # %% [markdown]
-# Both losses end where the theory says, as they nearly did for the step that was found. So compare
-# mean and spread with the target before you believe a loss.
+# Both losses end where the theory says. So did one of the step that was found: look at the samples
+# before you believe a loss.
 #
 # **This is the end of the first half.** You have the game, its optimum, both losses and the step:
 # lesson 2 needs no more. *What follows can be left for another day.*
@@ -759,9 +761,10 @@ print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (l
 # %% [markdown]
 # ## Second half: what breaks
 #
-# From here on one run proves nothing, so each experiment is repeated. `stacked_mlp` puts `copies`
-# small networks side by side, each with its own initial weights and its own data. The code stays
-# the same; tensors get one more dimension in front: (copies, batch, features).
+# From here on each experiment is repeated, since one run proves nothing. `stacked_mlp` puts
+# `copies`
+# small networks side by side, each with its own weights and data. The code stays the same; tensors
+# get one more dimension in front: (copies, batch, features).
 #
 # ## The same start, both losses
 #
@@ -808,7 +811,6 @@ def sgd(parameters):
 
 
 # %%
-LOSSES = {"minimax": palette.VERMILION, "non-saturating": palette.BLUE}
 with_sgd = {name: race(name == "minimax", copies, race_steps, sgd) for name in LOSSES}
 
 
@@ -827,8 +829,7 @@ def draw_race(means, title):
     figure, (ax,) = plots.subplots(width=8, height=2.6)
     for name, mean in means.items():
         ax.fill_between(range(len(mean)), mean.amin(1), mean.amax(1), color=LOSSES[name], alpha=0.2)
-        style = "-" if name == "minimax" else "--"
-        ax.plot(mean.median(dim=1).values, style, color=LOSSES[name], label=name)
+        ax.plot(mean.median(dim=1).values, STYLES[name], color=LOSSES[name], label=name)
     ax.axhline(3, color="grey", linewidth=0.8)
     ax.set(xlabel="step of the generator", ylabel="mean of the fakes", title=title)
     ax.legend(loc="lower right", frameon=False)
@@ -844,9 +845,10 @@ plots.show(
 )
 
 # %% [markdown]
-# (A run *arrives* when its mean is within 0.3 of 3 for the first time, even if it overshoots
-# afterwards; one that does not arrive counts with the number of steps.) In ten longer repetitions
-# the median was {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps for the
+# (A run *arrives* when its mean is within 0.3 of 3 for the first time; one that does not counts
+# with
+# the number of steps.) In ten longer repetitions the median was
+# {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps for the
 # non-saturating loss and {{result:gan_losses.json:sgd.minimax.median:.0f}} for the minimax loss.
 # Given {{result:gan_losses.json:steps:,d}} steps, all ten did arrive: *saturating is slow, not
 # wrong*.
@@ -882,11 +884,10 @@ plots.show(
 )
 
 # %% [markdown]
-# In ten repetitions the medians were
-# {{result:gan_losses.json:adam.minimax.median:.0f}} steps for minimax and
-# {{result:gan_losses.json:adam.non-saturating.median:.0f}} for non-saturating. The derivation was
-# right, and the *textbook conclusion* "minimax is slow" holds for an optimiser that hardly anybody
-# uses: dividing a small gradient by its size gives a step as large as any other.
+# In ten repetitions the medians were {{result:gan_losses.json:adam.minimax.median:.0f}} steps for
+# minimax and {{result:gan_losses.json:adam.non-saturating.median:.0f}} for non-saturating. The
+# derivation was right, but "minimax is slow" holds for an optimiser that hardly anybody uses: a
+# small gradient divided by its size gives a step as large as any other.
 #
 # ## Mode collapse
 #
@@ -916,10 +917,11 @@ print(f"all fakes at {fake.mean():.3f} (spread {fake.std():.3f}), D is highest a
 assert abs(fake.mean() - best_x) < 0.05 and fake.std() < 0.05
 
 # %% [markdown]
-# One point is enough to fool a frozen D. A *mode* is a peak of the data's density; a generator that
-# makes good samples of a few modes and none of the others has *collapsed*: this is *mode collapse*
-# ([tutorial](https://arxiv.org/abs/1701.00160), section 5.1.1). To see it in a real game we need
-# data whose modes can be counted: eight small Gaussians on a ring.
+# A *mode* is a peak of the data's density. A generator that makes good samples of a few modes and
+# none
+# of the others has *collapsed*: *mode collapse* ([tutorial](https://arxiv.org/abs/1701.00160),
+# section 5.1.1). To see it in a real game we need data whose modes can be counted: eight small
+# Gaussians on a ring.
 
 # %%
 STD = 0.1  # of each Gaussian
@@ -948,8 +950,7 @@ def draw_ring(copies, count):
 #   generator in front, assigning every sample to its nearest centre: 0 for equal shares, and
 #   $\log 8 \approx 2.08$ when all go to one.
 #
-# (Counting modes on a ring follows [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761),
-# section 4; the 1 % is ours.)
+# (After [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761), section 4; the 1 % is ours.)
 
 
 # %%
@@ -981,8 +982,8 @@ assert abs(reverse_kl - math.log(8)) < 1e-5
 # ### One knob, three endings
 #
 # D always learns at rate 0.002. The one thing we change is the *generator's* rate: five times
-# faster than D, equal, or twenty times slower. Everything else stays, the small initial weights of
-# G's last layer included: all samples start as one little cloud in the middle.
+# faster, equal, or twenty times slower. All samples start as one little cloud in the middle, since
+# the initial weights of G's last layer are small.
 
 # %%
 D_RATE = 2e-3
@@ -1070,20 +1071,21 @@ modes_covered.beside(score_ring(games["G slower"])[0].float().mean().item(), ".1
 
 
 # %%
-def draw_ring_samples(ax, samples, colour):
-    """The data in grey, 500 samples in colour; the frame is wide enough for all of them."""
+def draw_ring_samples(ax, samples, colour, side):
+    """The data in grey, 500 samples in colour, in a frame from -side to side."""
     ax.scatter(*draw_ring(1, 800)[0].T, s=4, color="lightgrey", linewidths=0)
     ax.scatter(*samples[:500].T, s=4, color=colour, alpha=0.6, linewidths=0)
-    side = max(3.0, 1.05 * samples[:500].abs().max().item())
     ax.set(xlim=(-side, side), ylim=(-side, side), xticks=[], yticks=[], aspect="equal")
 
 
 # %%
 shown = min(5, copies)
+widest = max(samples[:shown, :500].abs().max().item() for samples in games.values())
 figure, axes = plots.subplots(3, shown, width=1.8 * shown, height=5.8)
 for row, (name, samples) in enumerate(games.items()):
     for column in range(shown):
-        draw_ring_samples(axes[shown * row + column], samples[column], COLOURS[name])
+        ax = axes[shown * row + column]
+        draw_ring_samples(ax, samples[column], COLOURS[name], max(3.0, 1.05 * widest))
     axes[shown * row].set_ylabel(name, color=COLOURS[name])
 for column in range(shown):
     axes[column].set_title(f"run {column + 1}")
@@ -1093,15 +1095,17 @@ plots.show(
 )
 
 # %% [markdown]
-# The bottom row is mode collapse as the word means: the samples are as good as the data, and seven
-# eighths of the data are missing. The top row is another disease, a *chase*: G moves so fast that D
-# always rejects the place that G has just left, and the samples belong to no mode at all. The whole
-# measurement, ten repetitions of {{result:gan_collapse.json:steps:,d}} steps each, with 95 %
+# The bottom row is mode collapse: the samples are as good as the data, and seven eighths of the
+# data
+# are missing. The top row is another disease, a *chase*: D always rejects the place that G has just
+# left, and the samples belong to no mode. The whole measurement, ten repetitions of
+# {{result:gan_collapse.json:steps:,d}} steps each, with 95 %
 # intervals of the mean:
 #
 # | setting | modes of 8 | high quality | reverse KL (nats) |
 # | --- | --- | --- | --- |
 # | G five times faster: the chase | {{result:gan_collapse.json:faster.modes.text}} | {{result:gan_collapse.json:faster.good.text}} | {{result:gan_collapse.json:faster.reverse_kl.text}} |
+# | the same, but D sees the spread of a batch (below) | {{result:gan_collapse.json:spread_faster.modes.text}} | {{result:gan_collapse.json:spread_faster.good.text}} | {{result:gan_collapse.json:spread_faster.reverse_kl.text}} |
 # | **equal rates** | {{result:gan_collapse.json:equal.modes.text}} | {{result:gan_collapse.json:equal.good.text}} | {{result:gan_collapse.json:equal.reverse_kl.text}} |
 # | G twenty times slower: collapse | {{result:gan_collapse.json:slower.modes.text}} | {{result:gan_collapse.json:slower.good.text}} | {{result:gan_collapse.json:slower.reverse_kl.text}} |
 # | the same, but D sees the spread of a batch | {{result:gan_collapse.json:spread.modes.text}} | {{result:gan_collapse.json:spread.good.text}} | {{result:gan_collapse.json:spread.reverse_kl.text}} |
@@ -1133,12 +1137,14 @@ plots.show(
 
 # %% [markdown]
 # D answers "real" wherever data are and fakes are not. But between two modes it answers "fake", as
-# it should, and a generator that follows a gradient would have to cross that valley. It never asks
-# D about the other side.
+# it should, and a generator that follows a gradient does not cross that valley.
 #
-# A remedy for this disease: a discriminator that judges points one by one cannot see that all
-# points of a batch are alike. Tell it the batch's standard deviation, and lack of variety becomes
-# evidence. This is the idea of *minibatch discrimination* ([Salimans et al.
+# The remedy in this game is in the table: let both learn equally fast, so that the cloud spreads
+# over the ring before D has built its walls (game A of the film at the top).
+#
+# The chase has another remedy. A D that judges points one by one cannot see that all points of a
+# batch are alike. Tell it the batch's standard deviation, and lack of variety is evidence. This is
+# the idea of *minibatch discrimination* ([Salimans et al.
 # 2016](https://arxiv.org/abs/1606.03498), section 3.2), in the simple form of [Karras et al.
 # 2018](https://arxiv.org/abs/1710.10196), section 3:
 
@@ -1162,14 +1168,14 @@ def make_spread_judge(copies):
 
 
 # %%
-spread, _ = play_ring(make_spread_judge(copies), G_RATES["G slower"], ring_steps, copies)
-print(f"G slower, D sees the spread: modes {score_ring(spread)[0].tolist()}")
+spread, _ = play_ring(make_spread_judge(copies), G_RATES["G faster"], ring_steps, copies)
+modes, good, _ = score_ring(spread)
+print(f"G faster, D sees the spread: modes {modes.tolist()}, high quality {good.mean():.2f}")
 
 # %% [markdown]
 # ## Would you have noticed?
 #
-# The first run of each setting. Cover the right plot: from the two left ones alone, which runs
-# would you have stopped?
+# The first run of each setting. From the two left plots alone, which would you have stopped?
 
 # %%
 figure, axes = plots.subplots(1, 3, width=10, height=2.9)
@@ -1204,9 +1210,8 @@ print(f"D(G(z)):  {last['d_fake']:.3f}, for one mode of eight {1 / 9:.3f}")
 print(f"this loss means a JSD of {jsd_one_mode:.3f}, of at most log 2 = {math.log(2):.3f}")
 
 # %% [markdown]
-# Without the theory, 0.39 only says "D wins", and for that people slow D down. The package's
-# `diagnose` reads such histories by a list of rules. The one for variety says: over the last fifth
-# of the run or longer, the samples spread less than a third as widely as the data.
+# The package's `diagnose` reads such histories by a list of rules. The one for variety says: over
+# the last fifth of the run or longer, the samples spread less than a third as widely as the data.
 
 # %%
 for name, history in histories.items():
@@ -1214,9 +1219,9 @@ for name, history in histories.items():
         print(f"{name}: {finding}\n")
 
 # %% [markdown]
-# It names the collapse. The chase may pass as healthy: its losses are in order, and while a streak
-# runs across the ring it is as wide as half of it. No number of a history replaces looking at
-# samples.
+# It names the collapse. The chase may pass as healthy: its losses are in order, and a long streak
+# is
+# wide. Nothing replaces looking at samples.
 #
 # ### When it goes wrong and looks right
 #
@@ -1232,19 +1237,21 @@ for name, history in histories.items():
 # | no `detach`, `zero_grad` after `step` | {{result:gan_traces.json:toy.stale.mean:.2f}} | {{result:gan_traces.json:toy.stale.std:.2f}} | {{result:gan_traces.json:toy.stale.d_real:.2f}} | {{result:gan_traces.json:toy.stale.d_fake:.2f}} | {{result:gan_traces.json:toy.stale.d_loss:.3f}} | {{result:gan_traces.json:toy.stale.g_loss:.3f}} |
 # | one optimiser for $L_D + L_G$ | {{result:gan_traces.json:toy.joint.mean:.2f}} | {{result:gan_traces.json:toy.joint.std:.2f}} | {{result:gan_traces.json:toy.joint.d_real:.2f}} | {{result:gan_traces.json:toy.joint.d_fake:.2f}} | {{result:gan_traces.json:toy.joint.d_loss:.3f}} | {{result:gan_traces.json:toy.joint.g_loss:.3f}} |
 #
-# Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. The last
-# three have $D(G(z)) = ½$ and $L_G = \log 2$, like the equilibrium, with all samples in one wrong
-# place. In them the fakes' logits are pulled down by $L_D$ and up by $L_G$ in the same networks:
-# $\sigma(a) + (\sigma(a) - 1) = 2\sigma(a) - 1$ is zero at ½. The tell-tale is $D(x) = 1$ and
-# $L_D = \log 2$ where an equilibrium has ½ and $2 \log 2$.
+# Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. Line four is
+# the step that you repaired. The last three have $D(G(z)) = ½$ and $L_G = \log 2$, with all
+# samples in
+# one wrong place: $L_D$ pulls the fakes' logits down and $L_G$ pulls them up in the same networks,
+# and
+# $\sigma(a) + (\sigma(a) - 1)$ is zero at ½, wherever the fakes are. The tell-tale is $D(x) = 1$,
+# where an equilibrium has ½.
 #
 # ## Beyond Jensen-Shannon
 #
-# Remember the plateau. Take two boxes of width 1, the second one shifted by $\theta$. Once they do
-# not overlap, the JSD is $\log 2$ *wherever* the second box is: no direction is better than
-# another. The *Wasserstein-1 distance*, the mean distance that mass has to travel, keeps counting
+# Remember the plateau: two boxes of width 1 that do not overlap have a JSD of $\log 2$ *wherever*
+# they are: no direction is better than another. The *Wasserstein-1 distance*, the mean distance
+# that mass has to travel, keeps counting
 # ([Arjovsky et al. 2017](https://arxiv.org/abs/1701.07875), section 2, example 1). In one dimension
-# it is computed in one line: match the smallest with the smallest, and so on.
+# it takes one line: match the smallest with the smallest, and so on.
 
 
 # %%
@@ -1354,10 +1361,9 @@ for strength in (10.0, 100.0):
     assert (estimate - expected).abs().max() < 0.1
 
 # %% [markdown]
-# With clipping the "distance" is whatever $c$ makes it, over several orders of magnitude. The
-# penalty comes close, and even its error can be computed: between the points the best slope $s$
-# maximises $4 s - \lambda (s-1)^2$, so $s = 1 + 4/(2\lambda)$. At $\lambda = 10$ the critic lands
-# on it; at 100 it comes out at about half the predicted error.
+# With clipping the "distance" is whatever $c$ makes it, over orders of magnitude. The penalty comes
+# close, and its error is understood: the best slope $s$ maximises $4 s - \lambda (s-1)^2$, so
+# $s = 1 + 4/(2\lambda)$.
 #
 # ## No promise to converge
 #
@@ -1368,10 +1374,9 @@ for strength in (10.0, 100.0):
 #
 # $$\min_a \max_b\; a\,b, \qquad \text{solved at } a = b = 0.$$
 #
-# G wants $a$ where the line is low, D tilts the line towards $a$. Each step is perpendicular to the
-# direction of the solution. A penalty on D adds a pull on the slope $b$: a *zero-centred* penalty
-# pulls it to 0, and the *one-centred* penalty of the last section (in its two-sided form) to 1 or
-# −1.
+# Each step is perpendicular to the direction of the solution. A penalty on D adds a pull on the
+# slope $b$: a *zero-centred* penalty pulls it to 0, and the *one-centred* penalty of the last
+# section (in its two-sided form) to ±1.
 
 
 # %%
@@ -1447,33 +1452,25 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 # (b) D tells real from fake almost without error (c) $p_g = p_{data}$ (d) mode collapse
 #
 # <details><summary>Answer</summary>(b): −V near 0 means V near its largest value, no overlap. (a)
-# and (c) would show 1.386. (d) cannot be read off D's loss: our collapsed run sat near log
-# 4.</details>
+# and (c) would show 1.386. (d) with one mode of eight left the best D would still have 0.39: that
+# mode's real examples are like its fakes.</details>
 #
-# **2. At some x the data have density 0.1 and the generator 0.3. What does the best D answer?** (a)
-# 0.25 (b) 0.75 (c) 0.33 (d) 0.1
-#
-# <details><summary>Answer</summary>(a): 0.1 / (0.1 + 0.3). (b) has the roles swapped: it is the
-# probability of fake. (c) is the ratio of the densities, without the sum below. (d) is a density,
-# not a probability.</details>
-#
-# **3. A fake gets logit −5. How hard does each loss push it up?** (a) minimax 0.007, non-saturating
+# **2. A fake gets logit −5. How hard does each loss push it up?** (a) minimax 0.007, non-saturating
 # 0.993 (b) the other way round (c) both 0.5 (d) minimax pushes it down
 #
 # <details><summary>Answer</summary>(a): σ(−5) = 0.007. (b) would hold at logit +5. (c) holds at
 # logit 0. (d) both derivatives are negative everywhere, so descending either one raises the
 # logit.</details>
 #
-# **4. Why <code>detach</code> in the discriminator's half?** (a) it makes fakes real (b) D would
+# **3. Why <code>detach</code> in the discriminator's half?** (a) it makes fakes real (b) D would
 # not learn without it (c) D's loss must not train G to be caught (d) it only saves memory
 #
 # <details><summary>Answer</summary>(c). (a) it changes no value. (b) D's own gradients are the same
-# with and without it. (d) it does save work, but without it D's loss leaves gradients in G. Only a
-# <code>zero_grad</code>
-# just before G's <code>backward</code> removes them; the table above shows what happens when it is
-# missing or misplaced.</details>
+# with and without it. (d) it does save work, but without it D's loss leaves gradients in G, and
+# only
+# a <code>zero_grad</code> just before G's <code>backward</code> removes them.</details>
 #
-# **5. $D(G(z)) = 0.50$, $L_G = 0.69$, $D(x) = 0.99$. Equilibrium?** (a) yes, D is undecided (b)
+# **4. $D(G(z)) = 0.50$, $L_G = 0.69$, $D(x) = 0.99$. Equilibrium?** (a) yes, D is undecided (b)
 # yes, $L_G = \log 2$ (c) no, D(x) would have to be ½ as well (d) it cannot be told
 #
 # <details><summary>Answer</summary>(c): the best D at equilibrium answers ½ to <em>everything</em>.
@@ -1482,24 +1479,25 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 #
 # ## Recap
 #
-# You derived the best discriminator and the value of the game, wrote both losses on logits, so that
-# they stay finite, wrote the training step and said what each gradient reaches, told the two
-# generator losses apart by their gradients, and saw, counted and cured mode collapse.
+# You derived the best discriminator and the value of the game, wrote both losses in terms of
+# logits,
+# wrote the training step and said what each gradient reaches, told the two generator losses apart
+# by their gradients, and made mode collapse, counted it and cured it. And the film at the top? Game
+# B is a chase: the loss of a D that is always late looks like the loss of a D that cannot tell.
 #
-# **What this did not show.** Toys in one and two dimensions, where modes can be counted; on images
-# nobody knows how many there are. That a faster D cured *this* collapse is no law: where D wins too
-# clearly, the minimax loss saturates. The proofs assume densities and a D free at every x, and a
-# network is neither. And Wasserstein GANs are known here only by their critic.
+# **What this did not show.** On images nobody knows how many modes there are. That equal rates
+# cured
+# *this* collapse is no law for other networks and data. The proofs assume densities and a D free at
+# every x. And of Wasserstein GANs you have met the critic only.
 #
 # **Sources.** Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), equation
-# 1, algorithm 1, section 3, proposition 1, theorem 1 · Goodfellow 2016, [arXiv
+# 1, algorithm 1, section 3, propositions 1 and 2, theorem 1 · Goodfellow 2016, [arXiv
 # 1701.00160](https://arxiv.org/abs/1701.00160), section 5.1.1 · Salimans et al. 2016, [arXiv
 # 1606.03498](https://arxiv.org/abs/1606.03498), section 3.2 · Arjovsky, Chintala, Bottou 2017,
 # [arXiv 1701.07875](https://arxiv.org/abs/1701.07875), section 2, equation 2, algorithm 1 ·
 # Gulrajani et al. 2017, [arXiv 1704.00028](https://arxiv.org/abs/1704.00028), equation 3, section 4
 # · Karras et al. 2018, [arXiv 1710.10196](https://arxiv.org/abs/1710.10196), section 3 · Mescheder,
 # Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), sections 2 to 4 ·
-# Srivastava et al. 2017, [arXiv 1705.07761](https://arxiv.org/abs/1705.07761), section 4 (counting
-# modes on a ring).
+# Srivastava et al. 2017, [arXiv 1705.07761](https://arxiv.org/abs/1705.07761), section 4.
 #
 # **Next:** [lesson 2](02_dcgan_cifar10.ipynb), the same step with convolutions, on photographs.
