@@ -22,6 +22,7 @@ from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets.images import load_images
 from course_utils.evaluation.scores import mean_interval
 from course_utils.models import dcgan
+from course_utils.models.stacked import stacked_mlp
 from measuring.gan_faults import Loop, record
 
 COPIES = 10
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measure_optimum(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """How far discriminators trained on samples end up from D*: mean |D - D*| under the mixture."""
     steps = 1_500
-    discriminator = lesson.train_discriminator(COPIES, steps)
+    discriminator = stacked_mlp([1, 64, 64, 1], COPIES, activation=lesson.leaky)
+    lesson.train_discriminator(discriminator, steps, COPIES, 512, 1)
     grid = torch.linspace(-6, 6, 1201)
     with torch.no_grad():
         trained = discriminator(grid.view(1, -1, 1).expand(COPIES, -1, 1)).sigmoid().squeeze(-1)
@@ -104,18 +106,23 @@ def measure_losses(lesson: ModuleType, _: str | None) -> dict[str, Any]:
 
 def measure_collapse(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """Modes, high-quality samples and reverse KL on the ring, with 95 % intervals of the mean over the repetitions."""
-    steps = 3_000
+    steps = 2_000
+    rates = {name.split()[-1]: rate for name, rate in lesson.G_RATES.items()}
     settings: dict[str, tuple[Callable[[int], torch.nn.Module], float]] = {
-        "slow": (lesson.make_judge, 2e-4),
-        "fast": (lesson.make_judge, 2e-3),
-        "spread": (lesson.make_spread_judge, 2e-4),
-        "slower": (lesson.make_judge, 1e-4),
-        "equal": (lesson.make_judge, 1e-3),
+        "faster": (lesson.make_judge, rates["faster"]),
+        "equal": (lesson.make_judge, rates["rates"]),
+        "slower": (lesson.make_judge, rates["slower"]),
+        "spread": (lesson.make_spread_judge, rates["slower"]),
+        "spread_faster": (lesson.make_spread_judge, rates["faster"]),
     }
-    measured: dict[str, Any] = {"steps": steps, "copies": COPIES}
-    for name, (make_judge, d_lr) in settings.items():
-        samples, _ = lesson.play_ring(make_judge(COPIES), d_lr, steps, COPIES)
-        measured[name] = {"d_lr": d_lr, **_scores(lesson, samples)}
+    measured: dict[str, Any] = {"steps": steps, "copies": COPIES, "d_lr": lesson.D_RATE}
+    for name, (make_judge, g_lr) in settings.items():
+        samples, history = lesson.play_ring(make_judge(COPIES), g_lr, steps, COPIES)
+        measured[name] = {
+            "g_lr": g_lr,
+            **_scores(lesson, samples),
+            "d_loss_of_the_first": fmean(history["d_loss"][-25:]),
+        }
         print(name, measured[name]["modes"]["text"], measured[name]["good"]["text"], flush=True)
     torch.manual_seed(0)
     measured["data"] = _scores(lesson, lesson.draw_ring(COPIES, 2_500))

@@ -63,13 +63,14 @@ def digest(name: str) -> str:
 
 
 def ring() -> Figure:
-    """Lesson 01: samples of one generator that is led by its discriminator, and of one whose discriminator lags."""
+    """Lesson 01: samples of a generator as fast as its discriminator, and of one that is far too slow."""
     lesson = load_definitions("01_gan_theory")
     figure, ax = _square()
-    for rate, colour in ((2e-3, palette.BLUE), (2e-4, palette.VERMILION)):
+    ax.scatter(*lesson.draw_ring(1, 800)[0].T, s=4, color="lightgrey", linewidths=0)
+    for name in ("equal rates", "G slower"):
+        rate, colour = lesson.G_RATES[name], lesson.COLOURS[name]
         samples, _ = lesson.play_ring(lesson.make_judge(1), rate, 2_000, 1)
         ax.scatter(*samples[0, :1000].T, s=4, alpha=0.5, color=colour, linewidths=0)
-    ax.scatter(*lesson.ring_centres().T, marker="x", color="black", s=20, linewidths=1)
     ax.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), xticks=[], yticks=[], aspect="equal")
     return figure
 
@@ -138,8 +139,15 @@ def _scores() -> list[tuple[float, ...]]:
 def _ring_code() -> bytes:
     """The lesson's functions that train on the ring, without their comments and layout."""
     lesson = load_definitions("01_gan_theory")
-    used = (lesson.play_ring, lesson.make_judge, lesson.draw_ring, lesson.ring_centres)
-    return "".join(ast.dump(ast.parse(inspect.getsource(one))) for one in used).encode()
+    used = (
+        lesson.play_ring,
+        lesson.make_ring_generator,
+        lesson.make_judge,
+        lesson.draw_ring,
+        lesson.ring_centres,
+    )
+    code = [ast.dump(ast.parse(inspect.getsource(one))) for one in used]
+    return "".join([*code, str(lesson.G_RATES)]).encode()
 
 
 TILES: dict[str, tuple[Callable[[], Figure], Callable[[], bytes]]] = {

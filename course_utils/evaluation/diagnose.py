@@ -183,8 +183,8 @@ _TEXTS = {
         "lower learning rates, Adam with beta1 = 0.5 or 0, an average of the generator's weights.",
     ),
     "collapse": (
-        "The samples vary far less than they should; losses do not show it.",
-        "a faster D, or one that sees the spread of a batch; then count modes or look at many samples.",
+        "The samples vary far less than they should; losses need not show it.",
+        "equal learning rates, or a D that sees the spread of a batch; then look at many samples, or count modes.",
     ),
     "healthy": (
         "No rule of this list applies.",

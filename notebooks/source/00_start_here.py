@@ -13,8 +13,18 @@
 # %% [markdown]
 # # 0. Start here
 #
-# Ten minutes, and you know that every lesson will run on this machine, you have seen pictures that
-# nobody has seen before, and you have solved your first exercise.
+# Five of these ten pictures are photographs. The other five show nothing that ever was: a network
+# made them out of random numbers. Which are which?
+#
+# ![Ten small square pictures in two rows, numbered from 1 to 10: animals, a truck, a boat, some clear and some blurred.](figures/blind_ten.png)
+#
+# <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of the
+# ten was picked: five photographs drawn at random, and five samples in a row. Whoever guesses gets
+# half of them right; how many right answers show more than luck is a question for lesson
+# 6.</details>
+#
+# In a few minutes you will make such pictures yourself. In ten you will know whether every lesson
+# runs on your machine, and you will have solved your first exercise.
 #
 # **You will learn to** run a notebook from top to bottom · read what this machine has and what each
 # lesson needs · answer an exercise and understand its check · move a widget · see your progress and
@@ -33,11 +43,11 @@
 # ## Set-up
 #
 # A notebook is text and *cells* of code. Click on the grey cell below and press **Shift + Enter**:
-# it runs, shows what it has to say, and the next one is selected. `[*]` beside a cell means that it
-# is still working, a number means that it is done.
+# it runs, shows its output, and selects the next cell. `[*]` beside a cell means that it is still
+# working, a number means that it is done.
 #
-# The first cell looks for everything on this machine that a later lesson could stumble over, and
-# says how to mend it.
+# The first cell looks for everything on this machine that could stop a later lesson, and says how
+# to fix it.
 
 # %%
 from course_utils.machine import preflight
@@ -49,9 +59,8 @@ preflight.report()
 # course's. Close JupyterLab, open a terminal in the course's folder, and start it with
 # `python3 run.py lab` (on Windows `py run.py lab`).
 #
-# What stands under *Mend this first* would stop a lesson or make it useless. What stands under
-# *Good to know* would not: the lesson goes on with less, and says so. After mending, choose
-# *Kernel >
+# Items under *Mend this first* would stop a lesson or make it useless. With those under *Good to
+# know* the lesson still runs, in a reduced form, and tells you. After mending, choose *Kernel >
 # Restart Kernel* in the menu and run the cell again.
 #
 # The next cell loads what this lesson uses and sets the machine up. Every lesson begins like this,
@@ -82,9 +91,11 @@ seed     = 7                             # another number gives other pictures
 # %% [markdown]
 # ## A first picture
 #
-# This network was trained on photographs of ten kinds of things: animals, cars, boats, planes. You
-# will build and train it yourself in lesson 2. It has never stored a photograph; it turns 100
-# random numbers into a picture of 32×32 pixels.
+# This is the network that made five of the pictures above. It was trained on CIFAR-10, a set of
+# small photographs of ten kinds of things: animals, cars, boats, planes. (The copy used here was
+# stored as JPEG, hence the words in the title.) You will build and train it yourself in lesson 2,
+# which also looks for copies of photographs among its pictures. It turns 100 random numbers into a
+# picture of 32×32 pixels.
 
 # %%
 generator, facts = dcgan.load_shipped_generator(run.device)
@@ -119,7 +130,7 @@ overview.show_machine(run)
 
 # %% [markdown]
 # The *tier* decides how much a lesson computes. The course chose it by what it found: `gpu` where
-# PyTorch can use a graphics card, else `laptop`. To choose yourself, put this into the first cell
+# PyTorch can use a GPU, else `laptop`. To choose yourself, put this into the first cell
 # of a lesson, above the imports, and restart the kernel:
 # `import os; os.environ["COURSE_TIER"] = "smoke"`. For all lessons at once, set the variable
 # `COURSE_TIER` before JupyterLab starts. The code is the same at every tier; only numbers in the
@@ -128,21 +139,20 @@ overview.show_machine(run)
 # ## What each lesson needs
 #
 # *You* is the time to read and solve. *Memory* and the time *where measured* are those of the
-# machine
-# that each lesson's own table names. *Here* is that time on this machine: the cell measures once,
-# in
-# two seconds, how fast it is (once more, since it was busy: `from course_utils.machine import
-# speed;
-# speed.here(run, again=True)`). Every lesson says so again under its settings; where it would take
-# more than ten minutes it offers a setting that takes five, and tells what that costs.
+# machine that each lesson's own table names. *Here* is that time on this machine: the cell measures
+# once, in two seconds, how fast it is. Every lesson says so again under its settings; where it
+# would take more than ten minutes it offers a setting that takes five, and tells what that costs.
 
 # %%
 overview.show_lessons(run)
 
 # %% [markdown]
 # **Stand-in** means that the real data are not on this machine, and that the course draws or writes
-# its own. The lesson runs, and every figure says so. For the real ones, run one of these lines in a
-# new cell, once:
+# its own. The lesson runs, and every figure says so.
+#
+# <details><summary>How to get the real data</summary>
+#
+# Run one of these lines in a new cell, once:
 #
 # | real data | line | size |
 # | --- | --- | --- |
@@ -150,6 +160,11 @@ overview.show_lessons(run)
 # | IMDB, film reviews | `from course_utils import assets; assets.fetch("imdb")` | 80 MiB |
 # | short sentences of film critics | `from course_utils import assets; assets.fetch("sentences")` | 9 MiB |
 # | pre-trained encoder | `from course_utils import assets; assets.fetch("encoder")` | 80 MiB |
+#
+# (If this machine was busy when its speed was measured, measure again:
+# `from course_utils.machine import speed; speed.here(run, again=True)`.)
+#
+# </details>
 #
 # ## How an exercise works
 #
@@ -168,8 +183,8 @@ overview.show_lessons(run)
 # %% [markdown]
 # ### Exercise: from the network's range to the screen's
 #
-# *Easy, 3 minutes.* The generator speaks in numbers from −1 (black) to 1 (white). Many programs
-# that show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays
+# *Easy, 3 minutes.* The generator outputs numbers from −1 (black) to 1 (white). Many programs that
+# show pictures want them from 0 to 1. Write the function: −1 becomes 0, 0 becomes ½, 1 stays
 # 1.
 #
 # <details><summary>Hint 1</summary>A straight line. First move the lower end to where it belongs;
@@ -190,8 +205,8 @@ to_unit_range = checks.start.to_unit_range(to_unit_range)
 
 # %% [markdown]
 # And this is what a check says about somebody else's answers. Read the second and the third message
-# to the end; the last line is the one that helps. (`try_out` only shows; nothing stops and nothing
-# is counted.)
+# to the end; the last line is the one that helps. (With `try_out` nothing stops, and nothing is
+# counted.)
 
 
 # %%
@@ -249,8 +264,7 @@ latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
 
 # %% [markdown]
 # Drag *t*, or press Tab until it is framed and use the arrow keys. **You see a line such as
-# `HBox(children=...)` instead of sliders?** Then the widgets' other half is missing where
-# JupyterLab runs: start it with `python3 run.py lab`, and reload the page.
+# `HBox(children=...)` instead of sliders?** Then JupyterLab's widget extension is missing: start it with `python3 run.py lab`, and reload the page.
 #
 # ## Your progress
 #
@@ -263,7 +277,9 @@ latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
 progress_report.show()
 
 # %% [markdown]
-# The same in a terminal, in the course's folder, and what else can be done with it:
+# <details><summary>The same in a terminal, and how to take it to another machine</summary>
+#
+# In the course's folder:
 #
 # | in a terminal | in a cell, after `from course_utils.learner import progress` | what it does |
 # | --- | --- | --- |
@@ -271,6 +287,8 @@ progress_report.show()
 # | `python3 run.py progress --export FILE` | `progress.export_to("FILE")` | writes a file to take to another machine |
 # | `python3 run.py progress --import FILE` | `progress.import_from("FILE")` | adds such a file to what is there |
 # | `python3 run.py progress --reset` | `progress.reset()` | begins anew (the old file is kept beside it) |
+#
+# </details>
 #
 # ## When it goes wrong
 #
@@ -286,15 +304,17 @@ except CourseError as error:
     print(error)
 
 # %% [markdown]
-# And what has no message of its own:
+# <details><summary>Problems without a message of their own</summary>
 #
 # | you see | what it is | what to do |
 # | --- | --- | --- |
 # | `NameError: name '...' is not defined` | a cell further up has not run, or the kernel was restarted | *Run > Run All Above Selected Cell* |
 # | "The kernel appears to have died" | the memory was full | *Kernel > Shut Down All Kernels*, then this lesson alone; see the table above |
-# | `[*]` for longer than the lesson's table says | the processor is busy with something else, or with another notebook | *Kernel > Interrupt*: trainings save themselves, and go on when the cell runs again |
+# | `[*]` for longer than the lesson's table says | the CPU is busy with something else, or with another notebook | *Kernel > Interrupt*: trainings save themselves, and go on when the cell runs again |
 # | a figure that differs from the text | a cell ran twice, or in another order | *Kernel > Restart Kernel and Run All Cells* |
 # | you have changed something and do not know what | | the notebook as it was: `git checkout -- notebooks`, after you have copied your answers |
+#
+# </details>
 #
 # ## Questions
 #

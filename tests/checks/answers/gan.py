@@ -562,3 +562,42 @@ def fixed_labels(g, d, g_opt, d_opt, real, noise):
     g_loss.backward()
     g_opt.step()
     return d_loss.item(), g_loss.item()
+
+
+# ---- data_weights
+
+
+@right("data_weights")
+def weights_by_softmax(logits):
+    return logits.softmax(-1)
+
+
+@right("data_weights")
+def weights_by_logsumexp(logits):
+    return torch.exp(logits - torch.logsumexp(logits, 0))
+
+
+@right("data_weights")
+def weights_from_the_largest_down(logits):
+    ratio = (logits - logits.max()).exp()
+    return ratio / ratio.sum()
+
+
+@right("data_weights")
+def weights_by_odds_in_float64(logits):
+    odds = logits.double().exp()
+    return (odds / odds.sum()).float()
+
+
+WRONG["data_weights"] += [
+    (lambda a: (1 + (-a).exp()).reciprocal() / a.sigmoid().sum(), "D's answers"),
+    (lambda a: torch.softmax(1 / (1 + (-a).exp()), -1), "belongs to the logits"),
+    (lambda a: torch.softmax(a * -1, -1), "stands on its head"),
+    (lambda a: a.softmax(0) / a.softmax(0).mean(), "mean 1"),
+    (lambda a: a.sigmoid() / (1 - a.sigmoid()), "divide the weights by their sum"),
+    (lambda a: a.exp() / a.exp().sum(), "exponential of 200"),
+    (lambda a: a / a.sum(), "Logits may be negative"),
+    (lambda a: torch.where(a > 0, 1.0, 0.0) / (a > 0).float().sum(), "how real is lost"),
+    (lambda a: a.softmax(0).sum(), "One weight for each sample"),
+    (lambda a: a.softmax(0)[:, None], "One weight for each sample"),
+]

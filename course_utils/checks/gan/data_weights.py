@@ -1,0 +1,63 @@
+"""Exercise `data_weights`: weights that make the generator's samples stand for the data, from D's logits alone."""
+
+import torch
+from torch import Tensor
+
+from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, expect_tensor
+
+
+def _ratio(logits: Tensor) -> Tensor:
+    """D / (1 - D) of each, divided by their sum: the odds, in float64 and from the largest one down."""
+    odds = (logits.double() - logits.double().max()).exp()
+    return (odds / odds.sum()).to(logits.dtype)
+
+
+_MISTAKES: list[Wrong] = [
+    (
+        lambda a: a.sigmoid() / a.sigmoid().sum(),
+        "These are D's answers, p_data / (p_data + p_g). Weighted with them, samples of p_g have a density in "
+        "proportion to p_g · D, which is not p_data.",
+    ),
+    (
+        lambda a: torch.softmax(a.sigmoid(), 0),
+        "The exponential belongs to the logits, not to the probabilities.",
+    ),
+    (
+        lambda a: torch.softmax(-a, 0),
+        "The ratio stands on its head: what D finds real must weigh more, not less.",
+    ),
+    (
+        lambda a: torch.softmax(a, 0) * len(a),
+        "These weights have the mean 1; asked for is the sum 1.",
+    ),
+    (
+        lambda a: a.exp(),
+        "The ratio is right; it is left to divide the weights by their sum.",
+    ),
+    (
+        lambda a: a / a.sum(),
+        "Logits may be negative, and weights may not: which function of a logit is p_data / p_g?",
+    ),
+    (
+        lambda a: (a > 0).to(a.dtype) / (a > 0).sum(),
+        "This keeps what D calls real and drops the rest; how real is lost.",
+    ),
+]
+_OVERFLOW = (
+    "The exponential of 200 is infinite in floating point. Only ratios of weights matter: what may be subtracted from "
+    "all logits before?"
+)
+
+
+@exercise(_ratio)
+def data_weights(fn: Answer) -> None:
+    """Check ``data_weights(logits)``: logits (N,) of samples of p_g -> weights (N,) that sum to 1."""
+    for values in ([-1.5, 0.7, 2.2, 0.4, -3.0], [0.8], [200.0, 199.0, -200.0]):
+        logits = torch.tensor(values)
+        extreme = len(values) == 3
+        answer = call(fn, logits)
+        if not extreme:
+            expect_close(answer, _ratio(logits), "the weights", inputs=(logits,), wrong=_MISTAKES)
+        hint = _OVERFLOW if extreme else "One weight for each sample."
+        expect_tensor(answer, logits.shape, "the weights", hint=hint)
+        expect_close(answer, _ratio(logits), "the weights of logits of ±200", hint=_OVERFLOW)
