@@ -67,9 +67,8 @@ def ring() -> Figure:
     lesson = load_definitions("01_gan_theory")
     figure, ax = _square()
     ax.scatter(*lesson.draw_ring(1, 800)[0].T, s=4, color="lightgrey", linewidths=0)
-    for name in ("equal rates", "G slower"):
-        rate, colour = lesson.G_RATES[name], lesson.COLOURS[name]
-        samples, _ = lesson.play_ring(lesson.make_judge(1), rate, 2_000, 1)
+    for name, colour in (("equal rates", palette.BLUE), ("G slower", palette.VERMILION)):
+        samples, _ = lesson.play_ring(lesson.make_judge(1), lesson.G_RATES[name], 2_000, 1)
         ax.scatter(*samples[0, :1000].T, s=4, alpha=0.5, color=colour, linewidths=0)
     ax.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), xticks=[], yticks=[], aspect="equal")
     return figure

@@ -20,9 +20,8 @@
 # ![Two films side by side. On the left the samples spread over all eight clusters of a ring; on the right they run in one streak from place to place and settle nowhere. Below, both discriminator losses lie near 1.386.](figures/gan_twins.gif)
 #
 # *What to see: data in grey, samples in colour, and in the background D's answer (dark: "real").
-# The
-# curves are D's losses, and neither gives the dead one away. By the end of this lesson you can say
-# why, and what would have told you.*
+# The curves are D's losses, and neither gives the dead one away. By the end of this lesson you can
+# say why, and what would have told you.*
 #
 # **You will learn to** derive the best discriminator and the value of the game · write both losses
 # in terms of logits, so that they stay finite · write the training step and say what each gradient
@@ -34,8 +33,7 @@
 #
 # **Time** about {{minutes}} minutes to read and solve, in two halves that need not be done on the
 # same day: *the game*, and *what breaks*. The computer works as long as this table says, and on
-# your
-# machine as long as is printed under the settings. Nothing is downloaded.
+# your machine as long as is printed under the settings. Nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -102,9 +100,8 @@ assert abs(share - exact) < 0.01  # six standard errors
 # A network that turns 100 numbers into 3,072 pixels cannot be inverted, and its samples lie on a
 # thin surface in the space of all pictures. We can draw from it, but we cannot evaluate its
 # density, so we cannot train it by raising the density of the data (*maximum likelihood*). The idea
-# of *generative adversarial networks*
-# ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)): let a second network say how the
-# samples differ from the data.
+# of *generative adversarial networks* ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)):
+# let a second network say how the samples differ from the data.
 #
 # ## The game
 #
@@ -118,8 +115,7 @@ assert abs(share - exact) < 0.01  # six standard errors
 #
 # $$\min_G \max_D\; V(D, G) = \mathbb E_{x \sim p_{data}} \log D(x) + \mathbb E_{z} \log\bigl(1 - D(G(z))\bigr).$$
 #
-# Logarithms are natural, so V is measured in *nats*. Note the roles: D *ascends* V, and G
-# *descends* it.
+# Logarithms are natural, so V is measured in *nats*. D *ascends* V, and G *descends* it.
 #
 # For the theory, pretend that the generator's samples have a density too, called $p_g$. An average
 # over $z$ is then one over $x \sim p_g$.
@@ -762,9 +758,8 @@ print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (l
 # ## Second half: what breaks
 #
 # From here on each experiment is repeated, since one run proves nothing. `stacked_mlp` puts
-# `copies`
-# small networks side by side, each with its own weights and data. The code stays the same; tensors
-# get one more dimension in front: (copies, batch, features).
+# `copies` small networks side by side, each with its own weights and data. The code stays the same;
+# tensors get one more dimension in front: (copies, batch, features).
 #
 # ## The same start, both losses
 #
@@ -846,12 +841,10 @@ plots.show(
 
 # %% [markdown]
 # (A run *arrives* when its mean is within 0.3 of 3 for the first time; one that does not counts
-# with
-# the number of steps.) In ten longer repetitions the median was
-# {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps for the
-# non-saturating loss and {{result:gan_losses.json:sgd.minimax.median:.0f}} for the minimax loss.
-# Given {{result:gan_losses.json:steps:,d}} steps, all ten did arrive: *saturating is slow, not
-# wrong*.
+# with the number of steps.) In ten longer repetitions the median was
+# {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps for the non-saturating loss and
+# {{result:gan_losses.json:sgd.minimax.median:.0f}} for the minimax loss. Given
+# {{result:gan_losses.json:steps:,d}} steps, all ten did arrive: *saturating is slow, not wrong*.
 #
 # ### Exercise: the same race with Adam (a prediction)
 #
@@ -918,8 +911,7 @@ assert abs(fake.mean() - best_x) < 0.05 and fake.std() < 0.05
 
 # %% [markdown]
 # A *mode* is a peak of the data's density. A generator that makes good samples of a few modes and
-# none
-# of the others has *collapsed*: *mode collapse* ([tutorial](https://arxiv.org/abs/1701.00160),
+# none of the others has *collapsed*: *mode collapse* ([tutorial](https://arxiv.org/abs/1701.00160),
 # section 5.1.1). To see it in a real game we need data whose modes can be counted: eight small
 # Gaussians on a ring.
 
@@ -1091,16 +1083,15 @@ for column in range(shown):
     axes[column].set_title(f"run {column + 1}")
 plots.show(
     figure,
-    alt="Data in grey. Top, G faster: each run is one streak that misses the clusters. Middle, equal rates: all eight clusters are covered. Bottom, G slower: all samples sit on one cluster.",
+    alt="Data in grey. Top, G faster: the samples of many runs are one streak that misses the clusters. Middle, equal rates: all eight clusters are covered. Bottom, G slower: all samples of a run sit on one cluster.",
 )
 
 # %% [markdown]
 # The bottom row is mode collapse: the samples are as good as the data, and seven eighths of the
-# data
-# are missing. The top row is another disease, a *chase*: D always rejects the place that G has just
-# left, and the samples belong to no mode. The whole measurement, ten repetitions of
-# {{result:gan_collapse.json:steps:,d}} steps each, with 95 %
-# intervals of the mean:
+# data are missing. The top row is another disease, a *chase*: D always rejects the place that G has
+# just left, and the samples of a streak belong to no mode. It can end: in some runs D catches up.
+# The whole measurement, ten repetitions of {{result:gan_collapse.json:steps:,d}} steps each, with
+# 95 % intervals of the mean:
 #
 # | setting | modes of 8 | high quality | reverse KL (nats) |
 # | --- | --- | --- | --- |
@@ -1195,7 +1186,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The chase has the losses of a good game, because D is always late. **These losses did not show
+# The chase has the losses of a good game, since D is always late. **These losses did not show
 # it; you have to look at the samples, or measure their variety.** The collapsed run does look
 # different, and theory says how: this D is nearly optimal, so its loss is
 # $\log 4 - 2\,\mathrm{JSD}$. With all fakes on one mode of eight, D* answers 1/9 there and 1
@@ -1220,8 +1211,7 @@ for name, history in histories.items():
 
 # %% [markdown]
 # It names the collapse. The chase may pass as healthy: its losses are in order, and a long streak
-# is
-# wide. Nothing replaces looking at samples.
+# is wide. Nothing replaces looking at samples.
 #
 # ### When it goes wrong and looks right
 #
@@ -1238,20 +1228,18 @@ for name, history in histories.items():
 # | one optimiser for $L_D + L_G$ | {{result:gan_traces.json:toy.joint.mean:.2f}} | {{result:gan_traces.json:toy.joint.std:.2f}} | {{result:gan_traces.json:toy.joint.d_real:.2f}} | {{result:gan_traces.json:toy.joint.d_fake:.2f}} | {{result:gan_traces.json:toy.joint.d_loss:.3f}} | {{result:gan_traces.json:toy.joint.g_loss:.3f}} |
 #
 # Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. Line four is
-# the step that you repaired. The last three have $D(G(z)) = ½$ and $L_G = \log 2$, with all
-# samples in
-# one wrong place: $L_D$ pulls the fakes' logits down and $L_G$ pulls them up in the same networks,
-# and
-# $\sigma(a) + (\sigma(a) - 1)$ is zero at ½, wherever the fakes are. The tell-tale is $D(x) = 1$,
-# where an equilibrium has ½.
+# the step that you repaired. The last three have $D(G(z)) = ½$ and $L_G = \log 2$, with all samples
+# in one wrong place: $L_D$ pulls the fakes' logits down and $L_G$ pulls them up in the same
+# networks, and $\sigma(a) + (\sigma(a) - 1)$ is zero at ½, wherever the fakes are. The tell-tale is
+# $D(x) = 1$, where an equilibrium has ½.
 #
 # ## Beyond Jensen-Shannon
 #
 # Remember the plateau: two boxes of width 1 that do not overlap have a JSD of $\log 2$ *wherever*
 # they are: no direction is better than another. The *Wasserstein-1 distance*, the mean distance
-# that mass has to travel, keeps counting
-# ([Arjovsky et al. 2017](https://arxiv.org/abs/1701.07875), section 2, example 1). In one dimension
-# it takes one line: match the smallest with the smallest, and so on.
+# that mass has to travel, keeps counting ([Arjovsky et al. 2017](https://arxiv.org/abs/1701.07875),
+# section 2, example 1). In one dimension it takes one line: match the smallest with the smallest,
+# and so on.
 
 
 # %%
@@ -1446,7 +1434,7 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 #
 # ## Questions
 #
-# Think first; the answer also says why each other choice is wrong.
+# Think first.
 #
 # **1. D's loss has fallen to 0.001 and stays there. What has happened?** (a) the GAN has converged
 # (b) D tells real from fake almost without error (c) $p_g = p_{data}$ (d) mode collapse
@@ -1467,8 +1455,7 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 #
 # <details><summary>Answer</summary>(c). (a) it changes no value. (b) D's own gradients are the same
 # with and without it. (d) it does save work, but without it D's loss leaves gradients in G, and
-# only
-# a <code>zero_grad</code> just before G's <code>backward</code> removes them.</details>
+# only a <code>zero_grad</code> just before G's <code>backward</code> removes them.</details>
 #
 # **4. $D(G(z)) = 0.50$, $L_G = 0.69$, $D(x) = 0.99$. Equilibrium?** (a) yes, D is undecided (b)
 # yes, $L_G = \log 2$ (c) no, D(x) would have to be ½ as well (d) it cannot be told
@@ -1480,15 +1467,14 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 # ## Recap
 #
 # You derived the best discriminator and the value of the game, wrote both losses in terms of
-# logits,
-# wrote the training step and said what each gradient reaches, told the two generator losses apart
-# by their gradients, and made mode collapse, counted it and cured it. And the film at the top? Game
-# B is a chase: the loss of a D that is always late looks like the loss of a D that cannot tell.
+# logits, wrote the training step and said what each gradient reaches, told the two generator losses
+# apart by their gradients, and made mode collapse, counted it and cured it. And the film at the
+# top? Game B is a chase: the loss of a D that is always late looks like the loss of a D that cannot
+# tell.
 #
 # **What this did not show.** On images nobody knows how many modes there are. That equal rates
-# cured
-# *this* collapse is no law for other networks and data. The proofs assume densities and a D free at
-# every x. And of Wasserstein GANs you have met the critic only.
+# cured *this* collapse is no law for other networks and data. The proofs assume densities and a D
+# free at every x. And of Wasserstein GANs you have met the critic only.
 #
 # **Sources.** Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), equation
 # 1, algorithm 1, section 3, propositions 1 and 2, theorem 1 · Goodfellow 2016, [arXiv

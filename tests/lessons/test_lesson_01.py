@@ -177,7 +177,8 @@ def test_claims_about_collapse():
     ]
     assert sum(collapsed) >= 0.8 * len(collapsed)
     assert min(found["equal"]["modes"]["values"]) >= 7
-    assert found["faster"]["good"]["mean"] < 0.3 and max(found["faster"]["modes"]["values"]) <= 3
+    chased = [modes <= 2 for modes in found["faster"]["modes"]["values"]]
+    assert found["faster"]["good"]["mean"] < 0.5 < sum(chased) / len(chased) < 1  # "in some runs"
     assert found["faster"]["g_lr"] == 5 * found["equal"]["g_lr"] == 100 * found["slower"]["g_lr"]
     assert found["equal"]["g_lr"] == found["d_lr"]
     assert found["spread"]["g_lr"] == found["slower"]["g_lr"]
