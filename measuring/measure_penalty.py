@@ -1,9 +1,11 @@
-"""Measure what the penalty on the discriminator's slope should be, for lesson 02: five ways at equal time.
+"""Measure what the penalty on the discriminator's slope should be, for lesson 02: six ways at equal time.
 
 ``python -m measuring.measure_penalty --data FOLDER --work DIR`` trains each way for three seeds and writes
 ``data/results/dcgan_penalty.json``. First the cost of a step is measured, all ways in turn; a way that costs twice as
 much then gets half the steps. The networks are half as wide as the lesson's, and the runs a little shorter, so that
-fifteen of them fit into an hour. Finished runs are kept in DIR and cut ones go on; several programs may share one DIR.
+all of them fit into an hour. Finished runs are kept in DIR and cut ones go on; several programs may share one DIR.
+With ``--only WAY`` other ways are left out; ``--so-far`` trains nothing and writes what is finished, with the seeds
+that each way has.
 """
 
 import argparse
@@ -44,6 +46,9 @@ class Way:
     words: str
     discriminator: Callable[[int], nn.Module]
     slope: Callable[[nn.Module, Tensor], Tensor] | None
+    gamma: float = SETTINGS_HERE["gamma"]
+    costs_as: str = ""
+    """The way whose steps cost as much, where it is not measured itself."""
 
 
 def grouped(width: int) -> nn.Module:
@@ -77,7 +82,14 @@ WAYS = {
     "evaluation": Way("BatchNorm, penalty in evaluation mode", lessons, gan_steady.slope),
     "group": Way("GroupNorm", grouped, gan_steady.slope),
     "spectral": Way("spectral norm, no BatchNorm", spectral, gan_steady.slope),
-    "none": Way("BatchNorm, no penalty", lessons, None),
+    "none": Way("BatchNorm, no penalty", lessons, None, gamma=0.0),
+    "stronger": Way(
+        "BatchNorm, penalty in evaluation mode, three times as strong",
+        lessons,
+        gan_steady.slope,
+        gamma=0.3,
+        costs_as="evaluation",
+    ),
 }
 
 
@@ -92,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--data", required=True, help="CIFAR-10 as an archive or a folder of class folders"
     )
     parser.add_argument("--work", type=Path, required=True, help="folder of runs and records")
+    parser.add_argument("--only", choices=tuple(WAYS), action="append", help="train these ways")
+    parser.add_argument("--so-far", action="store_true", help="train nothing, write what there is")
     options = parser.parse_args(argv)
     options.work.mkdir(parents=True, exist_ok=True)
     made_with = results.provenance()
@@ -100,13 +114,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with FileLock(options.work / "costs.lock"):
         costs = _costs(options.work / "costs.json")
     for seed in SEEDS:
-        for name in WAYS:
+        for name in () if options.so_far else options.only or WAYS:
             try:
                 with FileLock(options.work / f"{name}-{seed}.lock", timeout=0):
                     _run(name, seed, costs, train, reference, options.work)
             except Timeout:
                 print(f"{name}, seed {seed}: another program is at it", flush=True)
-    if all(_record(options.work, name, seed).is_file() for name in WAYS for seed in SEEDS):
+    whole = all(_record(options.work, name, seed).is_file() for name in WAYS for seed in SEEDS)
+    if whole or options.so_far:
         print(results.write("dcgan_penalty.json", _result(options, train, reference), made_with))
     return 0
 
@@ -118,12 +133,12 @@ def _costs(path: Path) -> dict[str, float]:
     run = runtime.setup(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    steps = {name: _stepper(way, run) for name, way in WAYS.items()}
+    steps = {name: _stepper(way, run) for name, way in WAYS.items() if not way.costs_as}
     rounds: list[dict[str, float]] = []
     for _ in range(ROUNDS + 1):
         rounds.append({name: step() for name, step in steps.items()})
     first = next(iter(WAYS))
-    found = {name: statistics.median(r[name] / r[first] for r in rounds[1:]) for name in WAYS}
+    found = {name: statistics.median(r[name] / r[first] for r in rounds[1:]) for name in steps}
     path.write_text(json.dumps(found), encoding="utf-8")
     torch.set_num_threads(threads)
     print(f"costs: {found}", flush=True)
@@ -148,9 +163,7 @@ def _stepper(way: Way, run: runtime.Runtime) -> Callable[[], float]:
         dcgan.dcgan_step(*players, *optimizers, real, torch.randn(batch, dims, 1, 1), run.autocast)
         between = time.perf_counter()
         if way.slope is not None:
-            gan_steady.penalty_step(
-                players[1], optimizers[1], real, SETTINGS_HERE["gamma"], way.slope
-            )
+            gan_steady.penalty_step(players[1], optimizers[1], real, way.gamma, way.slope)
         end = time.perf_counter()
         return between - start + (end - between) / gan_steady.PENALTY_EVERY
 
@@ -168,10 +181,8 @@ def _run(
     if _record(work, name, seed).is_file():
         return
     way, run = WAYS[name], runtime.setup(seed)
-    steps = round(SETTINGS_HERE["steps"] / costs[name], -1)
-    settings = SETTINGS_HERE | {"steps": int(steps)}
-    if way.slope is None:
-        settings |= {"gamma": 0}
+    steps = round(SETTINGS_HERE["steps"] / costs[way.costs_as or name], -1)
+    settings = SETTINGS_HERE | {"steps": int(steps), "gamma": way.gamma}
     discriminator = way.discriminator(settings["width"])
     training, last = train_dcgan(
         run,
@@ -214,26 +225,28 @@ def _result(
     options: argparse.Namespace, train: ImageSet, reference: RealReference
 ) -> dict[str, Any]:
     costs = _costs(options.work / "costs.json")
-    records = {
-        name: [
-            json.loads(_record(options.work, name, seed).read_text(encoding="utf-8"))
+    records: dict[str, dict[int, Any]] = {
+        name: {
+            seed: json.loads(_record(options.work, name, seed).read_text(encoding="utf-8"))
             for seed in SEEDS
-        ]
+            if _record(options.work, name, seed).is_file()
+        }
         for name in WAYS
     }
+    records = {name: found for name, found in records.items() if found}
     ways: dict[str, Any] = {}
-    for name, way in WAYS.items():
+    for name, found in records.items():
+        way = WAYS[name]
         row: dict[str, Any] = {
             "words": way.words,
-            "cost": costs[name],
-            "steps": records[name][0]["steps"],
+            "gamma": way.gamma,
+            "cost": costs[way.costs_as or name],
+            "steps": next(iter(found.values()))["steps"],
         }
         for network in ("averaged", "generator"):
-            found = [record[network]["FD"]["value"] for record in records[name]]
-            row[network] = {**over_seeds(found), "seeds": found}
+            row[network] = _of_seeds([one[network]["FD"]["value"] for one in found.values()])
         for kind in ("sum", "own", "evaluation"):
-            found = [record["slopes"][kind] for record in records[name]]
-            row[f"slope_{kind}"] = {**over_seeds(found), "seeds": found}
+            row[f"slope_{kind}"] = _of_seeds([one["slopes"][kind] for one in found.values()])
         ways[name] = row
     return {
         "data": train.name,
@@ -245,17 +258,24 @@ def _result(
         "groups": GROUPS,
         "ways": ways,
         "differences": {
-            f"{a} - {b}": over_seeds(
+            f"{a} - {b}": _of_seeds(
                 [
-                    x - y
-                    for x, y in zip(
-                        ways[a]["averaged"]["seeds"], ways[b]["averaged"]["seeds"], strict=True
-                    )
+                    records[a][seed]["averaged"]["FD"]["value"]
+                    - records[b][seed]["averaged"]["FD"]["value"]
+                    for seed in sorted({*records[a]} & {*records[b]})
                 ]
             )
-            for a, b in ((name, "sum") for name in WAYS if name != "sum")
+            for a, b in (("evaluation", "sum"), ("evaluation", "none"), ("stronger", "sum"))
+            if a in records and b in records
         },
     }
+
+
+def _of_seeds(values: list[float]) -> dict[str, Any]:
+    """Mean and 95 % interval over seeds, and the seeds; of one seed alone there is no interval."""
+    if len(values) == 1:
+        return {"value": values[0], "seeds": values}
+    return {**over_seeds(values), "seeds": values}
 
 
 def _record(folder: Path, name: str, seed: int) -> Path:
