@@ -258,14 +258,14 @@ def _result(
         "groups": GROUPS,
         "ways": ways,
         "differences": {
-            f"{a} - {b}": _of_seeds(
+            f"{a}_above_{b}": _of_seeds(
                 [
                     records[a][seed]["averaged"]["FD"]["value"]
                     - records[b][seed]["averaged"]["FD"]["value"]
                     for seed in sorted({*records[a]} & {*records[b]})
                 ]
             )
-            for a, b in (("evaluation", "sum"), ("evaluation", "none"), ("stronger", "sum"))
+            for a, b in (("evaluation", "sum"), ("none", "evaluation"), ("stronger", "sum"))
             if a in records and b in records
         },
     }
