@@ -1,5 +1,8 @@
 """What steadies a GAN (lesson 02): a penalty on the discriminator's slope, an average of the generator's weights."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -9,13 +12,26 @@ PENALTY_EVERY = 16
 
 
 def slope(discriminator: nn.Module, real: Tensor) -> Tensor:
-    """How steep the discriminator is at photographs: mean squared length of the logit's gradient, a scalar.
+    """How steep the discriminator is at photographs: mean squared length of each logit's gradient, a scalar.
+
+    The gradient of the *sum* of the logits holds that of each logit by its own picture, as long as no logit depends on
+    another picture. Under BatchNorm in training mode it does; so the discriminator answers in evaluation mode here, and
+    each of its layers has its own mode back afterwards.
 
     Args:
         discriminator: images (B, C, H, W) -> logits (B,).
         real: photographs (B, C, H, W) in [-1, 1].
 
     Source: Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 (R1, without its factor).
+    """
+    with _in_evaluation_mode(discriminator):
+        return slope_of_the_sum(discriminator, real)
+
+
+def slope_of_the_sum(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """As `slope`, in whatever mode the discriminator is: wrong where a logit depends on other pictures too.
+
+    Lesson 02 shows how it goes wrong: for BatchNorm in training mode and a linear layer behind it, it is 0.
     """
     real = real.detach().requires_grad_(True)
     # Of the mean and times B, not of the sum: the same, and also right where other processes hold parts of the batch.
@@ -26,7 +42,11 @@ def slope(discriminator: nn.Module, real: Tensor) -> Tensor:
 
 
 def penalty_step(
-    discriminator: nn.Module, d_optimizer: torch.optim.Optimizer, real: Tensor, gamma: float
+    discriminator: nn.Module,
+    d_optimizer: torch.optim.Optimizer,
+    real: Tensor,
+    gamma: float,
+    measure: Callable[[nn.Module, Tensor], Tensor] = slope,
 ) -> float:
     """One step of the discriminator against its own slope; call it every `PENALTY_EVERY` steps. Returns the slope.
 
@@ -35,8 +55,9 @@ def penalty_step(
         d_optimizer: holds its parameters.
         real: photographs (B, C, H, W) in [-1, 1].
         gamma: weight of the penalty, as if it were taken in every step.
+        measure: (discriminator, real) -> the slope that is penalised.
     """
-    steepness = slope(discriminator, real)
+    steepness = measure(discriminator, real)
     d_optimizer.zero_grad()
     (gamma / 2 * PENALTY_EVERY * steepness).backward()
     d_optimizer.step()
@@ -52,3 +73,15 @@ def make_average(generator: nn.Module, decay: float) -> AveragedModel:
     """
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     return average.requires_grad_(False)
+
+
+@contextmanager
+def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Within this block the network is in evaluation mode; afterwards each layer has the mode that it had."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

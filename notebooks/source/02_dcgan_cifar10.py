@@ -14,23 +14,22 @@
 # # 2. DCGAN on CIFAR-10
 #
 # In this lesson you build and train a network that turns 100 random numbers into a colour picture
-# of 32×32 pixels, and you measure how far its pictures are from photographs: a distance that starts
-# at
-# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything,
-# and after four minutes on two cores is
-# {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.1f}} (mean of three seeds; real
-# photographs among themselves score {{result:dcgan_laptop.json:floor.FD.value:.2f}}).
+# of 32×32 pixels, and you measure how far its pictures are from photographs. The distance starts at
+# {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything.
+# After the {{result:dcgan_laptop.json:settings.steps:,}} steps of this lesson it is
+# {{result:dcgan_laptop.json:laptop.FD.value:.2f}}, and photographs among themselves score
+# {{result:dcgan_laptop.json:floor.FD.value:.2f}}. On the way you will catch a penalty that does not
+# measure what its formula says.
 #
 # **You will learn to** compute what a transposed convolution does to the size of a feature map ·
-# build a DCGAN and initialise it · explain each line of its training step and read its curves ·
-# measure generated images with a score that has an interval and a floor · walk through a latent
-# space.
+# build both networks of a DCGAN and initialise them · explain each line of the training step and
+# read its curves · write a penalty on the discriminator's slope · measure generated images with a
+# score that has an interval and a floor · walk through a latent space.
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
 # **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says,
-# and on your machine as long as stands under the settings.
+# says, and on your machine as long as the line under the settings says.
 #
 # {{tiers}}
 
@@ -44,10 +43,11 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils.display import plots
+from course_utils.display import plots, sketches
 from course_utils.display.widgets import latent_walk
 
 # %%
+from course_utils import results
 from course_utils.evaluation import metrics
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.datasets.images import load_images
@@ -58,9 +58,8 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# Everything you may want to change stands in the next cell. The three columns are the course's
-# three tiers: `smoke` for tests, `laptop` for a processor, `gpu` for a graphics card. The line
-# above says which one this machine got.
+# Everything you may want to change is in the next cell. Its columns are the course's three tiers:
+# `smoke` for tests, `laptop` for a CPU, `gpu` for a GPU. The line above says which one you have.
 
 # %%
 from course_utils.machine import minutes_here
@@ -68,7 +67,7 @@ from course_utils.machine import minutes_here
 # fmt: off
 #                     smoke  laptop     gpu
 steps      = run.pick(   30,  2_400, 80_000)  # optimisation steps of each player
-batch_size = run.pick(   32,     64,     64)  # images a step
+batch_size = run.pick(   32,     64,     64)  # images per step
 n_images   = run.pick(  512, 50_000, 50_000)  # training images
 width      = run.pick(   16,     64,     64)  # channels of the last hidden map
 average    = run.pick(  0.9,   0.99,  0.999)  # memory of the average, see "What steadies the game"
@@ -86,10 +85,10 @@ minutes_here.tell(run, "02_dcgan_cifar10", steps)
 # ## The images
 #
 # CIFAR-10 holds 60,000 photographs of ten kinds of things, 32×32 pixels each (Krizhevsky 2009).
-# They are small enough for a processor and rich enough that a generator has something to learn. At
-# tier `laptop` they are used where they are on this machine, at tier `gpu` they are fetched once;
-# otherwise, and always at tier `smoke`, the course draws its own *stand-in*, and every figure made
-# from it says so.
+# At tier `laptop` they are used where this machine has them, at tier `gpu` they are fetched once.
+# Otherwise, and always at tier `smoke`, the course draws its own *stand-in*, and every figure made
+# from it says so. (The "JPEG copy" of some titles was stored as JPEG, which smooths pictures a
+# little.)
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
@@ -105,84 +104,79 @@ print(
 # %%
 figure, (ax,) = plots.subplots(width=8, height=1.8)
 plots.image_grid(ax, train.images[:48], columns=16, title=train.title("training images"))
-plots.show(figure, alt="48 training images, 32 by 32 pixels each, in three rows.")
+plots.show(
+    figure,
+    alt=f"48 training images, {size} by {size} pixels each, in three rows. Each is a hint of an object: some colours, an outline, a background.",
+)
 
 # %% [markdown]
-# At this size a photograph is a hint of an object: some colours, an outline, a background. Keep
-# that in mind when you judge what the generator makes; it can at best be as good as these.
-#
 # A generator's last layer is Tanh, so its pictures lie in [−1, 1]. The photographs arrive as bytes
-# from 0 to 255. Both must share one range, because whatever separates them for no good reason is
-# the first thing a discriminator learns; the end of this lesson shows what happens then.
-#
-# ### Exercise: bytes to the range of Tanh
-#
-# *Easy, 3 minutes.* Write a function that maps bytes to float32 numbers in [−1, 1]: 0 becomes −1
-# exactly, 255
-# becomes 1 exactly.
-#
-# <details><summary>Hint 1</summary>A straight line through two points: what is its slope, what is
-# its offset?</details>
-# <details><summary>Hint 2</summary>Whole-number arithmetic on bytes wraps around at 256
-# (<code>images * 2</code>, say), so leave bytes first.</details>
-#
-# The last line of the next cell checks your function. While it is not written yet, the lesson goes
-# on with the course's own; when it is wrong, the line says what it expected, what came, and what
-# may be behind it.
+# from 0 to 255, and must come to the same range. Lesson 0 went the other way.
 
 
 # %%
 def to_tanh_range(images):
     """Images uint8 (...) in [0, 255] -> float32 (...) in [-1, 1]."""
-    ### BEGIN SOLUTION
     return images.to(torch.float32) / 127.5 - 1
-    ### END SOLUTION
 
 
-to_tanh_range = checks.dcgan.to_tanh_range(to_tanh_range)
-
-# %% [markdown]
-# No information may get lost on the way. All 256 values must survive the trip there and back:
-
-# %% tags=["nbval-check-output"]
-every_byte = torch.arange(256, dtype=torch.uint8)
-there = to_tanh_range(every_byte)
-assert torch.equal(dcgan.to_bytes(there), every_byte)
-print("range:", there.min().item(), "to", there.max().item(), "| all 256 values come back")
+# %%
+noise_pictures = torch.rand(64, 3, size, size) * 2 - 1  # what a new Tanh layer may give
+photographs = train.images[:64]
 
 # %% [markdown]
+# What if you forget this line, and leave the photographs in [0, 1] as torchvision's `ToTensor()`
+# does? Nothing crashes. But here is a discriminator of one line, *a picture with a negative pixel
+# is a fake*:
+
+# %%
+readings = {"[0, 1]": photographs.float() / 255, "[-1, 1]": to_tanh_range(photographs)}
+for name, real in readings.items():
+    called_real = (real.amin(dim=(1, 2, 3)) >= 0).float().mean()
+    called_fake = (noise_pictures.amin(dim=(1, 2, 3)) < 0).float().mean()
+    print(f"photographs in {name}: the rule is right in {(called_real + called_fake) / 2:.0%}")
+
+# %% [markdown]
+# In the wrong range it is always right, so D's first lesson is not what photographs look like.
+#
 # ## Growing a picture: the transposed convolution
 #
-# A convolution with stride 2 halves the width and height of a feature map. A generator has to do
-# the opposite: it starts from a single point and must arrive at 32×32. The layer for that is the
-# *transposed convolution*. Each input number stamps a copy of the kernel, scaled by that number,
-# onto the output. The stride says how far apart the stamps are, and where stamps overlap they add.
+# A convolution with stride 2 halves a feature map. A generator has to do the opposite: it starts
+# from a single point and must arrive at 32×32. The layer for that is the *transposed convolution*.
+# Each input number stamps a copy of the kernel, scaled by that number, onto the output. The stride
+# says how far apart the stamps are, and where stamps overlap they add.
 #
 # In one dimension, with a kernel of powers of ten, you can read every stamp off the result:
 
 # %% tags=["nbval-check-output"]
 x, kernel, stride = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 100.0, 1000.0]), 2
 stamped = torch.zeros((len(x) - 1) * stride + len(kernel))
-for i, value in enumerate(x):
-    stamped[i * stride : i * stride + len(kernel)] += (
-        value * kernel
-    )  # one stamp for each input number
+for i, value in enumerate(x):  # one stamp for each input number
+    stamped[i * stride : i * stride + len(kernel)] += value * kernel
 library = F.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)[0, 0]
 assert torch.equal(stamped, library)
-print(stamped.int().tolist())
+print("stamped by hand:", stamped.int().tolist())
+print("by the library: ", library.int().tolist())
+
+# %%
+figure, (ax,) = plots.subplots(width=8, height=2.1)
+sketches.stamps(ax, x.tolist(), kernel.tolist(), stride, padding=1)
+plots.show(
+    figure,
+    alt="Three stamps of four cells, each two cells to the right of the one before, and their sum of eight cells. The third cell, 102, is 100 from the first stamp and 2 from the second. Padding 1 cuts off the two grey cells.",
+)
 
 # %% [markdown]
-# The third number, 102, is 100 from the first stamp and 2 from the second, and the library agrees.
-#
 # So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs.
-# *Padding* $p$ then cuts $p$ numbers off **each** end (in a normal convolution padding adds them;
-# here everything is the other way round).
+# *Padding* $p$ then cuts $p$ numbers off **each** end. (In a normal convolution padding adds them;
+# here everything is the other way round.)
 #
 # ### Exercise: the size of the output
 #
-# *Easy, 5 minutes.* Turn that sentence into a function. You will use it to plan the generator.
+# *Easy, 5 minutes.* Turn that paragraph into a function. You will use it to plan the generator.
 #
-# <details><summary>Hint 1</summary>Draw three stamps of width 4, two apart, and count.</details>
+# <details><summary>Hint 1</summary>Count the cells of the figure, for three stamps and four.
+# </details>
 # <details><summary>Hint 2</summary>Both ends are cut, so the padding counts twice.</details>
 
 
@@ -197,9 +191,8 @@ def conv_transpose_output_size(size, kernel_size, stride, padding):
 conv_transpose_output_size = checks.dcgan.conv_transpose_output_size(conv_transpose_output_size)
 
 # %% [markdown]
-# With kernel 4, stride 2 and padding 1 a layer doubles the size exactly,
-# $(n-1)\cdot 2 - 2 + 4 = 2n$. The first layer uses stride 1 and no padding, and makes 4×4 of a
-# single point. Four layers reach our 32:
+# With kernel 4, stride 2 and padding 1 a layer doubles the size exactly. The first layer uses
+# stride 1 and no padding, and turns a single point into 4×4. Four layers reach our 32:
 
 # %% tags=["nbval-check-output"]
 sizes = [1, conv_transpose_output_size(1, 4, 1, 0)]
@@ -208,11 +201,10 @@ while sizes[-1] < 32:
 print(" -> ".join(map(str, sizes)), f"({len(sizes) - 1} layers)")
 
 # %% [markdown]
-# Why kernel 4 and not 3? Count how many stamps cover each output. If the stride does not divide the
-# kernel, the cover alternates, and so does the brightness: a checkerboard that training must first
-# unlearn ([Odena et al. 2016](https://distill.pub/2016/deconv-checkerboard/)). Kernel 4 removes the
-# uneven cover, though learned weights can still make the pattern. (The first and last two outputs,
-# at the border, are covered less and are left out here.)
+# Why kernel 4 and not 3? Count how many stamps cover each output, away from the ends. If the stride
+# does not divide the kernel, the coverage alternates, and so does the brightness: a checkerboard
+# that training must first unlearn ([Odena et al.
+# 2016](https://distill.pub/2016/deconv-checkerboard/)).
 
 # %% tags=["nbval-check-output"]
 for k in (3, 4):
@@ -220,7 +212,7 @@ for k in (3, 4):
     print(f"kernel {k}, stride 2: each output is covered", cover[2:-2].int().tolist(), "times")
 
 # %% [markdown]
-# ## The generator
+# ## Two pyramids
 #
 # Radford, Metz and Chintala ([arXiv 1511.06434](https://arxiv.org/abs/1511.06434), section 3) found
 # a family of networks that trained stably on several sets of images. Their rules, each with a
@@ -228,30 +220,39 @@ for k in (3, 4):
 #
 # | rule | reason |
 # | --- | --- |
-# | strided and transposed convolutions instead of pooling | the networks learn their own way to shrink and to grow |
-# | no fully connected layers on top of the convolutions | fewer parameters, and more stable (theirs) |
-# | BatchNorm in both networks | gradients reach the first layers (theirs) |
+# | strided and transposed convolutions instead of pooling | the networks learn their own way to shrink and to grow (theirs) |
+# | convolutions up to the very end, no hidden fully connected layers | averaging each map away was stable but slow to converge; this is the middle way (theirs) |
+# | BatchNorm in both networks | gradients reach deep layers, and the generator does not collapse to a single point (theirs) |
 # | but not at the generator's output and the discriminator's input | the samples oscillated (theirs): it would fix the colours' mean and spread |
 # | ReLU in the generator, Tanh at its end | a bounded output fills the range of colours faster (theirs) |
-# | LeakyReLU (slope 0.2) in the discriminator | its gradient is the generator's only teacher and must not die |
+# | LeakyReLU (slope 0.2) in the discriminator | its gradient is all that the generator learns from, and must not die |
 #
-# We keep these rules and change three sizes: 32×32 pixels instead of 64×64, kernel 4 instead of 5,
-# and noise from N(0, 1) instead of a uniform distribution.
+# *BatchNorm*, in training mode, takes each channel over the whole batch, subtracts its mean and
+# divides by its standard deviation; then it multiplies by a learned weight and adds a learned bias.
 #
+# We keep these rules at 32×32 pixels instead of 64×64, with kernel 4 instead of 5 and noise from
+# N(0, 1) instead of a uniform distribution.
+
+# %%
+figure, (ax,) = plots.subplots(width=9.4, height=3.2)
+sketches.pyramids(ax, latent_dim, width, 3, size)
+plots.show(
+    figure,
+    alt="Left, the generator: from noise through maps that double in height and halve in channels to a picture. Right, the discriminator runs the same sizes backwards, from a picture to one logit. Under each map: its height × width × channels.",
+)
+
+# %% [markdown]
 # ### Exercise: the generator
 #
-# *Medium, 15 minutes.* Build it. Noise of shape `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8
-# and 16×16 with `4*width`, `2*width` and `width` channels (256, 128, 64 for width 64) and at last a
-# picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map comes BatchNorm and ReLU. A
-# convolution before BatchNorm needs no bias: BatchNorm subtracts it.
+# *Medium, 15 minutes.* Build the left pyramid for pictures of 32 pixels. Noise of shape
+# `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`, `2*width` and `width`
+# channels and at last a picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map come
+# BatchNorm and ReLU. (A convolution before BatchNorm needs no bias: BatchNorm subtracts it.)
 #
-# <details><summary>Hint 1</summary>The cell above with the sizes names kernel, stride and padding
-# of all four layers. Which call makes 4 out of 1?</details>
-# <details><summary>Hint 2</summary>Build it in an <code>nn.Sequential</code>, one layer at a time,
-# and print the shape after each.</details>
-# <details><summary>Hint 3</summary>The first layer is <code>nn.ConvTranspose2d(latent_dim, 4 *
-# width, 4, 1, 0, bias=False)</code>; the last one has neither BatchNorm nor ReLU after it, only
-# Tanh.</details>
+# <details><summary>Hint 1</summary>Which kernel, stride and padding doubles a map? Which makes 4
+# out of 1?</details>
+# <details><summary>Hint 2</summary>Build an <code>nn.Sequential</code>, one layer at a time, and
+# print the shape after each.</details>
 
 
 # %%
@@ -277,8 +278,8 @@ def make_generator(latent_dim, width, channels):
 make_generator = checks.dcgan.make_generator(make_generator)
 
 # %% [markdown]
-# A shape probe after each convolution. (For pictures of 64 pixels one more doubling is needed; the
-# package has it.)
+# Print the shape after each convolution. (For pictures of 64 pixels one more doubling is needed;
+# the package has it.)
 
 # %%
 generator = (
@@ -299,17 +300,25 @@ for probe in probes:
 parameters = sum(p.numel() for p in generator.parameters())
 print(f"{parameters:,} parameters make {3 * size * size:,} numbers from {latent_dim}")
 
+
 # %% [markdown]
-# ## The discriminator
+# ### Exercise: the discriminator
 #
-# The discriminator goes the other way: 32 → 16 → 8 → 4 → 1. For a convolution the size is
-# $\lfloor (n + 2p - k)/s \rfloor + 1$. It ends in **one logit for each image**: no Sigmoid, because
-# the loss of lesson 1 is exact and stable on logits.
+# *Medium, 12 minutes.* Now the right pyramid. A picture becomes maps of 16×16, 8×8 and 4×4 and at
+# last **one logit for each image**, in a flat row of shape `(B,)`. After each hidden map comes
+# LeakyReLU(0.2), and BatchNorm before it in the second and third. No Sigmoid: the loss of lesson 1
+# is exact and stable on logits.
+#
+# <details><summary>Hint 1</summary>A normal convolution gives
+# $\lfloor (n + 2p - k)/s \rfloor + 1$. Which three numbers make 16 of 32, which 1 of 4?</details>
+# <details><summary>Hint 2</summary><code>nn.Flatten(0)</code> makes a row of (B, 1, 1, 1).
+# </details>
 
 
 # %%
 def make_discriminator(width, channels):
     """A module: images (B, channels, 32, 32) in [-1, 1] -> logits (B,)."""
+    ### BEGIN SOLUTION
     return nn.Sequential(
         nn.Conv2d(channels, width, 4, 2, 1, bias=False),  # (B, w, 16, 16)
         nn.LeakyReLU(0.2),
@@ -322,12 +331,14 @@ def make_discriminator(width, channels):
         nn.Conv2d(4 * width, 1, 4, 1, 0, bias=False),  # (B, 1, 1, 1)
         nn.Flatten(0),  # (B,)
     )
+    ### END SOLUTION
 
+
+make_discriminator = checks.dcgan.make_discriminator(make_discriminator)
 
 # %% [markdown]
-# Count its answers. With stride 1 in place of one 2 the last convolution would return a small *map*
-# of logits for every picture, `Flatten(0)` would make a longer list of it, and the mean in the loss
-# would hide that: patches would be judged, not pictures.
+# How many logits come out? With one halving too few it would be a small *map* of them for every
+# picture. The mean in the loss would hide that, and patches would be judged, not pictures.
 
 # %%
 discriminator = (
@@ -337,22 +348,42 @@ few = to_tanh_range(train.images[:7])
 
 # %%
 with torch.no_grad():
-    assert discriminator(few).shape == (len(few),)
-    assert discriminator(generator(torch.randn(7, latent_dim, 1, 1))).shape == (7,)
+    of_real = discriminator(few)
+    of_fake = discriminator(generator(torch.randn(7, latent_dim, 1, 1)))
+print(f"{len(few)} pictures: {tuple(of_real.shape)} and {tuple(of_fake.shape)}")
+assert of_real.shape == of_fake.shape == (len(few),)
 
 # %% [markdown]
-# ### Exercise: where training starts
+# ### Exercise: mend the start
 #
 # *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard
-# deviation (section 4); the authors' [program](https://github.com/Newmu/dcgan_code) starts
-# BatchNorm's weights from N(1, 0.02) and all biases from 0. Write a function of one layer that does
-# this in place; `network.apply(function)` then calls it for every layer.
+# deviation (section 4). The authors' [code](https://github.com/Newmu/dcgan_code) starts BatchNorm's
+# weights from N(1, 0.02) and all biases from 0. `network.apply(function)` calls the function below
+# for every layer. It runs without a message, and the generator that it starts makes the same grey
+# from any noise. Find its four mistakes, and write it as it should be; it changes a layer in place.
 #
-# <details><summary>Hint 1</summary><code>isinstance(module, (nn.Conv2d,
-# nn.ConvTranspose2d))</code>, and functions of <code>nn.init</code> whose names end in an
-# underscore.</details>
-# <details><summary>Hint 2</summary>Some layers have <code>bias=None</code>, and layers of other
-# kinds are to be left alone.</details>
+# <details><summary>Hint 1</summary>Apply it to a generator and print each layer's class, and its
+# weights' mean and deviation. Which layers did it miss?</details>
+# <details><summary>Hint 2</summary>What does BatchNorm do with its weight, and what does a weight
+# near 0 leave of a picture?</details>
+# <details><summary>Hint 3</summary>Some layers have <code>bias=None</code>, and layers of other
+# kinds must be left alone.</details>
+
+
+# %%
+def init_as_found(module):
+    """Four mistakes."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, 0.0, 0.02**0.5)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+
+
+# %%
+grey = dcgan.make_generator(latent_dim, 16, 3, size).apply(init_as_found)
+with torch.no_grad():
+    pictures = grey(torch.randn(64, latent_dim, 1, 1))  # (64, 3, H, W)
+print(f"pixels lie within {pictures.abs().max():.4f} of 0, which is plain grey")
 
 
 # %%
@@ -363,10 +394,9 @@ def init_dcgan_weights(module):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
-    if (
-        isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d))
-        and module.bias is not None
-    ):
+    else:
+        return
+    if module.bias is not None:
         nn.init.zeros_(module.bias)
     ### END SOLUTION
 
@@ -379,28 +409,27 @@ for network in (generator, discriminator):
     # The same numbers in another order in memory (channel last), in which convolutions run faster.
     network.to(run.device, memory_format=torch.channels_last)
 
+
 # %% [markdown]
 # ## BatchNorm: the answer depends on the batch
 #
-# BatchNorm subtracts the mean of the *batch*. So in training mode the answer for one image depends
-# on the images beside it. Two habits follow.
+# In training mode BatchNorm's mean and spread come from the batch, so the answer for one image
+# depends on the images beside it. Two habits follow.
 #
 # First, real and generated images go through the discriminator **in separate batches**. The
-# generator's own step sends a batch of generated images only, and the same images get other logits
-# when photographs are among them:
+# generator's own step sends generated images only, and the same images get other logits when
+# photographs are among them. (Pale grey noise plays the fakes.)
 
 # %%
 real, fake = to_tanh_range(train.images[:32]), torch.rand(32, 3, size, size) * 0.2
-judge = dcgan.make_discriminator(8, 3, size).train()
+judge = dcgan.make_discriminator(8, 3, size).apply(init_dcgan_weights).train()
 with torch.no_grad():
     alone = judge(fake)  # (32,)
     mixed = judge(torch.cat([real, fake]))[len(real) :]  # (32,) the same images in a mixed batch
 
 # %%
-print(
-    f"the same 32 images: mean logit {alone.mean():+.3f} alone, "
-    f"{mixed.mean():+.3f} beside photographs"
-)
+print("the same four images alone:        ", [f"{a:+.3f}" for a in alone[:4].tolist()])
+print("and with photographs in the batch: ", [f"{a:+.3f}" for a in mixed[:4].tolist()])
 assert not torch.allclose(alone, mixed, atol=1e-3)
 
 # %% [markdown]
@@ -410,13 +439,12 @@ assert not torch.allclose(alone, mixed, atol=1e-3)
 # %%
 noise = torch.randn(8, latent_dim, 1, 1)
 example = dcgan.make_generator(latent_dim, 8, 3, size)
-with torch.no_grad():
-    example.eval()
-    assert torch.allclose(
-        example(noise)[:1], example(noise[:1]), atol=1e-4
-    )  # batch mates do not matter
-    example.train()
-    assert not torch.allclose(example(noise)[:1], example(noise[:2])[:1], atol=1e-4)  # here they do
+for mode in ("evaluation", "training"):
+    example.train(mode == "training")
+    with torch.no_grad():
+        change = (example(noise)[0] - example(noise[:2])[0]).abs().max().item()
+    print(f"{mode} mode: other batch mates change a picture by up to {change:.6f}")
+    assert (change > 1e-4) == (mode == "training")
 
 # %% [markdown]
 # ## The training step
@@ -431,19 +459,14 @@ with torch.no_grad():
 
 # %%
 logits = torch.tensor([-200.0, -3.0, 0.5, 200.0])
-ones, zeros = torch.ones(4), torch.zeros(4)
-assert torch.allclose(
-    -F.logsigmoid(logits).mean(), F.binary_cross_entropy_with_logits(logits, ones)
-)
-
-# %%
-assert torch.allclose(
-    -F.logsigmoid(-logits).mean(), F.binary_cross_entropy_with_logits(logits, zeros)
-)
+for sign, label in ((1, torch.ones(4)), (-1, torch.zeros(4))):
+    ours = -F.logsigmoid(sign * logits).mean()
+    theirs = F.binary_cross_entropy_with_logits(logits, label)
+    print(f"label {label[0]:.0f}: {ours:.6f} by logsigmoid, {theirs:.6f} by cross-entropy")
+    assert torch.allclose(ours, theirs)
 
 # %% [markdown]
-# Now the whole step. Read it twice; the text below it explains the three places where bugs are
-# common.
+# Now the whole step. Bugs are common in the three numbered places.
 
 
 # %%
@@ -452,7 +475,7 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
     with run.autocast():  # bf16 where the hardware has it
         fake = generator(noise)  # (B, 3, H, W)
         real_logits = discriminator(real)  # (B,)
-        fake_logits = discriminator(fake.detach())  # detach: D's loss must not reach G
+        fake_logits = discriminator(fake.detach())  # 1. D's loss must not reach G
     d_loss = -F.logsigmoid(real_logits.float()).mean() - F.logsigmoid(-fake_logits.float()).mean()
     d_optimizer.zero_grad()
     d_loss.backward()
@@ -460,8 +483,8 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
 
     discriminator.requires_grad_(False)  # G needs the gradient through D, not of D
     with run.autocast():
-        logits = discriminator(fake)  # (B,) asked again: D has just changed
-    g_loss = -F.logsigmoid(logits.float()).mean()  # non-saturating: G wants to be called real
+        logits = discriminator(fake)  # 2. (B,) asked again: D has just changed
+    g_loss = -F.logsigmoid(logits.float()).mean()  # 3. non-saturating: G wants to be called real
     g_optimizer.zero_grad()
     g_loss.backward()
     g_optimizer.step()
@@ -476,14 +499,15 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
 
 
 # %% [markdown]
-# *Detached*: without it, the discriminator's loss would also push the generator, towards being
-# caught. *Asked again*: the first answer was about a detached copy, so no gradient leads from it to
-# the generator; besides, D has changed since. *Wants to be called real*: with `-logits` in its
-# place the generator's loss would fall to 0 while its pictures get worse. (The same fakes serve
-# both players; algorithm 1 of the GAN paper draws new noise for the generator. Both are right.)
+# 1. *Detached.* Without it, the discriminator's loss would also push the generator, towards being
+#    caught.
+# 2. *Asked again.* From the first answer, about a detached copy, no gradient leads to the
+#    generator; besides, D has changed.
+# 3. *Wants to be called real.* With `-logits` in its place the generator's loss would fall to 0
+#    while its pictures get worse.
 #
-# What each loss *reaches* can be checked: after the discriminator's half, no weight of the
-# generator may hold a gradient.
+# After the discriminator's half, no weight of the generator may hold a gradient. Does `detach` see
+# to that?
 
 
 # %%
@@ -496,86 +520,128 @@ def generator_gets_gradients(detach):
 
 
 # %%
-assert not generator_gets_gradients(detach=True)
-assert generator_gets_gradients(detach=False)
+for detach in (True, False):
+    print(f"detach={detach}: gradients in the generator: {generator_gets_gradients(detach)}")
+    assert generator_gets_gradients(detach) is not detach
 
 # %% [markdown]
 # ## What steadies the game
 #
-# The paper of 2015 trains with this step alone. Three later additions cost little and buy better
-# pictures; each is one number in the settings cell.
+# The paper of 2015 trains with this step alone. Three later additions cost little and make the game
+# calmer; each is one number in the settings cell.
 #
-# **An average.** The players chase each other, so the generator of any single step is a snapshot of
-# a chase. A copy whose weights follow at a distance is calmer: after each step every weight moves a
-# small share of the way,
+# **An average.** The generator of any single step is a snapshot of a chase. A copy whose weights
+# follow at a distance is calmer: after each step every weight moves a small share of the way,
 #
-# $$\bar w \leftarrow d\,\bar w + (1-d)\,w ,$$
+# $$\bar w \leftarrow m\,\bar w + (1-m)\,w ,$$
 #
-# with $d$ close to 1 ([Yazıcı et al. 2019](https://arxiv.org/abs/1806.04498)). It remembers about
-# the last $1/(1-d)$ steps. It never takes part in the game; it is what we show and score. PyTorch
-# has it ready. With $d = 0.9$ and a weight that goes 0, 1, 1 the average goes 0, 0.1, 0.19:
+# with the memory $m$ close to 1 ([Yazıcı et al. 2019](https://arxiv.org/abs/1806.04498)). It
+# remembers about the last $1/(1-m)$ steps. It never takes part in the game; it is what we show and
+# score. PyTorch ships this; `use_buffers` averages BatchNorm's own means and spreads as well. With
+# $m = 0.9$ and a weight that goes 0, 1, 1 the average should go 0, 0.1, 0.19:
 
 # %%
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 # %%
 follower = nn.Linear(1, 1, bias=False)
-behind = AveragedModel(follower, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+behind = AveragedModel(follower, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
 for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
     nn.init.constant_(follower.weight, w)
     behind.update_parameters(follower)
+    print(f"weight {w:.0f}, average {behind.module.weight.item():.2f}, by hand {expected:.2f}")
     assert abs(behind.module.weight.item() - expected) < 1e-6
 
 # %% [markdown]
+# **Two rates.** The generator's gradient is worth following when the discriminator is close to its
+# best answer (lesson 1's $D^*$), so the discriminator gets twice the learning rate ([Heusel et al.
+# 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule").
+#
 # **A penalty on slope.** All that the generator learns comes through the gradient of the
-# discriminator's logit $a(x)$. A discriminator that wins turns into a cliff between photographs and
-# fakes: enormous slope at its edge, and no direction anywhere else. So we ask it to be flat where
-# photographs are ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406), eq. 9; lesson 1 met a
-# relative of this penalty):
+# discriminator's logit $a(x)$. A winning discriminator becomes a cliff: enormous slope at its edge,
+# and no direction anywhere else. So we ask it to be flat where photographs are ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406), eq. 9). This penalty
+# pulls the slope towards 0, and goes by the name $R_1$:
 #
 # $$R_1 = \tfrac{\gamma}{2}\,\mathbb{E}_{x \sim p_{\text{data}}}\,\lVert \nabla_{\!x}\, a(x) \rVert^2 .$$
 #
-# A plane $a(x) = w \cdot x$ has the slope $\lVert w \rVert$ everywhere, which checks the code:
+# ### Exercise: the slope at each photograph
+#
+# *Hard, 25 minutes.* Write the expectation as a function: for a batch of $B$ photographs, the mean
+# over the batch of $\lVert \nabla_{\!x_i} a(x_i) \rVert^2$. It trains this lesson's discriminator,
+# the one that you built above, so it has to be right for *that* network. Three demands:
+#
+# - $a(x_i)$ is the discriminator's opinion of photograph $i$ and of nothing else. What would it say
+#   if that photograph were alone in the world?
+# - The result has to be trained on: its own gradient must reach the discriminator's weights.
+# - Afterwards the discriminator is in every respect as it was, down to the mode of each layer. So
+#   are the photographs.
+#
+# A loop over the photographs would do; one call of `torch.autograd.grad` is much faster. When may
+# you differentiate the *sum* of the logits and read off each one's gradient?
+#
+# <details><summary>Hint 1</summary>Let $a_i$ be the logit of photograph $i$. The gradient of
+# $\sum_j a_j$ by $x_i$ is a sum of $B$ terms. Which of them do you want, and when are the others
+# 0?</details>
+# <details><summary>Hint 2</summary>Which layers of your discriminator look at more than one
+# photograph? Read the section on BatchNorm again, its second habit in particular.</details>
+# <details><summary>Hint 3</summary><code>torch.autograd.grad</code> returns a tuple and throws the
+# path away, unless you ask for it; its documentation names the argument.</details>
 
 
 # %%
 def slope(discriminator, real):
-    """Mean squared length of the gradient of D's logit at photographs (B, 3, H, W): a scalar."""
+    """Mean squared length of each logit's gradient at its own photograph (B, 3, H, W): a scalar."""
+    ### BEGIN SOLUTION
+    modes = [(layer, layer.training) for layer in discriminator.modules()]
+    discriminator.eval()  # BatchNorm's averages in the place of the batch: a logit for each alone
     real = real.detach().requires_grad_(True)
     logits = discriminator(real)  # (B,)
-    (gradient,) = torch.autograd.grad(
-        logits.sum(), real, create_graph=True
-    )  # (B, 3, H, W), itself to be differentiated
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)  # (B, 3, H, W)
+    for layer, mode in modes:
+        layer.training = mode
     return gradient.square().sum(dim=(1, 2, 3)).mean()
+    ### END SOLUTION
+
+
+slope = checks.dcgan.slope(slope)
+
+# %% [markdown]
+# A plane $a(x) = w \cdot x$ has the slope $\lVert w \rVert$ everywhere:
+
+# %%
+plane = nn.Sequential(nn.Flatten(), nn.Linear(48, 1), nn.Flatten(0))
+measured, by_hand = slope(plane, torch.randn(5, 3, 4, 4)), plane[1].weight.square().sum()
+print(f"squared slope of a plane: {measured:.6f} measured, {by_hand:.6f} by hand")
+assert torch.isclose(measured, by_hand)
+
+# %% [markdown]
+# Second-order gradients are expensive, so the penalty is taken in every sixteenth step only,
+# sixteen times as strong ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
+# There the penalty joins the loss of that step. Here it gets an Adam step of its own; Adam divides
+# a step by the size of recent gradients, so the factor weighs in that memory, not in the step's
+# length.
 
 
 # %%
-w = torch.randn(3, 4, 4)
-assert torch.isclose(
-    slope(lambda x: (x * w).sum(dim=(1, 2, 3)), torch.randn(5, 3, 4, 4)), w.square().sum()
-)
+def penalty_step(discriminator, d_optimizer, real, gamma, every):
+    """A step of the discriminator against its own slope, ``every`` times as strong."""
+    penalty = gamma / 2 * every * slope(discriminator, real)
+    d_optimizer.zero_grad()
+    penalty.backward()
+    d_optimizer.step()
+
 
 # %% [markdown]
-# A gradient of a gradient is dear, so the penalty is taken in every sixteenth step only, sixteen
-# times as strong ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
-#
-# **Two rates.** The generator's gradient is worth following when the discriminator is close to the
-# best answer to it (lesson 1's $D^*$), so the discriminator gets twice the learning rate ([Heusel
-# et al. 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule for GANs").
-#
 # ## Training
 #
 # Adam with $\beta_1 = 0.5$: section 4 of the paper reports oscillation and instability with the
-# usual 0.9. A likely reason: momentum keeps pushing after the opponent has turned. (`fused`
-# computes the same in fewer passes over memory.)
+# usual 0.9. A likely reason: momentum keeps pushing after the opponent has turned.
 
 # %%
 adam = {"betas": (0.5, 0.999), "fused": True}
 g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, **adam)
 d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=d_lr, **adam)
-averaged = gan_steady.make_average(
-    generator, average
-)  # AveragedModel, BatchNorm's statistics included
+averaged = gan_steady.make_average(generator, average)  # an AveragedModel as above, with buffers
 
 # %%
 state = {"generator": generator, "discriminator": discriminator, "averaged": averaged}
@@ -590,11 +656,9 @@ config = {
 config |= {"latent_dim": latent_dim, "width": width, "gamma": gamma, "average": average}
 
 # %% [markdown]
-# `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, draws the progress
-# bar, keeps the history and saves. `state` is what it saves, `config` what defines the run: changed
-# settings start a new one. If the kernel dies or you press stop, run the cells again and it goes on
-# where it was. The pictures on the way are always made from the *same* noise, so that you see one
-# picture change and not another one each time.
+# `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, keeps the history and
+# saves. If the kernel dies or you press stop, run the cells again and it goes on where it was. The
+# pictures on the way are always made from the *same* noise.
 
 # %%
 fixed_noise = torch.randn(64, latent_dim, 1, 1, generator=torch.Generator().manual_seed(1)).to(
@@ -617,29 +681,18 @@ training = TrainingRun(
 
 # %%
 def draw_progress():
-    """Losses, probabilities and the present pictures, side by side."""
-    figure, axes = plots.subplots(1, 3, width=11, height=3.2)
+    """Losses, probabilities and the present pictures."""
+    figure, axes = plots.subplots(1, 3, width=9.4, height=3.4)
     h = training.history
-    plots.curves(
-        axes[0],
-        h["step"],
-        {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]},
-        "step",
-        "loss (nats)",
-        smooth=25,
-    )
-    plots.curves(
-        axes[1],
-        h["step"],
-        {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]},
-        "step",
-        "probability",
-        smooth=25,
-    )
-    pictures = dcgan.sample(averaged, fixed_noise[:32])
-    plots.image_grid(
-        axes[2], pictures, columns=8, title=f"{train.name}\ngenerated, step {training.step}"
-    )
+    losses = {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]}
+    beliefs = {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]}
+    plots.curves(axes[0], h["step"], losses, "step", "loss (nats)", smooth=25)
+    plots.curves(axes[1], h["step"], beliefs, "step", "probability", smooth=25)
+    axes[1].set_ylim(0, 1)
+    for ax in axes[:2]:
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    pictures = dcgan.sample(averaged, fixed_noise[:25])
+    plots.image_grid(axes[2], pictures, 5, f"{train.name}\ngenerated, step {training.step}")
     return figure
 
 
@@ -648,15 +701,17 @@ def draw_progress():
 
 # %%
 live = plots.LiveFigure(
-    draw_progress, alt="Losses and probabilities by step, and 32 generated pictures."
+    draw_progress,
+    alt="Left, both losses; middle, D's mean belief in photographs and in fakes: faint lines are single steps, strong ones their moving average. D stays ahead without winning. Right, 25 generated pictures.",
 )
+penalty_every = 16
 pixels = train.images.to(run.device)  # uint8: all 50,000 photographs take 154 MB
 for index in training.batches():  # (B,) the examples of this step
     real = to_tanh_range(pixels[index]).contiguous(memory_format=torch.channels_last)
     noise = torch.randn(len(index), latent_dim, 1, 1).to(run.device)
     losses = train_step(generator, discriminator, g_optimizer, d_optimizer, real, noise)
-    if gamma and training.step % 16 == 0:
-        gan_steady.penalty_step(discriminator, d_optimizer, real, gamma)  # a step on 16 times R1
+    if gamma and training.step % penalty_every == 0:
+        penalty_step(discriminator, d_optimizer, real, gamma, penalty_every)
     averaged.update_parameters(generator)
     training.log(**losses)
     live.update()
@@ -682,45 +737,42 @@ for ax, path in zip(axes, strips):
 figure.suptitle(train.title("generated"), fontsize=10)
 plots.show(
     figure,
-    alt="Rows of sixteen pictures, after more and more steps; each column shows one latent vector.",
+    alt="Rows of sixteen pictures, after more and more steps. Each column shows one latent vector: large areas settle first, details come later, and a picture may still turn into another.",
 )
 
 # %% [markdown]
 # ## Reading the curves
 #
-# A classifier's loss falls and you are glad. These two losses are moves of a game, and neither says
-# how good the pictures are. What they do tell:
+# These two losses are moves of a game, and neither says how good the pictures are. They do tell:
 #
 # - If both networks were perfect, $D$ would answer ½ everywhere: $L_D = 2\log 2 \approx 1.386$ and
 #   $L_G = \log 2 \approx 0.693$.
 # - In practice the discriminator stays a little ahead: $D(x)$ above ½, $D(G(z))$ below, $L_G$ above
 #   0.693.
-# - $L_D \to 0$ is no success: the discriminator is then certain of every image, and how a picture
-#   should change to fool it can hardly be read off its gradient.
+# - $L_D \to 0$ is no success: the discriminator is then certain of every image, and its gradient
+#   hardly tells how to fool it.
 #
-# The package's `diagnose` knows the usual failures by their traces. Its rules were set on recorded
-# runs of each failure and on healthy ones (lesson 1 shows them); it calls the discriminator too
-# strong when $D(x)$ and $D(G(z))$ stay near 1 and 0 for a fifth of the run.
+# `diagnose` calls the discriminator too strong, for example, when $D(x)$ and $D(G(z))$ stay near 1
+# and 0 for a fifth of the run.
 
 # %%
-equilibrium = -2 * F.logsigmoid(torch.tensor(0.0))
-assert torch.isclose(equilibrium, 2 * torch.log(torch.tensor(2.0)))
+undecided, twice_log_2 = -2 * F.logsigmoid(torch.tensor(0.0)), 2 * torch.log(torch.tensor(2.0))
+print(f"L_D of an undecided D: {undecided:.6f}, and 2 log 2 is {twice_log_2:.6f}")
+assert torch.isclose(undecided, twice_log_2)
 for finding in diagnose(training.history):
     print(finding)
 
 # %% [markdown]
-# ## Where longer training leads
+# ## The same network with the 2015 step alone
 #
-# A few minutes on a processor see the data a handful of times. The course ships the generator of a
-# longer run of the same network (width 64, trained with the plain step alone, in batches of 128),
-# so that you can see where it leads.
+# The course ships a generator of the same shape that was trained the paper's way, with the plain
+# step alone. How many images did it see?
 
 # %%
 shipped, facts = dcgan.load_shipped_generator(run.device)
-print(
-    f"trained on {facts['data']} for {facts['epochs']} epochs ({facts['steps']} steps, "
-    f"seed {facts['seed']})"
-)
+shipped_steps = int(facts["steps"])
+print(f"yours: {training.step:,} steps of {batch_size}, {training.step * batch_size:,} images")
+print(f"shipped: {shipped_steps:,} steps of 128, {shipped_steps * 128:,} images [{facts['data']}]")
 
 # %%
 shipped_noise = torch.randn(
@@ -728,49 +780,68 @@ shipped_noise = torch.randn(
 ).to(run.device)
 
 # %%
-figure, axes = plots.subplots(1, 2, width=11, height=3.4)
-yours, longer = dcgan.sample(averaged, fixed_noise[:40]), dcgan.sample(shipped, shipped_noise[:40])
-plots.image_grid(axes[0], yours, 10, train.title(f"yours, {training.step} steps"))
-plots.image_grid(axes[1], longer, 10, f"{facts['data']}: shipped, {facts['steps']} steps")
-plots.show(figure, alt="Left: 40 pictures of your generator. Right: 40 of the shipped one.")
+figure, axes = plots.subplots(1, 2, width=9.4, height=3.6)
+yours, longer = dcgan.sample(averaged, fixed_noise[:36]), dcgan.sample(shipped, shipped_noise[:36])
+plots.image_grid(axes[0], yours, 6, train.title(f"yours, {training.step:,} steps"))
+plots.image_grid(axes[1], longer, 6, f"{facts['data']}: shipped, {shipped_steps:,} steps")
+plots.show(
+    figure,
+    alt="Left: 36 pictures of your generator. Right: 36 of the shipped one. Backgrounds, horizons and outlines of animals come first; legs that meet a body and cars that keep their shape do not.",
+)
 
 # %% [markdown]
-# Look for backgrounds, horizons and animals' outlines, and look for what is wrong: legs that do not
-# meet a body, cars that melt. Nobody picked these pictures; they are the first forty.
-#
+# Nobody picked these pictures; they are the first thirty-six. Which half is better? Write down your
+# verdict before you read on.
+
+# %% [markdown]
 # ## How good is it? Two distances and a floor
 #
-# "Looks better" is no measurement. The usual way: a trained classifier turns every image into a
-# feature vector, and the *clouds* of feature vectors of real and of generated images are compared.
-# The (squared) **Fréchet distance** compares their means and covariances ([Heusel et al.
+# "Looks better" is not a measurement. The usual way: a trained classifier turns every image into a
+# feature vector, and the *clouds* of real and of generated vectors are compared. The (squared)
+# **Fréchet distance** compares their means and covariances ([Heusel et al.
 # 2017](https://arxiv.org/abs/1706.08500), eq. 6):
 #
 # $$\mathrm{FD} = \lVert \mu_1-\mu_2 \rVert^2 + \mathrm{Tr}\bigl(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\bigr)$$
 #
+# The trace of the matrix root is the sum of the roots of the eigenvalues:
+
+
+# %%
+def frechet(mean_1, cov_1, mean_2, cov_2):
+    """FD of two clouds with means (F,) and covariances (F, F), a number."""
+    eigenvalues = torch.linalg.eigvals(cov_1 @ cov_2)  # (F,) complex, with imaginary parts of 0
+    trace_of_root = eigenvalues.real.clamp(min=0).sqrt().sum()
+    return (mean_1 - mean_2).square().sum() + cov_1.trace() + cov_2.trace() - 2 * trace_of_root
+
+
+# %%
+one, two = torch.randn(2, 500, 6, dtype=torch.float64)
+two = two @ torch.randn(6, 6, dtype=torch.float64) + 1
+ours = frechet(one.mean(0), one.T.cov(), two.mean(0), two.T.cov()).item()
+course = metrics.frechet_distance(one.mean(0), one.T.cov(), two.mean(0), two.T.cov())
+print(f"two clouds in six dimensions: {ours:.6f} by the formula, {course:.6f} by the course")
+assert abs(ours - course) < 1e-6 * course
+
+# %% [markdown]
 # The **kernel distance** compares all pairs of vectors $a, b$ of length $d$ with the kernel
 # $(a \cdot b/d + 1)^3$ ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). Its
 # expected value does not depend on how many images are used, while FD falls as their number grows.
-# Two small cases that you can check by hand: for a single feature FD is
-# $(\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2$, and for two clouds that sit in one point each, $a$ and
-# $b$, KD is $k(a,a) + k(b,b) - 2k(a,b)$.
+# For clouds that sit in one point each, $a$ and $b$, it is $k(a,a) + k(b,b) - 2k(a,b)$:
 
 # %%
-mean, variance = torch.tensor([[1.0], [4.0]]), torch.tensor([[[2.0**2]], [[6.0**2]]])
-fd = metrics.frechet_distance(mean[0], variance[0], mean[1], variance[1])
-
-# %%
-assert abs(fd - ((1 - 4) ** 2 + (2 - 6) ** 2)) < 1e-6
 kd = metrics.kernel_distance(torch.tensor([[1.0]] * 3), torch.tensor([[2.0]] * 3))
-assert abs(kd - ((1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3)) < 1e-6
+by_hand = (1 + 1) ** 3 + (4 + 1) ** 3 - 2 * (2 + 1) ** 3
+print(f"KD of a cloud at 1 and one at 2: {kd:.6f}, by hand {by_hand}")
+assert abs(kd - by_hand) < 1e-6
 
 # %% [markdown]
-# Our features come from a small network that ships with the course and was trained on CIFAR-10. The
-# famous FID uses another network (Inception), so **our numbers are not FIDs** and must not be
-# compared with published ones. A distance also means nothing without its *floor*: what real images
-# score against other real images, with the same number of images. It is not 0, because a finite
-# sample never has exactly the mean and covariance of another. Each score below is the mean of five
-# comparisons, with other images on both sides each time; the interval (95 %, Student's t over the
-# five) says how far that mean may be off.
+# Our features come from a small network trained on CIFAR-10. The famous FID uses another
+# (Inception): **our numbers are not FIDs** and must not be compared with published ones.
+#
+# A distance means nothing without its *floor*: what as many real images score against other real
+# images. It is not 0, since two finite samples never have the same mean and covariance. Each score
+# below is the mean of five comparisons, each time with fresh images on both sides, with its 95 %
+# interval (Student's t over the five).
 
 # %%
 reference = metrics.RealReference.from_images(train, test, n=n_each)
@@ -809,23 +880,27 @@ scores = {
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# **How to read it.** An untrained generator makes a plain grey. The second row draws each pixel on
-# its own, from that pixel's mean and spread over the training set. Both are nonsense, and the two
-# distances do not even agree on which is worse. Your generator has to be well below both, that is
-# below {{result:dcgan_laptop.json:untrained.FD.value:.1f}} and
-# {{result:dcgan_laptop.json:pixels.FD.value:.1f}}: on CIFAR-10 (JPEG copy), three minutes of this
-# training on two cores reach FD {{result:dcgan_equal_time.json:curves.3.course_averaged.value:.2f}}
-# averaged (three seeds, 95 % interval of their mean
-# {{result:dcgan_equal_time.json:curves.3.course_averaged.low:.2f}} to
-# {{result:dcgan_equal_time.json:curves.3.course_averaged.high:.2f}}), and the shipped generator
-# reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}. A score of the last step jumps from step
-# to step as the two players chase each other, so a single run can lie far outside. A run whose
-# interval touches the first row's has failed, however calm its losses. The last row is the floor:
-# even the shipped generator is far from it. A KD interval may reach below 0, because an unbiased
-# estimate of 0 falls on both sides of it.
+# **How to read it.**
 #
-# At tier `gpu`, with the extra `torch-fidelity` installed, the next cell also computes the
-# Inception FID, which is what papers report.
+# - *The nonsense.* An untrained generator makes a plain grey; the second row draws each pixel on
+#   its own. Your generator has to be well below both.
+# - *Yours.* On CIFAR-10 (JPEG copy) three recorded runs of
+#   {{result:dcgan_laptop.json:settings.steps:,}} steps reached {{result:dcgan_laptop.json:laptop.FD.value:.2f}}
+#   ({{result:dcgan_laptop.json:laptop.FD.low:.2f}} to
+#   {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) averaged, and
+#   {{result:dcgan_laptop.json:last_step.FD.value:.2f}}
+#   ({{result:dcgan_laptop.json:last_step.FD.low:.2f}} to
+#   {{result:dcgan_laptop.json:last_step.FD.high:.2f}}) in their last step alone. That interval is the
+#   wider: a last step comes at a bad moment or a lucky one, and in a single run it may beat the
+#   average.
+#   (Recorded with an older penalty, the one that goes wrong below.)
+# - *The shipped one* reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}
+#   ({{result:dcgan_cifar10.json:score.FD.low:.2f}} to
+#   {{result:dcgan_cifar10.json:score.FD.high:.2f}}) . So much for your verdict on the figure.
+# - *The floor* is still far away. (A KD may fall below 0: it is an unbiased estimate.)
+#
+# At tier `gpu`, with the extra `torch-fidelity`, the next cell also computes the Inception FID,
+# which is what papers report.
 
 # %%
 if run.tier == "gpu":
@@ -840,11 +915,54 @@ else:
     print("The Inception FID is computed at tier gpu only: it downloads a network of 91 MiB.")
 
 # %% [markdown]
+# ### What eight minutes buy
+#
+# The textbook's loop (batches of 128, one rate, no penalty, no average) and this lesson's had the
+# same eight minutes on the same two cores, in turns, three seeds each.
+# (With that older penalty, too.)
+
+# %%
+recorded = results.read("dcgan_equal_time.json")
+points, ways = (
+    recorded["curves"],
+    {
+        "textbook's loop": "textbook_generator",
+        "this lesson, last step": "course_generator",
+        "this lesson, averaged": "course_averaged",
+    },
+)
+minutes = [p["minutes"] for p in points]
+
+# %%
+figure, (ax,) = plots.subplots(width=8, height=3.4)
+means = {name: [p[key]["value"] for p in points] for name, key in ways.items()}
+plots.curves(ax, minutes, means, "minutes of training", "FD")
+for line, key in zip(ax.lines[:3], ways.values()):
+    seeds = [p[key]["seeds"] for p in points]
+    low, high = [min(s) for s in seeds], [max(s) for s in seeds]
+    ax.fill_between(minutes, low, high, color=line.get_color(), alpha=0.15)
+ax.axhline(recorded["floor"], color="black", linewidth=0.8)
+ax.text(minutes[0], recorded["floor"] + 0.15, "floor: real photographs", fontsize=9)
+ax.set_title(f"equal time, three seeds [{recorded['data']}]")
+ax.set_ylim(0)
+plots.show(
+    figure,
+    alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 11 to 2; the lesson's last step from 6 to 1; its average begins highest, because it remembers the start, and ends lowest, with the narrowest band.",
+)
+
+# %% [markdown]
+# After eight minutes the lesson's distance is
+# {{result:dcgan_equal_time.json:ratio.value:.2f}} of the textbook's (95 % interval
+# {{result:dcgan_equal_time.json:ratio.low:.2f}} to
+# {{result:dcgan_equal_time.json:ratio.high:.2f}}, which includes 1: three seeds do not settle it).
+# Much of that is speed: {{result:bench.json:rows.0.ratio:.2f}} times as many images per second, from
+# images that lie ready as one tensor, channels last, and bf16. The rest is that averages hardly
+# jump.
+#
 # ## Are they copies?
 #
-# A generator that had memorised its training images would score well. So look up, for some samples,
-# the training image that is nearest pixel by pixel, and do the same for *test* images, which the
-# generator has never seen.
+# A generator that had memorised its training images would score well. So look up the training image
+# nearest to a sample, pixel by pixel, and the one nearest to a *test* image.
 
 
 # %%
@@ -863,34 +981,39 @@ def nearest(queries, images, chunk=5_000):
 # %%
 samples = dcgan.sample(shipped, shipped_noise) if same_data else dcgan.sample(averaged, fixed_noise)
 sample_distance, sample_index = nearest(samples, train.images)
-test_distance, _ = nearest(test.images[:64], train.images)
+test_distance, test_index = nearest(test.images[:64], train.images)
 
 # %%
 print("median distance to the nearest training image (pixels in [0, 1], Euclidean):")
 print(f"generated {sample_distance.median():.2f}, test images {test_distance.median():.2f}")
 
 # %%
-figure, axes = plots.subplots(2, 1, width=8, height=1.7)
-plots.image_grid(axes[0], samples[:12], 12, train.title("generated"))
-plots.image_grid(
-    axes[1], train.images[sample_index[:12]], 12, train.title("nearest training image to each")
-)
+figure, axes = plots.subplots(4, 1, width=8, height=3.7)
+rows = {
+    "generated": samples[:12],
+    "nearest training image, and the distance": train.images[sample_index[:12]],
+    "test images": test.images[:12],
+    "nearest training image, and the distance ": train.images[test_index[:12]],
+}
+for ax, (name, pictures) in zip(axes, rows.items()):
+    plots.image_grid(ax, pictures, 12, train.title(name.strip()) if ax is axes[0] else name)
+for ax, distances in ((axes[1], sample_distance), (axes[3], test_distance)):
+    for k, distance in enumerate(distances[:12].tolist()):
+        ax.text((size + 2) * k + size / 2, size + 7, f"{distance:.1f}", ha="center", fontsize=8)
 plots.show(
-    figure, alt="Twelve generated pictures and, below each, the training image nearest to it."
+    figure,
+    alt="Twelve generated pictures and below each the training image nearest to it with its distance; then the same for twelve test images, which cannot have been copied. A copy would show as the same object in the same place.",
 )
 
 # %% [markdown]
-# Compare each pair. A copy would show as the same object in the same place, and as a distance far
-# below that of test images. Pixel distance sees little more than large areas of colour, and blurred
-# pictures are near to many images, so this panel can expose a copy but cannot prove that nothing
-# was learned by heart.
+# Pixel distance sees little more than large areas of colour, and blurred pictures are near to many
+# images. So this panel can expose a copy, but cannot prove that nothing was memorised.
 #
 # ## Walking through the latent space
 #
-# Every point of the latent space is a picture, so there are pictures *between* two pictures. But
-# which way? Latent vectors are drawn from N(0, 1) in 100 dimensions, and there almost all of the
-# mass lies in a thin shell: the length of such a vector is close to $\sqrt{100} = 10$. The middle
-# of a straight line between two of them is much too short.
+# There are pictures *between* two pictures. But which way? Latent vectors are drawn from N(0, 1) in
+# 100 dimensions, and there almost all of the mass lies in a thin shell: such a vector's length is
+# close to $\sqrt{100} = 10$. The middle of a straight line between two of them is much too short.
 
 # %%
 z = torch.randn(10_000, latent_dim, generator=torch.Generator().manual_seed(3))
@@ -898,14 +1021,24 @@ middle = (z[0::2] + z[1::2]) / 2
 length, middle_length = z.norm(dim=1), middle.norm(dim=1)
 
 # %%
-print(f"length {length.mean():.2f} ± {length.std():.2f}, of midpoints {middle_length.mean():.2f}")
+print(f"length {length.mean():.2f}, square root of {latent_dim}: {latent_dim**0.5:.2f}")
+print(f"of midpoints {middle_length.mean():.2f}, of half of it: {(latent_dim / 2) ** 0.5:.2f}")
 assert abs(length.mean() - latent_dim**0.5) < 0.1
 assert abs(middle_length.mean() - (latent_dim / 2) ** 0.5) < 0.1
 
+# %%
+figure, (ax,) = plots.subplots(width=7, height=2.2)
+for values, name, hatch in ((length, "drawn vectors", ""), (middle_length, "midpoints", "///")):
+    ax.hist(values.numpy(), bins=50, alpha=0.6, density=True, label=name, hatch=hatch)
+ax.set(xlabel="length", ylabel="density")
+ax.legend(frameon=False)
+plots.show(
+    figure,
+    alt="Two narrow heaps that hardly touch: the lengths of drawn latent vectors, around 10, and of the midpoints between pairs of them, around 7. The generator was trained on the right heap only.",
+)
+
 # %% [markdown]
-# With 100 dimensions the midpoints are 7 long, and of 10,000 drawn vectors not one is that short
-# (`length.min()` tells). The generator was never trained there. The way out is to walk along the
-# arc: *spherical* interpolation.
+# So walk along the arc: *spherical* interpolation.
 #
 # ### Exercise: slerp
 #
@@ -954,30 +1087,53 @@ def decode(z):
     return dcgan.sample(shipped, z[:, :, None, None].to(run.device))
 
 
+# %% [markdown]
+# Which ends? The two among 64 pictures that differ most, pixel by pixel, so that nobody can pick.
+
 # %%
 latents = shipped_noise.flatten(1).cpu()  # (64, 100)
-start, end = 3, 4  # which two of them
+difference = torch.cdist(decode(latents).flatten(1).float(), decode(latents).flatten(1).float())
+start, end = divmod(difference.argmax().item(), len(latents))
+half_way = {
+    path.__name__: path(latents[[start]], latents[[end]], 0.5).norm().item()
+    for path in (slerp, lerp)
+}
+print(f"from sample {start} to sample {end}; lengths of the two middles: {half_way}")
 
 # %%
 figure, axes = plots.subplots(2, 1, width=8, height=2.0)
-latent_walk.latent_walk_static(
-    axes[0],
-    decode,
-    latents,
-    start,
-    end,
-    slerp,
-    f"{facts['data']}, shipped generator, slerp: along the arc",
-)
-latent_walk.latent_walk_static(axes[1], decode, latents, start, end, lerp, "lerp: straight through")
+ways = (slerp, "slerp: along the arc"), (lerp, "lerp: straight")
+for ax, (path, name) in zip(axes, ways):
+    title = f"{name} [{facts['data']}, shipped generator]" if path is slerp else name
+    latent_walk.latent_walk_static(ax, decode, latents, start, end, path, title)
 plots.show(
     figure,
-    alt="Eleven pictures between the same two ends: above along the arc, below on the straight line.",
+    alt="Eleven pictures between the same two ends: above along the arc, below on the straight line. In the middle of the lower row contrast is lost.",
 )
 
 # %% [markdown]
-# Compare the middles of the two rows, where the vectors differ most. With a running kernel you can
-# walk yourself: choose both ends and drag $t$.
+# One pair is an anecdote. For 200 pairs, measure the *contrast* of every picture on the way, the
+# standard deviation of its pixels:
+
+# %%
+pair = torch.randn(2, 200, latents.shape[1], generator=torch.Generator().manual_seed(6))
+times = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0]
+contrast = {
+    path.__name__: [decode(path(*pair, t)).flatten(1).float().std(1).mean().item() for t in times]
+    for path in (slerp, lerp)
+}
+
+# %%
+figure, (ax,) = plots.subplots(width=7, height=2.4)
+plots.curves(ax, times, contrast, "t", "contrast (grey levels)")
+ax.set_title(f"mean of 200 pairs [{facts['data']}, shipped generator]")
+plots.show(
+    figure,
+    alt="Mean contrast by t. On the arc it stays level; on the straight line it sags in the middle, where the vectors are too short.",
+)
+
+# %% [markdown]
+# With a running kernel, choose both ends and drag $t$.
 
 # %%
 latent_walk.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
@@ -985,9 +1141,9 @@ latent_walk.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
 # %% [markdown]
 # ## Arithmetic
 #
-# Section 6.3.2 of the paper averages latent vectors of a few pictures that share a property and
-# uses differences of such averages as *directions*, although the network was trained without any
-# labels. We take a property that can be measured without judgement: how blue a picture is.
+# Section 6.3.2 of the paper averages latent vectors of pictures that share a property and uses
+# differences of such averages as *directions*, although the network never saw a label. We take a
+# property that can be measured: how blue a picture is.
 
 
 # %%
@@ -1000,13 +1156,11 @@ def blueness(images):
 # %%
 z = torch.randn(1_000, latents.shape[1], generator=torch.Generator().manual_seed(4))
 order = blueness(decode(z)).argsort()
-direction = z[order[-100:]].mean(0) - z[order[:100]].mean(
-    0
-)  # the bluest hundred minus the least blue
+direction = z[order[-100:]].mean(0) - z[order[:100]].mean(0)  # the bluest minus the least blue
 
 # %% [markdown]
 # Now *other* latent vectors, moved along that direction. If the arithmetic works, blueness rises
-# with every step, on average over pictures that took no part in finding the direction.
+# with every step, on average.
 
 # %%
 fresh_z = torch.randn(200, latents.shape[1], generator=torch.Generator().manual_seed(5))
@@ -1018,323 +1172,161 @@ print("mean blueness:", ", ".join(f"{a:+.1f}: {m:+.1f}" for a, m in zip(amounts,
 assert measured == sorted(measured)
 
 # %%
-figure, axes = plots.subplots(5, 1, width=8, height=3.6)
-for ax, a in zip(axes, amounts):
-    plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
-    ax.set_title(f"{a:+.1f} × direction", fontsize=8, loc="left")
-plots.show(
-    figure,
-    alt="Twelve generated pictures in five rows, from least blue at the top to bluest at the bottom.",
-)
-
-# %% [markdown]
-# ## From the textbook's loop to this one
-#
-# Most tutorials read one picture at a time from a `DataLoader`. Ours computes the same and sees
-# more images a second, by three steps.
-#
-# *All images as one tensor.* Tutorials keep pictures as PIL images and convert each one anew in
-# every epoch. The numbers that come out are the same, as the first cell asserts. *Channels last.* A
-# convolution adds up over the channels of a pixel, so it reads fastest when those stand side by
-# side in memory. *bf16.* `autocast` gives matrix products and convolutions numbers of 16 bits,
-# where the machine multiplies those faster; weights, losses and the optimiser stay in 32 bits.
-#
-# A machine's speed drifts. So these rungs take turns, a second each, several rounds long, and what
-# counts is the ratio within a round. Each rung keeps what the one before it gained.
-
-# %%
-from torchvision import transforms
-
-convert = transforms.Compose(
-    [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)]
-)
-
-
-# %%
-def one_by_one(index):
-    """Images (B, 3, H, W) in [-1, 1], as tutorials read them."""
-    return torch.stack([convert(image) for image in train.images[index]])
-
-
-# %%
-def all_at_once(index):
-    """The same, as this lesson reads them."""
-    return to_tanh_range(train.images[index])
-
-
-# %%
-some = torch.arange(min(8, len(train)))
-assert torch.allclose(one_by_one(some), all_at_once(some), atol=1e-6)
-
-# %%
-import time
-from contextlib import nullcontext
-
-
-# %%
-def make_rung(read, memory_format, autocast):
-    """New networks, and a function that trains them for some seconds -> images a second."""
-    players = [
-        dcgan.make_generator(latent_dim, width, 3, size),
-        dcgan.make_discriminator(width, 3, size),
-    ]
-    players = [
-        p.apply(init_dcgan_weights).to(run.device, memory_format=memory_format) for p in players
-    ]
-    optimizers = [torch.optim.Adam(p.parameters(), lr=2e-4, **adam) for p in players]
-
-    def images_per_second(seconds):
-        start, images = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds:
-            real = (
-                read(torch.randint(len(train), (batch_size,)))
-                .to(run.device)
-                .contiguous(memory_format=memory_format)
-            )
-            noise = torch.randn(batch_size, latent_dim, 1, 1).to(run.device)
-            dcgan.dcgan_step(*players, *optimizers, real, noise, autocast)
-            images += batch_size
-        return images / (time.perf_counter() - start)
-
-    images_per_second(0)  # the first step prepares the machine's kernels
-    return images_per_second
-
-
-# %%
-plain, fast = torch.contiguous_format, torch.channels_last
-rungs = {
-    "one image at a time, float32": make_rung(one_by_one, plain, nullcontext),
-    "+ all images as one tensor": make_rung(all_at_once, plain, nullcontext),
-    "+ channels last": make_rung(all_at_once, fast, nullcontext),
-    "+ "
-    + (
-        "bf16" if run.autocast_dtype else "bf16, which this machine would only emulate: left out"
-    ): make_rung(all_at_once, fast, run.autocast),
-}
-
-# %%
-rounds = [
-    [rung(run.pick(0.05, 1.0, 1.0)) for rung in rungs.values()]
-    for _ in progress_bars.progress(range(4), "rounds")
-]
-lines = [
-    "| training step | images a second | times the first (95 % interval) |",
-    "| --- | --- | --- |",
-]
-for name, *speeds in zip(rungs, *rounds):
-    value, low, high = metrics.mean_interval([s / r[0] for s, r in zip(speeds, rounds)])
-    lines.append(
-        f"| {name} | {sum(speeds) / len(speeds):,.0f} | {value:.2f} ({low:.2f} to {high:.2f}) |"
-    )
-display(Markdown("\n".join(lines)))
-
-# %% [markdown]
-# Against a whole tutorial loop (with a `DataLoader`, a Sigmoid and its loss, and gradients for the
-# discriminator's weights in the generator's step, which nobody uses) `python3 run.py bench`
-# measured {{result:bench.json:rows.0.ratio:.2f}} times as many images a second (95 % interval
-# {{result:bench.json:rows.0.ratio_low:.2f}} to {{result:bench.json:rows.0.ratio_high:.2f}}) on
-# {{result:bench.json:machine.cores}} cores of {{result:bench.json:machine.cpu}}, and
-# {{result:bench.json:rows.1.ratio:.2f}} times without bf16. That is
-# {{result:bench.json:rows.0.peak_share:.0%}} of what these cores reach in one large matrix product.
-#
-# ### What the time buys
-#
-# Speed alone is no better picture. So both ways of training were given the same eight minutes on
-# the same two cores: the textbook's loop (batches of 128, one rate, no penalty, no average) and
-# this lesson's (with $d = 0.998$, since it takes three times as many steps as here), in turns of
-# ten seconds, three seeds each. What counts is the distance that they reach.
-
-# %%
-from course_utils import results
-
-recorded = results.read("dcgan_equal_time.json")
-points = [p for p in recorded["curves"] if p["minutes"] >= 1]
-ways = {
-    "textbook's loop": "textbook_generator",
-    "this lesson, last step": "course_generator",
-    "this lesson, averaged": "course_averaged",
-}
-
-# %%
-figure, (ax,) = plots.subplots(width=8, height=3.4)
-minutes = [p["minutes"] for p in points]
-plots.curves(
-    ax,
-    minutes,
-    {name: [p[key]["value"] for p in points] for name, key in ways.items()},
-    "minutes of training",
-    "FD",
-)
-for line, key in zip(ax.lines[:3], ways.values()):
-    seeds = [p[key]["seeds"] for p in points]
-    ax.fill_between(
-        minutes,
-        [min(s) for s in seeds],
-        [max(s) for s in seeds],
-        color=line.get_color(),
-        alpha=0.15,
-    )
-ax.axhline(recorded["floor"], color="black", linewidth=0.8)
-ax.set_title(f"equal time, three seeds [{recorded['data']}]")
-ax.set_ylim(0)
-plots.show(
-    figure,
-    alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 8 to 2; the lesson's last step from 3 to 1; its average begins highest, because it remembers the start, and ends lowest. A thin line at the bottom is the floor.",
-)
-
-# %% [markdown]
-# **How to read it.** After eight minutes the lesson's averages stand at FD
-# {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.0:.2f}},
-# {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.1:.2f}} and
-# {{result:dcgan_equal_time.json:curves.8.course_averaged.seeds.2:.2f}}, the textbook's at
-# {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.0:.2f}},
-# {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.1:.2f}} and
-# {{result:dcgan_equal_time.json:curves.8.textbook_generator.seeds.2:.2f}}: on average
-# {{result:dcgan_equal_time.json:ratio.value:.2f}} times the distance (95 % interval
-# {{result:dcgan_equal_time.json:ratio.low:.2f}} to {{result:dcgan_equal_time.json:ratio.high:.2f}},
-# wide with three seeds). Much of it is speed. After four minutes the lesson's way had seen about as
-# many images as the textbook's after eight, and stood at
-# {{result:dcgan_equal_time.json:curves.4.course_averaged.value:.2f}}: where two of the textbook
-# runs end. The third was stopped at a bad moment, and that is the other gain: the averages hardly
-# jump. (Which addition gives how much was not taken apart.)
-#
-# ## When it goes wrong: images left in [0, 1]
-#
-# `ToTensor()` of torchvision gives numbers in [0, 1], and many programs stop there. Nothing
-# crashes. Two short trainings of small networks with the same seed, one in each range, show what
-# happens.
-
-
-# %%
-def short_training(scale, count):
-    """Train small networks on ``scale(images)`` for ``count`` steps; returns the generator and the
-    history.
-    """
-    torch.manual_seed(0)
-    narrow = max(16, width // 2)
-    players = dcgan.make_generator(32, narrow, 3, size), dcgan.make_discriminator(narrow, 3, size)
-    optimizers = [
-        torch.optim.Adam(p.apply(dcgan.init_dcgan_weights).parameters(), lr=2e-4, **adam)
-        for p in players
-    ]
-    rows = []
-    for step in progress_bars.progress(range(count), "training"):
-        start = 64 * step % max(1, len(train) - 63)
-        noise = torch.randn(64, 32, 1, 1)
-        row = train_step(*players, *optimizers, scale(train.images[start : start + 64]), noise)
-        with torch.no_grad():
-            rows.append({**row, "negative": (players[0](noise) < 0).float().mean().item()})
-    return players[0].eval(), {name: [row[name] for row in rows] for name in rows[0]}
-
-
-# %%
-short_steps = run.pick(25, 150, 150)
-wrong_generator, wrong = short_training(lambda images: images.float() / 255, short_steps)
-right_generator, right = short_training(to_tanh_range, short_steps)
-
-# %%
-figure, axes = plots.subplots(1, 2, width=9, height=2.8)
-x = range(1, short_steps + 1)
-plots.curves(axes[0], x, {"[0, 1]": wrong["d_real"], "[−1, 1]": right["d_real"]}, "step", "D(x)")
-plots.curves(
-    axes[1],
-    x,
-    {"[0, 1]": wrong["negative"], "[−1, 1]": right["negative"]},
-    "step",
-    "share of G's pixels below 0",
-)
-figure.suptitle(train.title("images in two ranges"), fontsize=10)
-plots.show(
-    figure,
-    alt="By step, for both ranges: left D's belief in photographs, right the share of negative pixels of G.",
-)
-
-# %%
-if not train.is_own:  # what your own pictures do, nobody has tried
-    assert wrong["d_real"][9] > right["d_real"][9]
-    assert wrong["negative"][-1] < right["negative"][-1]
-
-# %% [markdown]
-# In the wrong range the discriminator is sure of its photographs within a few steps (left), and the
-# generator spends its first steps on getting rid of negative numbers (right). Why? Take the
-# simplest discriminator one could write by hand: *an image with a negative pixel is a fake*.
-
-# %%
-untrained.eval()
-with torch.no_grad():
-    fakes = untrained(fixed_noise).cpu()  # (64, 3, H, W)
-reals = {"[0, 1]": train.images[:64].float() / 255, "[-1, 1]": to_tanh_range(train.images[:64])}
-
-# %%
-for name, real in reals.items():
-    called_real, called_fake = real.amin(dim=(1, 2, 3)) >= 0, fakes.amin(dim=(1, 2, 3)) < 0
-    accuracy = (called_real.float().mean() + called_fake.float().mean()) / 2
-    print(f"data in {name}: the rule is right in {accuracy:.0%} of the cases")
-    assert train.is_own or (accuracy == 1 if name == "[0, 1]" else accuracy < 0.75)
-
-# %% [markdown]
-# On data in [0, 1] the rule is always right, so the discriminator's first lesson is not what
-# photographs look like. What remains of it later? Show the pictures, and score them, once as if
-# they were in [−1, 1], as every other cell of this lesson does, and once in the range that they
-# really have.
-
-
-# %%
-def small_sampler(generator, to_unit):
-    """New pictures of a small generator as bytes, read as in [-1, 1] after ``to_unit``."""
-    return lambda count: dcgan.to_bytes(to_unit(generator(torch.randn(count, 32, 1, 1))))
-
-
-# %%
-readings = {
-    "trained and read in [−1, 1]": small_sampler(right_generator, lambda x: x),
-    "trained in [0, 1], read as [−1, 1]": small_sampler(wrong_generator, lambda x: x),
-    "trained in [0, 1], read as [0, 1]": small_sampler(
-        wrong_generator, lambda x: 2 * x.clamp(0, 1) - 1
-    ),
-}
-
-# %%
-display(
-    Markdown(
-        metrics.table(
-            {
-                name: reference.score(reading)
-                for name, reading in progress_bars.progress(readings.items(), "readings")
-            }
-        )
-    )
-)
-
-# %%
 figure, axes = plots.subplots(3, 1, width=8, height=2.7)
-for ax, (name, reading) in zip(axes, readings.items()):
-    torch.manual_seed(0)
-    plots.image_grid(ax, reading(12), 12, train.title(name))
+names = {-1.0: "− direction", 0.0: "as drawn", 1.0: "+ direction"}
+for ax, (a, name) in zip(axes, names.items()):
+    plots.image_grid(ax, decode(fresh_z[:12] + a * direction), 12)
+    ax.set_title(f"{name}: mean blueness {measured[amounts.index(a)]:+.0f}", fontsize=9, loc="left")
+figure.suptitle(f"{facts['data']}, shipped generator", fontsize=9)
 plots.show(
     figure,
-    alt="Twelve pictures for each reading; those trained in [0, 1] and read as [−1, 1] are pale.",
+    alt="Twelve generated pictures in three rows: moved against the direction they turn brown and red, as drawn, and moved along it they turn blue. Shapes mostly stay.",
+)
+
+
+# %% [markdown]
+# ## When it goes wrong: the penalty that measured something else
+#
+# Many programs, and this lesson for a while, compute the slope as follows. It is shorter than
+# yours, right for a plane, trains without a message, and gives plausible numbers.
+
+
+# %%
+def slope_of_sum(discriminator, real):
+    """As often published: the discriminator stays in training mode."""
+    real = real.detach().requires_grad_(True)
+    logits = discriminator(real)
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+# %% [markdown]
+# Take the smallest discriminator with BatchNorm: one BatchNorm, one linear layer, pictures of 2×2
+# pixels. First the truth: how much does each logit change with its own picture?
+
+# %%
+torch.manual_seed(0)
+small = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Linear(12, 1), nn.Flatten(0))
+small[2].weight.data *= 10
+tiny = torch.rand(16, 3, 2, 2) * 2 - 1
+
+
+# %%
+def own_slopes(discriminator, real):
+    """Each logit's squared slope by its own picture, the batch around it: (B,), by B gradients."""
+    real = real.detach().requires_grad_(True)
+    logits = discriminator(real)
+    rows = [torch.autograd.grad(a, real, retain_graph=True)[0] for a in logits]  # (B, 3, H, W) each
+    return torch.stack([row[i].square().sum() for i, row in enumerate(rows)])
+
+
+# %%
+print(f"own squared slopes of 16 pictures: {own_slopes(small, tiny).mean():.2f} on average")
+
+# %% [markdown]
+# ### Exercise: what will the sum say?
+#
+# *Easy, 3 minutes.* A prediction: which number does `slope_of_sum(small, tiny)` return? Write your
+# guess before you run the cell below it; it is shown beside the result, and never marked.
+#
+# <details><summary>Hint</summary>BatchNorm subtracts the mean over the batch. What is then the sum
+# over the batch?</details>
+
+# %%
+slope_of_the_sum = ...
+slope_of_the_sum = checks.dcgan.slope_of_the_sum(slope_of_the_sum)
+
+# %%
+by_the_sum = slope_of_sum(small, tiny).item()
+slope_of_the_sum.beside(by_the_sum, ".4f")
+assert by_the_sum < 1e-6
+
+# %% [markdown]
+# Zero, for every weight of the linear layer. After BatchNorm's subtraction the sum over a batch is
+# the same for any pictures whatsoever, so is the sum of the logits, and a constant has no slope.
+# This discriminator could be as steep as a wall, and its penalty would not notice. In general
+# $\nabla_{x_i} \sum_j a_j$ is the wanted $\nabla_{x_i} a_i$ *plus* what picture $i$ does to all the
+# others through the batch's mean and spread.
+#
+# Between more layers nothing cancels exactly. Here is the discriminator that you have just trained,
+# at eight photographs. The first two lines must agree: your function, and each photograph alone.
+
+# %%
+eight = to_tanh_range(train.images[:8]).to(run.device)
+discriminator.eval()
+one_by_one = torch.cat([own_slopes(discriminator, photo) for photo in eight.split(1)]).mean().item()
+discriminator.train()
+yours = slope(discriminator, eight).item()
+print(f"your slope, used in training:     {yours:.5f}")
+print(f"each photograph on its own:       {one_by_one:.5f}")
+print(f"the sum, through the batch:       {slope_of_sum(discriminator, eight).item():.5f}")
+assert abs(yours - one_by_one) < 1e-3 * one_by_one
+
+# %% [markdown]
+# What does it cost? Networks half as wide as yours were trained with five penalties at equal time:
+# a way with slower steps got fewer. Two have no BatchNorm in the discriminator: *GroupNorm* takes
+# mean and spread within each picture, and *spectral norm* divides each layer's weights by the most
+# by which they can stretch a vector ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)).
+
+# %%
+record = results.read("dcgan_penalty.json")
+rows = list(record["ways"].values())[::-1]
+figure, (ax,) = plots.subplots(width=9, height=3.4)
+for place, row in enumerate(rows):
+    ax.plot(row["averaged"]["seeds"], [place] * len(row["averaged"]["seeds"]), "o", alpha=0.6)
+    ax.plot(row["averaged"]["value"], place, "|", color="black", markersize=20)
+ax.set_yticks(range(len(rows)), [f"{row['words']}\n{row['steps']:,} steps" for row in rows])
+ax.set(xlim=(0, None), ylim=(-0.6, len(rows) - 0.4))
+ax.set_xlabel(f"FD of the averaged generator [{record['data']}]")
+plots.show(
+    figure,
+    alt="FD by kind of penalty: a dot for each seed, a bar for their mean. The penalised ways with BatchNorm are lowest, no penalty comes after them; GroupNorm and spectral norm are far behind.",
 )
 
 # %% [markdown]
-# Compare the first and the last row of the table: read in its own range, the training in [0, 1]
-# comes out no worse than the other. The generator did learn to avoid negative numbers, and the game
-# went on. What breaks is everything around it that relies on the range: the pictures of the middle
-# row are pale, and its score belongs to pictures that nobody meant. Neither the losses nor, this
-# early, that score gives an alarm, which is why the mistake lives long. The cure is the one line of
-# exercise {{exercise:to_tanh_range}}, and a check of the range wherever data enter a program. (One
-# seed each, early in
-# training.)
+# **How to read it.** A penalty pays: with yours the distance is lower than with none, by
+# {{result:dcgan_penalty.json:differences.none_above_evaluation.value:.2f}} (95 % interval
+# {{result:dcgan_penalty.json:differences.none_above_evaluation.low:.2f}} to
+# {{result:dcgan_penalty.json:differences.none_above_evaluation.high:.2f}}). And with the same $\gamma$
+# the wrong penalty is *lower still*, by
+# {{result:dcgan_penalty.json:differences.evaluation_above_sum.value:.2f}}
+# ({{result:dcgan_penalty.json:differences.evaluation_above_sum.low:.2f}} to
+# {{result:dcgan_penalty.json:differences.evaluation_above_sum.high:.2f}}). Does that make it right? Look
+# at the slopes of the trained discriminators, each picture's own:
+# {{result:dcgan_penalty.json:ways.none.slope_own.value:.0f}} without a penalty,
+# {{result:dcgan_penalty.json:ways.evaluation.slope_own.value:.1f}} with yours,
+# {{result:dcgan_penalty.json:ways.sum.slope_own.value:.1f}} with the sum. The sum reads
+# {{result:dcgan_penalty.json:ways.sum.slope_sum.value:.1f}} there. It counts more than the slope, so
+# it pulls harder than its $\gamma$ says. A larger $\gamma$
+# would have done that knowingly.
+#
+# GroupNorm and spectral norm are right by construction, and far behind in so short a run (two seeds
+# and one, too few to say by how much).
+#
+# How could such a line live? Losses and scores look right, and the usual test, a plane, cannot see
+# it. **Test a penalty on the network that it will meet.** The authors of an older penalty knew, and
+# left BatchNorm out of their critic ([Gulrajani et al. 2017](https://arxiv.org/abs/1704.00028),
+# section 4).
+#
+# ## Where this loss lives today
+#
+# Few large image models are bare GANs now, and many have this loss inside. *Latent diffusion* works
+# on pictures that an autoencoder has compressed; a discriminator on patches keeps that autoencoder
+# from blurring ([Esser et al. 2021](https://arxiv.org/abs/2012.09841), VQGAN; [Rombach et al.
+# 2022](https://arxiv.org/abs/2112.10752), section 3.1). *Speech*: many systems turn spectrograms
+# into sound by a GAN's generator ([Kong et al. 2020](https://arxiv.org/abs/2010.05646), HiFi-GAN).
+# *Speed*: a diffusion model is distilled into one of one to four steps with a discriminator's help
+# ([Sauer et al. 2023](https://arxiv.org/abs/2311.17042)).
 #
 # ## Questions
 #
-# Think first; then open the answer, which also says why each other choice is wrong.
+# Think first; each answer also says why the other choices are wrong.
 #
 # **1. A transposed convolution with kernel 4, stride 2, padding 1 gets a map of 7×7. What comes
 # out?** (a) 14×14 (b) 16×16 (c) 3×3 (d) 15×15
 #
-# <details><summary>Answer</summary>(a): (7 − 1)·2 − 2·1 + 4 = 14. (b) forgets the padding. (c) is
-# the normal convolution. (d) cuts the padding off one end only.</details>
+# <details><summary>Answer</summary>(a): (7 − 1)·2 − 2 + 4 = 14. (b) forgets the padding, (d) cuts
+# one end only. (c) is the normal convolution.</details>
 #
 # **2. In the discriminator's half of the step, what would happen without `detach`?** (a) nothing
 # (b) the generator's weights would change at once (c) the discriminator's loss would send gradients
@@ -1342,10 +1334,9 @@ plots.show(
 #
 # <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code>
 # then stops with "Trying to backward through the graph a second time".
-# The often suggested <code>retain_graph=True</code> silences that message; in loops that clear
-# gradients elsewhere it leaves gradients that push the generator towards being caught. (a)
-# overlooks both. (b) Weights change only in <code>step()</code>. (d) The discriminator's own
-# gradients are the same with and without.</details>
+# (<code>retain_graph=True</code> silences that message, and may leave gradients that push the
+# generator towards being caught.) (a) overlooks both. (b) Weights change only in
+# <code>step()</code>. (d) D's own gradients are the same with and without.</details>
 #
 # **3. After an hour $L_D$ is 0.001 and $L_G$ is 9. What do you see?** (a) a converged GAN (b) a
 # discriminator that wins, and a generator without a useful gradient direction (c) mode collapse (d)
@@ -1355,7 +1346,15 @@ plots.show(
 # opposite of what happened. (c) cannot be told from these losses alone. (d) would leave both losses
 # near their start.</details>
 #
-# **4. Your program prints FD 31 on 2,000 images; suppose a paper reports FID 34. Is yours better?**
+# **4. For which discriminator is the gradient of the *sum* of the logits each photograph's own, in
+# training mode?** (a) one with BatchNorm after every layer (b) one with GroupNorm (c) one with
+# BatchNorm in its first layer only (d) for none
+#
+# <details><summary>Answer</summary>(b): GroupNorm looks at one picture at a time. (a), (c) One
+# BatchNorm is enough to mix the batch. (d) Any network without a layer that looks across the batch
+# will do.</details>
+#
+# **5. Your code prints FD 31 on 2,000 images; suppose a paper reports FID 34. Is yours better?**
 # (a) yes (b) no, it is worse (c) the numbers cannot be compared (d) only if both used the same seed
 #
 # <details><summary>Answer</summary>(c): other features, another number of images, perhaps another
@@ -1364,26 +1363,21 @@ plots.show(
 #
 # ## Recap
 #
-# You computed what a transposed convolution does to the size of a feature map, built a DCGAN and
-# initialised it, explained each line of its training step and read its curves, measured generated
-# images with scores that have an interval and a floor, and walked through a latent space.
+# You computed what a transposed convolution does to the size of a feature map, built both networks
+# of a DCGAN and initialised them, explained each line of the training step and read its curves,
+# wrote a penalty on the discriminator's slope, measured generated images with scores that have an
+# interval and a floor, and walked through a latent space.
 #
 # **What this did not show.** One seed of one network is an anecdote: lesson 6 compares generators
 # with error bars. Our feature network knows ten kinds of objects and nothing else; what it does not
-# see, FD and KD do not see. And a likelihood, which would tell how probable the model finds a
-# photograph, a GAN does not have: lesson 3 builds a model that does.
+# see, FD and KD do not see. And a GAN has no likelihood, which would tell how probable the model
+# finds a photograph: lesson 3 builds a model that does.
 #
-# **Sources.** Radford, Metz, Chintala 2015, [arXiv 1511.06434](https://arxiv.org/abs/1511.06434),
-# sections 3, 4 and 6.3 · Goodfellow et al. 2014, [arXiv
-# 1406.2661](https://arxiv.org/abs/1406.2661), algorithm 1 and section 3 · Heusel et al. 2017,
-# [arXiv 1706.08500](https://arxiv.org/abs/1706.08500), eq. 6 and the section on two time scales ·
-# Mescheder, Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), eq. 9 ·
-# Yazıcı et al. 2019, [arXiv 1806.04498](https://arxiv.org/abs/1806.04498) · Karras et al. 2020,
-# [arXiv 1912.04958](https://arxiv.org/abs/1912.04958), section 3.1 · Bińkowski et al. 2018, [arXiv
-# 1801.01401](https://arxiv.org/abs/1801.01401), section 4 · Shoemake 1985, *Animating rotation with
-# quaternion curves*, SIGGRAPH, section 3.3 · White 2016, [arXiv
-# 1609.04468](https://arxiv.org/abs/1609.04468), section 2 · Odena, Dumoulin, Olah 2016,
-# [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/) ·
-# Krizhevsky 2009, *Learning multiple layers of features from tiny images*, section 3.
+# **Sources**, where the text does not say which part: Radford, Metz, Chintala 2015, sections 3, 4
+# and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), algorithm 1
+# and section 3 · Heusel et al. 2017, eq. 6 and the section on two time scales · Wu, He 2018, *Group
+# normalization*, [arXiv 1803.08494](https://arxiv.org/abs/1803.08494) · Shoemake 1985, *Animating
+# rotation with quaternion curves*, SIGGRAPH, section 3.3 · Krizhevsky 2009, *Learning multiple
+# layers of features from tiny images*, section 3.
 #
 # **Next:** lesson 3, the variational autoencoder, on the same images and with the same score.

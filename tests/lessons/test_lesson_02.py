@@ -15,6 +15,7 @@ from torch import nn
 
 from course_utils import runtime
 from course_utils.authoring.lessons import load_definitions
+from course_utils.evaluation import metrics
 from course_utils.models import dcgan, gan_steady
 
 SOURCE = Path(__file__).parents[2] / "notebooks" / "source" / "02_dcgan_cifar10.py"
@@ -59,13 +60,60 @@ def test_the_step_of_the_lesson_is_the_step_of_the_package(lesson, batch):
         assert all(p.requires_grad for p in a.parameters())
 
 
-def test_the_slope_of_the_lesson_is_that_of_the_package(lesson):
+@pytest.fixture
+def judge_and_photographs():
+    """A discriminator in training mode whose BatchNorm has seen pictures, and six of them."""
     torch.manual_seed(0)
-    judge, real = (
-        dcgan.make_discriminator(8).apply(dcgan.init_dcgan_weights),
-        torch.rand(6, 3, 32, 32) * 2 - 1,
-    )
+    judge = dcgan.make_discriminator(8).apply(dcgan.init_dcgan_weights)
+    for _ in range(20):
+        judge(torch.rand(8, 3, 32, 32) * 2 - 1)
+    return judge, torch.rand(6, 3, 32, 32) * 2 - 1
+
+
+def test_the_slope_of_the_lesson_is_that_of_the_package(lesson, judge_and_photographs):
+    judge, real = judge_and_photographs
     torch.testing.assert_close(lesson.slope(judge, real), gan_steady.slope(judge, real))
+
+
+def test_the_slope_of_the_lesson_is_each_photographs_own(lesson, judge_and_photographs):
+    judge, real = judge_and_photographs
+    ours = lesson.slope(judge, real)
+    assert all(layer.training for layer in judge.modules())
+    judge.eval()
+    alone = torch.cat([lesson.own_slopes(judge, photo) for photo in real.split(1)]).mean()
+    torch.testing.assert_close(ours.detach(), alone)
+
+
+def test_the_sum_of_the_lesson_is_wrong_under_batch_norm_alone(lesson, judge_and_photographs):
+    judge, real = judge_and_photographs
+    right, through_the_batch = lesson.slope(judge, real), lesson.slope_of_sum(judge, real)
+    assert abs(through_the_batch - right) > 0.1 * right
+    torch.testing.assert_close(
+        through_the_batch, gan_steady.slope_of_the_sum(judge, real), atol=1e-4, rtol=1e-3
+    )
+    judge.eval()
+    torch.testing.assert_close(lesson.slope_of_sum(judge, real), lesson.slope(judge, real))
+
+
+@pytest.mark.parametrize("gamma", [0.1, 3.0])
+def test_the_penalty_step_of_the_lesson_is_that_of_the_package(
+    lesson, judge_and_photographs, gamma
+):
+    judge, real = judge_and_photographs
+    twin = copy.deepcopy(judge)
+    lesson.penalty_step(
+        judge, torch.optim.SGD(judge.parameters(), 0.1), real, gamma, gan_steady.PENALTY_EVERY
+    )
+    gan_steady.penalty_step(twin, torch.optim.SGD(twin.parameters(), 0.1), real, gamma)
+    for ours, theirs in zip(judge.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_the_distance_of_the_lesson_is_that_of_the_package(lesson):
+    torch.manual_seed(0)
+    one, two = torch.randn(200, 5).double(), torch.randn(300, 5).double() * 2 + 1
+    moments = one.mean(0), one.T.cov(), two.mean(0), two.T.cov()
+    assert lesson.frechet(*moments).item() == pytest.approx(metrics.frechet_distance(*moments))
 
 
 def test_networks_of_the_lesson_are_those_of_the_package(lesson):

@@ -23,12 +23,27 @@ def test_slope_of_a_known_function() -> None:
     torch.testing.assert_close(steepness, weights.square().sum())  # the same everywhere: ||w||^2
 
 
-def test_slope_is_that_of_the_jacobian(judge: nn.Module) -> None:
+def test_slope_is_each_pictures_own_although_batch_norm_is_in_training_mode(
+    judge: nn.Module,
+) -> None:
+    judge[3].eval()  # one layer was in evaluation mode before, and stays there
+    modes = [layer.training for layer in judge.modules()]
+    images, before = torch.rand(4, 3, 32, 32) * 2 - 1, copy.deepcopy(judge.state_dict())
+    steepness = gan_steady.slope(judge, images)
+    assert [layer.training for layer in judge.modules()] == modes and any(modes)
+    assert all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
     judge.eval()  # without a batch's statistics each logit depends on its own image alone
-    images = torch.rand(4, 3, 32, 32) * 2 - 1
     jacobian = torch.autograd.functional.jacobian(judge, images)  # (4, 4, 3, 32, 32)
     expected = torch.stack([jacobian[i, i].square().sum() for i in range(4)]).mean()
-    torch.testing.assert_close(gan_steady.slope(judge, images), expected)
+    torch.testing.assert_close(steepness.detach(), expected)
+
+
+def test_slope_of_the_sum_is_0_for_batch_norm_and_a_linear_layer() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Linear(12, 1), nn.Flatten(0))
+    images = torch.randn(9, 3, 2, 2)
+    assert gan_steady.slope_of_the_sum(network, images).item() < 1e-10
+    assert gan_steady.slope(network, images).item() > 1e-3
 
 
 def test_a_penalty_step_makes_the_discriminator_flatter(judge: nn.Module) -> None:

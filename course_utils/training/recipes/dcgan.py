@@ -1,10 +1,11 @@
 """Lesson 02's training without a notebook; `course_utils.train` calls it, and so do the measuring programs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from course_utils import runtime
 from course_utils.datasets.images import ImageSet
@@ -20,6 +21,8 @@ def train_dcgan(
     folder: Path,
     settings: Mapping[str, Any],
     fresh: bool = False,
+    discriminator: nn.Module | None = None,
+    slope: Callable[[nn.Module, Tensor], Tensor] = gan_steady.slope,
 ) -> tuple[TrainingRun, dict[str, float]]:
     """Train lesson 02's networks.
 
@@ -31,6 +34,8 @@ def train_dcgan(
             ``d_lr``, the discriminator's learning rate, ``gamma``, the weight of the penalty on its slope, and
             ``average``, the decay of the generator's average.
         fresh: start again.
+        discriminator: another one than the lesson's, ready to be trained.
+        slope: what the penalty measures, where the lesson departs from its default.
 
     Returns:
         The run, whose state has the ``generator`` and its average ``averaged``; the last mean losses and probabilities
@@ -39,9 +44,12 @@ def train_dcgan(
     size, channels_last = images.images.shape[-1], torch.channels_last
     settings = {"average": 0.99, **STEADY, **settings}
     generator = dcgan.make_generator(settings["latent_dim"], settings["width"], 3, size)
-    discriminator = dcgan.make_discriminator(settings["width"], 3, size)
+    generator.apply(dcgan.init_dcgan_weights)
+    if discriminator is None:
+        discriminator = dcgan.make_discriminator(settings["width"], 3, size)
+        discriminator.apply(dcgan.init_dcgan_weights)
     for network in (generator, discriminator):
-        network.apply(dcgan.init_dcgan_weights).to(run.device).to(memory_format=channels_last)
+        network.to(run.device).to(memory_format=channels_last)
     g, d = batch_memory.without_memory(generator), batch_memory.without_memory(discriminator)
 
     def forward(n: int) -> list[torch.Tensor]:
@@ -85,7 +93,7 @@ def train_dcgan(
             generator, discriminator, g_optimizer, d_optimizer, real, noise, run.autocast
         )
         if settings["gamma"] and training.step % gan_steady.PENALTY_EVERY == 0:
-            gan_steady.penalty_step(discriminator, d_optimizer, real, settings["gamma"])
+            gan_steady.penalty_step(discriminator, d_optimizer, real, settings["gamma"], slope)
         averaged.update_parameters(generator)
         training.log(**losses)
     return training, last_means(training.history)

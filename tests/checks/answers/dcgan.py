@@ -1,5 +1,6 @@
 """Lesson 02: right and wrong answers to its exercises."""
 
+import copy
 import math
 from itertools import pairwise
 
@@ -7,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision import transforms
 
 from answers import book
 
@@ -48,95 +48,6 @@ WRONG["conv_transpose_output_size"] += [
     (lambda i, k, s, p: ((i - 1) * s * s - 2 * p * s + k * s) / s, "`/` makes a float"),
     (lambda i, k, s, p: ((i - 1) * s - 2 * p + k,) * 2, "one plain int"),
     (lambda i, k, s, p: {(7, 9, 4, 3): 27}.get((i, k, s, p), -1), "term by term"),
-]
-
-
-# ---- to_tanh_range
-
-
-@right("to_tanh_range")
-def range_by_halves(images):
-    return images.float() / 127.5 - 1
-
-
-@right("to_tanh_range")
-def range_by_numpy(images):
-    return torch.from_numpy(np.interp(images.numpy(), [0, 255], [-1, 1]).astype("float32"))
-
-
-@right("to_tanh_range")
-def range_in_place_on_a_copy(images):
-    return images.to(torch.float32).div_(255).mul_(2).sub_(1)
-
-
-def min_max(images, dims):
-    x = images.float()
-    low, high = x.amin(dims, keepdim=True), x.amax(dims, keepdim=True)
-    return 2 * (x - low) / (high - low) - 1
-
-
-def imagenet(images):
-    return transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(images / 255)
-
-
-def overwriting(images):
-    images //= 2
-    return images.float() / 63.5 - 1
-
-
-def remembering_nothing(images):
-    result = images / 127.5 - 1
-    images.zero_()
-    return result
-
-
-def by_three_channels(images):
-    half = torch.full((3, 1, 1), 0.5)
-    return (images.float() / 255 - half) / half
-
-
-def in_four_dimensions(images):
-    height, width = images.shape[2:]
-    return images.float().view(-1, images.shape[1], height, width) / 127.5 - 1
-
-
-def bright_only(images):
-    return images / 127.5 - 1 if images.max() > 1 else images * 2.0 - 1
-
-
-RIGHT["to_tanh_range"] += [
-    lambda images: (images.double() / 127.5 - 1).float(),
-    lambda images: torch.from_numpy(np.asarray(images.numpy() / 127.5 - 1, dtype=np.float32)),
-]
-WRONG["to_tanh_range"] += [
-    (by_three_channels, "shape is free"),
-    (in_four_dimensions, "shape is free"),
-    (lambda x: transforms.Normalize((0.5,) * 3, (0.5,) * 3)(x / 255), "shape is free"),
-    (
-        lambda x: transforms.Normalize([0.5] * x.shape[-3], [0.5] * x.shape[-3])(x / 255),
-        "shape is free",
-    ),
-    (bright_only, "same byte always"),
-    (lambda x: x / 255, "[0, 1]"),
-    (lambda x: transforms.ConvertImageDtype(torch.float32)(x), "[0, 1]"),
-    (lambda x: x / 127.5, "[0, 2]"),
-    (lambda x: x / 255 - 0.5, "[-0.5, 0.5]"),
-    (lambda x: x / 128 - 1, "0.992"),
-    (lambda x: 1 - x / 127.5, "exchanged"),
-    (imagenet, "ImageNet"),
-    (lambda x: (x.float() - x.float().mean()) / x.float().std(), "deviation 1"),
-    (lambda x: min_max(x, (1, 2, 3)), "Each image's own"),
-    (lambda x: min_max(x, (0, 1, 2, 3)), "The whole batch's own"),
-    (lambda x: (x * 2 - 255).float() / 255, "wraps round"),
-    (lambda x: (x - 128).float() / 127.5, "wraps round"),
-    (lambda x: x.double() / 127.5 - 1, "another float type"),
-    (lambda x: (x / 127.5 - 1).half(), "another float type"),
-    (lambda x: (x / 127.5 - 1).to(torch.uint8), "whole numbers"),
-    (lambda x: (x / 127.5 - 1).permute(0, 2, 3, 1), "stay in place"),
-    (overwriting, "In-place"),
-    (remembering_nothing, "In-place"),
-    (lambda x: (x / 127.5 - 1) * 0.9999999, "rounded"),
-    (lambda x: (x.float() / 127.5 - 1) ** 3, "term by term"),
 ]
 
 
@@ -712,4 +623,307 @@ WRONG["slerp"] += [
     (lambda z0, z1, t: slerp(z0, z1, t).double(), "Convert with"),
     (lambda z0, z1, t: slerp(z0, z1, t)[:, None], "One vector for each row"),
     (lambda z0, z1, t: slerp(z0.mul_(1.0001), z1, t), "In-place"),
+]
+
+
+# ---- make_discriminator
+
+
+def halves(before, after, norm=nn.BatchNorm2d, act=nn.LeakyReLU):
+    return [nn.Conv2d(before, after, 4, 2, 1, bias=False), norm(after), act(0.2)]
+
+
+@right("make_discriminator")
+def judge_in_a_row(width, channels):
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        *halves(width, 2 * width),
+        *halves(2 * width, 4 * width),
+        nn.Conv2d(4 * width, 1, 4),
+        nn.Flatten(0),
+    )
+
+
+@right("make_discriminator")
+class Judge(nn.Module):
+    """Functions instead of layers where possible, a linear layer at the end."""
+
+    def __init__(self, width, channels):
+        super().__init__()
+        sizes = [channels, width, 2 * width, 4 * width]
+        self.halve = nn.ModuleList([nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(sizes)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(2 * width), nn.BatchNorm2d(4 * width)])
+        self.last = nn.Linear(4 * width * 16, 1)
+
+    def forward(self, x):
+        for number, layer in enumerate(self.halve):
+            x = layer(x)
+            x = F.leaky_relu(self.norms[number - 1](x) if number else x, 0.2)
+        return self.last(x.flatten(1)).squeeze(1)
+
+
+@right("make_discriminator")
+def judge_with_small_weights(width, channels):
+    return judge_in_a_row(width, channels).apply(draws())
+
+
+def judge(first=None, norm=nn.BatchNorm2d, act=nn.LeakyReLU, end=None, order=(1, 2, 4), last=None):
+    """The right network but for what is given."""
+
+    def make(width, channels):
+        a, b, c = (factor * width for factor in order)
+        start = [nn.Conv2d(channels, a, 4, 2, 1), *(first(a) if first else []), act(0.2)]
+        tail = end() if end else [nn.Flatten(0)]
+        body = [*halves(a, b, norm, act), *halves(b, c, norm, act)]
+        return nn.Sequential(*start, *body, (last or nn.Conv2d)(c, 1, 4), *tail)
+
+    return make
+
+
+class Reshaped(nn.Module):
+    """A right network with a function before and one after it."""
+
+    def __init__(self, network, before=lambda x: x, after=lambda x: x):
+        super().__init__()
+        self.network, self.before, self.after = network, before, after
+
+    def forward(self, x):
+        return self.after(self.network(self.before(x)))
+
+
+def reshaped(**functions):
+    return lambda *sizes: Reshaped(judge_in_a_row(*sizes), **functions)
+
+
+def patches(width, channels):
+    """Two halvings only: a map of 5x5 logits for each picture."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        *halves(width, 2 * width),
+        nn.Conv2d(2 * width, 1, 4),
+        nn.Flatten(0),
+    )
+
+
+class MeanOfPatches(nn.Module):
+    def __init__(self, width, channels):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            *halves(width, 2 * width),
+            *halves(2 * width, 4 * width),
+            nn.Conv2d(4 * width, 1, 3, 1, 1),
+        )
+
+    def forward(self, x):
+        return self.body(x).mean((1, 2, 3))
+
+
+def pooled(width, channels):
+    def block(before, after, norm):
+        return [nn.Conv2d(before, after, 3, 1, 1), norm(after), nn.LeakyReLU(0.2), nn.AvgPool2d(2)]
+
+    return nn.Sequential(
+        *block(channels, width, nn.Identity),
+        *block(width, 2 * width, nn.BatchNorm2d),
+        *block(2 * width, 4 * width, nn.BatchNorm2d),
+        nn.Conv2d(4 * width, 1, 4),
+        nn.Flatten(0),
+    )
+
+
+class JudgeInAList(nn.Module):
+    def __init__(self, *sizes):
+        super().__init__()
+        self.parts = list(judge_in_a_row(*sizes))
+
+    def forward(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+class IdleJudge(nn.Module):
+    def __init__(self, *sizes):
+        super().__init__()
+        self.network, self.unused = judge_in_a_row(*sizes), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.network(x)
+
+
+ONE_JUDGE = {}
+
+
+def remembered_judge(*sizes):
+    return ONE_JUDGE.setdefault(sizes, judge_in_a_row(*sizes))
+
+
+WRONG["make_discriminator"] += [
+    (patches, "patches are judged"),
+    (judge(end=list), "in a flat row"),
+    (judge(end=lambda: [nn.Flatten()]), "in a flat row"),
+    (judge(end=lambda: [nn.Flatten(0), nn.Sigmoid()]), "no Sigmoid at the end"),
+    (judge(end=lambda: [nn.Flatten(0), nn.Tanh()]), "bounds the output"),
+    (MeanOfPatches, "mean over patches"),
+    (pooled, "No pooling and no shrinking"),
+    (judge(act=lambda _: nn.ReLU()), "use LeakyReLU"),
+    (judge(act=lambda _: nn.Identity()), "a single linear one"),
+    (judge(first=lambda a: [nn.BatchNorm2d(a)]), "off D's first layer"),
+    (judge(norm=lambda _: nn.Identity()), "second and third convolution"),
+    (judge(norm=lambda c: nn.GroupNorm(1, c)), "second and third convolution"),
+    (judge(end=lambda: [nn.BatchNorm2d(1), nn.Flatten(0)]), "BatchNorm on the logits"),
+    (judge(order=(4, 2, 1)), "turned round"),
+    (judge(order=(2, 4, 8)), "doubles with each halving"),
+    (lambda width, channels: judge_in_a_row(64, channels), "doubles with each halving"),
+    (lambda width, channels: judge_in_a_row(width, 3), "does not take `channels`"),
+    (reshaped(before=lambda x: x - x.mean(0)), "mix the batch"),
+    (reshaped(before=lambda x: F.pad(x[..., :-4], (0, 4))), "One corner"),
+    (
+        reshaped(before=lambda x: F.avg_pool2d(x, 2).repeat(1, 1, 2, 2)),
+        "No pooling and no shrinking",
+    ),
+    (reshaped(after=lambda x: x.detach()), "graph is cut"),
+    (reshaped(after=lambda x: x.double()), "Convert with"),
+    (JudgeInAList, "plain list"),
+    (IdleJudge, "take no part"),
+    (remembered_judge, "inside the function"),
+    (lambda *sizes: Judge, "not the class"),
+]
+
+
+# ---- slope
+
+
+class evaluation:
+    """Within this block a network is in evaluation mode; afterwards its layers have their modes back."""
+
+    def __init__(self, network, put_back=True):
+        self.modes = [(layer, layer.training) for layer in network.modules()]
+        self.put_back = put_back
+
+    def __enter__(self):
+        for layer, _ in self.modes:
+            layer.training = False
+
+    def __exit__(self, *_):
+        for layer, mode in self.modes if self.put_back else ():
+            layer.training = mode
+
+
+def gradients(discriminator, real, of=torch.sum, graph=True):
+    real = real.detach().clone().requires_grad_(True)
+    return torch.autograd.grad(of(discriminator(real)), real, create_graph=graph)[0]
+
+
+def squared(gradient):
+    return gradient.square().flatten(1).sum(1).mean()
+
+
+@right("slope")
+def slope_in_evaluation_mode(discriminator, real):
+    with evaluation(discriminator):
+        return squared(gradients(discriminator, real))
+
+
+@right("slope")
+def slope_one_by_one(discriminator, real):
+    with evaluation(discriminator):
+        lengths = [gradients(discriminator, picture).norm() ** 2 for picture in real.split(1)]
+    return sum(lengths) / len(real)
+
+
+@right("slope")
+def slope_of_a_copy_that_shares_its_weights(discriminator, real):
+    twin = copy.deepcopy(discriminator).eval()
+    weights = dict(discriminator.named_parameters())
+    call = lambda x: torch.func.functional_call(twin, weights, (x,))  # noqa: E731
+    return squared(gradients(call, real))
+
+
+@right("slope")
+def slope_with_norms_alone_in_evaluation_mode(discriminator, real):
+    norms = [m for m in discriminator.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+    for norm in norms:
+        norm.eval()
+    came = squared(gradients(discriminator, real))
+    for norm in norms:
+        norm.train()
+    return came
+
+
+def in_evaluation(reduce, put_back=True, **how):
+    def answer(discriminator, real):
+        with evaluation(discriminator, put_back):
+            return reduce(gradients(discriminator, real, **how))
+
+    return answer
+
+
+def own_in_the_batch(discriminator, real):
+    real = real.clone().requires_grad_(True)
+    rows = [torch.autograd.grad(a, real, create_graph=True)[0] for a in discriminator(real)]
+    return torch.stack([row[i].square().sum() for i, row in enumerate(rows)]).mean()
+
+
+def one_by_one_in_training(discriminator, real):
+    return torch.stack([squared(gradients(discriminator, x)) for x in real.split(1)]).mean()
+
+
+def always_training_afterwards(discriminator, real):
+    discriminator.eval()
+    came = squared(gradients(discriminator, real))
+    discriminator.train()
+    return came
+
+
+def by_backward(discriminator, real):
+    with evaluation(discriminator):
+        real = real.clone().requires_grad_(True)
+        discriminator(real).sum().backward(create_graph=True)
+        return squared(real.grad)
+
+
+def on_the_callers_own(discriminator, real):
+    with evaluation(discriminator):
+        real.requires_grad_(True)
+        logits = discriminator(real).sum()
+        return squared(torch.autograd.grad(logits, real, create_graph=True)[0])
+
+
+def without_asking_for_gradients(discriminator, real):
+    with evaluation(discriminator):
+        return squared(torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)[0])
+
+
+def by_another_copy(discriminator, real):
+    with evaluation(discriminator):
+        x = real.clone().requires_grad_(True)
+        logits = discriminator(real).sum()
+        return squared(torch.autograd.grad(logits, x, create_graph=True)[0])
+
+
+WRONG["slope"] += [
+    (lambda d, real: squared(gradients(d, real)), "BatchNorm mixes the batch"),
+    (lambda d, real: squared(gradients(d.train(), real)), "BatchNorm mixes the batch"),
+    (own_in_the_batch, "inside the batch"),
+    (one_by_one_in_training, "that picture's own mean"),
+    (in_evaluation(lambda g: g.flatten(1).norm(dim=1).mean()), "These are lengths"),
+    (in_evaluation(lambda g: g.square().sum()), "mean over the batch"),
+    (in_evaluation(lambda g: g.square().mean()), "A mean over pixels"),
+    (in_evaluation(squared, of=torch.mean), "by B twice"),
+    (in_evaluation(lambda g: squared(g) / 2), "Half of it"),
+    (in_evaluation(squared, of=lambda a: a.sigmoid().sum()), "slope of the probability"),
+    (in_evaluation(lambda g: g.square().flatten(1).sum(1)), "A single number"),
+    (in_evaluation(squared, put_back=False), "in which it was"),
+    (always_training_afterwards, "in which it was"),
+    (in_evaluation(squared, graph=False), "`create_graph=True`"),
+    (lambda d, real: slope_in_evaluation_mode(d, real).detach(), "`create_graph=True`"),
+    (by_backward, "`autograd.grad`"),
+    (on_the_callers_own, "ask it of a copy"),
+    (without_asking_for_gradients, "before D sees them"),
+    (by_another_copy, "D was not asked"),
 ]
