@@ -1319,7 +1319,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # %% [markdown]
 # A third remedy, *KL annealing*, lets β rise from 0 during training ([Bowman et al.
 # 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training would miss a good
-# optimum. Here the optimum itself is collapsed. Five seeds each,
+# optimum. Here the optimum itself is collapsed. Five seeds each, pixels from −1 to 1,
 # {{result:vae_collapse.json:settings.steps}} steps, mean and 95 % interval over seeds:
 #
 # | loss | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
@@ -1331,8 +1331,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 #
 # (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
 # both cures reactivate all sixteen dimensions. They are not equal. Free bits leave the wrong units
-# in place: the error, worth so little beside the KL, hardly pulls, and most of the free nats stay
-# unused. Right units also *use* the code.
+# in place, and less than half of the sixteen free nats are in use. Right units also *use* the code.
 #
 # ## Why today
 #
