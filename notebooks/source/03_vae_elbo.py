@@ -494,7 +494,7 @@ lines = {  # name: the line, numbers per picture and latents at home, how its er
     "mean + sum": (my_line, 3072, 16, "squared"),
 }
 beta_here = {}
-print(f"{'β':>28}  here")
+print(f"{'β at home':>28} {'β here':>10}")
 for name, (line, dims, latents, likelihood) in lines.items():
     at_home = elbo.measured_beta(line, dims, latents, likelihood)
     beta_here[name] = elbo.measured_beta(line, 3072, 16, likelihood)
@@ -1341,7 +1341,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml).
 # You can now read that number: nats of code are nearly free, so codes do not fill the prior. They
 # need not, since a diffusion model learns their distribution afterwards. The same pair compresses
-# sound ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), section 3.1). And agents that plan
+# sound ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), abstract). And agents that plan
 # inside a learned *world model* train it on an ELBO, with one free nat against collapse ([Hafner et
 # al. 2023](https://arxiv.org/abs/2301.04104)).
 
