@@ -567,13 +567,14 @@ def show_lines(names):
 # %%
 plots.show(
     show_lines(list(lines)),
-    alt="One network, five loss lines. Two give the same grey tile for every picture; one gives blots of two or three colours; two give coloured shapes.",
+    alt="One network, five loss lines. Two give the same grey tile for every picture, one tells little more than light from dark, two bring back place and colours.",
 )
 
 # %% [markdown]
-# The two lines with a small β carry a code. Two lines carry *nothing*, and one of them is a famous
-# tutorial's: copied to other sizes, its decoder answers every $z$ with one average picture. Nothing
-# crashed, and there was no warning. *Why* is below, under "When it goes wrong".
+# The two lines with a small β carry a code. Two carry *nothing*, and one of them is a famous
+# tutorial's, copied to other sizes: whatever the picture, its decoder gives the average one.
+# Nothing crashed, and there was no warning. (One seed each.) *Why* is below, under "When it goes
+# wrong".
 
 # %% [markdown]
 # ### Exercise: repair a loss line
@@ -608,7 +609,7 @@ beta_here["repaired"] = elbo.measured_beta(repaired_line, 3072, 16, "squared", s
 # %%
 plots.show(
     show_lines(["Lightning Bolts", "repaired"]),
-    alt="Before and after the repair: the line as published gives blots; repaired, the same network shows shape, place and colour of each sticker.",
+    alt="Before and after the repair. Reconstructions get place and colours back; samples are coloured but muddled, since a precise code leaves gaps between the pictures that it knows.",
 )
 
 # %% [markdown]
@@ -1254,9 +1255,9 @@ figure, axes = plots.subplots(1, 3, width=10, height=2.6)
 for ax, name in zip(axes, shown):
     each = findings[name]["kl_per_dim"]
     ax.bar(range(1, 17), each)
-    ax.set(xlabel="latent dimension, sorted", ylim=(0, 5), xticks=(1, 4, 8, 12, 16))
+    ax.set(xlabel="latent dimension, sorted", ylim=(0, 6), xticks=(1, 4, 8, 12, 16))
     ax.set_title(f"{name}: {findings[name]['active']} active", fontsize=10)
-    ax.text(16.5, 4.6, f"largest {max(each):.3f}", ha="right")
+    ax.text(16.5, 5.5, f"largest {max(each):.3f}", ha="right")
 axes[0].set_ylabel("KL (nats)")
 figure.suptitle(toys.title("KL of each dimension"), fontsize=10)
 plots.show(
@@ -1348,7 +1349,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # %% [markdown]
 # ## Questions
 #
-# Think first; then open the answer, which also says why each other choice is wrong.
+# Think first. Each answer also says why the other choices are wrong.
 #
 # **1. Your VAE's loss stays at 1,850 nats per image. Should a good VAE reach 0?** (a) yes (b)
 # nobody can say, the unit is missing (c) no: the best loss is the entropy of the data (the mean of
