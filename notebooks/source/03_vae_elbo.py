@@ -1022,7 +1022,7 @@ ax.minorticks_off()
 ax.legend(frameon=False)
 plots.show(
     figure,
-    alt="The bound starts at the ELBO for K = 1, rises with every doubling of K, and meets the dotted exact value.",
+    alt="The bound starts at the ELBO for K = 1, rises with K, and meets the dotted exact value.",
 )
 
 # %%
