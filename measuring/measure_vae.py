@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--sigma", choices=sorted(SIGMAS), action="append", help="only this likelihood (laptop)"
     )
+    parser.add_argument("--only", action="append", help="only this one of them (lines, collapse)")
+    parser.add_argument("--seed", type=int, help="only this seed (lines, collapse)")
     options = parser.parse_args(argv)
     {"laptop": _laptop, "lines": _lines, "collapse": _collapse, "plane": _plane, "ship": _ship}[
         options.what
@@ -182,7 +184,7 @@ def sharpness(images: Tensor) -> float:
 def _lines(options: argparse.Namespace) -> None:
     lesson = load_definitions("03_vae_elbo")
     trained = {name: _by_line(lambda _, name=name: getattr(lesson, name)) for name in LINES}
-    _over_seeds("vae_lines.json", LINES_AT, trained, seeds=3)
+    _over_seeds("vae_lines.json", LINES_AT, trained, 3, options)
 
 
 def _collapse(options: argparse.Namespace) -> None:
@@ -194,7 +196,7 @@ def _collapse(options: argparse.Namespace) -> None:
         "repaired": _by_line(lambda _: lesson.repaired_line),
         "learned": _learned,
     }
-    _over_seeds("vae_collapse.json", COLLAPSE, trained, seeds=5)
+    _over_seeds("vae_collapse.json", COLLAPSE, trained, 5, options)
 
 
 def _annealed(lesson: Any, steps: int) -> Loss:
@@ -224,23 +226,36 @@ def _learned(images: Tensor, seed: int, sizes: Mapping[str, int]) -> vae.VAE:
 
 
 def _over_seeds(
-    file: str, settings: Mapping[str, int], trained: Mapping[str, Trained], seeds: int
+    file: str,
+    settings: Mapping[str, int],
+    trained: Mapping[str, Trained],
+    seeds: int,
+    options: argparse.Namespace,
 ) -> None:
+    """Train each network with each seed and write the file after each; what was asked for alone is added to it."""
     train = load_images("standin", "train", limit=settings["images"])
     test = load_images("standin", "test", limit=1_000)
-    result: dict[str, Any] = {"data": train.name, "settings": settings}
-    for name, network_of in trained.items():
-        rows = []
-        for seed in range(seeds):
-            network = network_of(train.images, seed, _sizes(settings))
-            rows.append({"seed": seed} | vae_laboratory.examine(network, test.images))
-            print(name, rows[-1], flush=True)
-        summary = {
-            key: over_seeds([float(row[key]) for row in rows])
-            for key in ("active", "kl", "error", "bits")
-        }
-        result[name] = {"seeds": rows, **summary}
-        print(results.write(file, result))
+    common, measured = {"data": train.name, "settings": settings}, False
+    for name in options.only or trained:
+        for seed in range(seeds) if options.seed is None else (options.seed,):
+            network = trained[name](train.images, seed, _sizes(settings))
+            row = {"seed": seed} | vae_laboratory.examine(network, test.images)
+            print(name, row, flush=True)
+            before = results.earlier(file) if measured or options.only else {}
+            measured = True
+            others = before.get(name, {}).get("seeds", [])
+            rows = sorted(
+                [row, *(one for one in others if one["seed"] != seed)], key=lambda one: one["seed"]
+            )
+            print(
+                results.write(file, {**before, **common, name: {"seeds": rows, **_summary(rows)}})
+            )
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Means over the seeds with their intervals, where there is more than one."""
+    keys = ("active", "kl", "error", "bits") if len(rows) > 1 else ()
+    return {key: over_seeds([float(row[key]) for row in rows]) for key in keys}
 
 
 def _plane(options: argparse.Namespace) -> None:

@@ -494,7 +494,7 @@ lines = {  # name: the line, numbers per picture and latents at home, how its er
     "mean + sum": (my_line, 3072, 16, "squared"),
 }
 beta_here = {}
-print(f"{'β':>28}  here")
+print(f"{'β at home':>28} {'β here':>10}")
 for name, (line, dims, latents, likelihood) in lines.items():
     at_home = elbo.measured_beta(line, dims, latents, likelihood)
     beta_here[name] = elbo.measured_beta(line, 3072, 16, likelihood)
@@ -567,13 +567,14 @@ def show_lines(names):
 # %%
 plots.show(
     show_lines(list(lines)),
-    alt="One network, five loss lines. Two give the same grey tile for every picture; one gives blots of two or three colours; two give coloured shapes.",
+    alt="One network, five loss lines. Two give the same grey tile for every picture, one tells little more than light from dark, two bring back place and colours.",
 )
 
 # %% [markdown]
-# The two lines with a small β carry a code. Two lines carry *nothing*, and one of them is a famous
-# tutorial's: copied to other sizes, its decoder answers every $z$ with one average picture. Nothing
-# crashed, and there was no warning. *Why* is below, under "When it goes wrong".
+# The two lines with a small β carry a code. Two carry *nothing*, and one of them is a famous
+# tutorial's, copied to other sizes: whatever the picture, its decoder gives the average one.
+# Nothing crashed, and there was no warning. (One seed each.) *Why* is below, under "When it goes
+# wrong".
 
 # %% [markdown]
 # ### Exercise: repair a loss line
@@ -608,7 +609,7 @@ beta_here["repaired"] = elbo.measured_beta(repaired_line, 3072, 16, "squared", s
 # %%
 plots.show(
     show_lines(["Lightning Bolts", "repaired"]),
-    alt="Before and after the repair: the line as published gives blots; repaired, the same network shows shape, place and colour of each sticker.",
+    alt="Before and after the repair. Reconstructions get place and colours back; samples are coloured but muddled, since a precise code leaves gaps between the pictures that it knows.",
 )
 
 # %% [markdown]
@@ -1021,7 +1022,7 @@ ax.minorticks_off()
 ax.legend(frameon=False)
 plots.show(
     figure,
-    alt="The bound starts at the ELBO for K = 1, rises with every doubling of K, and meets the dotted exact value.",
+    alt="The bound starts at the ELBO for K = 1, rises with K, and meets the dotted exact value.",
 )
 
 # %%
@@ -1196,6 +1197,11 @@ paid = [3072 * math.log(far / near) for near, far in pairwise(distortions)]
 exchange = [nats / (more - less) for nats, (more, less) in zip(paid, pairwise(rates))]
 
 # %%
+for (low, high), price in zip(pairwise(betas), exchange):
+    print(f"between β = {low} and {high}: {price:.0f} nats of pixels per nat of code")
+assert 10 < exchange[1] < 100 < exchange[2] < 400 < exchange[3] < 1000
+
+# %%
 figure, (ax,) = plots.subplots(width=7.5, height=3.2)
 ax.plot(rates, distortions, "o-")
 for beta, rate, distortion in zip(betas, rates, distortions):
@@ -1214,9 +1220,9 @@ plots.show(
 )
 
 # %% [markdown]
-# Between β = 100 and 400 the rate of exchange lies between 100 and 400, and so for 400 and 1,000:
-# each network stopped where one more nat was no longer worth its price. (At the flat end the errors
-# differ by a tenth of a grey level, and training noise is as large.)
+# Three of the four rates lie between their betas: each network stopped where one more nat was no
+# longer worth its price. (At the flat end the errors differ by a tenth of a grey level, too little
+# for one training each.)
 #
 # With a running kernel, choose beta and walk yourself:
 
@@ -1254,9 +1260,9 @@ figure, axes = plots.subplots(1, 3, width=10, height=2.6)
 for ax, name in zip(axes, shown):
     each = findings[name]["kl_per_dim"]
     ax.bar(range(1, 17), each)
-    ax.set(xlabel="latent dimension, sorted", ylim=(0, 5), xticks=(1, 4, 8, 12, 16))
+    ax.set(xlabel="latent dimension, sorted", ylim=(0, 6), xticks=(1, 4, 8, 12, 16))
     ax.set_title(f"{name}: {findings[name]['active']} active", fontsize=10)
-    ax.text(16.5, 4.6, f"largest {max(each):.3f}", ha="right")
+    ax.text(16.5, 5.5, f"largest {max(each):.3f}", ha="right")
 axes[0].set_ylabel("KL (nats)")
 figure.suptitle(toys.title("KL of each dimension"), fontsize=10)
 plots.show(
@@ -1319,7 +1325,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # %% [markdown]
 # A third remedy, *KL annealing*, lets β rise from 0 during training ([Bowman et al.
 # 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training would miss a good
-# optimum. Here the optimum itself is collapsed. Five seeds each,
+# optimum. Here the optimum itself is collapsed. Five seeds each, pixels from −1 to 1,
 # {{result:vae_collapse.json:settings.steps}} steps, mean and 95 % interval over seeds:
 #
 # | loss | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
@@ -1331,8 +1337,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 #
 # (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
 # both cures reactivate all sixteen dimensions. They are not equal. Free bits leave the wrong units
-# in place: the error, worth so little beside the KL, hardly pulls, and most of the free nats stay
-# unused. Right units also *use* the code.
+# in place, and less than half of the sixteen free nats are in use. Right units also *use* the code.
 #
 # ## Why today
 #
@@ -1342,14 +1347,14 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml).
 # You can now read that number: nats of code are nearly free, so codes do not fill the prior. They
 # need not, since a diffusion model learns their distribution afterwards. The same pair compresses
-# sound ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), section 3.1). And agents that plan
+# sound ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), abstract). And agents that plan
 # inside a learned *world model* train it on an ELBO, with one free nat against collapse ([Hafner et
 # al. 2023](https://arxiv.org/abs/2301.04104)).
 
 # %% [markdown]
 # ## Questions
 #
-# Think first; then open the answer, which also says why each other choice is wrong.
+# Think first. Each answer also says why the other choices are wrong.
 #
 # **1. Your VAE's loss stays at 1,850 nats per image. Should a good VAE reach 0?** (a) yes (b)
 # nobody can say, the unit is missing (c) no: the best loss is the entropy of the data (the mean of

@@ -122,7 +122,7 @@ def _train(
     network.to(memory_format=torch.channels_last)
     optimizer = vae.make_optimizer(network, lr)
     per_epoch = max(1, len(images) // batch_size)
-    for step in progress(range(steps), "training"):
+    for step in progress(range(steps), "training", leave=False):
         epoch, batch = divmod(step, per_epoch)
         index = permutation(seed, epoch, len(images))[batch * batch_size : (batch + 1) * batch_size]
         loss = loss_of(images[index], step / steps)
