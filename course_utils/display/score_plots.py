@@ -14,11 +14,23 @@ from course_utils.evaluation.scores import NAMES
 Interval = Mapping[str, float]
 """``value``, ``low`` and ``high``."""
 
-LOWER_IS_BETTER = ("FD", "KD", "copied", "copied_pixels")
+LOWER_IS_BETTER = (
+    "FD",
+    "KD",
+    "copied",
+    "copied_pixels",
+    "repetition",
+    "bits_pairs",
+    "bits_gpt",
+)
 SHOWN = {
     **{name: name for name in NAMES},
     "copied": "copies, by features",
     "copied_pixels": "copies, by pixels",
+    "repetition": "repetition in a text",
+    "distinct": "distinct pairs in the set",
+    "bits_pairs": "bits per byte,\nread by counted pairs",
+    "bits_gpt": "bits per byte,\nread by lesson 5's GPT",
 }
 ROWS = {
     "held_out": "held-out photographs (floor)",
@@ -31,6 +43,17 @@ ROWS = {
     "vae": "VAE of lesson 3",
 }
 """The measured sets, as figures call them."""
+TEXT_ROWS = {
+    "people": "held-out reviews (floor)",
+    "training": "training reviews, word for word",
+    "one": "one review, forty times",
+    "shuffled": "reviews with their words shuffled",
+    "salad": "drawn from counted pairs",
+    "gpt": "GPT, temperature 1",
+    "cold": "GPT, temperature 0.5",
+    "greedy": "GPT, always the likeliest token",
+}
+"""The measured sets of texts, as figures call them."""
 
 
 @dataclass(frozen=True)
@@ -121,16 +144,19 @@ def interval_table(found: Mapping[str, Any]) -> str:
     """A measured result (``scores_table.json``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
 
-    def cell(interval: Interval) -> str:
-        value, low, high = (f"{round(interval[key], 8):.2g}" for key in ("value", "low", "high"))
+    def cell(score: str, interval: Interval) -> str:
+        scale = 1_000 if score == "KD" else 1
+        value, low, high = (
+            f"{round(scale * interval[key], 8):.2g}" for key in ("value", "low", "high")
+        )
         return f"{value} ({low} to {high})"
 
     lines = [
-        f"| images | {' | '.join(SHOWN[score] for score in scores)} |",
+        f"| images | {' | '.join('KD × 1,000' if score == 'KD' else SHOWN[score] for score in scores)} |",
         "| --- " * (len(scores) + 1) + "|",
     ]
     for name, row in found["rows"].items():
-        cells = [cell(row[score]) for score in scores]
+        cells = [cell(score, row[score]) for score in scores]
         lines.append(f"| {ROWS[name]} | {' | '.join(cells)} |")
     return "\n".join(lines) + (
         f"\n\nMean and 95 % interval; n = {found['n']:,} images × {found['draws']} draws (copies: Wilson, one draw). "
@@ -138,37 +164,119 @@ def interval_table(found: Mapping[str, Any]) -> str:
     )
 
 
-def rank_lines(ax: Axes, orders: Mapping[str, Sequence[str]], title: str = "") -> Axes:
-    """Ranks of the same sets under several features: one column each, a line for each set, best on top.
+def fidelity_diversity(
+    ax: Axes,
+    rows: Mapping[str, Mapping[str, Interval]],
+    floor: Mapping[str, Interval],
+    title: str = "",
+) -> Axes:
+    """Sets in the plane of recall (across) and precision (up), with their intervals; real images are the cross.
 
     Args:
         ax: where to draw.
-        orders: features -> the sets, best first.
-        title: what is ranked, and by what.
+        rows: what was scored -> score -> its value and interval.
+        floor: what held-out real images score; a guide goes through both of its values.
+        title: names the real set; for a stand-in use ``ImageSet.title``.
     """
-    columns, names = list(orders), list(next(iter(orders.values())))
-    for number, name in enumerate(names):
-        ranks = [list(order).index(name) + 1 for order in orders.values()]
-        colour = palette.COLOURS[number % len(palette.COLOURS)]
-        ax.plot(range(len(columns)), ranks, "-o", color=colour, linewidth=2, markersize=5)
-        ax.text(
-            -0.08, ranks[0], ROWS.get(name, name), ha="right", va="center", fontsize=8, color=colour
-        )
-        ax.text(
-            len(columns) - 0.92,
-            ranks[-1],
-            ROWS.get(name, name),
-            va="center",
-            fontsize=8,
+    for guide, score in ((ax.axvline, "recall"), (ax.axhline, "precision")):
+        guide(floor[score]["value"], color=palette.BLACK, linestyle=":", linewidth=0.8)
+    shown = {"real, held out": floor, **rows}
+    for number, (name, row) in enumerate(shown.items()):
+        colour = palette.BLACK if not number else palette.COLOURS[(number - 1) % 6]
+        x, y = row["recall"], row["precision"]
+        ax.errorbar(
+            x["value"],
+            y["value"],
+            xerr=_arms(x),
+            yerr=_arms(y),
+            fmt="Xos^Dvph"[number % 8],
             color=colour,
+            markersize=8,
+            capsize=2,
+            label=name,
         )
-    ax.set_xticks(range(len(columns)), columns, fontsize=8)
-    ax.set(
-        ylim=(len(names) + 0.5, 0.5),
-        yticks=range(1, len(names) + 1),
-        ylabel="rank by FD (1 is best)",
-    )
-    ax.set_xlim(-1.6, len(columns) + 0.6)
-    ax.grid(False)
+    ax.set(xlabel="recall: how much of the real is there", ylabel="precision: how much looks real")
+    ax.set(xlim=(-0.05, 1.05))
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
+
+
+def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> None:
+    """FD and KD against 1/n, on an Axes each: real photographs and a GAN, with 95 % intervals of the means.
+
+    Args:
+        axes: one for FD, one for KD.
+        bias: what was measured.
+        line: of ``scores_bias.json``, row -> ``limit`` and ``slope``: FD is drawn with limit + slope / n.
+    """
+    names = {"real": "real against real", "gan": "GAN against real"}
+    for ax, score in zip(axes, ("FD", "KD"), strict=True):
+        for colour, marker, (row, name) in zip(palette.COLOURS, "os", names.items(), strict=False):
+            found = bias.rows[row][score]
+            ax.errorbar(
+                [1 / n for n in bias.counts],
+                [found[n]["value"] for n in bias.counts],
+                yerr=[_arm(found[n]) for n in bias.counts],
+                fmt=marker,
+                markersize=4,
+                color=colour,
+                label=name,
+            )
+            if score == "FD":
+                ends = [0.0, 1 / bias.counts[0]]
+                limit, slope = (line[row][key]["value"] for key in ("limit", "slope"))
+                ax.plot(ends, [limit + slope * x for x in ends], "--", color=colour, linewidth=1)
+                ax.plot(0, limit, marker, color=colour, markersize=9, fillstyle="none")
+        counts = (100, 200, 500, 5_000)
+        ax.set_xticks([1 / n for n in counts], [f"1/{n:,}" for n in counts], fontsize=8)
+        ax.set(xlabel="1 / n", ylabel=score)
+        ax.axhline(0, color=palette.BLACK, linewidth=0.6)
+        ax.legend(frameon=False, fontsize=8)
+
+
+def floor_ratios(
+    ax: Axes,
+    found: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    title: str = "",
+) -> Axes:
+    """FD of the same sets under several features, each in units of its own floor, with 95 % intervals, on a log scale.
+
+    Args:
+        ax: where to draw.
+        found: features -> sets -> ``FD``; the set ``"held_out"`` is the floor.
+        title: what was measured.
+    """
+    sets = [name for name in next(iter(found.values())) if name != "held_out"]
+    for number, (features, rows) in enumerate(found.items()):
+        unit = rows["held_out"]["FD"]["value"]
+        scaled = [
+            {key: value / unit for key, value in rows[name]["FD"].items() if key != "n"}
+            for name in sets
+        ]
+        ax.errorbar(
+            [one["value"] for one in scaled],
+            [place + 0.15 * (number - (len(found) - 1) / 2) for place in range(len(sets))],
+            xerr=list(zip(*(_arm(one) for one in scaled), strict=True)),
+            fmt="os^Dv"[number % 5],
+            markersize=5,
+            color=palette.COLOURS[number % 6],
+            label=features,
+        )
+    ax.axvline(1, color=palette.BLACK, linestyle=":", linewidth=0.8)
+    ax.set_yticks(range(len(sets)), [ROWS.get(name, name) for name in sets], fontsize=8)
+    ax.set(xscale="log", xlabel="FD, in floors (1: as far as real pictures from real pictures)")
+    ax.set_ylim(len(sets) - 0.4, -0.6)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
+    return ax
+
+
+def _arm(interval: Interval) -> tuple[float, float]:
+    """How far an interval reaches below its value and above it."""
+    value = interval["value"]
+    return max(0.0, value - interval["low"]), max(0.0, interval["high"] - value)
+
+
+def _arms(interval: Interval) -> list[list[float]]:
+    return [[arm] for arm in _arm(interval)]
