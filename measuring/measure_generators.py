@@ -3,46 +3,31 @@
 ``python -m measuring.measure_generators table --data FOLDER`` scores eight sets of images by every score
 (``data/results/scores_table.json``). ``... networks --data FOLDER`` scores them under other features
 (``scores_networks.json``). ``... bias --data FOLDER`` measures FD and KD at rising numbers of images
-(``scores_bias.json``). ``... why --data FOLDER`` measures what explains them: how sure the network is, the features'
-variances, and a few photographs chosen to beat FD (``scores_why.json``). ``... modes`` compares recall with the exact
-count of modes on the stand-in (``scores_modes.json``). ``... texts --data FOLDER`` scores sets of texts
-(``scores_texts.json``). FOLDER holds CIFAR-10 as ``course_utils.datasets.images`` reads it, or, for texts, IMDB.
+(``scores_bias.json``). ``... modes`` compares recall with the exact count of modes on the stand-in
+(``scores_modes.json``). FOLDER holds CIFAR-10 as ``course_utils.datasets.images`` reads it.
 """
 
 import argparse
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from course_utils import results, runtime
-from course_utils.checks.metrics.cheat import cheat, score_against
-from course_utils.datasets import corruptions, standin_images, texts
+from course_utils.datasets import corruptions, standin_images
 from course_utils.datasets.images import ImageSet, load_images
-from course_utils.datasets.reviews import load_reviews
-from course_utils.evaluation.language_models import (
-    bigram_counts,
-    bigram_log_probs,
-    document_nats,
-    repeated_share,
-)
 from course_utils.evaluation.metrics import (
     NAMES,
     FeatureNetwork,
     RealReference,
     copied,
     extract_features,
-    feature_moments,
-    inception_score,
     load_feature_network,
     measure_pair,
 )
-from course_utils.evaluation.text_sets import continue_texts, distinct_share, shuffled_words
-from course_utils.models import attention, dcgan, vae
+from course_utils.models import dcgan, vae
 from course_utils.models.other_features import PixelFeatures, UntrainedFeatures
 from measuring.with_intervals import numbers, over_seeds, share
 
@@ -50,8 +35,6 @@ N, DRAWS = 2_000, 5
 COUNTS = (100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000)
 NOISE, BLUR, CLASSES, COPIES = 25.0, 1.0, 5, 100
 MODES_N = 1_000
-TEXTS = {"counted": 6_000, "strength": 50.0, "group": 40, "tokens": 100, "given": 8}
-"""Reviews whose pairs are counted and how much they are smoothed; texts of a group, their tokens, and those given."""
 METHOD = "Student's t over the draws, 95 %"
 
 
@@ -62,20 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("table", "networks", "bias", "why", "modes", "texts"))
+    parser.add_argument("what", choices=("table", "networks", "bias", "modes"))
     parser.add_argument(
-        "--data",
-        help="CIFAR-10 as an archive or a folder of class folders (all but modes), or IMDB (texts)",
+        "--data", help="CIFAR-10 as an archive or a folder of class folders (all but modes)"
     )
     options = parser.parse_args(argv)
     runtime.setup(0)
     if options.what == "modes":
         result = modes()
-    elif options.what == "texts":
-        result = text_scores(options.data)
     else:
         train, test = load_images(options.data, "train"), load_images(options.data, "test")
-        measure = {"table": table, "networks": networks, "bias": bias, "why": why}[options.what]
+        measure = {"table": table, "networks": networks, "bias": bias}[options.what]
         result = {"data": train.name, **measure(train, test)}
     print(results.write(f"scores_{options.what}.json", {**result, "interval_method": METHOD}))
     return 0
@@ -184,151 +164,6 @@ def bias(train: ImageSet, test: ImageSet) -> dict[str, Any]:
             **_line({n: rows[str(n)]["FD"]["values"] for n in COUNTS if n >= 500}),
         }
     return result
-
-
-def why(train: ImageSet, test: ImageSet) -> dict[str, Any]:
-    """What explains the scores: the network's confidence, the features' variances, and a set made to beat FD."""
-    real, other = halves(train)
-    network = load_feature_network()
-    ones, held_out = extract_features(real.images, network), extract_features(test.images, network)
-    return {
-        "features": network.description,
-        "real_set": f"{train.name}, train",
-        "n": N,
-        "draws": DRAWS,
-        "confidence": _confidence(network, held_out),
-        "slope_of_gaussian": _gaussian_slope(feature_moments(ones)[1]),
-        "cheat": _cheats(ones, extract_features(other.images[:N], network), held_out),
-    }
-
-
-def _confidence(network: FeatureNetwork, held_out: Tensor) -> dict[str, Any]:
-    """Classifier score of held-out photographs as the network answers, and with its logits multiplied."""
-    with torch.no_grad():
-        logits = network.head(held_out.to(next(network.parameters()).device)).float().cpu()
-    found: dict[str, Any] = {}
-    for factor in (1, 2, 10):
-        answers = [(factor * part).softmax(1) for part in _blocks(logits, N)]
-        found[f"times_{factor}"] = {
-            "CS": over_seeds([inception_score(p) for p in answers]),
-            "entropy": over_seeds([_entropy(p).mean().item() for p in answers]),
-            "entropy_of_average": over_seeds([_entropy(p.mean(0)).item() for p in answers]),
-            "largest": over_seeds([p.amax(1).mean().item() for p in answers]),
-        }
-    smoothing = results.read("features_cifar10.json")["settings"]["label_smoothing"]
-    taught = torch.full((10,), smoothing / 10)
-    taught[0] += 1 - smoothing
-    found["label_smoothing"] = smoothing
-    found["most_with_smoothing"] = 10 / _entropy(taught).exp().item()
-    return found
-
-
-def _entropy(p: Tensor) -> Tensor:
-    """Entropy of probabilities (..., K) in nats."""
-    return -torch.xlogy(p, p).sum(-1)
-
-
-def _gaussian_slope(covariance: Tensor) -> float:
-    """What FD times n is, to first order, for two samples of a Gaussian with this covariance."""
-    values = torch.linalg.eigvalsh(covariance).clamp_min(1e-12)
-    pairs = torch.outer(values, values) / (values[:, None] + values)
-    return float(2 * values.sum() + pairs.sum() + pairs.trace())
-
-
-def _cheats(ones: Tensor, pool: Tensor, held_out: Tensor) -> dict[str, Any]:
-    """FD of 20 photographs, chosen to lower it, and of random ones: against photographs that the choice never saw."""
-    count, chosen, lucky = 20, [], []
-    fd, unseen = score_against(ones[:N]), score_against(held_out[:N])
-    for seed in range(DRAWS):
-        random = torch.Generator().manual_seed(seed)
-        part = pool[torch.randperm(len(pool), generator=random)[: N // 4]]
-        chosen.append(unseen(part[cheat.reference(part, count, fd)]))
-        lucky += [
-            unseen(pool[torch.randperm(len(pool), generator=random)[:count]]) for _ in range(4)
-        ]
-    return {"count": count, "chosen": over_seeds(chosen), "random": over_seeds(lucky)}
-
-
-def text_scores(folder: str) -> dict[str, Any]:
-    """Sets of texts with known faults: repetition, distinct pairs, and the bits of two readers, in five groups each."""
-    writer, tokenizer, _ = attention.load_shipped()
-    train, test = (
-        load_reviews(folder, "train", TEXTS["counted"] + 3_000),
-        load_reviews(folder, "test", 3_000),
-    )
-    learned = texts.encode(tokenizer, train.texts)
-    counts = bigram_counts(learned[: TEXTS["counted"]], writer.sizes["vocab"])
-    pairs = bigram_log_probs(counts, TEXTS["strength"]).float()
-    sets = _text_sets(
-        writer, tokenizer, pairs, learned[TEXTS["counted"] :], texts.encode(tokenizer, test.texts)
-    )
-    rows = {}
-    for name, ids in sets.items():
-        size = TEXTS["group"]
-        groups = [ids[start : start + size] for start in range(0, size * DRAWS, size)]
-        found = [_text_row(group, tokenizer, lambda ids: pairs[ids], writer) for group in groups]
-        rows[name] = {key: over_seeds([one[key] for one in found]) for key in found[0]}
-        rows[name]["example"] = tokenizer.decode(ids[0])[:160]
-        print(
-            name,
-            {key: value["value"] for key, value in rows[name].items() if key != "example"},
-            flush=True,
-        )
-    return {"data": train.name, **TEXTS, "draws": DRAWS, "rows": rows}
-
-
-def _text_sets(
-    writer: attention.GPT,
-    tokenizer: Tokenizer,
-    pairs: Tensor,
-    learned: list[list[int]],
-    unseen: list[list[int]],
-) -> dict[str, list[list[int]]]:
-    """Sets of token ids, all texts of one length and without the end token in front."""
-    length, total = TEXTS["tokens"], TEXTS["group"] * DRAWS
-    people, copies = (
-        [ids[1 : length + 1] for ids in documents if len(ids) > length][:total]
-        for documents in (unseen, learned)
-    )
-    beginnings = [[0, *ids[: TEXTS["given"]]] for ids in people]
-    written = {
-        name: [ids[1:] for ids in continue_texts(writer, beginnings, length + 1, temperature)]
-        for name, temperature in (("gpt", 1.0), ("cold", 0.5), ("greedy", 0.0))
-    }
-    words = shuffled_words([tokenizer.decode(ids) for ids in people])
-    return {
-        "people": people,
-        "training": copies,
-        "one": [people[place // TEXTS["group"]] for place in range(total)],
-        "shuffled": [ids[1 : length + 1] for ids in texts.encode(tokenizer, words)],
-        "salad": [ids[1:] for ids in _salad(pairs, beginnings, length + 1)],
-        **written,
-    }
-
-
-def _salad(pairs: Tensor, beginnings: list[list[int]], length: int) -> list[list[int]]:
-    """Texts drawn token by token from the counted pairs."""
-    random, ids = torch.Generator().manual_seed(0), torch.tensor(beginnings)
-    chances = pairs.exp()
-    chances[:, 0] = 0
-    while ids.shape[1] < length:
-        ids = torch.cat([ids, torch.multinomial(chances[ids[:, -1]], 1, generator=random)], dim=1)
-    return ids.tolist()
-
-
-def _text_row(group: list[list[int]], tokenizer: Tokenizer, *readers: Any) -> dict[str, float]:
-    """One group's repetition inside a text, distinct pairs in the group, and bits per byte of each reader."""
-    size = sum(len(tokenizer.decode(ids).encode()) for ids in group)
-    bits = [
-        document_nats(reader, [[0, *ids] for ids in group], 256).sum().item() / size / math.log(2)
-        for reader in readers
-    ]
-    return {
-        "repetition": float(np.mean([repeated_share(ids, 4) for ids in group])),
-        "distinct": distinct_share(group, 2),
-        "bits_pairs": bits[0],
-        "bits_gpt": bits[1],
-    }
 
 
 def modes() -> dict[str, Any]:

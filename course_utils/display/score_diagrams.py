@@ -21,8 +21,8 @@ def carrying(ax: Axes, grains: Tensor, places: Tensor, title: str) -> Axes:
     for start, end in zip(grains.tolist(), places.tolist(), strict=True):
         arrow = {"arrowstyle": "->", "color": palette.BLACK, "alpha": 0.5, "linewidth": 1}
         ax.annotate("", (end, 0.06), (start, 0.94), arrowprops=arrow)
-    ax.plot(grains, torch.ones(len(grains)), "o", color=palette.BLUE, markersize=7)
-    ax.plot(places, torch.zeros(len(places)), "s", color=palette.VERMILION, markersize=7)
+    ax.plot(grains, torch.ones(len(grains)), "o", color=palette.BLUE, markersize=6)
+    ax.plot(places, torch.zeros(len(places)), "s", color=palette.VERMILION, markersize=5)
     ax.set(yticks=(0, 1), yticklabels=("goes to", "lies at"), ylim=(-0.2, 1.2), xlabel="position")
     ax.grid(False)
     ax.set_title(f"{title}: {cost:.2f}", loc="left", fontsize=10)

@@ -1,5 +1,6 @@
 """Lesson 06's figures of scores: which set a score tells from real images, and how scores move with their number."""
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from matplotlib.colors import ListedColormap
 
 from course_utils import results
 from course_utils.display import palette
-from course_utils.evaluation.scores import NAMES
+from course_utils.evaluation.scores import NAMES, Score, mean_interval
 
 Interval = Mapping[str, float]
 """``value``, ``low`` and ``high``."""
@@ -43,17 +44,6 @@ ROWS = {
     "vae": "VAE of lesson 3",
 }
 """The measured sets, as figures call them."""
-TEXT_ROWS = {
-    "people": "held-out reviews (floor)",
-    "training": "training reviews, word for word",
-    "one": "one review, forty times",
-    "shuffled": "reviews with their words shuffled",
-    "salad": "drawn from counted pairs",
-    "gpt": "GPT, temperature 1",
-    "cold": "GPT, temperature 0.5",
-    "greedy": "GPT, always the likeliest token",
-}
-"""The measured sets of texts, as figures call them."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +115,11 @@ def notice_map(
     )
     for y, (row, marks) in enumerate(zip(rows.values(), codes, strict=True)):
         for x, (score, mark) in enumerate(zip(scores, marks, strict=True)):
-            text = f"{row[score]['value']:.2g} {('', '● worse', '○ better')[mark]}"
+            text = f"{_scaled(score, row):.2g} {('', '● worse', '○ better')[mark]}"
             ax.text(x, y, text.strip(), ha="center", va="center", fontsize=8)
     ax.set_xticks(
         range(len(scores)),
-        [f"{SHOWN[s]}\n(floor {floor[s]['value']:.2g})" for s in scores],
+        [f"{_name(s)}\n(floor {_scaled(s, floor):.2g})" for s in scores],
         fontsize=8,
     )
     ax.set_yticks(range(len(rows)), list(rows), fontsize=8)
@@ -138,6 +128,15 @@ def notice_map(
     ax.spines[:].set_visible(False)
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
+
+
+def _name(score: str) -> str:
+    """What a score is called above its numbers; KD's are shown a thousandfold."""
+    return "KD × 1,000" if score == "KD" else SHOWN[score]
+
+
+def _scaled(score: str, row: Mapping[str, Interval]) -> float:
+    return row[score]["value"] * (1_000 if score == "KD" else 1)
 
 
 def interval_table(found: Mapping[str, Any]) -> str:
@@ -152,7 +151,7 @@ def interval_table(found: Mapping[str, Any]) -> str:
         return f"{value} ({low} to {high})"
 
     lines = [
-        f"| images | {' | '.join('KD × 1,000' if score == 'KD' else SHOWN[score] for score in scores)} |",
+        f"| images | {' | '.join(_name(score) for score in scores)} |",
         "| --- " * (len(scores) + 1) + "|",
     ]
     for name, row in found["rows"].items():
@@ -162,6 +161,38 @@ def interval_table(found: Mapping[str, Any]) -> str:
         f"\n\nMean and 95 % interval; n = {found['n']:,} images × {found['draws']} draws (copies: Wilson, one draw). "
         f"Features: {found['features']}. Real set: {found['real_set']}."
     )
+
+
+def folded_table(found: Mapping[str, Any], summary: str) -> str:
+    """`interval_table` as HTML that opens when its summary is clicked."""
+    *lines, _, facts = interval_table(found).splitlines()
+    cells = [[html.escape(cell.strip()) for cell in line.strip("|").split("|")] for line in lines]
+    rows = [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in cells[2:]]
+    head = f"<tr><th>{'</th><th>'.join(cells[0])}</th></tr>"
+    return (
+        f"<details><summary>{html.escape(summary)}</summary><table>{head}{''.join(rows)}</table>"
+        f"<p>{html.escape(facts)}</p></details>"
+    )
+
+
+def as_intervals(
+    found: Mapping[str, Mapping[str, Mapping[str, Score]]],
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Features -> sets -> scores, as `floor_ratios` takes them, from scores as a reference gives them."""
+    return {
+        features: {
+            name: {key: vars(score) for key, score in row.items()} for name, row in rows.items()
+        }
+        for features, rows in found.items()
+    }
+
+
+def over_draws(rows: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """Mean and 95 % interval of each score over several draws: one mapping per draw -> score -> interval."""
+    found = {name: mean_interval([row[name] for row in rows]) for name in rows[0]}
+    return {
+        name: dict(zip(("value", "low", "high"), ends, strict=True)) for name, ends in found.items()
+    }
 
 
 def fidelity_diversity(
@@ -217,7 +248,7 @@ def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> Non
             ax.errorbar(
                 [1 / n for n in bias.counts],
                 [found[n]["value"] for n in bias.counts],
-                yerr=[_arm(found[n]) for n in bias.counts],
+                yerr=list(zip(*(_arm(found[n]) for n in bias.counts), strict=True)),
                 fmt=marker,
                 markersize=4,
                 color=colour,
@@ -232,7 +263,9 @@ def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> Non
         ax.set_xticks([1 / n for n in counts], [f"1/{n:,}" for n in counts], fontsize=8)
         ax.set(xlabel="1 / n", ylabel=score)
         ax.axhline(0, color=palette.BLACK, linewidth=0.6)
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8, loc="center right")
+        finding = "FD moves with n" if score == "FD" else "KD does not"
+        ax.set_title(finding, loc="left", fontsize=10)
 
 
 def floor_ratios(
@@ -251,8 +284,7 @@ def floor_ratios(
     for number, (features, rows) in enumerate(found.items()):
         unit = rows["held_out"]["FD"]["value"]
         scaled = [
-            {key: value / unit for key, value in rows[name]["FD"].items() if key != "n"}
-            for name in sets
+            {key: rows[name]["FD"][key] / unit for key in ("value", "low", "high")} for name in sets
         ]
         ax.errorbar(
             [one["value"] for one in scaled],
@@ -266,6 +298,7 @@ def floor_ratios(
     ax.axvline(1, color=palette.BLACK, linestyle=":", linewidth=0.8)
     ax.set_yticks(range(len(sets)), [ROWS.get(name, name) for name in sets], fontsize=8)
     ax.set(xscale="log", xlabel="FD, in floors (1: as far as real pictures from real pictures)")
+    ax.set_xticks([1, 10, 100], ["1", "10", "100"])
     ax.set_ylim(len(sets) - 0.4, -0.6)
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)

@@ -41,6 +41,24 @@ def continue_texts(
     return ids.tolist()
 
 
+def pairs_texts(
+    log_probs: Tensor, beginnings: Sequence[Ids], length: int, seed: int = 0
+) -> list[Ids]:
+    """Texts of ``length`` tokens drawn one by one from counted pairs, each from a beginning of its own.
+
+    Args:
+        log_probs: of the next token, (V, V), as ``language_models.bigram_log_probs`` gives them.
+        beginnings: token ids, all of one length, which the texts keep.
+        length: tokens of a text. The end token (id 0) is never drawn.
+        seed: of the drawing.
+    """
+    random, ids = torch.Generator().manual_seed(seed), torch.tensor(beginnings)
+    while ids.shape[1] < length:
+        following = _choose(log_probs[ids[:, -1]], 1.0, random)
+        ids = torch.cat([ids, following], dim=1)
+    return ids.tolist()
+
+
 def shuffled_words(texts: Sequence[str], seed: int = 0) -> list[str]:
     """The same words in another order: every text keeps its own words, and none of its sentences."""
     random, found = torch.Generator().manual_seed(seed), []
