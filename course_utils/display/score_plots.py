@@ -1,5 +1,6 @@
 """Lesson 06's figures of scores: which set a score tells from real images, and how scores move with their number."""
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,28 @@ from matplotlib.colors import ListedColormap
 
 from course_utils import results
 from course_utils.display import palette
-from course_utils.evaluation.scores import NAMES
+from course_utils.evaluation.scores import NAMES, Score, mean_interval
 
 Interval = Mapping[str, float]
 """``value``, ``low`` and ``high``."""
 
-LOWER_IS_BETTER = ("FD", "KD", "copied", "copied_pixels")
+LOWER_IS_BETTER = (
+    "FD",
+    "KD",
+    "copied",
+    "copied_pixels",
+    "repetition",
+    "bits_pairs",
+    "bits_gpt",
+)
 SHOWN = {
     **{name: name for name in NAMES},
     "copied": "copies, by features",
     "copied_pixels": "copies, by pixels",
+    "repetition": "repetition in a text",
+    "distinct": "distinct pairs in the set",
+    "bits_pairs": "bits per byte,\nread by counted pairs",
+    "bits_gpt": "bits per byte,\nread by lesson 5's GPT",
 }
 ROWS = {
     "held_out": "held-out photographs (floor)",
@@ -102,11 +115,11 @@ def notice_map(
     )
     for y, (row, marks) in enumerate(zip(rows.values(), codes, strict=True)):
         for x, (score, mark) in enumerate(zip(scores, marks, strict=True)):
-            text = f"{row[score]['value']:.2g} {('', '● worse', '○ better')[mark]}"
+            text = f"{_scaled(score, row):.2g} {('', '● worse', '○ better')[mark]}"
             ax.text(x, y, text.strip(), ha="center", va="center", fontsize=8)
     ax.set_xticks(
         range(len(scores)),
-        [f"{SHOWN[s]}\n(floor {floor[s]['value']:.2g})" for s in scores],
+        [f"{_name(s)}\n(floor {_scaled(s, floor):.2g})" for s in scores],
         fontsize=8,
     )
     ax.set_yticks(range(len(rows)), list(rows), fontsize=8)
@@ -117,20 +130,32 @@ def notice_map(
     return ax
 
 
+def _name(score: str) -> str:
+    """What a score is called above its numbers; KD's are shown a thousandfold."""
+    return "KD × 1,000" if score == "KD" else SHOWN[score]
+
+
+def _scaled(score: str, row: Mapping[str, Interval]) -> float:
+    return row[score]["value"] * (1_000 if score == "KD" else 1)
+
+
 def interval_table(found: Mapping[str, Any]) -> str:
     """A measured result (``scores_table.json``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
 
-    def cell(interval: Interval) -> str:
-        value, low, high = (f"{round(interval[key], 8):.2g}" for key in ("value", "low", "high"))
+    def cell(score: str, interval: Interval) -> str:
+        scale = 1_000 if score == "KD" else 1
+        value, low, high = (
+            f"{round(scale * interval[key], 8):.2g}" for key in ("value", "low", "high")
+        )
         return f"{value} ({low} to {high})"
 
     lines = [
-        f"| images | {' | '.join(SHOWN[score] for score in scores)} |",
+        f"| images | {' | '.join(_name(score) for score in scores)} |",
         "| --- " * (len(scores) + 1) + "|",
     ]
     for name, row in found["rows"].items():
-        cells = [cell(row[score]) for score in scores]
+        cells = [cell(score, row[score]) for score in scores]
         lines.append(f"| {ROWS[name]} | {' | '.join(cells)} |")
     return "\n".join(lines) + (
         f"\n\nMean and 95 % interval; n = {found['n']:,} images × {found['draws']} draws (copies: Wilson, one draw). "
@@ -138,37 +163,153 @@ def interval_table(found: Mapping[str, Any]) -> str:
     )
 
 
-def rank_lines(ax: Axes, orders: Mapping[str, Sequence[str]], title: str = "") -> Axes:
-    """Ranks of the same sets under several features: one column each, a line for each set, best on top.
+def folded_table(found: Mapping[str, Any], summary: str) -> str:
+    """`interval_table` as HTML that opens when its summary is clicked."""
+    *lines, _, facts = interval_table(found).splitlines()
+    cells = [[html.escape(cell.strip()) for cell in line.strip("|").split("|")] for line in lines]
+    rows = [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in cells[2:]]
+    head = f"<tr><th>{'</th><th>'.join(cells[0])}</th></tr>"
+    return (
+        f"<details><summary>{html.escape(summary)}</summary><table>{head}{''.join(rows)}</table>"
+        f"<p>{html.escape(facts)}</p></details>"
+    )
+
+
+def as_intervals(
+    found: Mapping[str, Mapping[str, Mapping[str, Score]]],
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Features -> sets -> scores, as `floor_ratios` takes them, from scores as a reference gives them."""
+    return {
+        features: {
+            name: {key: vars(score) for key, score in row.items()} for name, row in rows.items()
+        }
+        for features, rows in found.items()
+    }
+
+
+def over_draws(rows: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """Mean and 95 % interval of each score over several draws: one mapping per draw -> score -> interval."""
+    found = {name: mean_interval([row[name] for row in rows]) for name in rows[0]}
+    return {
+        name: dict(zip(("value", "low", "high"), ends, strict=True)) for name, ends in found.items()
+    }
+
+
+def fidelity_diversity(
+    ax: Axes,
+    rows: Mapping[str, Mapping[str, Interval]],
+    floor: Mapping[str, Interval],
+    title: str = "",
+) -> Axes:
+    """Sets in the plane of recall (across) and precision (up), with their intervals; real images are the cross.
 
     Args:
         ax: where to draw.
-        orders: features -> the sets, best first.
-        title: what is ranked, and by what.
+        rows: what was scored -> score -> its value and interval.
+        floor: what held-out real images score; a guide goes through both of its values.
+        title: names the real set; for a stand-in use ``ImageSet.title``.
     """
-    columns, names = list(orders), list(next(iter(orders.values())))
-    for number, name in enumerate(names):
-        ranks = [list(order).index(name) + 1 for order in orders.values()]
-        colour = palette.COLOURS[number % len(palette.COLOURS)]
-        ax.plot(range(len(columns)), ranks, "-o", color=colour, linewidth=2, markersize=5)
-        ax.text(
-            -0.08, ranks[0], ROWS.get(name, name), ha="right", va="center", fontsize=8, color=colour
-        )
-        ax.text(
-            len(columns) - 0.92,
-            ranks[-1],
-            ROWS.get(name, name),
-            va="center",
-            fontsize=8,
+    for guide, score in ((ax.axvline, "recall"), (ax.axhline, "precision")):
+        guide(floor[score]["value"], color=palette.BLACK, linestyle=":", linewidth=0.8)
+    shown = {"real, held out": floor, **rows}
+    for number, (name, row) in enumerate(shown.items()):
+        colour = palette.BLACK if not number else palette.COLOURS[(number - 1) % 6]
+        x, y = row["recall"], row["precision"]
+        ax.errorbar(
+            x["value"],
+            y["value"],
+            xerr=_arms(x),
+            yerr=_arms(y),
+            fmt="Xos^Dvph"[number % 8],
             color=colour,
+            markersize=8,
+            capsize=2,
+            label=name,
         )
-    ax.set_xticks(range(len(columns)), columns, fontsize=8)
-    ax.set(
-        ylim=(len(names) + 0.5, 0.5),
-        yticks=range(1, len(names) + 1),
-        ylabel="rank by FD (1 is best)",
-    )
-    ax.set_xlim(-1.6, len(columns) + 0.6)
-    ax.grid(False)
+    ax.set(xlabel="recall: how much of the real is there", ylabel="precision: how much looks real")
+    ax.set(xlim=(-0.05, 1.05))
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
+
+
+def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> None:
+    """FD and KD against 1/n, on an Axes each: real photographs and a GAN, with 95 % intervals of the means.
+
+    Args:
+        axes: one for FD, one for KD.
+        bias: what was measured.
+        line: of ``scores_bias.json``, row -> ``limit`` and ``slope``: FD is drawn with limit + slope / n.
+    """
+    names = {"real": "real against real", "gan": "GAN against real"}
+    for ax, score in zip(axes, ("FD", "KD"), strict=True):
+        for colour, marker, (row, name) in zip(palette.COLOURS, "os", names.items(), strict=False):
+            found = bias.rows[row][score]
+            ax.errorbar(
+                [1 / n for n in bias.counts],
+                [found[n]["value"] for n in bias.counts],
+                yerr=list(zip(*(_arm(found[n]) for n in bias.counts), strict=True)),
+                fmt=marker,
+                markersize=4,
+                color=colour,
+                label=name,
+            )
+            if score == "FD":
+                ends = [0.0, 1 / bias.counts[0]]
+                limit, slope = (line[row][key]["value"] for key in ("limit", "slope"))
+                ax.plot(ends, [limit + slope * x for x in ends], "--", color=colour, linewidth=1)
+                ax.plot(0, limit, marker, color=colour, markersize=9, fillstyle="none")
+        counts = (100, 200, 500, 5_000)
+        ax.set_xticks([1 / n for n in counts], [f"1/{n:,}" for n in counts], fontsize=8)
+        ax.set(xlabel="1 / n", ylabel=score)
+        ax.axhline(0, color=palette.BLACK, linewidth=0.6)
+        ax.legend(frameon=False, fontsize=8, loc="center right")
+        finding = "FD moves with n" if score == "FD" else "KD does not"
+        ax.set_title(finding, loc="left", fontsize=10)
+
+
+def floor_ratios(
+    ax: Axes,
+    found: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    title: str = "",
+) -> Axes:
+    """FD of the same sets under several features, each in units of its own floor, with 95 % intervals, on a log scale.
+
+    Args:
+        ax: where to draw.
+        found: features -> sets -> ``FD``; the set ``"held_out"`` is the floor.
+        title: what was measured.
+    """
+    sets = [name for name in next(iter(found.values())) if name != "held_out"]
+    for number, (features, rows) in enumerate(found.items()):
+        unit = rows["held_out"]["FD"]["value"]
+        scaled = [
+            {key: rows[name]["FD"][key] / unit for key in ("value", "low", "high")} for name in sets
+        ]
+        ax.errorbar(
+            [one["value"] for one in scaled],
+            [place + 0.15 * (number - (len(found) - 1) / 2) for place in range(len(sets))],
+            xerr=list(zip(*(_arm(one) for one in scaled), strict=True)),
+            fmt="os^Dv"[number % 5],
+            markersize=5,
+            color=palette.COLOURS[number % 6],
+            label=features,
+        )
+    ax.axvline(1, color=palette.BLACK, linestyle=":", linewidth=0.8)
+    ax.set_yticks(range(len(sets)), [ROWS.get(name, name) for name in sets], fontsize=8)
+    ax.set(xscale="log", xlabel="FD, in floors (1: as far as real pictures from real pictures)")
+    ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+    ax.set_ylim(len(sets) - 0.4, -0.6)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
+    return ax
+
+
+def _arm(interval: Interval) -> tuple[float, float]:
+    """How far an interval reaches below its value and above it."""
+    value = interval["value"]
+    return max(0.0, value - interval["low"]), max(0.0, interval["high"] - value)
+
+
+def _arms(interval: Interval) -> list[list[float]]:
+    return [[arm] for arm in _arm(interval)]

@@ -9,7 +9,7 @@ import torch
 from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import score_plots
-from course_utils.evaluation import metrics
+from course_utils.evaluation import metrics, text_sets
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,8 @@ def test_what_the_text_says_without_a_number_was_measured():
         rows = fd[f"untrained_{seed}"]
         assert rows["gan"]["value"] > 20 * rows["half"]["value"], "a factor of more than twenty"
         assert rows["half"]["value"] < 4 * rows["held_out"]["value"] < 0.2 * rows["gan"]["value"]
-    assert networks["untrained_0"]["order_by_FD"] != networks["untrained_2"]["order_by_FD"]
+    gan = [fd[f"untrained_{seed}"]["gan"] for seed in (0, 1)]
+    assert 1.9 * gan[0]["value"] < gan[1]["value"] and gan[0]["high"] < gan[1]["low"], "doubles"
     assert fd["pixels"]["noise"]["low"] < fd["pixels"]["held_out"]["high"], (
         "pixels do not see the noise"
     )
@@ -145,3 +146,63 @@ def test_what_the_text_says_of_the_table_was_measured():
         rows["noise"]["FD"]["high"] > rows["gan"]["FD"]["low"]
         and rows["noise"]["KD"]["low"] > rows["gan"]["KD"]["high"]
     )
+
+
+def test_the_fault_of_the_first_try_is_the_one_that_its_text_says(lesson):
+    torch.manual_seed(0)
+    x, y = torch.randn(2, 200, 50, 8).double()
+    tries = [lesson.first_try(a, b) for a, b in zip(x, y, strict=True)]
+    mended = [lesson.kernel_distance(a, b) for a, b in zip(x, y, strict=True)]
+    assert min(tries) > 0, "none is negative"
+    assert metrics.mean_interval(mended)[1] < 0 < metrics.mean_interval(mended)[2]
+
+
+def test_carrying_by_the_map_of_the_derivation_costs_the_fd(lesson):
+    torch.manual_seed(0)
+    one, two = (x @ x.T for x in torch.randn(2, 4, 4).double())
+    root = lesson.matrix_root(one)
+    plan = root.inverse() @ lesson.matrix_root(root @ two @ root) @ root.inverse()
+    assert torch.allclose(plan @ one @ plan, two) and torch.allclose(plan, plan.T)
+    cost = (one + two - 2 * plan @ one).trace().item()
+    zero = torch.zeros(4).double()
+    assert cost == pytest.approx(lesson.frechet_distance(zero, one, zero, two))
+
+
+def test_the_bias_of_unequal_variances_is_that_of_the_folded_formula(lesson):
+    torch.manual_seed(0)
+    values, n = torch.tensor([1.0, 0.3, 0.05]).double(), 1000
+    drawn = [
+        lesson.frechet_distance(*lesson.moments(x), *lesson.moments(y))
+        for x, y in torch.randn(400, 2, n, 3).double() * values.sqrt()
+    ]
+    pairs = torch.outer(values, values) / (values[:, None] + values)
+    slope = (2 * values.sum() + pairs.sum() + pairs.trace()).item()
+    _, low, high = metrics.mean_interval(drawn)
+    assert low < slope / n < high
+
+
+def test_the_classifier_score_is_a_difference_of_entropies(lesson, clouds):
+    p = clouds[0][:, :5].softmax(1)
+    parts = lesson.entropy(p.mean(0)) - lesson.entropy(p).mean()
+    assert lesson.inception_score(p) == pytest.approx(parts.exp().item(), rel=1e-5)
+
+
+def test_the_cheat_beats_what_its_card_says_it_beats(lesson, clouds):
+    points, goal = clouds[0], lesson.moments(clouds[0])
+
+    def fd(rows):
+        return lesson.frechet_distance(*lesson.moments(rows.repeat(50, 1)), *goal)
+
+    assert fd(points[lesson.cheat(points, 20, fd)]) < 0.5 * fd(points[:20])
+
+
+def test_distinct_pairs_are_the_packages(lesson):
+    texts = [[1, 2, 3, 1, 2], [1, 2, 4, 4, 4]]
+    for length in (1, 2, 3):
+        assert lesson.distinct(texts, length) == text_sets.distinct_share(texts, length)
+
+
+def test_what_the_text_says_of_label_smoothing_was_so():
+    assert results.read("features_cifar10.json")["settings"]["label_smoothing"] == 0.1
+    rows = results.read("scores_table.json")["rows"]
+    assert rows["copies"]["FD"]["high"] < rows["gan"]["FD"]["low"], "a hundred beat the GAN"

@@ -741,3 +741,70 @@ WRONG["bootstrap_interval"] += [
     (lambda v, s, b, g: (float(v.min()), float(v.max())), "Call `statistic(resample)`"),
     (lambda v, s, b, g: bootstrap(v.mul_(2), s, b, g), "In-place"),
 ]
+
+
+# ---- cheat
+
+
+@right("cheat")
+def cheat_by_lucky_draws(features, count, fd):
+    tries = [torch.randperm(len(features))[:count] for _ in range(300)]
+    return min(tries, key=lambda rows: fd(features[rows]))
+
+
+@right("cheat")
+def cheat_one_more_each_time(features, count, fd):
+    chosen = []
+    for _ in range(count):
+        some = torch.randperm(len(features))[:40].tolist()
+        chosen.append(min(some, key=lambda row: fd(features[[*chosen, row]])))
+    return chosen
+
+
+@right("cheat")
+def cheat_by_exchange(features, count, fd):
+    random = np.random.default_rng(0)
+    rows = random.choice(len(features), count, replace=False)
+    for _ in range(300):
+        tried = rows.copy()
+        tried[random.integers(count)] = random.integers(len(features))
+        rows = min(rows, tried, key=lambda these: fd(features[these]))
+    return rows
+
+
+@right("cheat")
+def cheat_with_one_row_twice(features, count, fd):
+    rows = cheat_one_more_each_time(features, count - 1, fd)
+    return torch.tensor([*rows, rows[0]])
+
+
+def nearest_to_the_mean(features, count):
+    return (features - features.mean(0)).norm(dim=1).argsort()[:count]
+
+
+WRONG["cheat"] += [
+    (lambda f, count, fd: torch.arange(count), "Chance does as well"),
+    (lambda f, count, fd: list(range(len(f) - count, len(f))), "Chance does as well"),
+    (lambda f, count, fd: nearest_to_the_mean(f, count), "vary far less than all points"),
+    (
+        lambda f, count, fd: sorted(range(len(f)), key=lambda row: fd(f[row : row + 1]))[:count],
+        "vary far less than all points",
+    ),
+    (
+        lambda f, count, fd: max(
+            (torch.randperm(len(f))[:count] for _ in range(300)), key=lambda rows: fd(f[rows])
+        ),
+        "A *low* FD is wanted",
+    ),
+    (lambda f, count, fd: f[cheat_by_lucky_draws(f, count, fd)], "Return `count` row numbers"),
+    (lambda f, count, fd: fd(f[:count]), "Return `count` row numbers"),
+    (
+        lambda f, count, fd: torch.zeros(len(f), dtype=torch.bool).index_fill(
+            0, torch.arange(count), True
+        ),
+        "Return `count` row numbers",
+    ),
+    (lambda f, count, fd: cheat_by_lucky_draws(f, count + 1, fd), "`count` says how many"),
+    (lambda f, count, fd: torch.arange(len(f)), "`count` says how many"),
+    (lambda f, count, fd: torch.arange(len(f), len(f) + count), "There are only N rows"),
+]

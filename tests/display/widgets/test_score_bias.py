@@ -10,7 +10,7 @@ from PIL import Image
 
 from course_utils import results
 from course_utils.datasets.images import load_images
-from course_utils.display import plots, score_plots
+from course_utils.display import plots, score_diagrams, score_plots
 from course_utils.display.widgets import blind_test, score_bias
 from course_utils.errors import CourseError
 from course_utils.evaluation.scores import wilson_interval
@@ -125,11 +125,72 @@ def test_the_map_marks_in_words_as_well_as_in_colour():
     plots.show(figure, alt="a test")
 
 
-def test_rank_lines_put_the_best_on_top():
+def test_the_map_shows_kd_a_thousandfold():
     figure, (ax,) = plots.subplots()
-    score_plots.rank_lines(ax, {"one": ["a", "b", "c"], "two": ["b", "a", "c"]}, "order")
-    assert [list(line.get_ydata()) for line in ax.lines] == [[1, 2], [2, 1], [3, 3]]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    score_plots.notice_map(ax, {"bad": {"KD": interval(0.02, 0.001)}}, {"KD": interval(0.001, 0.0)})
+    assert [text.get_text() for text in ax.texts] == ["20 ● worse"]
+    assert ax.get_xticklabels()[0].get_text() == "KD × 1,000\n(floor 1)"
+    plots.show(figure, alt="a test")
+
+
+def test_distances_stand_in_multiples_of_their_own_floor_with_intervals():
+    figure, (ax,) = plots.subplots()
+    rows = {"held_out": {"FD": interval(2, 0.5)}, "gan": {"FD": interval(8, 2)}}
+    score_plots.floor_ratios(ax, {"one": rows, "two": rows}, "title")
+    for container in ax.containers:
+        (value,) = container.lines[0].get_xdata()
+        (arm,) = container.lines[2][0].get_segments()
+        assert value == 4 and arm[:, 0].tolist() == [3, 5]
+    heights = [container.lines[0].get_ydata()[0] for container in ax.containers]
+    assert heights[0] < heights[1] and [t.get_text() for t in ax.get_yticklabels()] == [
+        score_plots.ROWS["gan"]
+    ]
+    plots.show(figure, alt="a test")
+
+
+def test_fidelity_and_diversity_are_the_axes_of_a_plane():
+    figure, (ax,) = plots.subplots()
+    floor = {"precision": interval(0.9, 0.1), "recall": interval(0.8, 0.1)}
+    rows = {"copies": {"precision": interval(0.7, 0.2), "recall": interval(0.0, 0.0)}}
+    score_plots.fidelity_diversity(ax, rows, floor, "title")
+    places = [tuple(c.lines[0].get_xydata()[0]) for c in ax.containers]
+    assert places == [(0.8, 0.9), (0.0, 0.7)]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["real, held out", "copies"]
+    plots.show(figure, alt="a test")
+
+
+def test_against_one_over_n_the_bias_is_the_recorded_line(bias):
+    figure, axes = plots.subplots(1, 2)
+    recorded = results.read("scores_bias.json")["rows"]
+    score_plots.bias_lines(axes, bias, recorded)
+    dashed = [line for line in axes[0].lines if line.get_linestyle() == "--"]
+    for line, row in zip(dashed, ("real", "gan"), strict=True):
+        (_, start), (x, end) = line.get_xydata()
+        assert start == recorded[row]["limit"]["value"]
+        assert (end - start) / x == pytest.approx(recorded[row]["slope"]["value"])
+    assert not any(line.get_linestyle() == "--" for line in axes[1].lines)
+    figure.canvas.draw()
+    assert next(t.get_text() for t in axes[0].get_xticklabels()) == "1/100"
+    plots.show(figure, alt="a test")
+
+
+def test_a_folded_table_holds_what_the_table_holds():
+    found = results.read("scores_table.json")
+    text = score_plots.folded_table(found, "all of it")
+    assert text.startswith("<details><summary>all of it</summary>") and "KD × 1,000" in text
+    assert text.count("<tr>") == 1 + len(found["rows"]) and "Real set: CIFAR-10" in text
+
+
+def test_the_diagrams_show_what_their_titles_count():
+    figure, axes = plots.subplots(1, 2)
+    score_diagrams.carrying(axes[0], torch.tensor([0.0, 2.0]), torch.tensor([1.0, 5.0]), "costs")
+    assert axes[0].get_title("left") == "costs: 5.00"
+    square = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    asked = torch.tensor([[0.5, 0.5], [3.0, 3.0], [-0.9, 0.0]])
+    score_diagrams.region(axes[1], square, asked, 1, ("real", "made"))
+    inside, outside = (line.get_xydata() for line in axes[1].lines[1:])
+    assert inside.tolist() == pytest.approx(asked[[0, 2]].numpy()) and len(outside) == 1
+    assert [patch.radius for patch in axes[1].patches] == [1.0] * 4
     plots.show(figure, alt="a test")
 
 
