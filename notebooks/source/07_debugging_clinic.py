@@ -23,9 +23,9 @@
 # **You need** lesson 1 for the cases about GANs; the table below says what else. Every case stands
 # alone.
 #
-# **Time** about {{minutes}} minutes for all cases. Pick ten: half of it, and a good afternoon. The
-# computer works as long as this table says, and on your machine as long as stands under the
-# settings; nothing is downloaded.
+# **Time** about {{minutes}} minutes for all cases. Pick ten for an afternoon. The computer works as
+# long as this table says, and on your machine as long as stands under the settings; nothing is
+# downloaded.
 #
 # {{tiers}}
 #
@@ -83,7 +83,7 @@ minutes_here.tell(run, "07_debugging_clinic")
 #    what keeps it from coming back, and how many of your guesses were *right at first sight*.
 #
 # No answer stands on this page. Stuck for good? `checks.clinic.reveal("kl")` tells that of one
-# case, before you guess or after. Some programs in this lesson are healthy.
+# case, before you guess or after. Not every program in this lesson is ill.
 #
 # Reviews here are made-up sentences (a stand-in), encoders are tiny and random; the faults do not
 # mind. Digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no cell
@@ -990,7 +990,7 @@ figure, axes = plots.subplots(1, 2, width=9, height=2.8)
 for ax, values, label in zip(axes, (joint, game), ("joint loss", "value of the game")):
     plots.curves(ax, t, {"": values}, "t: 0 is the data", f"{label} (nats)")
     ax.plot(0, values[0], "o", color="black")
-    words, away = ("worst", -26) if label == "joint loss" else ("best", 18)
+    words, away = ("worst", -26) if label == "joint loss" else ("best", 28)
     ax.annotate(f"the data: {words}", (0, values[0]), (6, away), textcoords="offset points")
 plots.show(
     figure,
