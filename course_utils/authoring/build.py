@@ -4,7 +4,7 @@
 the same) and ``notebooks/solutions/NN_name.ipynb`` (solved, without outputs). ``--check`` writes nothing and fails
 when a notebook is not what its source says. ``--execute NN`` runs a learner's notebook and keeps what it shows;
 ``--measure NN`` runs it and records only time and memory, for the tiers whose outputs are not kept.
-``--nbgrader FOLDER`` also writes a course folder for nbgrader.
+``--nbgrader FOLDER`` also writes a course folder for nbgrader, ``--exam SEED`` an examination and its key.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.authoring import catalogue, marking, readme
+from course_utils.authoring import catalogue, exam, marking, readme
 from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import BadSource, Problem, find_sources
 from course_utils.errors import CourseError
@@ -66,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.nbgrader:
             for path in marking.write_course(root, options.nbgrader):
                 print(f"wrote {path}")
+        if options.exam is not None:
+            for path in exam.write(root, options.exam, options.exam_questions):
+                print(f"wrote {path}")
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
@@ -97,13 +100,19 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--nbgrader", type=Path, metavar="FOLDER", help="write a course folder for nbgrader"
     )
     parser.add_argument(
+        "--exam", type=int, metavar="SEED", help="write an examination and its key into build/exam"
+    )
+    parser.add_argument(
+        "--exam-questions", type=int, default=6, metavar="N", help="questions of it (6)"
+    )
+    parser.add_argument(
         "--root", type=Path, default=Path(__file__).parents[2], help="the repository"
     )
     options = parser.parse_args(argv)
-    if options.check and (options.execute or options.measure or options.nbgrader):
-        parser.error(
-            "--check writes nothing, so it goes with none of --execute, --measure and --nbgrader"
-        )
+    writes = (options.execute, options.measure, options.nbgrader, options.exam is not None)
+    if options.check and any(writes):
+        others = "--execute, --measure, --nbgrader and --exam"
+        parser.error(f"--check writes nothing, so it goes with none of {others}")
     return options
 
 

@@ -103,8 +103,12 @@ class Exercise:
         except Exception as error:  # what came back broke the comparison itself
             raise self._wrong(_broken(error)) from error
         self._record("correct")
-        print(f"Exercise {self.number}: correct.")
+        print(self._praise())
         return answer
+
+    def _praise(self) -> str:
+        """What is said of a right answer; a lesson's own checks may add to it."""
+        return f"Exercise {self.number}: correct."
 
     def _go_on(self, standing: str) -> Answer:
         self._record("open")

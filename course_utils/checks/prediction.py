@@ -50,13 +50,29 @@ def prediction(name: str, choices: Sequence[str] = ()) -> Callable[[Any], Predic
         if answer is None or answer is ...:
             print(f"Exercise {number}: no prediction yet; the lesson goes on.")
             return Prediction(None)
-        value = _read(answer, choices, number)
-        progress.record(name, "predicted", _tier(), value=_shown(value, ".6g"))
+        value = written(name, answer, choices, number)
         print(f"Exercise {number}: predicted {_shown(value, '.6g')}. What comes out stands below.")
         return Prediction(value)
 
     check.name, check.choices = name, tuple(choices)  # type: ignore[attr-defined]
     return check
+
+
+def written(name: str, answer: Any, choices: Sequence[str] = (), number: str = "") -> float | str:
+    """Read a prediction and record it, without a word. The first one is what the record keeps.
+
+    Args:
+        name: under which it is recorded, as in `prediction`.
+        answer: what a learner wrote.
+        choices: what may be chosen; none for a number.
+        number: of the exercise, for the message.
+
+    Raises:
+        CheckFailed: it is no number, or none of the choices.
+    """
+    value = _read(answer, choices, number)
+    progress.record(name, "predicted", _tier(), value=_shown(value, ".6g"))
+    return value
 
 
 def _read(answer: Any, choices: Sequence[str], number: str) -> float | str:

@@ -156,6 +156,28 @@ RULES: Mapping[str, Callable[[Series], tuple[int, int] | None]] = {
 }
 """Name of the failure -> its rule, the most certain first."""
 
+CONDITIONS = {
+    "generator trained to be caught": "D(G(z)) < 0.3, and 0 ≤ generator's loss < ½ · (−log D(G(z)))",
+    "false equilibrium": "D(x) > 0.9, D(G(z)) within 0.1 of ½, generator's loss within 0.15 of log 2",
+    "discriminator wins": "D(x) > 0.97 and D(G(z)) < 0.03",
+    "generator ahead": "D(G(z)) > 0.6, and above D(x) by 0.1",
+    "oscillation": "D(x) or D(G(z)) swings by 0.12 to either side of its median, four turns or more",
+    "collapse": "to the end, spread of the samples < ⅓ of the data's (or ⅕ of its own largest)",
+    **families.CONDITIONS,
+}
+"""Name of a failure -> its rule in words."""
+
+
+def rules() -> str:
+    """All rules as a table in Markdown: what they read, what they call it, and when."""
+    of = {"GAN": RULES, "VAE": families.RULES["vae"], "classifier": families.RULES["classifier"]}
+    rows = [
+        f"| {kind} | {name} | {CONDITIONS[name]} |" for kind, named in of.items() for name in named
+    ]
+    head = ["| history of a | finding | when |", "| --- | --- | --- |"]
+    return "\n".join([*head, "| any | not a number | a value is NaN or infinite |", *rows])
+
+
 _TEXTS = {
     **families.TEXTS,
     "not a number": (

@@ -78,6 +78,14 @@ RULES: Mapping[str, Mapping[str, Callable[[Series], Span]]] = {
 }
 """Family -> name of the failure -> its rule."""
 
+CONDITIONS = {
+    "divergence below zero": "KL < 0 (a theorem; here < −0.01, for rounding)",
+    "constant second term": "nll falls, KL moves by less than 10 % and not along with nll; 60 rows or more",
+    "loss is not cross-entropy": "loss < log 2 · share of wrong answers (a theorem; here with 5 % to spare)",
+    "labels come sorted": "four of five batches hold one label, both labels occur, and they hardly alternate",
+}
+"""Name of the failure -> its rule in words."""
+
 TEXTS = {
     "divergence below zero": (
         "A KL divergence is never negative: the expectation runs over the wrong distribution, or the sign is turned.",

@@ -1,149 +1,19 @@
-"""Around the cases of lesson 07: a complaint in one line, recorded runs, and the checklist to take home."""
+"""Around the cases of lesson 07: a complaint in one line, a budget of runs, recorded runs, all cases, the checklist."""
 
 import functools
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course_utils import results
 from course_utils.errors import CourseError
 from course_utils.learner import catalogue
+from course_utils.learner.clinic_cases import CASES
 from course_utils.paths import atomic_write, runs_dir
 
 RECORDS = ("gan_traces.json", "clinic_traces.json", "clinic_imdb.json")
 """Files with recorded histories, by name of the run."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A case of the clinic.
-
-    Attributes:
-        function: the name of the function that the learner mends or writes.
-        sign: how the fault shows.
-        habit: what keeps it from coming back, as a line of a checklist.
-    """
-
-    function: str
-    sign: str
-    habit: str
-
-    @property
-    def number(self) -> str:
-        """The number of its exercise."""
-        return catalogue.number_of(f"clinic.{self.function}")
-
-
-CASES = (
-    Case(
-        "train_epoch",
-        "stops late",
-        "Before a long run: data that fill no batch, a note every step, an empty folder, twice.",
-    ),
-    Case(
-        "label_loss",
-        "Found dtype Long",
-        "Labels are made from the logits: `torch.full_like(logits, label)`.",
-    ),
-    Case(
-        "generator_input",
-        "expected 3D or 4D input",
-        "Test shapes with batches of 1, 7 and as many as there are channels.",
-    ),
-    Case(
-        "make_judge",
-        "25 answers a picture",
-        "Assert `logits.shape == (B,)`; make no label with `ones_like` before.",
-    ),
-    Case(
-        "critic_step",
-        "modified by an inplace operation",
-        "Loss, zero_grad, backward, step: finish one half before the other begins.",
-    ),
-    Case(
-        "is_equilibrium",
-        "losses stand at log 2",
-        "Log D(x) *and* D(G(z)); `diagnose` reads both.",
-    ),
-    Case(
-        "gan_losses",
-        "the generator's loss goes to 0",
-        "Test a loss by its slope at logits of -8 and 8, not by its value.",
-    ),
-    Case(
-        "gan_step",
-        "the generator hardly moves",
-        "zero_grad directly above backward; compare three SGD steps with a second implementation.",
-    ),
-    Case(
-        "match_ranges",
-        "D wins at once",
-        "Print minimum and maximum of a real and of a generated batch, side by side.",
-    ),
-    Case(
-        "generator_objective",
-        "settles at the wrong place",
-        "Evaluate an objective at the data themselves: it must be best there.",
-    ),
-    Case(
-        "elbo",
-        "sharp copies, no samples",
-        "Ask for the gradient of every term; hold a bound against a model that can be solved.",
-    ),
-    Case(
-        "kl",
-        "a divergence below 0",
-        "Test a divergence on two unequal distributions, both ways round, and where it is infinite.",
-    ),
-    Case(
-        "make_optimizer",
-        "results drift after an upgrade",
-        "Write every setting that matters; read them back from `param_groups`.",
-    ),
-    Case(
-        "encode_batch",
-        "100 %",
-        "Shuffle the labels: accuracy has to fall to chance. Decode one batch and read it.",
-    ),
-    Case(
-        "make_classifier",
-        "loss below log 2, accuracy one half",
-        "Assert the logits' shape; the loss of an untrained classifier is log(classes).",
-    ),
-    Case(
-        "shuffled",
-        "training loss 0, test one half",
-        "Print the labels of the first three batches.",
-    ),
-    Case(
-        "share_cut",
-        "nothing at all",
-        "Count what preprocessing throws away, in the unit that the model reads.",
-    ),
-    Case(
-        "first_break",
-        "a proof that ends in 0",
-        "Evaluate both sides of every line at random, unsymmetric points.",
-    ),
-    Case("errors_apart", "a number too good", "No accuracy without n and its standard error."),
-    Case(
-        "objections",
-        "a text too good",
-        "Ask what the model cannot have done: prompt, length, dates.",
-    ),
-    Case(
-        "commons_folder",
-        "a picture nobody can open",
-        "Check sources by what must be true of them.",
-    ),
-    Case(
-        "same_training",
-        "looks wrong, is right",
-        "Before mending: show by a test that the program is broken.",
-    ),
-)
 
 
 def complaint(program: Callable[..., Any], *arguments: Any) -> None:
@@ -174,6 +44,48 @@ def complaint(program: Callable[..., Any], *arguments: Any) -> None:
             else f"{result.item():.4f}"
         )
         print("no error; result:", shown)
+
+
+class Budget:
+    """A number of runs to spend, counted and told. It never refuses one: work is not lost.
+
+    Attributes:
+        runs: how many there are.
+        spent: how many were used.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self.runs, self.spent = runs, 0
+
+    def __call__(self, program: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a program, say which run it was and what came back, and return it."""
+        self.spent += 1
+        over = f" (the budget was {self.runs})" if self.spent > self.runs else f" of {self.runs}"
+        result = program(*arguments)
+        print(f"run {self.spent}{over}: {_told(result)}")
+        return result
+
+
+def _told(result: Any) -> str:
+    if isinstance(result, dict):
+        return ", ".join(f"{name} {_told(value)}" for name, value in result.items())
+    return f"{result:.3f}" if isinstance(result, float) else str(result)
+
+
+def ward() -> str:
+    """All cases as a table in Markdown: number, how the fault shows, difficulty and minutes, what one should know."""
+    known = {
+        name: one
+        for lesson in catalogue.lessons()
+        for one in lesson.exercises
+        for name in one.names
+    }
+    lines = ["| case | how it shows | minutes | needs |", "| --- | --- | --- | --- |"]
+    for case in CASES:
+        card = known.get(f"clinic.{case.function}")
+        size = f"{card.minutes} ({card.level})" if card else ""
+        lines.append(f"| {case.number} | {case.sign} | {size} | {case.needs} |")
+    return "\n".join(lines)
 
 
 @functools.cache
@@ -217,7 +129,7 @@ def recorded_names() -> list[str]:
 
 
 def checklist(answers: Mapping[str, Any], notes: Mapping[str, str] | None = None) -> str:
-    """The learner's checklist as Markdown: a tick where they mended the case themselves, and their own notes.
+    """The learner's checklist as Markdown: tick and habit where they mended the case themselves, and their own notes.
 
     Args:
         answers: functions by name, for example ``globals()`` of the notebook. A case is ticked when its function is
@@ -236,7 +148,8 @@ def checklist(answers: Mapping[str, Any], notes: Mapping[str, str] | None = None
     lines = ["## My checklist", ""]
     for case in CASES:
         mended = callable(answers.get(case.function)) and not _is_ours(answers[case.function])
-        lines.append(f"- [{'x' if mended else ' '}] *{case.sign}* ({case.number}): {case.habit}")
+        habit = f": {case.habit}" if mended else ""
+        lines.append(f"- [{'x' if mended else ' '}] *{case.sign}* ({case.number}){habit}")
         if case.number in notes:
             lines.append(f"    - {' '.join(notes[case.number].split())}")
     return "\n".join(lines) + "\n"

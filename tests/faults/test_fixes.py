@@ -433,6 +433,7 @@ NOT_EXECUTED = {
     "authoring-repository": "for authors: tests/test_colab.py holds the build to it",
     "authoring-no-card": "for authors: the fix is to edit a cell",
     "authoring-no-number": "for authors: the fix is to edit a page",
+    "authoring-exam-size": "for authors: tests/authoring/test_exam.py holds the build to it",
     "slides-no-notebook": "for teachers: the fix writes the notebooks",
 }
 

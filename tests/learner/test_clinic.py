@@ -10,6 +10,7 @@ from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.checks import clinic as checks
 from course_utils.errors import CourseError
+from course_utils.evaluation import diagnose as diagnosing
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.learner import clinic
 from measuring import measure_clinic
@@ -112,6 +113,40 @@ def test_a_sound_program_has_no_complaint(capsys):
     assert capsys.readouterr().out == "no error; result: shape (2, 3)\nno error; result: 0.5000\n"
 
 
+def test_a_budget_counts_tells_and_never_refuses(capsys):
+    runs = clinic.Budget(2)
+    assert [runs(lambda x: {"test": x}, 0.5) for _ in range(3)] == [{"test": 0.5}] * 3
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        "run 1 of 2: test 0.500",
+        "run 2 of 2: test 0.500",
+        "run 3 (the budget was 2): test 0.500",
+    ]
+    assert runs.spent == 3
+
+
+def test_a_run_that_stops_is_counted():
+    runs = clinic.Budget(2)
+    with pytest.raises(ZeroDivisionError):
+        runs(lambda: 1 / 0)
+    assert runs.spent == 1
+
+
+def test_the_ward_lists_every_case_and_tells_no_diagnosis():
+    page = clinic.ward()
+    assert all(f"| {case.number} | {case.sign} |" in page for case in clinic.CASES)
+    assert not any(case.diagnosis[:20] in page or case.habit[:20] in page for case in clinic.CASES)
+
+
+def test_every_rule_of_diagnose_is_told_in_words():
+    families = diagnosing.families.RULES.values()
+    rules = {*diagnosing.RULES, *(name for rules in families for name in rules)}
+    assert set(diagnosing.CONDITIONS) == rules
+    assert all(
+        f"| {name} | {diagnosing.CONDITIONS[name]} |" in diagnosing.rules() for name in rules
+    )
+
+
 # ---- recorded runs
 
 
@@ -162,8 +197,10 @@ def test_the_checklist_ticks_what_the_learner_mended(solved):
 
     page = clinic.checklist({"kl": kl, "gan_step": checks.gan_step.reference, "elbo": None})
     ticked = [line for line in page.splitlines() if line.startswith("- [x]")]
-    assert len(ticked) == 1 and "(7.12)" in ticked[0]
+    assert len(ticked) == 1 and f"({clinic.catalogue.number_of('clinic.kl')})" in ticked[0]
     assert page.count("- [ ]") == len(clinic.CASES) - 1
+    told = [case.function for case in clinic.CASES if case.habit in page]
+    assert told == ["kl"]  # a habit tells the cure: only who mended the case reads it
     assert "- [ ]" not in clinic.checklist(vars(solved))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import Players, expect_pair, make_batches, make_players
 from course_utils.checks.core import (
     Answer,
@@ -15,7 +16,6 @@ from course_utils.checks.core import (
     Wrong,
     call,
     describe,
-    exercise,
     expect_close,
 )
 from course_utils.checks.gan.gan_step import Step
@@ -98,8 +98,9 @@ _MISTAKES: list[tuple[Step, str]] = [
     ),
     (
         _steps_last(False),
-        "No error any more, and no game either: both losses reach both networks, their pulls on every fake are +1 and "
-        "-1 and cancel, and the generator stands still. Detach the fakes, and finish the critic's half first.",
+        "No error any more, and no game either: both losses reach both networks, their pulls on every fake are +1"
+        " and -1 and cancel, and the generator stands still. Detach the fakes, and finish the critic's half "
+        "first.",
     ),
     (
         _old_answer,
@@ -118,7 +119,8 @@ _MISTAKES: list[tuple[Step, str]] = [
 # By what was tried against the error.
 _USELESS_FIXES = {
     "retain": "The same error as before. `retain_graph=True` keeps a graph alive; the weights in it have still been "
-    "changed by `c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its step.",
+    "changed by `c_optimizer.step()`, and no activation's `inplace` is to blame. Ask the critic again after its "
+    "step.",
     "detach": "The same error as before. Detaching the fakes in the critic's half is right and not enough: `g_loss` "
     "was computed with the critic's old weights. Ask the critic again after its step.",
     "nothing": "The same error as before. No layer's `inplace=True` is to blame (there is none in these networks): "
@@ -132,7 +134,7 @@ _SAYS = {
 }
 
 
-@exercise(_critic_step_by_halves)
+@case(_critic_step_by_halves)
 def critic_step(fn: Answer) -> None:
     """Check ``critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)`` -> (critic's, G's loss).
 

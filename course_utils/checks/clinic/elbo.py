@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, expect_tensor
+from course_utils.checks.clinic.game import case
+from course_utils.checks.core import Answer, Wrong, call, expect_close, expect_tensor
 
 
 def _elbo_by_distributions(
@@ -79,7 +80,7 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
-@exercise(_elbo_by_distributions)
+@case(_elbo_by_distributions)
 def elbo(fn: Answer) -> None:
     """Check ``elbo(x, mean, log_var, noise, w, s)``: (B,), (B,), (B,), (K, 1) -> (B,) nats.
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.core import (
     Answer,
     Wrong,
     call,
-    exercise,
     expect_close,
     expect_tensor,
     require,
@@ -45,7 +45,7 @@ _ROWS = (
 )
 
 
-@exercise(_batch_by_columns)
+@case(_batch_by_columns)
 def encode_batch(fn: Answer) -> None:
     """Check ``encode_batch(tokenizer, rows)``: pairs (text, "pos" or "neg") -> dict with ids, mask and labels.
 

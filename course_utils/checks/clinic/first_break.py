@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from course_utils.checks.core import Answer, call, exercise, require
+from course_utils.checks.clinic.game import case
+from course_utils.checks.core import Answer, call, require
 
 Line = Callable[..., float]
 
@@ -81,7 +82,8 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
     (
         _CROSSED,
         [(3.0, 3.0), (2.0, 5.0)],
-        "Two lines break, each at another point: the first *line* is asked for. Lines in the outer loop, points in it.",
+        "Two lines break, each at another point: the first *line* is asked for. Lines in the outer loop, points "
+        "in it.",
     ),
     (_off_by(1e-3, 0.7), [(0.5, 0.1), (0.3, 0.9)], _LENIENT),
     (_off_by(1e-4, 1.0), [(0.3, 0.9)], _LENIENT),
@@ -106,7 +108,7 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
 ]
 
 
-@exercise(_break_by_pairs)
+@case(_break_by_pairs)
 def first_break(fn: Answer) -> None:
     """Check ``first_break(lines, points)``: index of the first line that differs from the one above, or None.
 

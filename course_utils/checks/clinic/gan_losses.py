@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import expect_pair
 from course_utils.checks.core import (
     Answer,
     CheckFailed,
     Wrong,
     call,
-    exercise,
     expect_close,
     expect_tensor,
 )
@@ -28,12 +28,13 @@ def _losses_by_softplus(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 _MISTAKES: list[tuple[Losses, str]] = [
     (
         lambda a, b: (_losses_by_softplus(a, b)[0], F.softplus(b).mean()),
-        "Unchanged: the generator's label is *fake*, so it is trained to be caught. What should D say, in G's wishes?",
+        "Unchanged: the generator's label is *fake*, so it is trained to be caught. What should D say, in G's "
+        "wishes?",
     ),
     (
         lambda a, b: (_losses_by_softplus(a, b)[0], -F.softplus(b).mean()),
-        "Right direction, wrong loss: this is the saturating log(1 - D), whose slope at logit -8 is 0.0003. Nobody who "
-        "is caught learns from it; the label 1 gives a slope near -1.",
+        "Right direction, wrong loss: this is the saturating log(1 - D), whose slope at logit -8 is 0.0003. "
+        "Nobody who is caught learns from it; the label 1 gives a slope near -1.",
     ),
     (
         lambda a, b: (_losses_by_softplus(a, b)[0], -F.softplus(-b).mean()),
@@ -62,7 +63,7 @@ _MISTAKES: list[tuple[Losses, str]] = [
 ]
 
 
-@exercise(_losses_by_softplus)
+@case(_losses_by_softplus)
 def gan_losses(fn: Answer) -> None:
     """Check ``gan_losses(real_logits, fake_logits)`` -> (discriminator's loss, generator's loss).
 

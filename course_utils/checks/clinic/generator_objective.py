@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import ZERO_LOG_ZERO, is_nan
-from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
+from course_utils.checks.core import Answer, Wrong, call, expect_close, require
 
 
 def _objective_by_entropies(p: Tensor, q: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
-@exercise(_objective_by_entropies)
+@case(_objective_by_entropies)
 def generator_objective(fn: Answer) -> None:
     """Check ``generator_objective(p_data, p_g)``: probabilities (N,), (N,) -> V at the best D, nats.
 

@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from course_utils import results
-from course_utils.checks.core import Answer, call, exercise, require
+from course_utils.checks.clinic.game import case
+from course_utils.checks.core import Answer, call, require
 
 
 def _equilibrium_by_largest_gap(d_loss: float, g_loss: float, d_real: float, d_fake: float) -> bool:
@@ -21,8 +22,8 @@ _NEAR_REAL = (
 )
 
 _EQUAL = (
-    "D gives real and fake the *same* answer here, but it is not 1/2: that D(x) equals D(G(z)) is not enough. Compare "
-    "each with 1/2."
+    "D gives real and fake the *same* answer here, but it is not 1/2: that D(x) equals D(G(z)) is not enough. "
+    "Compare each with 1/2."
 )
 
 _STATES: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
@@ -47,7 +48,7 @@ _STATES: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
 ]  # fmt: skip
 
 
-@exercise(_equilibrium_by_largest_gap)
+@case(_equilibrium_by_largest_gap)
 def is_equilibrium(fn: Answer) -> None:
     """Check ``is_equilibrium(d_loss, g_loss, d_real, d_fake)`` -> bool.
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import ZERO_LOG_ZERO, is_nan
-from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, require
+from course_utils.checks.core import Answer, Wrong, call, expect_close, require
 
 
 def _kl_by_ratio(p: Tensor, q: Tensor) -> Tensor:
@@ -24,8 +25,8 @@ _MISTAKES: list[Wrong] = [
     ),
     (
         lambda p, q: _kl_by_ratio(q, p),
-        "This is KL(q || p), another divergence: the weights are still q. To take the sign away (`abs`, a minus) gives "
-        "just this; weigh with p.",
+        "This is KL(q || p), another divergence: the weights are still q. To take the sign away (`abs`, a minus) "
+        "gives just this; weigh with p.",
     ),
     (lambda p, q: -_kl_by_ratio(p, q), "The sign is wrong: a divergence is never negative."),
     (lambda p, q: _kl_by_ratio(p, q) / math.log(2), "These are bits, not nats."),
@@ -44,7 +45,7 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
-@exercise(_kl_by_ratio)
+@case(_kl_by_ratio)
 def kl(fn: Answer) -> None:
     """Check ``kl(p, q)``: probabilities (N,), (N,) -> scalar, nats.
 

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.core import (
     Answer,
     Wrong,
     call,
-    exercise,
     expect_close,
     expect_tensor,
     require,
@@ -50,7 +50,7 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
-@exercise(_loss_by_softplus)
+@case(_loss_by_softplus)
 def label_loss(fn: Answer) -> None:
     """Check ``label_loss(logits, label)``: logits of any shape and float type -> scalar of that type.
 

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_close, require
+from course_utils.checks.clinic.game import case
+from course_utils.checks.core import Answer, CheckFailed, call, expect_close, require
 
 
 def _classifier_of_two(vocab_size: int) -> nn.Module:
@@ -36,7 +37,7 @@ _VOCABULARY = (
 )
 
 
-@exercise(_classifier_of_two)
+@case(_classifier_of_two)
 def make_classifier(fn: Answer) -> None:
     """Check ``make_classifier(vocab_size)``: a BERT whose own loss is the cross-entropy of two logits.
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from course_utils.checks.core import Answer, CheckFailed, call, exercise, expect_tensor, require
+from course_utils.checks.clinic.game import case
+from course_utils.checks.core import Answer, CheckFailed, call, expect_tensor, require
 
 
 def _judge_by_depth(size: int) -> nn.Sequential:
@@ -20,13 +21,14 @@ def _judge_by_depth(size: int) -> nn.Sequential:
 
 
 _POOLED = (
-    "The count is right, but the answer is a mean over patches: nobody looks at the picture as a whole, and lesson 2's "
-    "rule says no pooling. Another strided layer makes the map small enough for the last kernel."
+    "The count is right, but the answer is a mean over patches: nobody looks at the picture as a whole, and "
+    "lesson 2's rule says no pooling. Another strided layer makes the map small enough for the last kernel."
 )
 
 _ADDED = (
-    "The count is right, but the last kernel answers for each patch and the answers are then added (or picked): nobody "
-    "looks at the picture as a whole. Another strided layer makes the map small enough for the last kernel."
+    "The count is right, but the last kernel answers for each patch and the answers are then added (or picked): "
+    "nobody looks at the picture as a whole. Another strided layer makes the map small enough for the last "
+    "kernel."
 )
 
 _SHRUNK = "The picture is shrunk before it is judged: D is blind to fine detail. Another strided layer keeps it."
@@ -39,7 +41,7 @@ _ELEMENTWISE = {"mul", "__mul__", "__rmul__", "multiply"}
 _POOLING |= {"adaptive_max_pool2d", "lp_pool2d"}
 
 
-@exercise(_judge_by_depth)
+@case(_judge_by_depth)
 def make_judge(fn: Answer) -> None:
     """Check ``make_judge(size)``: a module (B, 3, size, size) -> logits (B,), size 32 or 64.
 

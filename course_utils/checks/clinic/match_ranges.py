@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import expect_pair
-from course_utils.checks.core import Answer, call, exercise, expect_close, expect_tensor, require
+from course_utils.checks.core import Answer, call, expect_close, expect_tensor, require
 
 
 def _ranges_by_affine() -> tuple[Callable[[Tensor], Tensor], torch.nn.Module]:
@@ -37,7 +38,7 @@ _MISTAKES: list[tuple[tuple[float, float, float, float], str]] = [
 ]
 
 
-@exercise(_ranges_by_affine)
+@case(_ranges_by_affine)
 def match_ranges(fn: Answer) -> None:
     """Check ``match_ranges()`` -> (prepare, last): pictures in [0, 1] -> the range that the layer ``last`` fills.
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import Players, make_batches, make_players
-from course_utils.checks.core import Answer, call, exercise, require
+from course_utils.checks.core import Answer, call, require
 from course_utils.checks.gan.gan_step import CAUGHT, HALVED, Step, clear_late, joint_step
 from course_utils.checks.gan.shared import bce
 
@@ -169,7 +170,7 @@ _PAIRS: list[tuple[Step, int, bool, str]] = [
 ]
 
 
-@exercise(_same_by_outcome)
+@case(_same_by_outcome)
 def same_training(fn: Answer) -> None:
     """Check ``same_training(step, other, make_players, batches)`` -> bool.
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from course_utils.checks.clinic.game import case
 from course_utils.checks.clinic.shared import expect_pair
-from course_utils.checks.core import Answer, call, exercise, require
+from course_utils.checks.core import Answer, call, require
 
 
 def _shuffled_by_generator(
@@ -20,7 +21,7 @@ def _shuffled_by_generator(
     return [texts[i] for i in order], [labels[i] for i in order]
 
 
-@exercise(_shuffled_by_generator)
+@case(_shuffled_by_generator)
 def shuffled(fn: Answer) -> None:
     """Check ``shuffled(texts, labels, seed)`` -> (texts, labels).
 

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks.core import Answer, call, exercise, expect_number, require
+from course_utils.checks.clinic.game import case
+from course_utils.checks.core import Answer, call, expect_number, require
 
 
 def _epoch_by_chunks(images: Tensor, batch_size: int, log_every: int, folder: Path) -> int:
@@ -31,12 +32,12 @@ _SAYS = {
 }
 
 _DROPPED = (
-    "Batches are missing: leaving the last, smaller one out (`drop_last`) hides the fault, and a data set smaller than "
-    "one batch is then never trained on at all."
+    "Batches are missing: leaving the last, smaller one out (`drop_last`) hides the fault, and a data set smaller"
+    " than one batch is then never trained on at all."
 )
 
 
-@exercise(_epoch_by_chunks)
+@case(_epoch_by_chunks)
 def train_epoch(fn: Answer) -> None:
     """Check ``train_epoch(images, batch_size, log_every, folder) -> steps``; notes in ``folder/notes/STEP.txt``.
 
