@@ -264,7 +264,8 @@ latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
 
 # %% [markdown]
 # Drag *t*, or press Tab until it is framed and use the arrow keys. **You see a line such as
-# `HBox(children=...)` instead of sliders?** Then JupyterLab's widget extension is missing: start it with `python3 run.py lab`, and reload the page.
+# `HBox(children=...)` instead of sliders?** Then JupyterLab's widget extension is missing: start it
+# with `python3 run.py lab`, and reload the page.
 #
 # ## Your progress
 #
