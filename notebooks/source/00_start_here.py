@@ -18,9 +18,9 @@
 #
 # ![Ten small square pictures in two rows, numbered from 1 to 10: animals, a truck, a boat, some clear and some blurred.](figures/blind_ten.png)
 #
-# <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of the
-# ten was picked: five photographs drawn at random, and five samples in a row. Whoever guesses gets
-# half of them right; how many right answers show more than luck is a question for lesson
+# <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of
+# the ten was picked: five photographs drawn at random, and five samples in a row. Whoever guesses
+# gets half of them right; how many right answers show more than luck is a question for lesson
 # 6.</details>
 #
 # In a few minutes you will make such pictures yourself. In ten you will know whether every lesson
