@@ -18,9 +18,9 @@
 #
 # ![Ten small square pictures in two rows, numbered from 1 to 10: animals, a truck, a boat, some clear and some blurred.](figures/blind_ten.png)
 #
-# <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of the
-# ten was picked: five photographs drawn at random, and five samples in a row. Whoever guesses gets
-# half of them right; how many right answers show more than luck is a question for lesson
+# <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of
+# the ten was picked: five photographs drawn at random, and five samples in a row. Whoever guesses
+# gets half of them right; how many right answers show more than luck is a question for lesson
 # 6.</details>
 #
 # In a few minutes you will make such pictures yourself. In ten you will know whether every lesson
@@ -264,7 +264,8 @@ latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
 
 # %% [markdown]
 # Drag *t*, or press Tab until it is framed and use the arrow keys. **You see a line such as
-# `HBox(children=...)` instead of sliders?** Then JupyterLab's widget extension is missing: start it with `python3 run.py lab`, and reload the page.
+# `HBox(children=...)` instead of sliders?** Then JupyterLab's widget extension is missing: start it
+# with `python3 run.py lab`, and reload the page.
 #
 # ## Your progress
 #

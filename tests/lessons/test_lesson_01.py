@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[2] / "notebooks" / "source" / "01_gan_theory.py"
 @pytest.fixture(scope="module")
 def lesson():
     module = load_definitions("01_gan_theory")
-    module.copies = 2
+    module.copies, module.batch = 2, 128
     return module
 
 

@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor
 
-from course_utils.checks.core import Answer, Wrong, call, exercise, expect_close, expect_tensor
+from course_utils.checks.core import (
+    Answer,
+    Wrong,
+    call,
+    exercise,
+    expect_close,
+    expect_like,
+    hinting,
+)
 
 
 def _ratio(logits: Tensor) -> Tensor:
@@ -52,12 +60,13 @@ _OVERFLOW = (
 @exercise(_ratio)
 def data_weights(fn: Answer) -> None:
     """Check ``data_weights(logits)``: logits (N,) of samples of p_g -> weights (N,) that sum to 1."""
-    for values in ([-1.5, 0.7, 2.2, 0.4, -3.0], [0.8], [200.0, 199.0, -200.0]):
+    shape = "One weight for each sample, in the order of the samples."
+    for values in ([-1.5, 0.7, 2.2, 0.4, -3.0], [0.8, -0.6]):
         logits = torch.tensor(values)
-        extreme = len(values) == 3
+        expected, what = _ratio(logits), "the weights"
         answer = call(fn, logits)
-        if not extreme:
-            expect_close(answer, _ratio(logits), "the weights", inputs=(logits,), wrong=_MISTAKES)
-        hint = _OVERFLOW if extreme else "One weight for each sample."
-        expect_tensor(answer, logits.shape, "the weights", hint=hint)
-        expect_close(answer, _ratio(logits), "the weights of logits of ±200", hint=_OVERFLOW)
+        expect_like(answer, expected, what, inputs=(logits,), wrong=_MISTAKES, shape=shape)
+    extreme = torch.tensor([200.0, 199.0, -200.0])
+    with hinting(_OVERFLOW):
+        answer = call(fn, extreme)
+        expect_close(answer, _ratio(extreme), "the weights of logits of ±200")
