@@ -1094,17 +1094,17 @@ def decode(z):
 latents = shipped_noise.flatten(1).cpu()  # (64, 100)
 difference = torch.cdist(decode(latents).flatten(1).float(), decode(latents).flatten(1).float())
 start, end = divmod(difference.argmax().item(), len(latents))
+paths = {"slerp": slerp, "lerp": lerp}
 half_way = {
-    path.__name__: path(latents[[start]], latents[[end]], 0.5).norm().item()
-    for path in (slerp, lerp)
+    name: path(latents[[start]], latents[[end]], 0.5).norm() for name, path in paths.items()
 }
-print(f"from sample {start} to sample {end}; lengths of the two middles: {half_way}")
+print(f"from sample {start} to sample {end}; the middle of the way has the length")
+print(", ".join(f"{length:.1f} by {name}" for name, length in half_way.items()))
 
 # %%
 figure, axes = plots.subplots(2, 1, width=8, height=2.0)
-ways = (slerp, "slerp: along the arc"), (lerp, "lerp: straight")
-for ax, (path, name) in zip(axes, ways):
-    title = f"{name} [{facts['data']}, shipped generator]" if path is slerp else name
+titles = f"slerp: along the arc [{facts['data']}, shipped generator]", "lerp: straight"
+for ax, path, title in zip(axes, paths.values(), titles):
     latent_walk.latent_walk_static(ax, decode, latents, start, end, path, title)
 plots.show(
     figure,
@@ -1119,8 +1119,8 @@ plots.show(
 pair = torch.randn(2, 200, latents.shape[1], generator=torch.Generator().manual_seed(6))
 times = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0]
 contrast = {
-    path.__name__: [decode(path(*pair, t)).flatten(1).float().std(1).mean().item() for t in times]
-    for path in (slerp, lerp)
+    name: [decode(path(*pair, t)).flatten(1).float().std(1).mean().item() for t in times]
+    for name, path in paths.items()
 }
 
 # %%
@@ -1136,7 +1136,7 @@ plots.show(
 # With a running kernel, choose both ends and drag $t$.
 
 # %%
-latent_walk.latent_walk(decode, latents, {"slerp": slerp, "lerp": lerp})
+latent_walk.latent_walk(decode, latents, paths)
 
 # %% [markdown]
 # ## Arithmetic
@@ -1296,9 +1296,9 @@ plots.show(
 # {{result:dcgan_penalty.json:ways.none.slope_own.value:.0f}} without a penalty,
 # {{result:dcgan_penalty.json:ways.evaluation.slope_own.value:.1f}} with yours,
 # {{result:dcgan_penalty.json:ways.sum.slope_own.value:.1f}} with the sum. The sum reads
-# {{result:dcgan_penalty.json:ways.sum.slope_sum.value:.1f}} there. It counts more than the slope, so
-# it pulls harder than its $\gamma$ says. A larger $\gamma$
-# would have done that knowingly.
+# {{result:dcgan_penalty.json:ways.sum.slope_sum.value:.1f}} there. It counts more than the slope, and so
+# seems to pull harder than its $\gamma$ says. Whoever wants a stronger
+# pull can choose a larger $\gamma$, and know it.
 #
 # GroupNorm and spectral norm are right by construction, and far behind in so short a run (two seeds
 # and one, too few to say by how much).
