@@ -18,7 +18,6 @@ DIRTY = {
     "metric_floor.json",
     "scores_networks.json",
     "vae_cifar10.json",
-    "vae_collapse.json",
     "vae_laptop.json",
     "vae_plane.json",
     "waiting.json",

@@ -1325,7 +1325,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # %% [markdown]
 # A third remedy, *KL annealing*, lets β rise from 0 during training ([Bowman et al.
 # 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training would miss a good
-# optimum. Here the optimum itself is collapsed. Five seeds each, pixels from −1 to 1,
+# optimum. Here the optimum itself is collapsed. Five seeds each,
 # {{result:vae_collapse.json:settings.steps}} steps, mean and 95 % interval over seeds:
 #
 # | loss | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
@@ -1333,11 +1333,12 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | mean + sum | {{result:vae_collapse.json:mean.active.value:.0f}} | {{result:vae_collapse.json:mean.kl.value:.1f}} ({{result:vae_collapse.json:mean.kl.low:.1f}} to {{result:vae_collapse.json:mean.kl.high:.1f}}) | {{result:vae_collapse.json:mean.error.value:.1f}} ({{result:vae_collapse.json:mean.error.low:.1f}} to {{result:vae_collapse.json:mean.error.high:.1f}}) | {{result:vae_collapse.json:mean.bits.value:.2f}} ({{result:vae_collapse.json:mean.bits.low:.2f}} to {{result:vae_collapse.json:mean.bits.high:.2f}}) |
 # | the same, annealed | {{result:vae_collapse.json:annealed.active.value:.0f}} | {{result:vae_collapse.json:annealed.kl.value:.1f}} ({{result:vae_collapse.json:annealed.kl.low:.1f}} to {{result:vae_collapse.json:annealed.kl.high:.1f}}) | {{result:vae_collapse.json:annealed.error.value:.1f}} ({{result:vae_collapse.json:annealed.error.low:.1f}} to {{result:vae_collapse.json:annealed.error.high:.1f}}) | {{result:vae_collapse.json:annealed.bits.value:.2f}} ({{result:vae_collapse.json:annealed.bits.low:.2f}} to {{result:vae_collapse.json:annealed.bits.high:.2f}}) |
 # | the same, free bits (1 nat each) | {{result:vae_collapse.json:free_bits.active.value:.0f}} | {{result:vae_collapse.json:free_bits.kl.value:.1f}} ({{result:vae_collapse.json:free_bits.kl.low:.1f}} to {{result:vae_collapse.json:free_bits.kl.high:.1f}}) | {{result:vae_collapse.json:free_bits.error.value:.1f}} ({{result:vae_collapse.json:free_bits.error.low:.1f}} to {{result:vae_collapse.json:free_bits.error.high:.1f}}) | {{result:vae_collapse.json:free_bits.bits.value:.2f}} ({{result:vae_collapse.json:free_bits.bits.low:.2f}} to {{result:vae_collapse.json:free_bits.bits.high:.2f}}) |
+# | repaired, σ = 0.1 | {{result:vae_collapse.json:repaired.active.value:.0f}} | {{result:vae_collapse.json:repaired.kl.value:.1f}} ({{result:vae_collapse.json:repaired.kl.low:.1f}} to {{result:vae_collapse.json:repaired.kl.high:.1f}}) | {{result:vae_collapse.json:repaired.error.value:.1f}} ({{result:vae_collapse.json:repaired.error.low:.1f}} to {{result:vae_collapse.json:repaired.error.high:.1f}}) | {{result:vae_collapse.json:repaired.bits.value:.2f}} ({{result:vae_collapse.json:repaired.bits.low:.2f}} to {{result:vae_collapse.json:repaired.bits.high:.2f}}) |
 # | σ learned | {{result:vae_collapse.json:learned.active.value:.0f}} | {{result:vae_collapse.json:learned.kl.value:.1f}} ({{result:vae_collapse.json:learned.kl.low:.1f}} to {{result:vae_collapse.json:learned.kl.high:.1f}}) | {{result:vae_collapse.json:learned.error.value:.1f}} ({{result:vae_collapse.json:learned.error.low:.1f}} to {{result:vae_collapse.json:learned.error.high:.1f}}) | {{result:vae_collapse.json:learned.bits.value:.2f}} ({{result:vae_collapse.json:learned.bits.low:.2f}} to {{result:vae_collapse.json:learned.bits.high:.2f}}) |
 #
 # (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
 # both cures reactivate all sixteen dimensions. They are not equal. Free bits leave the wrong units
-# in place, and less than half of the sixteen free nats are in use. Right units also *use* the code.
+# in place, and about half of the sixteen free nats stay unused. Right units also *use* the code.
 #
 # ## Why today
 #
