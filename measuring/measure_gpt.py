@@ -7,7 +7,6 @@ which every installation has, ``gpt_sentences.json``).
 and measures bits per byte, memorisation, repetition and the gain of the cache (``gpt_reviews.json``).
 ``... control --data FOLDER`` counts pairs of the shipped network's own tokens (``gpt_control.json``).
 ``... heads`` looks at what its heads look at, over critics' sentences with *not* (``gpt_heads.json``).
-``... positions`` trains small networks with and without position vectors, three seeds (``gpt_positions.json``).
 ``... transfer`` trains on the manual from the shipped weights and from scratch, three seeds (``gpt_transfer.json``).
 """
 
@@ -33,13 +32,7 @@ from course_utils.errors import CourseError
 from course_utils.evaluation import attention_heads, language_models
 from course_utils.models import attention, shipped
 from course_utils.models.attention import GPT, generate
-from course_utils.models.gpt_training import (
-    PEAK,
-    SIZES,
-    TOKENIZER_TEXTS,
-    fine_tune,
-    most_steps,
-)
+from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune, most_steps
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.gpt import train_gpt
 from course_utils.training.settings import SETTINGS
@@ -53,8 +46,6 @@ STRENGTH = 50.0
 TRANSFER = {"steps": 60, "batch_size": 8, "context": 128}
 SENTENCES = 100
 """On which heads are chosen; they are measured on as many others."""
-POSITIONS_STEPS = 2_000
-"""Of the lesson's network on critics' sentences, with and without positions: enough to be ahead of counting."""
 WRITTEN, TOKENS = 200, 200
 """Texts that are written for the memorisation check, and their tokens."""
 
@@ -71,7 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ship": _ship,
         "control": _control,
         "heads": _heads,
-        "positions": _positions,
         "transfer": _transfer,
     }
     parser.add_argument("what", choices=does)
@@ -181,31 +171,6 @@ def _heads(options: argparse.Namespace) -> None:
         }
         print(name, result[name], flush=True)
     print(results.write("gpt_heads.json", result))
-
-
-def _positions(options: argparse.Namespace) -> None:
-    """The lesson's network on critics' sentences, with a table of positions and with one that stays at zero."""
-    corpus = texts.load_texts("sentences")
-    settings = {**SETTINGS["gpt"]["laptop"], "steps": POSITIONS_STEPS}
-    judged = _judged(corpus)
-    tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], settings["vocab"])
-    train_ids, ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
-    windows = texts.windows(train_ids, settings["context"])
-    result: dict[str, Any] = {"data": corpus.name, "settings": settings, "documents": len(judged)}
-    result |= baselines(train_ids, ids, judged, settings["vocab"])
-    rows: dict[str, list[dict[str, Any]]] = {"with": [], "without": []}
-    for seed in SEEDS:
-        for name, done in rows.items():
-            torch.manual_seed(seed)
-            model = GPT(**{size: settings[size] for size in SIZES})
-            if name == "without":
-                model.positions.weight.requires_grad_(False).zero_()
-            fine_tune(model, windows, settings["steps"], settings["batch_size"], seed, PEAK)
-            scored = language_models.score(model.eval(), ids, judged, settings["context"])
-            done.append({"seed": seed, **_numbers(scored)})
-            print(name, done[-1], flush=True)
-    result |= {name: {"seeds": done, **_over_seeds(done)} for name, done in rows.items()}
-    print(results.write("gpt_positions.json", result))
 
 
 def baselines(

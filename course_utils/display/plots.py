@@ -49,6 +49,7 @@ class _Figure(Figure):
         """Draw the figure; formulas stand in labels and legends only."""
         titles = {ax.get_title(loc) for ax in self.axes for loc in ("left", "center", "right")}
         titles.add(self.get_suptitle())
+        titles.discard("")  # the text of numbers on an axis that are not set yet
         for text in self.findobj(Text):
             if text.get_text() in titles:
                 text.set_parse_math(False)
