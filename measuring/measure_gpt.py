@@ -1,13 +1,17 @@
 """Measure lesson 05 and ship its weights.
 
 ``python -m measuring.measure_gpt laptop --data FOLDER --run-dir DIR`` trains the lesson's run with three
-seeds and scores it beside its baselines on held-out text (``data/results/gpt_laptop.json``).
+seeds and scores it beside its baselines on held-out text (``data/results/gpt_laptop.json``; with ``--data sentences``,
+which every installation has, ``gpt_sentences.json``).
 ``... ship --data FOLDER --run-dir DIR`` takes the newest checkpoint of a long ``course_utils.train gpt`` run, ships it
 and measures bits per byte, memorisation, repetition and the gain of the cache (``gpt_reviews.json``).
+``... control --data FOLDER`` counts pairs of the shipped network's own tokens (``gpt_control.json``).
+``... heads`` looks at what its heads look at, over critics' sentences with *not* (``gpt_heads.json``).
 ``... transfer`` trains on the manual from the shipped weights and from scratch, three seeds (``gpt_transfer.json``).
 """
 
 import argparse
+import functools
 import hashlib
 import math
 import statistics
@@ -17,16 +21,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from course_utils import results, runtime
 from course_utils.datasets import texts
+from course_utils.display.widgets import sampling
 from course_utils.errors import CourseError
-from course_utils.evaluation import language_models
+from course_utils.evaluation import attention_heads, language_models
 from course_utils.models import attention, shipped
 from course_utils.models.attention import GPT, generate
-from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune
+from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune, most_steps
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.gpt import train_gpt
 from course_utils.training.settings import SETTINGS
@@ -38,6 +44,8 @@ DOCUMENTS, CHARACTERS = 1_000, 600
 STRENGTH = 50.0
 """Of the bigram model's smoothing; its best among 1, 5, 20, 50, 100, 300 on held-out reviews is stored as well."""
 TRANSFER = {"steps": 60, "batch_size": 8, "context": 128}
+SENTENCES = 100
+"""On which heads are chosen; they are measured on as many others."""
 WRITTEN, TOKENS = 200, 200
 """Texts that are written for the memorisation check, and their tokens."""
 
@@ -49,12 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("laptop", "ship", "transfer"))
-    parser.add_argument("--data", help="a folder of IMDB (laptop, ship)")
+    does = {
+        "laptop": _laptop,
+        "ship": _ship,
+        "control": _control,
+        "heads": _heads,
+        "transfer": _transfer,
+    }
+    parser.add_argument("what", choices=does)
+    parser.add_argument("--data", help="a folder of IMDB (laptop, ship, control), or sentences")
     parser.add_argument("--run-dir", type=Path, help="folder of the checkpoints (laptop, ship)")
     parser.add_argument("--note", default="", help="what a reader should know about the run (ship)")
     options = parser.parse_args(argv)
-    {"laptop": _laptop, "ship": _ship, "transfer": _transfer}[options.what](options)
+    does[options.what](options)
     return 0
 
 
@@ -64,15 +79,21 @@ def _laptop(options: argparse.Namespace) -> None:
     judged = _judged(corpus)
     tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], settings["vocab"])
     train_ids, ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
+    n_windows = len(texts.windows(train_ids, settings["context"]))
+    steps = most_steps(settings["steps"], n_windows, settings["batch_size"])
+    settings = {**settings, "steps": steps}
     result: dict[str, Any] = {
         "data": corpus.name,
         "settings": settings,
+        "train_documents": len(corpus.train),
         "documents": len(judged),
         "characters": CHARACTERS,
         "train_bytes": sum(len(text.encode()) for text in corpus.train),
         "train_tokens": sum(map(len, train_ids)),
         **baselines(train_ids, ids, judged, settings["vocab"]),
+        "with_shipped_tokens": _shipped_beside(corpus, judged),
     }
+    name = "gpt_sentences.json" if options.data == "sentences" else "gpt_laptop.json"
     rows = []
     for seed in SEEDS:
         run = runtime.setup(seed)
@@ -83,7 +104,73 @@ def _laptop(options: argparse.Namespace) -> None:
         print(rows[-1], flush=True)
         result["gpt"] = {"seeds": rows, **_over_seeds(rows)}
         result["parameters"] = sum(p.numel() for p in model.parameters())
-        print(results.write("gpt_laptop.json", result))
+        print(results.write(name, result))
+
+
+def _shipped_beside(corpus: texts.Corpus, judged: Sequence[str]) -> dict[str, Any]:
+    """The shipped network on these documents, and pairs of its own tokens, counted in this corpus."""
+    model, tokenizer, _ = attention.load_shipped()
+    train_ids, ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
+    counted = baselines(train_ids, ids, judged, model.sizes["vocab"])
+    nats = language_models.document_nats(model, ids, model.context).numpy()
+    strength = counted["bigram_best"]["strength"]
+    counts = language_models.bigram_counts(train_ids, model.sizes["vocab"])
+    table = language_models.bigram_log_probs(counts, strength).float()
+    gain = language_models.document_nats(_lookup(table), ids, model.context).numpy() - nats
+    sizes = np.array([len(text.encode()) for text in judged]) * math.log(2)
+    low, high = language_models.bootstrap_ratio(gain, sizes)
+    return {
+        "vocab": model.sizes["vocab"],
+        **counted,
+        "gpt": _numbers(language_models.score(model, ids, judged, model.context)),
+        "ahead": {"value": float(gain.sum() / sizes.sum()), "low": low, "high": high},
+    }
+
+
+def _control(options: argparse.Namespace) -> None:
+    """The shipped network's training part (all of it), and pairs of tokens with both vocabularies."""
+    corpus, settings = texts.load_texts(options.data), SETTINGS["gpt"]["laptop"]
+    judged = _judged(corpus)
+    tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], settings["vocab"])
+    train_ids, ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, judged)
+    result = {
+        "data": corpus.name,
+        "train_documents": len(corpus.train),
+        "documents": len(judged),
+        "characters": CHARACTERS,
+        "small": {"vocab": settings["vocab"]}
+        | baselines(train_ids, ids, judged, settings["vocab"]),
+        "large": _shipped_beside(corpus, judged),
+    }
+    print(results.write("gpt_control.json", result))
+
+
+def _heads(options: argparse.Namespace) -> None:
+    """Heads are chosen on the first half of the sentences and measured on the other."""
+    model, tokenizer, _ = attention.load_shipped()
+    target = tokenizer.encode(" not").ids[0]
+    held_out = texts.encode(tokenizer, texts.load_texts("sentences").held_out)
+    chosen = [ids for ids in held_out if target in ids[1:-1]][: 2 * SENTENCES]
+    weights = functools.partial(sampling.attention_weights, model)
+    found, even = attention_heads.over_texts(weights, chosen, target)
+    result: dict[str, Any] = {
+        "data": "critics' sentences with not, held out",
+        "chosen_on": SENTENCES,
+        "measured_on": len(chosen) - SENTENCES,
+        "target": tokenizer.decode([target]),
+    }
+    for name in attention_heads.HABITS:
+        layer, head = attention_heads.strongest(found[name][:SENTENCES].mean(0))
+        rest = found[name][SENTENCES:]
+        result[name] = {
+            "block": layer + 1,
+            "head": head + 1,
+            **over_seeds(rest[:, layer, head].tolist()),
+            "all_heads": rest.mean().item(),
+            "chance": even[name][SENTENCES:].mean().item(),
+        }
+        print(name, result[name], flush=True)
+    print(results.write("gpt_heads.json", result))
 
 
 def baselines(

@@ -125,6 +125,37 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     ]
 
 
+def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """Token ids as text; every `END` (id 0) begins a new line, and lines without a letter are left out."""
+    documents: list[list[int]] = [[]]
+    for token in ids:
+        if token:
+            documents[-1].append(token)
+        else:
+            documents.append([])
+    return "\n".join(text for one in documents if (text := tokenizer.decode(one).strip()))
+
+
+def which(corpus: Corpus) -> str:
+    """One paragraph, as Markdown: which text this is, and how to get the other one."""
+    imdb = '`from course_utils import assets; assets.fetch("imdb")` (80 MiB), then start again'
+    if corpus.name == reviews.SENTENCES:
+        return (
+            f"**You have the {corpus.name}**, which come with every installation; the recorded outputs of this "
+            "lesson are of them, too. Where numbers of IMDB's longer reviews stand beside yours, they are recorded "
+            f"ones. To get IMDB yourself: {imdb}."
+        )
+    if corpus.name.startswith(reviews.IMDB):
+        return (
+            f"**You have {corpus.name}**, the longer reviews. The recorded outputs of this lesson are of the "
+            f'{reviews.SENTENCES}, which come with every installation: `source = "sentences"` in the settings.'
+        )
+    return (
+        f"**You have {corpus.name}.** The recorded numbers below are of film reviews: of the {reviews.SENTENCES} "
+        f'(`source = "sentences"` in the settings) and of IMDB ({imdb}).'
+    )
+
+
 def windows(documents: Iterable[Sequence[int]], length: int, at_least: int = 1) -> Tensor:
     """All documents one after the other, cut into pieces: ids -> (N, length) int64; what is left over is dropped.
 

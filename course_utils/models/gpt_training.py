@@ -17,6 +17,20 @@ TOKENIZER_TEXTS = 2_000
 PEAK = 2.5e-3
 """The largest learning rate of the schedule."""
 
+READINGS = 8
+"""A short text is read so many times at most: more, and a small network learns it by heart."""
+
+
+def most_steps(steps: int, windows: int, batch_size: int) -> int:
+    """The steps that a run takes: ``steps``, or fewer where the text is short.
+
+    Args:
+        steps: that are wanted.
+        windows: of the training text.
+        batch_size: windows a step.
+    """
+    return min(steps, READINGS * windows // batch_size)
+
 
 def learning_rate(step: int, steps: int, peak: float = PEAK) -> float:
     """Linear warm-up over the first twentieth, then half a cosine down to a tenth of the peak.

@@ -351,3 +351,26 @@ def test_a_text_for_fewer_windows_than_a_step_needs_says_how_much_more():
         texts.windows([[0] * 10], 5, at_least=4)
     assert "20 tokens, which is about 2.0 times this text" in caught.value.why
     assert len(texts.windows([[0] * 20], 5, at_least=4)) == 4
+
+
+def test_what_is_decoded_has_a_line_for_each_document(tokenizer):
+    documents = ["The first one.", "Two  lines\nin it", "last"]
+    stream = [token for ids in texts.encode(tokenizer, documents) for token in ids]
+    assert texts.decode(tokenizer, stream) == "\n".join(documents)
+    assert texts.decode(tokenizer, [*stream, 0, 0]) == "\n".join(documents)
+    assert texts.decode(tokenizer, []) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "other"),
+    [
+        ("critics' sentences", "every installation", 'assets.fetch("imdb")'),
+        ("IMDB (copy)", "longer reviews", 'source = "sentences"'),
+        ("Python's manual", "recorded numbers below", 'source = "sentences"'),
+        ("novels", "recorded numbers below", 'assets.fetch("imdb")'),
+    ],
+)
+def test_the_page_says_which_text_it_is_and_how_to_get_the_other(name, has, other):
+    told = texts.which(texts.Corpus(name, ("a",), ("b",)))
+    assert told.startswith(f"**You have {'the ' if 'critics' in name else ''}{name}")
+    assert has in told and other in told and "\n" not in told

@@ -311,3 +311,13 @@ def test_a_film_needs_no_network():
     ] == []
     assert 'alt="&lt;b&gt;"' in plots.film_html(film, alt="<b>")
     plots.plt.close(figure)
+
+
+def test_numbers_of_an_axis_stay_formulas_under_an_empty_title():
+    figure, (ax,) = plots.subplots()
+    ax.plot([1, 10, 100], [1, 2, 3])
+    ax.set(xscale="log")
+    figure.canvas.draw()
+    labels = [label for label in ax.get_xticklabels() if label.get_text()]
+    assert labels and all(label.get_parse_math() for label in labels)
+    plots.put_away(figure)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 
 from course_utils.authoring.lessons import load_definitions
 from course_utils.evaluation import language_models
@@ -55,14 +56,14 @@ def test_the_lessons_functions_and_the_packages_agree(lesson):
         assert torch.equal(ours, theirs)
 
 
-def test_the_lessons_network_is_the_packages(twins):
+def test_the_lessons_network_is_the_packages(lesson, twins):
     own, package = twins
     ids = torch.randint(30, (3, 20))
     with torch.no_grad():
         assert torch.equal(own(ids), package(ids))
-        caches = [{} for _ in own.blocks], package.new_cache()
+        cached, cache = lesson.with_cache(own), package.new_cache()
         for part in ids.split(7, dim=1):
-            assert torch.equal(own(part, caches[0]), package(part, caches[1]))
+            assert torch.equal(cached(part), package(part, cache))
     assert own.sizes == package.sizes == SIZES
 
 
@@ -151,8 +152,47 @@ def test_the_perturbation_test_finds_a_leak_and_only_a_leak(lesson, twins):
     leaky = lesson.GPT(**SIZES).eval()
     leaky.load_state_dict(own.state_dict())
     for block in leaky.blocks:
-        block.attention.causal = False
+        unmasked = lesson.Unmasked(SIZES["dim"], SIZES["heads"])
+        unmasked.load_state_dict(block.attention.state_dict())
+        block.attention = unmasked
     assert lesson.first_change(leaky, ids, 9) == 0
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_gpt2s_weights_give_gpt2s_logits_in_the_lessons_class(lesson, layers):
+    """A random one of the library, with biases and norms that are no longer 0 and 1."""
+    torch.manual_seed(3)
+    sizes = {"vocab_size": 50, "n_embd": 24, "n_layer": layers, "n_head": 3, "n_positions": 16}
+    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes)).eval()
+    for weight in theirs.parameters():
+        weight.data += 0.3 * torch.randn_like(weight)
+    ours, ids = lesson.from_gpt2(theirs), torch.randint(50, (3, 16))
+    with torch.no_grad():
+        expected = theirs(ids, attention_mask=torch.ones_like(ids)).logits
+        assert torch.allclose(ours(ids), expected, atol=1e-3, rtol=1e-4)
+        assert expected.std() > 1
+    back = gpt_pipeline.to_transformers(ours)
+    pairs = zip(back.parameters(), theirs.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_without_positions_one_block_is_blind_to_order_and_two_are_not(lesson):
+    torch.manual_seed(4)
+    ids = torch.randint(30, (2, 20))
+    moved = []
+    for layers in (1, 2):
+        network = lesson.GPT(**{**SIZES, "layers": layers})
+        for weight in network.parameters():
+            weight.data += 0.3 * torch.randn_like(weight)
+        moved.append(lesson.order_moves(lesson.without_positions(network), ids))
+    assert moved[0] < 1e-4 < 0.1 < moved[1]
+
+
+def test_the_colleagues_loss_rewards_copying(lesson):
+    tokens = torch.randint(9, (2, 12))
+    copying = 20.0 * torch.nn.functional.one_hot(tokens, 9)
+    assert lesson.loss_of_a_colleague(copying, tokens) < 1e-6
+    assert lesson.next_token_loss(copying, tokens) > 5
 
 
 def test_bits_per_byte(lesson):

@@ -127,3 +127,8 @@ def test_the_pipeline_answers_like_any_and_writes_what_we_write():
     ids = generate(model, tokenizer.encode("This film is").ids, 15, lambda logits: logits.argmax())
     assert isinstance(answer, list) and list(answer[0]) == ["generated_text"]
     assert answer[0]["generated_text"] == tokenizer.decode(ids)
+
+
+def test_a_short_text_is_read_eight_times_at_most():
+    assert gpt_training.most_steps(4_000, 75_000, 16) == 4_000
+    assert gpt_training.most_steps(4_000, 100, 16) == 50

@@ -98,7 +98,8 @@ def gpt(lesson, run, settings):
     tokenizer = texts.train_tokenizer(corpus.train[:TOKENIZER_TEXTS], settings["vocab"])
     windows = texts.windows(texts.encode(tokenizer, corpus.train), settings["context"])
     sizes = {name: settings[name] for name in SIZES}
-    return {**settings, "model": lesson.GPT(**sizes), "corpus": corpus, "windows": windows}
+    found = {"corpus": corpus, "tokenizer": tokenizer, "windows": windows}
+    return {**settings, **found, "model": lesson.GPT(**sizes)}
 
 
 IMAGES = {"steps": STEPS, "batch_size": 8, "width": 4}

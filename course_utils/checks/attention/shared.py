@@ -1,9 +1,10 @@
-"""What the checks of `split_heads` and `merge_heads` share."""
+"""What checks of lesson 05 share: how heads are compared, and a network to write with."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from course_utils.checks.core import Answer, Wrong, call, expect_like
 
@@ -24,3 +25,23 @@ def expect_heads(
         dtype=expected.dtype,
         hint=places,
     )
+
+
+class SmallNetwork(nn.Module):
+    """A network whose logits (B, T, V) depend on every token that it reads, and on nothing after it."""
+
+    def __init__(self, vocab: int = 11, context: int = 4, seed: int = 0) -> None:
+        super().__init__()
+        self.context, self.vocab = context, vocab
+        self.table = nn.Embedding(vocab, vocab)
+        random = torch.Generator().manual_seed(seed)
+        self.table.weight.data = torch.randn(vocab, vocab, generator=random)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V); it refuses more tokens than its context."""
+        if ids.dim() != 2:
+            raise ValueError(f"ids of shape {tuple(ids.shape)}, not (B, T)")
+        if ids.shape[1] > self.context:
+            raise IndexError(f"{ids.shape[1]} tokens are more than the context of {self.context}")
+        weights = torch.arange(1.0, ids.shape[1] + 1)[None, :, None]
+        return (self.table(ids) * weights.to(ids.device)).cumsum(1)

@@ -12,6 +12,7 @@ from typing import Any
 import ipywidgets
 import torch
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -30,6 +31,8 @@ Filter = Callable[[Tensor, float, int | None, float | None], Tensor]
 """The exercise `filter_logits`: logits (V,), temperature, top_k, top_p -> logits (V,)."""
 
 BARS = 15
+_NUMBERED = 8
+"""Up to so many tokens a map of attention shows its numbers."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +86,36 @@ def token_label(tokenizer: Tokenizer, token: int) -> str:
     return "".join(sign if sign.isprintable() else "�" for sign in seen) or "(end)"
 
 
-def draw_choices(ax: Axes, found: Choices) -> Axes:
-    """Draw the most probable tokens: outlines are the model's probabilities, bars what is drawn from, × left out."""
-    rows, drawn, own = range(len(found.labels)), found.drawn.tolist(), found.model.tolist()
+def draw_choices(ax: Axes, found: Choices, bars: int = BARS, limit: float = 1.0) -> Axes:
+    """Draw the most probable tokens: outlines are the model's probabilities, bars what is drawn from, × left out.
+
+    Args:
+        ax: where to draw.
+        found: what may come next.
+        bars: how many tokens are drawn.
+        limit: the largest probability on the axis; the number stands in a bar that is longer.
+    """
+    rows = range(min(bars, len(found.labels)))
+    drawn, own = found.drawn[: len(rows)].tolist(), found.model[: len(rows)].tolist()
     ax.barh(rows, drawn, color=palette.BLUE, label="drawn from")
     ax.barh(rows, own, color="none", edgecolor="black", linewidth=0.9, label="the model")
     for row in rows:
         if drawn[row] == 0:
             ax.text(own[row] + 0.005, row, "×", va="center", fontsize=9)
-    ax.set_yticks(rows, found.labels, fontsize=8, parse_math=False)
+        elif drawn[row] > limit:
+            words = f"{drawn[row]:.2f} ▸"
+            ax.text(0.97 * limit, row, words, ha="right", va="center", fontsize=9, color="white")
+    ax.set_axisbelow(True)
+    ax.set_yticks(rows, found.labels[: len(rows)], fontsize=9, parse_math=False)
     ax.invert_yaxis()
-    ax.set(xlabel="probability", xlim=(0, 1))
+    ax.set(xlabel="probability", xlim=(0, limit))
     ax.set_title(f"{found.settings}\n{describe(found)}", loc="left", fontsize=9)
     return ax
 
 
 def describe(found: Choices) -> str:
     """In one line, for readers who do not see the figure: tokens that can be drawn, and the entropy of the draw."""
-    return f"{found.kept:,} of {found.vocab:,} kept, {found.entropy:.2f} nats"
+    return f"{found.kept:,} of {found.vocab:,} kept, entropy {found.entropy:.2f} nats"
 
 
 def sampling_static(
@@ -109,10 +124,16 @@ def sampling_static(
     tokenizer: Tokenizer,
     keep: Filter,
     settings: Sequence[tuple[float, int | None, float | None]],
+    bars: int = BARS,
+    limit: float = 1.0,
 ) -> None:
-    """The widget's static twin: one distribution under several (temperature, top_k, top_p), one on each Axes."""
+    """The widget's static twin: one distribution under several (temperature, top_k, top_p), one on each Axes.
+
+    ``bars`` and ``limit`` are those of `draw_choices`.
+    """
     for ax, (temperature, top_k, top_p) in zip(axes, settings, strict=True):
-        draw_choices(ax, choices(logits, tokenizer, keep, temperature, top_k, top_p))
+        found = choices(logits, tokenizer, keep, temperature, top_k, top_p)
+        draw_choices(ax, found, bars, limit)
     axes[0].legend(loc="lower right", fontsize=8, frameon=False)
 
 
@@ -223,11 +244,30 @@ def attention_weights(model: GPT, ids: Sequence[int]) -> Tensor:
     return torch.stack(rows)
 
 
-def draw_attention(ax: Axes, weights: Tensor, labels: Sequence[str], title: str = "") -> Axes:
-    """One head's weights (T, T) as a map: rows look, columns are looked at; dark is much."""
-    ax.imshow(weights, cmap=palette.SHARES, vmin=0, vmax=1)
-    ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8, parse_math=False)
-    ax.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
-    ax.set_title(title, loc="left", fontsize=9)
+def draw_attention(
+    ax: Axes, weights: Tensor, labels: Sequence[str], title: str = "", causal: bool = False
+) -> Axes:
+    """One head's weights (T, T) as a map: rows look, columns are looked at; dark is much.
+
+    Args:
+        ax: where to draw.
+        weights: (T, T), each row sums to 1; up to eight tokens the numbers stand in the map.
+        labels: T words.
+        title: of the map.
+        causal: grey what the mask forbids, so that it differs from a weight of 0.
+    """
+    ax.imshow(weights.tolist(), cmap=palette.SHARES, vmin=0, vmax=1)
+    for row in range(len(labels)):
+        for column in range(len(labels)):
+            weight = float(weights[row, column])
+            if causal and column > row:
+                ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="0.87"))
+            elif len(labels) <= _NUMBERED:
+                ink = "white" if weight > 0.6 else "black"
+                shown = f"{weight:.2f}".lstrip("0") if weight < 0.995 else "1"
+                ax.text(column, row, shown, ha="center", va="center", fontsize=8, color=ink)
+    ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=9, parse_math=False)
+    ax.set_yticks(range(len(labels)), labels, fontsize=9, parse_math=False)
+    ax.set_title(title, loc="left", fontsize=10)
     ax.grid(False)
     return ax

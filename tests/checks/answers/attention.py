@@ -462,3 +462,322 @@ WRONG["filter_logits"] += [
     (lambda *a: keep(*a).tolist(), "nothing around it"),
     (lambda x, t, k, p: x.topk(k), "stopped with an error"),
 ]
+
+
+# ---- merge_pair
+
+
+@right("merge_pair")
+def merge_by_index(pieces, pair):
+    merged, place = [], 0
+    while place < len(pieces):
+        if tuple(pieces[place : place + 2]) == pair:
+            merged.append(pair[0] + pair[1])
+            place += 2
+        else:
+            merged.append(pieces[place])
+            place += 1
+    return merged
+
+
+@right("merge_pair")
+def merge_looking_back(pieces, pair):
+    merged, open_left = [], False
+    for piece in pieces:
+        if open_left and piece == pair[1]:
+            merged[-1] += piece
+            open_left = False
+        else:
+            merged.append(piece)
+            open_left = piece == pair[0]
+    return merged
+
+
+def merged_once(pieces, pair):
+    for i in range(len(pieces) - 1):
+        if (pieces[i], pieces[i + 1]) == pair:
+            return [*pieces[:i], "".join(pair), *pieces[i + 2 :]]
+    return pieces
+
+
+def merged_with_rest(pieces, pair):
+    out = []
+    for i, piece in enumerate(pieces):
+        out.append("".join(pair) if tuple(pieces[i : i + 2]) == pair else piece)
+    return out
+
+
+def merged_without_last(pieces, pair):
+    out, i = [], 0
+    while i + 1 < len(pieces):
+        hit = (pieces[i], pieces[i + 1]) == pair
+        out.append(pieces[i] + pieces[i + 1] if hit else pieces[i])
+        i += 1 + hit
+    return out
+
+
+def merged_by_letters(pieces, pair):
+    out, i = [], 0
+    while i < len(pieces):
+        hit = "".join(pieces[i : i + 2]) == "".join(pair) and i + 1 < len(pieces)
+        out.append("".join(pieces[i : i + 1 + hit]))
+        i += 1 + hit
+    return out
+
+
+def merged_in_place(pieces, pair):
+    i = 0
+    while i + 1 < len(pieces):
+        if (pieces[i], pieces[i + 1]) == pair:
+            pieces[i : i + 2] = ["".join(pair)]
+        i += 1
+    return pieces
+
+
+def merged_overlapping(pieces, pair):
+    out, used = [], False
+    for i, piece in enumerate(pieces):
+        if tuple(pieces[i : i + 2]) == pair:
+            out.append("".join(pair))
+            used = True
+        elif not used:
+            out.append(piece)
+        else:
+            used = False
+    return out
+
+
+WRONG["merge_pair"] += [
+    (lambda pieces, pair: list(pieces), "Nothing was merged"),
+    (lambda pieces, pair: "".join(pieces), "the text itself"),
+    (merged_once, "Only the first place"),
+    (merged_with_rest, "in the result twice"),
+    (merged_without_last, "last piece is gone"),
+    (merged_by_letters, "same letters"),
+    (lambda pieces, pair: merge_by_index(pieces, pair[::-1]), "reverse order"),
+    (merged_overlapping, "used twice"),
+    (merged_in_place, "use a copy"),
+    (lambda pieces, pair: tuple(merge_by_index(pieces, pair)), "nothing around it"),
+    (lambda pieces, pair: [*merge_by_index(pieces, pair), "!"], "with a pen"),
+]
+
+
+# ---- block_forward
+
+
+@right("block_forward")
+def two_additions(block, x):
+    x = x + block.attention(block.norm1(x))
+    return x + block.mlp(block.norm2(x))
+
+
+@right("block_forward")
+def one_expression(block, x):
+    after = torch.add(block.attention(block.norm1(x)), x)
+    return torch.add(after, block.mlp(block.norm2(after)))
+
+
+def added_in_place(block, x):
+    with torch.no_grad():
+        x += block.attention(block.norm1(x))
+    return x + block.mlp(block.norm2(x))
+
+
+def replaced_at_the_end(block, x):
+    x = x + block.attention(block.norm1(x))
+    return block.mlp(block.norm2(x))
+
+
+def replaced_at_the_start(block, x):
+    x = block.attention(block.norm1(x))
+    return x + block.mlp(block.norm2(x))
+
+
+def normalised_after(block, x):
+    x = block.norm1(x + block.attention(x))
+    return block.norm2(x + block.mlp(x))
+
+
+def thinks_first(block, x):
+    x = x + block.mlp(block.norm2(x))
+    return x + block.attention(block.norm1(x))
+
+
+def stream_normalised(block, x):
+    x = block.norm1(x)
+    x = x + block.attention(x)
+    return x + block.mlp(block.norm2(x))
+
+
+def lost_between(block, x):
+    return x + block.mlp(block.norm2(x + block.attention(block.norm1(x))))
+
+
+WRONG["block_forward"] += [
+    (replaced_at_the_end, "second addition is missing"),
+    (replaced_at_the_start, "first addition is missing"),
+    (normalised_after, "first transformer"),
+    (thinks_first, "The order"),
+    (stream_normalised, "went on as the stream"),
+    (lost_between, "then lost"),
+    (lambda b, x: b.mlp(b.norm2(b.attention(b.norm1(x)))), "Nothing is added"),
+    (lambda b, x: x + b.attention(b.norm1(x)) + b.mlp(b.norm2(x)), "read the old stream"),
+    (lambda b, x: x + b.attention(b.norm1(x)), "second half is missing"),
+    (lambda b, x: (x + b.attention(x)) + b.mlp(x + b.attention(x)), "not used"),
+    (lambda b, x: two_additions(b, x).detach(), "cut the path"),
+    (lambda b, x: two_additions(b, x).mean(1), "keeps its shape"),
+    (lambda b, x: two_additions(b, x) * 1.1, "Two lines"),
+    (added_in_place, "use a copy"),
+]
+
+
+# ---- generate
+
+
+@right("generate")
+def write_on(model, ids, count, choose):
+    ids = list(ids)
+    for _ in range(count):
+        seen = torch.tensor([ids[-model.context :]])
+        ids.append(int(choose(model(seen)[0, -1])))
+    return ids
+
+
+@right("generate")
+def write_on_tensors(model, ids, count, choose):
+    text = torch.tensor(ids)[None]
+    with torch.no_grad():
+        for _ in range(count):
+            token = choose(model(text[:, -model.context :])[:, -1].squeeze(0))
+            text = torch.cat([text, torch.as_tensor(token).view(1, 1)], dim=1)
+    return text[0].tolist()
+
+
+def written(window=lambda ids, n: ids[-n:], row=-1, choice=None, more=0, batch=True):
+    def answer(model, ids, count, choose):
+        ids = list(ids)
+        for _ in range(count + more):
+            seen = torch.tensor(window(ids, model.context))
+            logits = model(seen[None] if batch else seen)[0]
+            ids.append(int((choice or choose)(logits[row] if row is not None else logits)))
+        return ids
+
+    return answer
+
+
+def changed_argument(model, ids, count, choose):
+    for _ in range(count):
+        ids.append(int(choose(model(torch.tensor([ids[-model.context :]]))[0, -1])))
+    return ids
+
+
+def tokens_as_tensors(model, ids, count, choose):
+    ids = list(ids)
+    for _ in range(count):
+        ids.append(torch.as_tensor(choose(model(torch.tensor([ids[-model.context :]]))[0, -1])))
+    return ids
+
+
+WRONG["generate"] += [
+    (written(window=lambda ids, n: ids), "outgrown the network"),
+    (written(window=lambda ids, n: ids[-1:]), "shown the last token alone"),
+    (written(window=lambda ids, n: ids[:n]), "*first* tokens for ever"),
+    (written(window=lambda ids, n: ids[1 - n :]), "One token fewer than fits"),
+    (written(row=0), "first row of logits"),
+    (written(choice=lambda logits: logits.argmax()), "`choose` was not asked"),
+    (written(more=1), "One token too many"),
+    (written(row=None), "stopped with an error"),
+    (written(batch=False), "network reads batches"),
+    (lambda m, i, n, c: write_on(m, i, n, c)[len(i) :], "the new tokens alone"),
+    (changed_argument, "use a copy"),
+    (tokens_as_tensors, "whole numbers"),
+]
+
+
+# ---- beam_search
+
+
+def log_probs(model, texts):
+    seen = torch.tensor([text[-model.context :] for text in texts])
+    with torch.no_grad():
+        return model(seen)[:, -1].log_softmax(-1)
+
+
+@right("beam_search")
+def beams_in_a_batch(model, ids, count, beams):
+    kept = [(list(ids), 0.0)]
+    for _ in range(count):
+        so_far = torch.tensor([value for _, value in kept])[:, None]
+        total = log_probs(model, [text for text, _ in kept]) + so_far
+        found = total.flatten().topk(beams)
+        places = [divmod(n, total.shape[1]) for n in found.indices.tolist()]
+        values = found.values.tolist()
+        kept = [([*kept[r][0], t], v) for (r, t), v in zip(places, values, strict=True)]
+    return kept[0]
+
+
+@right("beam_search")
+def beams_by_loops(model, ids, count, beams):
+    kept = {tuple(ids): 0.0}
+    for _ in range(count):
+        longer = {}
+        for text, so_far in kept.items():
+            for token, value in enumerate(log_probs(model, [list(text)])[0].tolist()):
+                longer[(*text, token)] = so_far + value
+        kept = dict(sorted(longer.items(), key=lambda one: one[1], reverse=True)[:beams])
+    best = max(kept, key=kept.get)
+    return list(best), kept[best]
+
+
+def beams_apart(model, ids, count, beams):
+    p = log_probs(model, [list(ids)])[0]
+    kept = [([*ids, int(t)], float(v)) for v, t in zip(*p.topk(beams), strict=True)]
+    for _ in range(count - 1):
+        table = log_probs(model, [text for text, _ in kept])
+        kept = [
+            ([*text, int(row.argmax())], value + float(row.max()))
+            for (text, value), row in zip(kept, table, strict=True)
+        ]
+    return max(kept, key=lambda one: one[1])
+
+
+def beams_of_the_last_token(model, ids, count, beams):
+    kept = [list(ids)]
+    for _ in range(count):
+        total = log_probs(model, kept)
+        found = total.flatten().topk(beams)
+        kept = [[*kept[n // total.shape[1]], n % total.shape[1]] for n in found.indices.tolist()]
+    return kept[0], float(found.values[0])
+
+
+def last_of_the_beams(model, ids, count, beams):
+    kept = {tuple(ids): 0.0}
+    for _ in range(count):
+        longer = {}
+        for text, so_far in kept.items():
+            for token, value in enumerate(log_probs(model, [list(text)])[0].tolist()):
+                longer[(*text, token)] = so_far + value
+        kept = dict(sorted(longer.items(), key=lambda one: one[1], reverse=True)[:beams])
+    worst = min(kept, key=kept.get)
+    return list(worst), kept[worst]
+
+
+def told(change):
+    def answer(model, ids, count, beams):
+        return change(*beams_in_a_batch(model, ids, count, beams), ids, count)
+
+    return answer
+
+
+WRONG["beam_search"] += [
+    (lambda m, i, n, b: beams_in_a_batch(m, i, n, 1), "greedy decoding, as with one beam"),
+    (beams_apart, "went on by itself"),
+    (beams_of_the_last_token, "Only the newest token counts"),
+    (last_of_the_beams, "the least probable one"),
+    (told(lambda text, value, ids, count: text), "Return two things"),
+    (told(lambda text, value, ids, count: (text, math.exp(value))), "This is the probability"),
+    (told(lambda text, value, ids, count: (text, value / count)), "sum over all tokens"),
+    (told(lambda text, value, ids, count: (text[len(ids) :], value)), "another length"),
+    (told(lambda text, value, ids, count: (torch.tensor(text), value)), "makes whole numbers"),
+    (told(lambda text, value, ids, count: (text[::-1], value)), "Take one step with two prefixes"),
+]

@@ -136,3 +136,24 @@ def test_attention_weights_are_the_networks(parts):
         v = block.attention.qkv(x).chunk(3, -1)[2].view(1, 9, 2, 8).transpose(1, 2)
         mixed = (weights[0] @ v[0]).transpose(0, 1).flatten(1)
         assert torch.allclose(block.attention.out(mixed), block.attention(x)[0], atol=1e-5)
+
+
+def test_a_short_axis_says_how_long_its_bars_are(parts):
+    found = expected(parts, "The module", (1.0, 1, None))
+    figure, (ax,) = plots.subplots()
+    sampling.draw_choices(ax, found, bars=4, limit=0.4)
+    assert len(ax.patches) == 8 and ax.get_xlim() == (0, 0.4)
+    assert [text.get_text() for text in ax.texts] == ["1.00 ▸", "×", "×", "×"]
+    plots.put_away(figure)
+
+
+def test_a_small_map_shows_its_numbers_and_what_is_forbidden(parts):
+    model, _ = parts
+    figure, axes = plots.subplots(1, 2)
+    for ax, length in zip(axes, (4, 9), strict=True):
+        weights = sampling.attention_weights(model, list(range(length)))[0, 0]
+        sampling.draw_attention(ax, weights, [str(n) for n in range(length)], causal=True)
+        assert len(ax.patches) == length * (length - 1) // 2
+    assert len(axes[0].texts) == 10 and not axes[1].texts
+    assert axes[0].texts[0].get_text() == "1"
+    plots.put_away(figure)
