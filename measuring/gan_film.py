@@ -113,8 +113,9 @@ def draw_plane(
     levels = [i / 6 for i in range(7)]
     extent = (-SIDE, SIDE)
     line = torch.linspace(*extent, answers.shape[0])
-    ax.contourf(line, line, answers, levels=levels, cmap="Greys", vmin=-0.05, vmax=2.2)
-    ax.scatter(*data.T, s=5, color="#555555", linewidths=0)
+    shades = [str(0.97 - 0.055 * i) for i in range(6)]  # of grey
+    ax.contourf(line, line, answers, levels=levels, colors=shades)
+    ax.scatter(*data.T, s=5, color="black", alpha=0.6, linewidths=0)
     ax.scatter(*samples.T, s=7, color=colour, linewidths=0, alpha=0.8)
     ax.set(xlim=extent, ylim=extent, xticks=[], yticks=[], aspect="equal")
     ax.grid(visible=False)

@@ -66,7 +66,7 @@ def ring() -> Figure:
     """Lesson 01: samples of a generator as fast as its discriminator, and of one that is far too slow."""
     lesson = load_definitions("01_gan_theory")
     figure, ax = _square()
-    ax.scatter(*lesson.draw_ring(1, 800)[0].T, s=4, color="lightgrey", linewidths=0)
+    ax.scatter(*lesson.draw_ring(1, 800)[0].T, s=4, color="grey", alpha=0.35, linewidths=0)
     for name, colour in (("equal rates", palette.BLUE), ("G slower", palette.VERMILION)):
         samples, _ = lesson.play_ring(lesson.make_judge(1), lesson.G_RATES[name], 2_000, 1)
         ax.scatter(*samples[0, :1000].T, s=4, alpha=0.5, color=colour, linewidths=0)

@@ -1065,7 +1065,7 @@ modes_covered.beside(score_ring(games["G slower"])[0].float().mean().item(), ".1
 # %%
 def draw_ring_samples(ax, samples, colour, side):
     """The data in grey, 500 samples in colour, in a frame from -side to side."""
-    ax.scatter(*draw_ring(1, 800)[0].T, s=4, color="lightgrey", linewidths=0)
+    ax.scatter(*draw_ring(1, 800)[0].T, s=4, color="grey", alpha=0.35, linewidths=0)
     ax.scatter(*samples[:500].T, s=4, color=colour, alpha=0.6, linewidths=0)
     ax.set(xlim=(-side, side), ylim=(-side, side), xticks=[], yticks=[], aspect="equal")
 
@@ -1114,24 +1114,26 @@ with torch.no_grad():
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=2.6)
-first = games["G slower"][0]
+first, colour = games["G slower"][0], COLOURS["G slower"]
 angles = torch.atan2(first[:, 1], first[:, 0]) % (2 * math.pi)
-ax.hist(angles.rad2deg(), bins=180, range=(0, 360), density=True, color=COLOURS["G slower"],
+ax.hist(angles.rad2deg(), bins=180, range=(0, 360), density=True, color=colour,
         alpha=0.4, label="fakes (density)")  # fmt: skip
 ax.plot(turn.rad2deg(), around, color=palette.BLACK, label="D")
-ax.set(xlabel="angle on the ring (degrees); the data are at 0, 45, 90, ...", ylim=(0, 1.05))
-ax.legend(frameon=False, loc="upper right")
+ax.set(xlabel="angle on the ring (degrees); data at every tick", ylim=(0, 1.05))
+ax.set_xticks(range(0, 361, 45))
+ax.legend(loc="center right")
 plots.show(
     figure,
-    alt="D around the ring for the collapsed run: near 1 at the modes without fakes, near 0 between the modes, and low where all the fakes are. Between the fakes and every other mode lies a valley.",
+    alt="D around the ring for a collapsed run: near 1 everywhere but at the one cluster where all the fakes are; there it is near one ninth.",
 )
 
 # %% [markdown]
-# D answers "real" wherever data are and fakes are not. But between two modes it answers "fake", as
-# it should, and a generator that follows a gradient does not cross that valley.
+# D answers "real" everywhere but at the fakes' own cluster, where it cannot do better than 1/9. A
+# likely reason to stay there: whichever way the cloud leaves the cluster, there are no data, and a
+# D twenty times faster rejects it at once.
 #
-# The remedy in this game is in the table: let both learn equally fast, so that the cloud spreads
-# over the ring before D has built its walls (game A of the film at the top).
+# The remedy is in the table: with equal rates the cloud spreads over the ring (game A of the film
+# at the top).
 #
 # The chase has another remedy. A D that judges points one by one cannot see that all points of a
 # batch are alike. Tell it the batch's standard deviation, and lack of variety is evidence. This is
