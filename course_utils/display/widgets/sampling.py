@@ -261,7 +261,11 @@ def draw_attention(
         for column in range(len(labels)):
             weight = float(weights[row, column])
             if causal and column > row:
-                ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="0.87"))
+                ax.add_patch(
+                    Rectangle(
+                        (column - 0.5, row - 0.5), 1, 1, facecolor="grey", alpha=0.25, linewidth=0
+                    )
+                )
             elif len(labels) <= _NUMBERED:
                 ink = "white" if weight > 0.6 else "black"
                 shown = f"{weight:.2f}".lstrip("0") if weight < 0.995 else "1"
