@@ -175,7 +175,7 @@ assert abs(cheapest - formula) < 0.1
 # ($T$ symmetric, eigenvalues $\ge 0$; both means at 0). Sand with covariance $\Sigma_1$ arrives
 # with $T\Sigma_1T$, and this shall be $\Sigma_2$. With $R=\Sigma_1^{1/2}$ from both sides:
 # $(RTR)(RTR) = R\,\Sigma_2R$. So $RTR$ is the root of $R\,\Sigma_2R$: hence the odd order. The cost
-# is $\mathbb E\lVert x-Tx\rVert^2 = \mathrm{tr}\,\Sigma_1 + \mathrm{tr}\,\Sigma_2 -
+# $\mathbb E\lVert x-Tx\rVert^2$ is $\mathrm{tr}\,\Sigma_1 + \mathrm{tr}\,\Sigma_2 -
 # 2\,\mathrm{tr}\,T\Sigma_1$, and $\mathrm{tr}\,T\Sigma_1 = \mathrm{tr}\,RTR$. A cell below carries
 # sand this way. (That no plan is cheaper is Brenier's theorem.) </details>
 #
@@ -599,15 +599,14 @@ with torch.no_grad():
     looked_at = metrics.extract_features(other.images, feature_net).to(run.device)
     logits = feature_net.head(looked_at).float().cpu()  # (N, 10)
 p = logits.softmax(1)
-photographs = inception_score(p)
-print(f"{len(p):,} real pictures [{train.name}]:")
-real_score.beside(photographs, ".2f")
-assert math.isclose(photographs, metrics.inception_score(p), rel_tol=1e-3)
+real_here = inception_score(p)
+real_score.beside(results.read("scores_table.json")["rows"]["held_out"]["CS"]["value"], ".2f")
+print(f"(held-out photographs; on this machine, {train.title('real pictures')}: {real_here:.2f})")
+assert math.isclose(real_here, metrics.inception_score(p), rel_tol=1e-3)
 
 # %% [markdown]
-# Far from 10, on CIFAR-10 as well ({{result:scores_table.json:rows.held_out.CS.value:.2f}}). Is
-# something broken? Take the formula apart: the mean KL is the entropy of the average answer minus
-# the mean entropy of single answers.
+# Far from 10. Is something broken? Take the formula apart: the mean KL is the entropy of the
+# average answer minus the mean entropy of single answers.
 
 
 # %%
@@ -619,8 +618,8 @@ def entropy(p):
 # %%
 spread, doubt = entropy(p.mean(0)).item(), entropy(p).mean().item()
 print(f"average answer {spread:.3f} nats (of {math.log(10):.3f}), single answer {doubt:.3f} nats")
-print(f"exp(difference) = {math.exp(spread - doubt):.3f}, score {photographs:.3f}")
-assert math.isclose(math.exp(spread - doubt), photographs, rel_tol=1e-3)
+print(f"exp(difference) = {math.exp(spread - doubt):.3f}, score {real_here:.3f}")
+assert math.isclose(math.exp(spread - doubt), real_here, rel_tol=1e-3)
 
 # %%
 for factor in (1, 2, 10):
@@ -631,7 +630,7 @@ for factor in (1, 2, 10):
 # picture and no verdict, and moves the score a long way. Why does it doubt? It was trained with
 # **label smoothing** of {{result:features_cifar10.json:settings.label_smoothing:.1f}}: never to be
 # surer than 91 %, and to leave 1 % for each other class. A pupil who learned exactly that scores at
-# most
+# most:
 
 # %%
 taught = torch.tensor([0.91] + 9 * [0.01])
@@ -644,13 +643,13 @@ print(f"10 / exp({entropy(taught):.3f}) = {10 / entropy(taught).exp():.2f}")
 best = p.argmax(dim=0)  # for each class the one picture that the network is surest of
 ten_score = inception_score(p[best])
 figure, (ax,) = plots.subplots(width=7, height=0.9)
-title = f"{len(p):,} real pictures score {photographs:.2f}; these ten alone {ten_score:.2f}"
+title = f"{len(p):,} real pictures score {real_here:.2f}; these ten alone {ten_score:.2f}"
 plots.image_grid(ax, other.images[best], 10, train.title(title))
 plots.show(
     figure,
     alt="Ten pictures, one for each class of the network, that score higher than all real pictures together.",
 )
-assert train.is_own or ten_score > photographs  # of your own pictures nobody knows
+assert train.is_own or ten_score > real_here  # of your own pictures nobody knows
 
 # %% [markdown]
 # A "generator" that knows ten pictures beats reality. No wonder: *no real picture enters the
@@ -820,8 +819,8 @@ print(f"one resample has {len(different) / len(pairs):.0%} different rows")
 assert train.is_own or low > fd_of_pairs(pairs)
 
 # %% [markdown]
-# The interval does not even contain the value that it belongs to. A resample holds doubles: only 63
-# % of the rows are in it on average (1 − 1/e), and FD on fewer images is larger: the bias again,
+# The interval does not even contain the value that it belongs to. A resample holds doubles: it
+# has only 63 % of the rows on average (1 − 1/e), and FD on fewer images is larger: the bias again,
 # now inside the interval. So this course draws disjoint blocks of images and takes t-intervals over
 # them.
 #
