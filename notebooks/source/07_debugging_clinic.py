@@ -568,15 +568,21 @@ class Standardise(nn.Module):
 
 
 # %%
-scanned = train_x.clone()
-scanned[700] = 0  # as scanners do
-reader = nn.Sequential()
-for name, layer in (("scale", Standardise()), ("first", nn.Linear(64, 32)), ("bend", nn.ReLU())):
-    reader.add_module(name, layer)
-reader.add_module("answers", nn.Linear(32, 10))
-optimizer, told, batches = torch.optim.Adam(reader.parameters(), lr=1e-2), [], scanned.split(64)
+def make_reader():
+    """A network whose layers have names: digits (B, 64) -> logits (B, 10)."""
+    reader = nn.Sequential()
+    reader.add_module("scale", Standardise())
+    reader.add_module("first", nn.Linear(64, 32))
+    reader.add_module("bend", nn.ReLU())
+    reader.add_module("answers", nn.Linear(32, 10))
+    return reader
+
 
 # %%
+scanned = train_x.clone()
+scanned[700] = 0  # a scanner has met an empty page
+batches, reader, told = scanned.split(64), make_reader(), []
+optimizer = torch.optim.Adam(reader.parameters(), lr=1e-2)
 for pictures, labels in zip(batches, train_y.split(64)):
     before = {name: value.clone() for name, value in reader.state_dict().items()}
     loss = F.cross_entropy(reader(pictures), labels)
@@ -623,13 +629,14 @@ first_nan = checks.clinic.first_nan(first_nan)
 # %%
 # too late, with a later batch; then at the scene, with the batch and the weights that were kept
 late = first_nan(reader, batches[-1])
-reader.load_state_dict(weights)
-print(f"too late it blames {late!r}; at the scene, {first_nan(reader, bad)!r}")
+at_the_scene = make_reader()
+at_the_scene.load_state_dict(weights)
+print(f"too late it blames {late!r}; at the scene, {first_nan(at_the_scene, bad)!r}")
 
 # %% [markdown]
 # ### Exercise: one batch, learned by heart
 #
-# *Medium, 10 minutes.* The first habit of everybody who trains networks for a living ([Karpathy
+# *Medium, 10 minutes.* A habit of people who train networks for a living ([Karpathy
 # 2019](https://karpathy.github.io/2019/04/25/recipe/), step 2): before any training, **overfit one
 # batch**. A program that cannot bring the loss of sixteen examples near 0 is broken. Write it; the
 # figure then asks it about four patients. Which of the four will it catch? Guess first.
@@ -645,11 +652,11 @@ some_x, some_y = train_x[:16], train_y[:16]
 some_ink = (ink[:16] - ink[:16].mean()) / ink[:16].std()  # mean 0, deviation 1
 coins = torch.randint(10, (16,))  # random labels
 programs = {
-    "healthy": (small_network(), class_loss, some_y),
-    "patient of class_loss": (small_network(), broken_class_loss, some_y),
-    "patient of squared_error": (nn.Linear(64, 1), broken_squared_error, some_ink),
-    "patient of make_network": (BrokenNetwork(2, 64), class_loss, some_y),
-    "random labels": (small_network(), class_loss, coins),
+    "healthy": (small_network, class_loss, some_y),
+    "patient of class_loss": (small_network, broken_class_loss, some_y),
+    "patient of squared_error": (lambda: nn.Linear(64, 1), broken_squared_error, some_ink),
+    "patient of make_network": (lambda: BrokenNetwork(2, 64), class_loss, some_y),
+    "random labels": (small_network, class_loss, coins),
 }
 
 # %%
@@ -677,8 +684,8 @@ overfit_one_batch = checks.clinic.overfit_one_batch(overfit_one_batch)
 
 # %%
 learned = {}
-for name, (network, loss, target) in programs.items():
-    losses = overfit_one_batch(network, loss, some_x, target, 200, 3e-2)
+for name, (make, loss, target) in programs.items():
+    losses = overfit_one_batch(make(), loss, some_x, target, 200, 3e-2)
     learned[name] = [value / losses[0] for value in losses]
 
 # %%
