@@ -19,7 +19,7 @@
 #
 # ![Two films side by side. On the left the samples spread over all eight clusters of a ring; on the right they run in one streak from place to place and settle nowhere. Below, both discriminator losses lie near 1.386.](figures/gan_twins.gif)
 #
-# *What to see: data in grey, samples in colour, and in the background D's answer (dark: "real").
+# *What to see: data in black, samples in colour, and in the background D's answer (dark: "real").
 # The curves are D's losses, and neither gives the dead one away. By the end of this lesson you can
 # say why, and what would have told you.*
 #
