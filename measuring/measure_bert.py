@@ -7,7 +7,6 @@
 - ``curve``: accuracy against the number of sentences, all of the encoder or the head alone (``bert_curve.json``)
 - ``pairs``: contrast pairs before and after half of them were trained on, and in a control (``bert_pairs.json``)
 - ``lora``: two thin matrices at queries and values against all weights and none (``bert_lora.json``)
-- ``warmup``: the same run with and without warm-up (``bert_warmup.json``)
 
 Every part goes on where it was cut: runs resume, and what a file holds already is not measured again.
 """
@@ -58,7 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "curve": _curve,
         "pairs": _pairs,
         "lora": _lora,
-        "warmup": _warmup,
     }
     parser.add_argument("what", choices=parts)
     parser.add_argument("--data", required=True, help="IMDB: its authors' folder or archive")
@@ -104,7 +102,6 @@ def _data(options: argparse.Namespace) -> None:
             "positive": train.labels.float().mean().item(),
             "mean_tokens": lengths.float().mean().item(),
             "median_tokens": lengths.median().item(),
-            "histogram": {"width": 25, "counts": _histogram(lengths)},
             "longer": {str(n): (lengths > n).float().mean().item() for n in (64, 128, 256, 512)},
             "cut": {
                 str(n): ((lengths - n).clamp(min=0).sum() / lengths.sum()).item()
@@ -114,11 +111,6 @@ def _data(options: argparse.Namespace) -> None:
         }
         print(result[key], flush=True)
     results.write("bert_data.json", result)
-
-
-def _histogram(lengths: Tensor, width: int = 25, top: int = 1_000) -> list[int]:
-    """How many texts have how many tokens, in steps of ``width``; the last bar holds all from ``top`` on."""
-    return torch.bincount(lengths.long().clamp(max=top) // width).tolist()
 
 
 def _baseline(options: argparse.Namespace) -> None:
@@ -316,25 +308,6 @@ def _lora(options: argparse.Namespace) -> None:
     results.write("bert_lora.json", result)
 
 
-def _warmup(options: argparse.Namespace) -> None:
-    """The lesson's run with the full learning rate from the first step on, three seeds."""
-    settings = SETTINGS["bert"]["laptop"]
-    train, test = _sentences(settings)
-    result: dict[str, Any] = {"data": train.name, "train": len(train), "test": len(test)}
-    rates = {"usual": settings["learning_rate"], "fivefold": 5 * settings["learning_rate"]}
-    for name, rate in rates.items():
-        for way, warm_up in (("with", 0.1), ("without", 0.0)):
-            values = []
-            for seed in SEEDS:
-                encoder = load_encoder("small", tier="laptop", texts=[], seed=seed)
-                chosen = {**settings, "learning_rate": rate, "warm_up": warm_up}
-                _train_on(encoder, train.texts, train.labels, chosen, seed)
-                values.append(_asked(encoder, test)["test"].float().mean().item())
-            result[f"{name}_{way}"] = over_seeds(values) | {"seeds": values, "rate": rate}
-            print(name, way, values, flush=True)
-    results.write("bert_warmup.json", result)
-
-
 def _sentences(settings: dict[str, Any]) -> tuple[ReviewSet, ReviewSet]:
     train = load_reviews("sentences", limit=settings["reviews"])
     test = load_reviews("sentences", "test", settings["test"])
@@ -356,17 +329,8 @@ def _train_on(
     orders = [torch.randperm(len(texts), generator=chances) for _ in range(settings["epochs"])]
     batches = [batch for order in orders for batch in order.split(size)]
     sequences = encoder.encode(texts, 128, "ends")
-    rate, warm_up = settings["learning_rate"], settings.get("warm_up", 0.1)
-    bert.train_on(
-        encoder.model,
-        sequences,
-        labels,
-        batches,
-        rate,
-        encoder.tokenizer.pad_token_id,
-        run.autocast,
-        warm_up,
-    )
+    rate, pad_id = settings["learning_rate"], encoder.tokenizer.pad_token_id
+    bert.train_on(encoder.model, sequences, labels, batches, rate, pad_id, run.autocast)
 
 
 def _asked(encoder: Encoder, test: ReviewSet) -> dict[str, Tensor]:

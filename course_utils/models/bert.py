@@ -147,7 +147,6 @@ def train_on(
     learning_rate: float,
     pad_id: int,
     autocast: Autocast = contextlib.nullcontext,
-    warm_up: float = 0.1,
 ) -> list[float]:
     """Fine-tune a model, which is changed, on given batches in their order; nothing is saved.
 
@@ -159,7 +158,6 @@ def train_on(
         learning_rate: its peak.
         pad_id: fills up the shorter sequences of a batch.
         autocast: context of the forward pass.
-        warm_up: share of the steps in which the rate rises.
 
     Returns:
         The loss of each step in nats.
@@ -172,7 +170,7 @@ def train_on(
     for step, index in enumerate(progress(batches, "fine-tuning"), start=1):
         ids, mask = pad_batch([sequences[i] for i in index.tolist()], pad_id)
         batch = [part.to(device) for part in (ids, mask, labels[index])]
-        factor = warmup_linear(step, round(warm_up * len(batches)), len(batches))
+        factor = warmup_linear(step, round(0.1 * len(batches)), len(batches))
         losses.append(bert_step(model, optimizer, *batch, factor, autocast)["loss"])
     return losses
 
