@@ -21,7 +21,7 @@
 # **You will learn to** turn texts into batches, and see what is cut off · run the two tasks that
 # BERT was pre-trained on · write a step of fine-tuning, and know why each line is there · compare
 # two classifiers on the same texts, with intervals · test a classifier with pairs of sentences,
-# repair it with such pairs, and fine-tune with one weight in forty.
+# repair it with such pairs, and fine-tune with one weight in a hundred.
 #
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
@@ -1055,7 +1055,7 @@ text_plots.table(headers, rows, encoder.title("before and after"))
 # More training alone changes nothing; the pairs do.
 
 # %% [markdown]
-# ## Fine-tune one weight in forty: LoRA
+# ## Fine-tune one weight in a hundred: LoRA
 #
 # A fine-tuned network is a new set of all its weights; who has ten tasks keeps ten copies. [Hu et
 # al.
@@ -1398,7 +1398,7 @@ plots.show(
 #
 # You turned texts into batches and saw what is cut off, ran BERT's two tasks, wrote a step of
 # fine-tuning, compared two classifiers on the same texts with intervals, tested a classifier with
-# pairs of sentences, repaired it as far as that went, and fine-tuned with one weight in forty.
+# pairs of sentences, repaired it as far as that went, and fine-tuned with one weight in a hundred.
 #
 # **What this did not show.** One language, one kind of text, two labels.
 #
