@@ -39,7 +39,7 @@ EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2}
 """Of the learning curve, on the critics' sentences: few examples are seen more often."""
 REPAIR = {"others": 180, "epochs": 4, "batch_size": 16, "learning_rate": 1e-4}
 """Of the repair: so many sentences of the training part beside the pairs'."""
-LORA = {"rank": 8, "alpha": 16.0, "epochs": 2, "batch_size": 16, "learning_rate": 2e-3}
+LORA: dict[str, Any] = {"rank": 8, "alpha": 16.0, "epochs": 2, "batch_size": 16, "learning_rate": 2e-3}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -311,7 +311,7 @@ def _lora(options: argparse.Namespace) -> None:
     results.write("bert_lora.json", result)
 
 
-def _sentences(settings: dict[str, Any]) -> tuple[ReviewSet, ReviewSet]:
+def _sentences(settings: Any) -> tuple[ReviewSet, ReviewSet]:
     train = load_reviews("sentences", limit=settings["reviews"])
     test = load_reviews("sentences", "test", settings["test"])
     return without_copies(train, test)[0], test

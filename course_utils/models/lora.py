@@ -4,6 +4,7 @@ Source: E. Hu and others (2021), arXiv 2106.09685, section 4.1.
 """
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -29,7 +30,7 @@ class LoRALinear(nn.Module):
         return self.linear(x) + self.scale * (x @ self.down.T @ self.up.T)
 
 
-def add(model: nn.Module, rank: int, alpha: float, layer: type[nn.Module] = LoRALinear) -> float:
+def add(model: Any, rank: int, alpha: float, layer: type[nn.Module] = LoRALinear) -> float:
     """Freeze a BERT classifier but for pooler and head, and put LoRA at its queries and values; the model is changed.
 
     Args:

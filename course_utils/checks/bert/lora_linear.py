@@ -132,7 +132,7 @@ def _expect_algebra(
 def _expect_chances(fn: Answer, trained: list[nn.Parameter]) -> None:
     layer = call(fn, copy.deepcopy(_layer()), 4, 4.0)
     matrices = [p for p in layer.parameters() if p.requires_grad]
-    filled = next((p for p in matrices if p.abs().max() > 0), None)
+    filled: Any = next((p for p in matrices if p.abs().max() > 0), None)
     alike = "All rows are alike, and will stay so: they would learn the same. Start with random numbers."
     what = "a matrix of random numbers"
     require(filled is not None, what, "nothing but zeros", alike)

@@ -121,7 +121,7 @@ def train_step(fn: Answer) -> None:
         (partial(_numbers_of, partial(_by_hand, wrong=name)), hint) for name, hint in _HINTS.items()
     ]
     for step in range(len(_BATCHES)):
-        seen = got.seen[step] if step < len(got.seen) else None
+        seen: Any = got.seen[step] if step < len(got.seen) else None
         once = "Each step asks the model once; call it with `input_ids` and `attention_mask`."
         require(seen is not None, "the model to be asked at every step", "it was not", once)
         require(seen["training"], "a model in training mode", "evaluation mode", _HINTS["mode"])
