@@ -5,12 +5,15 @@
 - ``long``: one epoch of the 6-layer encoder over all 25,000 at 256 tokens, the same test part (``bert_long.json``)
 - ``laptop``: the lesson's run, three seeds, both data sets, bf16 and float32 (``bert_laptop.json``)
 - ``curve``: accuracy against the number of sentences, all of the encoder or the head alone (``bert_curve.json``)
+- ``pairs``: contrast pairs before and after half of them were trained on, and in a control (``bert_pairs.json``)
+- ``lora``: two thin matrices at queries and values against all weights and none (``bert_lora.json``)
 
 Every part goes on where it was cut: runs resume, and what a file holds already is not measured again.
 """
 
 import argparse
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,12 @@ import torch
 from torch import Tensor
 
 from course_utils import results, runtime
+from course_utils.datasets import contrast_pairs
 from course_utils.datasets.near_duplicates import without_copies
 from course_utils.datasets.reviews import ReviewSet, load_reviews
 from course_utils.evaluation.bag_of_words import bag_of_words
-from course_utils.models import bert
-from course_utils.models.pretrained import load_encoder
+from course_utils.models import bert, lora
+from course_utils.models.pretrained import Encoder, load_encoder
 from course_utils.training.recipes.bert import fine_tune
 from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import over_seeds, share
@@ -33,6 +37,9 @@ LONG = {"epochs": 1, "max_tokens": 256, "keep": "head", "batch_size": 16, "learn
 CURVE = {"max_tokens": 128, "keep": "ends", "batch_size": 16, "learning_rate": 1e-4}
 EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2}
 """Of the learning curve, on the critics' sentences: few examples are seen more often."""
+REPAIR = {"others": 180, "epochs": 4, "batch_size": 16, "learning_rate": 1e-4}
+"""Of the repair: so many sentences of the training part beside the pairs'."""
+LORA: dict[str, Any] = {"rank": 8, "alpha": 16.0, "epochs": 2, "batch_size": 16, "learning_rate": 2e-3}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "long": _long,
         "laptop": _laptop,
         "curve": _curve,
+        "pairs": _pairs,
+        "lora": _lora,
     }
     parser.add_argument("what", choices=parts)
     parser.add_argument("--data", required=True, help="IMDB: its authors' folder or archive")
@@ -225,6 +234,137 @@ def _curve(options: argparse.Namespace) -> None:
         for kind in ("words", "full", "frozen"):
             result[str(n)][kind] = over_seeds([rows[f"{kind}-{seed}"]["value"] for seed in SEEDS])
         results.write("bert_curve.json", result)
+
+
+def _pairs(options: argparse.Namespace) -> None:
+    """Three fine-tuned encoders, each repaired and each trained as long without the pairs."""
+    settings = SETTINGS["bert"]["laptop"]
+    train, test = _sentences(settings)
+    result: dict[str, Any] = {"data": train.name, "train": len(train), "test": len(test)}
+    trained, kept = contrast_pairs.halves()
+    result |= {"settings": REPAIR, "trained": len(trained), "kept": len(kept)}
+    rows: dict[str, list[dict[str, Tensor]]] = {}
+    for seed in SEEDS:
+        encoder = _fine_tuned(seed, train, options.run_dir)
+        chances = torch.Generator().manual_seed(seed)
+        others = train.subset(torch.randperm(len(train), generator=chances)[: REPAIR["others"]])
+        more = train.subset(torch.randperm(len(train), generator=chances)[-2 * len(trained) :])
+        texts, labels = contrast_pairs.flat(trained)
+        ways = {
+            "before": None,
+            "control": (more.texts, more.labels),
+            "repaired": (tuple(texts), labels),
+        }
+        for way, added in ways.items():
+            model = copy.deepcopy(encoder.model)
+            if added:
+                _train_on(
+                    replace(encoder, model=model),
+                    (*others.texts, *added[0]),
+                    torch.cat([others.labels, added[1]]),
+                    REPAIR,
+                    seed,
+                )
+            right = _asked(replace(encoder, model=model), test)
+            rows.setdefault(way, []).append(right)
+            print(seed, way, {k: f"{v.float().mean():.3f}" for k, v in right.items()}, flush=True)
+    counter = bag_of_words(True).fit(train.texts, train.labels.numpy())
+    rows["words"] = [_answers(lambda texts: torch.from_numpy(counter.predict(texts)), test)]
+    for way, answers in rows.items():
+        result[way] = {
+            name: share(torch.cat([row[name] for row in answers])) for name in answers[0]
+        }
+        result[way]["seeds"] = {
+            name: [int(row[name].sum()) for row in answers] for name in answers[0]
+        }
+        if len(answers) > 1:  # one run has no interval over seeds
+            result[way]["accuracy"] = over_seeds(
+                [row["test"].float().mean().item() for row in answers]
+            )
+    results.write("bert_pairs.json", result)
+
+
+def _lora(options: argparse.Namespace) -> None:
+    """LoRA, all weights, and pooler and head alone: the same sentences, three seeds."""
+    settings = SETTINGS["bert"]["laptop"]
+    train, test = _sentences(settings)
+    result: dict[str, Any] = {"data": train.name, "train": len(train), "test": len(test)}
+    result["settings"] = LORA
+    rights: dict[str, list[Tensor]] = {"full": [], "lora": [], "head": []}
+    for seed in SEEDS:
+        encoder = _fine_tuned(seed, train, options.run_dir)
+        rights["full"].append(_asked(encoder, test)["test"])
+        for way in ("lora", "head"):
+            encoder = load_encoder("small", tier="laptop", texts=[], seed=seed)
+            rank = LORA["rank"] if way == "lora" else 0
+            torch.manual_seed(seed)
+            result[f"share_{way}"] = lora.add(encoder.model, rank, LORA["alpha"])
+            result[f"weights_{way}"] = lora.trainable(encoder.model)
+            _train_on(encoder, train.texts, train.labels, LORA, seed)
+            rights[way].append(_asked(encoder, test)["test"])
+        print(seed, {k: f"{v[-1].float().mean():.3f}" for k, v in rights.items()}, flush=True)
+    for way, answers in rights.items():
+        result[way] = over_seeds([right.float().mean().item() for right in answers])
+        result[way]["seeds"] = [right.float().mean().item() for right in answers]
+    means = {way: torch.stack(answers).double().mean(0) for way, answers in rights.items()}
+    result["below_full"] = difference(means["lora"], means["full"])
+    results.write("bert_lora.json", result)
+
+
+def _sentences(settings: Any) -> tuple[ReviewSet, ReviewSet]:
+    train = load_reviews("sentences", limit=settings["reviews"])
+    test = load_reviews("sentences", "test", settings["test"])
+    return without_copies(train, test)[0], test
+
+
+def _fine_tuned(seed: int, train: ReviewSet, run_dir: Path) -> Encoder:
+    encoder = load_encoder("small", tier="laptop", texts=[], seed=seed)
+    settings = SETTINGS["bert"]["laptop"]
+    fine_tune(runtime.setup(seed), encoder, train, run_dir / f"pairs-{seed}", settings)
+    return encoder
+
+
+def _train_on(
+    encoder: Encoder, texts: Sequence[str], labels: Tensor, settings: dict[str, Any], seed: int
+) -> None:
+    run, size = runtime.setup(seed), settings["batch_size"]
+    chances = torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(texts), generator=chances) for _ in range(settings["epochs"])]
+    batches = [batch for order in orders for batch in order.split(size)]
+    sequences = encoder.encode(texts, 128, "ends")
+    rate, pad_id = settings["learning_rate"], encoder.tokenizer.pad_token_id
+    bert.train_on(encoder.model, sequences, labels, batches, rate, pad_id, run.autocast)
+
+
+def _asked(encoder: Encoder, test: ReviewSet) -> dict[str, Tensor]:
+    def answer(texts: Sequence[str]) -> Tensor:
+        sequences, pad_id = encoder.encode(texts, 128, "ends"), encoder.tokenizer.pad_token_id
+        return bert.predict(encoder.model, sequences, pad_id, runtime.setup(0).autocast).argmax(1)
+
+    return _answers(answer, test)
+
+
+def _answers(answer: Callable[[Sequence[str]], Tensor], test: ReviewSet) -> dict[str, Tensor]:
+    """Which pairs (both sentences) and which test reviews are right."""
+    kept = contrast_pairs.halves()[1]
+    groups = {
+        "opening": (contrast_pairs.OPENING,),
+        "negations": contrast_pairs.NEGATIONS,
+        "kept": kept,
+    }
+    groups |= {
+        f"kept_{kind}": [pair for pair in pairs if pair in kept]
+        for kind, pairs in contrast_pairs.PAIRS.items()
+    }
+    scores = {
+        name: contrast_pairs.score(answer(contrast_pairs.flat(pairs)[0]))
+        for name, pairs in groups.items()
+    }
+    return {
+        **{name: score.both for name, score in scores.items()},
+        **{f"{name}_sentences": scores[name].sentences for name in ("negations", "kept")},
+        "test": answer(test.texts) == test.labels,
+    }
 
 
 def _right(

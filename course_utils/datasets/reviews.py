@@ -150,6 +150,30 @@ def load_reviews(
     return _assemble(raw, name, split, limit)
 
 
+def which(reviews: ReviewSet) -> str:
+    """One paragraph, as Markdown: which reviews these are, and how to get the other ones."""
+    imdb = (
+        '`from course_utils import assets; assets.fetch("imdb")` (80 MiB), then start again; or name your own copy as '
+        "`source` in the settings"
+    )
+    if reviews.name == SENTENCES:
+        return (
+            f"**You have the {SENTENCES}**, single sentences that come with every installation. Numbers of IMDB's "
+            f"longer reviews stand beside yours as the course recorded them. To get IMDB yourself: {imdb}."
+        )
+    if reviews.name.startswith(IMDB):
+        return (
+            f"**You have {reviews.name}**, whole reviews. Numbers of the {SENTENCES}, which come with every "
+            "installation, stand beside yours as the course recorded them. To get them yourself: "
+            '`source = "sentences"` in the settings.'
+        )
+    what = "a stand-in that the course made" if reviews.is_standin else reviews.name
+    return (
+        f"**You have {what}.** Numbers of the {SENTENCES} and of IMDB are as the course recorded them. To get them "
+        f'yourself: `source = "sentences"` in the settings, or {imdb}.'
+    )
+
+
 def on_this_machine() -> str | None:
     """The best source for `load_reviews` that is here already, or belongs to the environment (`assets.at_hand`).
 

@@ -139,6 +139,42 @@ def bert_step(
     return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
 
 
+def train_on(
+    model: nn.Module,
+    sequences: Sequence[Sequence[int]],
+    labels: Tensor,
+    batches: Sequence[Tensor],
+    learning_rate: float,
+    pad_id: int,
+    autocast: Autocast = contextlib.nullcontext,
+) -> list[float]:
+    """Fine-tune a model, which is changed, on given batches in their order; nothing is saved.
+
+    Args:
+        model: as in `bert_step`; frozen parameters stay as they are.
+        sequences: N lists of token ids.
+        labels: (N,) int64.
+        batches: the indices (B,) of each step.
+        learning_rate: its peak.
+        pad_id: fills up the shorter sequences of a batch.
+        autocast: context of the forward pass.
+
+    Returns:
+        The loss of each step in nats.
+    """
+    optimizer, device, losses = (
+        make_optimizer(model, learning_rate),
+        next(model.parameters()).device,
+        [],
+    )
+    for step, index in enumerate(progress(batches, "fine-tuning"), start=1):
+        ids, mask = pad_batch([sequences[i] for i in index.tolist()], pad_id)
+        batch = [part.to(device) for part in (ids, mask, labels[index])]
+        factor = warmup_linear(step, round(0.1 * len(batches)), len(batches))
+        losses.append(bert_step(model, optimizer, *batch, factor, autocast)["loss"])
+    return losses
+
+
 @torch.no_grad()  # and not inference_mode: calibration takes gradients of what is computed from the answers
 def predict(
     model: nn.Module,

@@ -13,21 +13,21 @@
 # %% [markdown]
 # # 4. BERT fine-tuned on IMDB
 #
-# In this lesson you teach a pre-trained encoder to tell praise from blame in film reviews, with a
-# training loop that you wrote yourself, and you find out, with error bars, whether it beats a
-# method from the last century that counts words.
+# A pre-trained transformer was asked whether film reviews praise or blame. A method from the last
+# century, which counts words, was asked too. **The transformer lost.** In this lesson you find out
+# why, you mend it with a training step that you write yourself, and then you ask the question that
+# an accuracy does not answer: does it *read*?
 #
-# **You will learn to** turn reviews into batches without wasting half of them · run the two tasks
-# that BERT was pre-trained on · fine-tune with warm-up, weight decay and clipping, and know why
-# each is there · compare two classifiers honestly, on the same examples, with intervals · read
-# errors, attention and the effect of single words, and know what they do not prove.
+# **You will learn to** turn texts into batches, and see what is cut off · run the two tasks that
+# BERT was pre-trained on · write a step of fine-tuning, and know why each line is there · compare
+# two classifiers on the same texts, with intervals · test a classifier with pairs of sentences,
+# repair it with such pairs, and fine-tune with one weight in a hundred.
 #
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
 #
 # **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says,
-# and on your machine as long as stands under the settings.
+# says, and on your machine as long as stands under the settings.
 #
 # {{tiers}}
 
@@ -36,25 +36,25 @@
 
 # %%
 import copy
-import itertools
 import math
+import tempfile
 
 # before torch: waiting threads sleep
 from course_utils import checks, progress_bars, results, runtime
 import torch
+from IPython.display import Markdown
 from torch import nn
 
-from course_utils.datasets import length_batches
-from course_utils.display import palette, plots, text_plots
+from course_utils.datasets import contrast_pairs, reviews
+from course_utils.display import bert_diagram, palette, plots, text_plots
 from course_utils.display.widgets import review_meter
-from course_utils.evaluation import occlusion as attribution
 
 # %%
 from course_utils.evaluation.bag_of_words import bag_of_words
+from course_utils.evaluation.intervals import wilson_interval
 from course_utils.datasets.near_duplicates import without_copies
-from course_utils.models import bert, masked_lm
+from course_utils.models import bert, lora, masked_lm
 from course_utils.models.pretrained import load_encoder
-from course_utils.datasets.reviews import load_reviews
 from course_utils.training.run import TrainingRun, run_folder
 
 # %%
@@ -84,55 +84,79 @@ fresh      = False  # True: forget an earlier run and train again
 minutes_here.tell(run, "04_bert_imdb", n_train)
 
 # %% [markdown]
+# ## The case
+#
+# The accused is a small BERT, trained beforehand on about a billion pairs of sentences. It was
+# fine-tuned on {{result:bert_laptop.json:imdb_head.train:,d}} reviews of
+# {{result:bert_laptop.json:imdb.data}}, cut at {{result:bert_laptop.json:settings.max_tokens}}
+# tokens, as many tutorials do it. The witness counts words. Both were tested on the same
+# {{result:bert_laptop.json:settings.test:,d}} reviews:
+#
+# | classifier | accuracy | 95 % interval |
+# | --- | --- | --- |
+# | counting words | {{result:bert_laptop.json:imdb_head.words.value:.1%}} | {{result:bert_laptop.json:imdb_head.words.low:.1%}} to {{result:bert_laptop.json:imdb_head.words.high:.1%}} (other reviews) |
+# | the transformer, three seeds | {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} | {{result:bert_laptop.json:imdb_head.bf16.low:.1%}} to {{result:bert_laptop.json:imdb_head.bf16.high:.1%}} (other seeds) |
+#
+# It lost in each of its three runs, by about one point. One point on a thousand reviews is no more
+# than a draw. But nobody fine-tunes a network of 22 million weights for a draw with counting. Why
+# did
+# all that pre-training not show? Three suspects: *it did not see the evidence*; *long texts suit
+# the
+# counter*; *with so many labels, what was learned before no longer matters*.
+#
 # ## The idea in miniature: counting words is not reading
 #
 # Take two sentences made of the same words, and ask a **bag of words** about them: a classifier
 # that sees which words occur, and how often, but not where.
 
 # %%
-praise = "not boring at all, but funny"
-blame = "boring, not funny, but at all"
-assert sorted(praise.replace(",", "").split()) == sorted(blame.replace(",", "").split())
+praise, blame = contrast_pairs.OPENING
+print(praise, "|", blame)
+words = [sorted(text.strip(".").lower().replace(",", "").split()) for text in (praise, blame)]
+assert words[0] == words[1]
 
 # %%
+toy_texts = ["funny and good", "so funny", "funny, not sad", "boring and bad", "so bad"]
 toy = bag_of_words()
-toy.set_params(tfidfvectorizer__min_df=1)  # also count words that occur in one text only
-toy.fit(["funny and good", "boring and bad", "so funny", "so boring"], [1, 0, 1, 0])
+
+# %%
+toy.set_params(tfidfvectorizer__min_df=1)  # count words that occur in one text only, too
+toy.fit(toy_texts, [1, 1, 1, 0, 0])
 p = toy.predict_proba([praise, blame])[:, 1]
 print(f"P(positive): {p[0]:.3f} and {p[1]:.3f}")
 assert math.isclose(p[0], p[1])
 
 # %% [markdown]
-# The same number twice: no bag of words can tell them apart. To read, a model has to let each
-# word's meaning depend on the words around it, on both sides. That is what an **encoder** does: it
-# takes T **tokens** (words or pieces of words) and gives back T vectors, each of which has looked
-# at all tokens. Lesson 5 takes the looking apart. Here we take such a network ready-made: BERT
-# ([Devlin et al. 2019](https://arxiv.org/abs/1810.04805), "the paper" from here on), trained
-# beforehand on text without labels.
-#
-# First the data, then the network. Where IMDB is not on your machine, the "reviews" are single
-# sentences from critics' reviews ([Pang and Lee 2004](https://aclanthology.org/P04-1035/)),
-# positive if the critic liked the film.
+# The same number twice, so one of the two answers is wrong: no bag of words can tell them apart. To
+# read, a model has to let each word's meaning depend on the words around it, on both sides. That is
+# what an **encoder** does: it takes T **tokens** (words or pieces of words) and gives back T
+# vectors,
+# each of which has looked at all tokens. Here we take such a network ready-made: BERT ([Devlin et
+# al.
+# 2019](https://arxiv.org/abs/1810.04805), "the paper" from here on). *Can* read, then. Whether it
+# *does*, we shall ask with this pair at the end.
 
 # %%
-train = load_reviews(source, "train", limit=n_train)
-validation = load_reviews(source, "validation", limit=n_test // 2)
-test = load_reviews(source, "test", limit=n_test)
+train = reviews.load_reviews(source, "train", limit=n_train)
+validation = reviews.load_reviews(source, "validation", limit=n_test // 2)
+test = reviews.load_reviews(source, "test", limit=n_test)
 for part in (train, validation, test):
     print(part)
 
+# %%
+Markdown(reviews.which(train))
+
 # %% [markdown]
-# Read a few before anything else; nothing replaces it. (So eight reviews of a telephone app turned
-# up in our copy of IMDB: see `data/README.md`.) Reviews come from the web and hold HTML. The rule:
-# a `<br />` becomes a new line, everything else stays as it was written, and whatever is shown is
-# *escaped*, so that a review's markup is seen and never run.
+# Before anything else, read a few. No statistic replaces it. (So eight reviews of a telephone app
+# turned up in our copy of IMDB: see `data/README.md`.) Reviews come from the web and hold HTML:
+# whatever is shown is *escaped*, so that a review's markup is seen and never run.
 
 # %%
 few = train.take(4)
 rows = [(few.classes[y], text_plots.shorten(text, 200)) for y, text in zip(few.labels, few.texts)]
-rows.append(("made up", "<script>alert('you have been reviewed')</script><b>bold</b> claims"))
 
 # %%
+rows.append(("made up", "<script>alert('you have been reviewed')</script><b>bold</b> claims"))
 text_plots.table(["label", "text"], rows, train.title("four reviews, and one with markup"))
 
 # %% [markdown]
@@ -141,15 +165,15 @@ text_plots.table(["label", "text"], rows, train.title("four reviews, and one wit
 # Test reviews measure something only if the model has not met them. Three leaks are common. *The
 # same film on both sides*: a model then learns that a name is praised. IMDB's authors kept films
 # apart, and the course does so for the critics' sentences. *Copies*: people post a review twice.
-# *Looking often*: whoever chooses settings by test accuracy has trained on it; for choosing there
-# is `validation`, and test accuracy is measured **once**, under "Results".
+# *Peeking*: choose settings by test accuracy and you have trained on the test set. Choose on
+# `validation`; open `test` once, under "Results".
 
 # %%
 train, copies = without_copies(train, validation, test)
 train.require(each=1)
 print(
-    f"left out: {copies.exact} exact and {copies.near} near copies, "
-    f"{copies.in_held} of them of held-out reviews"
+    f"removed from the training part: {copies.exact + copies.near} copies, "
+    f"of which {copies.in_held} repeat a held-out review"
 )
 
 # %%
@@ -158,12 +182,9 @@ if train.films:
 assert not set(train.texts) & set(test.texts)
 
 # %% [markdown]
-# Over all of the {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.exact}}
-# of 25,000 training reviews are word-for-word copies and {{result:bert_data.json:imdb.copies.near}}
-# nearly so;
-# {{result:bert_data.json:imdb.copies.in_held}} of these repeat a test review: half a percent. In
-# other collections it is more: over 4 % of the validation parts that [Lee et al.
-# 2021](https://arxiv.org/abs/2107.06499) examined (abstract).
+# In {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.in_held}} of 25,000 training
+# reviews repeat a test review; elsewhere it is over 4 % ([Lee et al.
+# 2021](https://arxiv.org/abs/2107.06499), abstract).
 #
 # ## From text to tokens
 #
@@ -189,10 +210,23 @@ for text in ("An unbelievably good film.", "DeNiro's underacting!"):
     print(tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]))
 
 # %% [markdown]
-# What enters the network is a *sum* of three vectors a token: which token it is, at which
+# What enters the network is, for each token, the *sum* of three vectors: which token it is, at
+# which
 # **position** it stands, and which **segment** it belongs to (two for pairs of texts, here always
-# the first), then a layer norm (figure 2 of the paper). Without the position the encoder, too,
-# would see a bag.
+# the
+# first); then a **layer norm** brings each vector to mean 0 and variance 1. Without the position
+# the
+# encoder, too, would see a bag. The picture shows the whole machine;
+# only its head, at the top left, is new.
+
+# %%
+figure, (ax,) = plots.subplots(width=8, height=4.2)
+pieces = tokenizer.convert_ids_to_tokens(tokenizer("A wonderful film.")["input_ids"])[:7]
+bert_diagram.draw(ax, pieces, layers=model.config.num_hidden_layers)
+plots.show(
+    figure,
+    alt="From bottom to top: each token's three vectors (token, position, segment) are added; the sums pass through the layers, in which each looks at all; the vector of [CLS] alone goes through the pooler and the new head to two logits.",
+)
 
 # %%
 ids = torch.tensor([tokenizer("A wonderful film.")["input_ids"]])  # (1, T)
@@ -206,82 +240,110 @@ summed = (
 
 # %%
 model.eval()
-assert torch.allclose(inputs.LayerNorm(summed), inputs(input_ids=ids), atol=1e-5)
-inputs.to(run.device)
+theirs = inputs(input_ids=ids)  # the library's, which ends with a layer norm
+
+# %%
 print(f"ids {tuple(ids.shape)} -> vectors {tuple(summed.shape)}")
+print(f"largest difference to ours: {(inputs.LayerNorm(summed) - theirs).abs().max():.1e}")
+assert torch.allclose(inputs.LayerNorm(summed), theirs, atol=1e-5)
+inputs.to(run.device)
 
 # %% [markdown]
-# And it reads in both directions: change the *last* word, and the vector of the *first* token
-# changes as well. (Lesson 5's language model must not do that.)
-
-# %%
-with torch.no_grad():
-    states = [
-        model.bert(torch.tensor([tokenizer(f"The film was {w}")["input_ids"]], device=run.device))
-        for w in ("good", "bad")
-    ]
-first, second = (s.last_hidden_state for s in states)
-
-# %%
-moved = (
-    first[0, 0] - second[0, 0]
-).norm()  # the first token, [CLS]; a stand-in may cut the last word into pieces
-print(f"states {tuple(first.shape)}; [CLS] moved by {moved:.2f}")
-assert moved > 1e-3
-
-# %% [markdown]
-# ### How much of a review is read
+# ## First suspect: it did not see the evidence
 #
-# A network reads a fixed number of tokens at most, 512 here, and time grows with it. So reviews are
-# cut. Many tutorials cut at 128. What does that throw away? Measured on
-# {{result:bert_data.json:imdb.name}}, all 25,000 training reviews: the median has
-# {{result:bert_data.json:imdb.median_tokens:.0f}} tokens, and at a limit of
-#
-# | limit | reviews longer than that | tokens thrown away |
-# | --- | --- | --- |
-# | 128 | {{result:bert_data.json:imdb.longer.128:.0%}} | {{result:bert_data.json:imdb.cut.128:.0%}} |
-# | 256 | {{result:bert_data.json:imdb.longer.256:.0%}} | {{result:bert_data.json:imdb.cut.256:.0%}} |
-# | 512 | {{result:bert_data.json:imdb.longer.512:.0%}} | {{result:bert_data.json:imdb.cut.512:.0%}} |
-#
-# More than half of the text is lost at 128. A short limit is a choice of speed over accuracy; make
-# it knowingly. *Which* tokens are kept matters, too: a verdict often stands at the end. At 128
-# tokens, keeping half from each end instead of the beginning took the share of right answers from
-# {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} to
-# {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.train:,d}} reviews
-# to train on, three seeds; [Sun et al. 2019](https://arxiv.org/abs/1905.05583), section 5.3.1,
-# found the same direction at 512). And your data, at this lesson's limit (of the critics' sentences
-# hardly one is longer than 64 tokens):
+# A network reads a fixed number of tokens at most, 512 here, and time grows with it. So texts are
+# cut. The median review of {{result:bert_data.json:imdb.name}} has
+# {{result:bert_data.json:imdb.median_tokens:.0f}} tokens, and
+# {{result:bert_data.json:imdb.longer.128:.0%}} of the reviews are longer than 128. How much of the
+# text is thrown away?
 
 # %%
-sequences = {
-    name: encoder.encode(part.texts, max_tokens, keep)
-    for name, part in {"train": train, "validation": validation, "test": test}.items()
-}
-whole = torch.tensor([len(s) for s in encoder.encode(train.texts, 100_000)])
-lengths = whole.clamp(max=max_tokens)
-
-# %%
-print(
-    f"median {whole.median()} tokens; {(whole > max_tokens).float().mean():.0%} "
-    "of the reviews are cut, "
-    f"and {1 - lengths.sum() / whole.sum():.0%} of all tokens thrown away"
-)
-
-# %%
-figure, (ax,) = plots.subplots(width=7, height=2.4)
-ax.hist(whole.clamp(max=1000).tolist(), bins=50, color=palette.BLUE)
-ax.axvline(max_tokens, color="black", linestyle=":", label="limit")
-ax.set(
-    xlabel="tokens (the last bar: 1,000 or more)", ylabel="reviews", title=train.title("lengths")
-)
+measured = results.read("bert_data.json")
+limits = (64, 128, 256, 512)
+figure, (ax,) = plots.subplots(width=7, height=2.8)
+ax.set_axisbelow(True)
+kinds = {"imdb": (measured["imdb"]["name"], palette.VERMILION, -0.2)}
+kinds["sentences"] = (measured["sentences"]["name"], palette.BLUE, 0.2)
+for key, (name, colour, shift) in kinds.items():
+    cut = [100 * measured[key]["cut"][str(limit)] for limit in limits]
+    bars = ax.bar([i + shift for i in range(4)], cut, width=0.38, color=colour, label=name)
+    ax.bar_label(bars, fmt="%.0f %%", fontsize=9)
+ax.set_xticks(range(4), limits)
+ax.set(xlabel="tokens that may stay", ylabel="tokens thrown away (%)", ylim=(0, 100))
+ax.set_title("At 128 tokens, more than half of IMDB is never read", loc="left", fontsize=10)
 ax.legend(frameon=False)
 plots.show(
     figure,
-    alt="How many reviews have how many tokens, with the limit dotted: right of it, texts are cut.",
+    alt="Share of all tokens that are thrown away at limits of 64, 128, 256 and 512, for IMDB and the critics' sentences: high and falling for IMDB, nearly nothing for the sentences.",
 )
 
 # %% [markdown]
-# ### Exercise: a batch of texts of different length
+# And *which* tokens go? The tutorial's line keeps the beginning: `ids[:limit]`. A verdict often
+# stands at the end.
+
+
+# %%
+def keep_head(ids, limit):
+    """The tutorial's line."""
+    return ids[:limit]
+
+
+sample = "The first hour is slow and the hero is a bore. But stay: the end is magnificent!"
+print(tokenizer.decode(keep_head(tokenizer(sample)["input_ids"], 14)))
+
+# %% [markdown]
+# ### Exercise: mend the cut
+#
+# *Medium, 8 minutes.* A repair. `keep_head` loses the verdict and, look closely, something else
+# that
+# BERT was promised. Write `keep_ends`: at most `limit` tokens, half of them from the beginning and
+# the rest from the end (an odd one goes to the end). A text that fits stays whole.
+#
+# <details><summary>Hint 1</summary>Where does <code>[SEP]</code> stand? If the end is kept, it
+# needs
+# no special case.</details>
+# <details><summary>Hint 2</summary>Three cases on paper, with <code>limit</code> 5: four tokens,
+# five,
+# eight. How many come from the end?</details>
+
+
+# %%
+def keep_ends(ids, limit):
+    """Token ids, [CLS] first, [SEP] last -> a list of at most ``limit``, from both ends."""
+    ### BEGIN SOLUTION
+    if len(ids) <= limit:
+        return list(ids)
+    first = limit // 2
+    return list(ids[:first]) + list(ids[len(ids) - (limit - first) :])
+    ### END SOLUTION
+
+
+keep_ends = checks.bert.keep_ends(keep_ends)
+
+# %%
+print(tokenizer.decode(keep_ends(tokenizer(sample)["input_ids"], 14)))
+sequences = {
+    name: [keep_ends(ids, max_tokens) for ids in encoder.encode(part.texts, 100_000)]
+    for name, part in {"train": train, "validation": validation, "test": test}.items()
+}
+
+# %%
+assert keep != "ends" or sequences["test"] == encoder.encode(test.texts, max_tokens, keep)
+
+# %% [markdown]
+# The same network, the same reviews, the same steps; only the cut is mended:
+#
+# | {{result:bert_laptop.json:imdb.data}}, 128 tokens, three seeds | accuracy | minus counting words |
+# | --- | --- | --- |
+# | the beginning | {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} | {{result:bert_laptop.json:imdb_head.above.value:+.1%}} ({{result:bert_laptop.json:imdb_head.above.low:+.1%}} to {{result:bert_laptop.json:imdb_head.above.high:+.1%}} over seeds) |
+# | both ends | {{result:bert_laptop.json:imdb.bf16.value:.1%}} | {{result:bert_laptop.json:imdb.above.value:+.1%}} ({{result:bert_laptop.json:imdb.above.low:+.1%}} to {{result:bert_laptop.json:imdb.above.high:+.1%}} over seeds) |
+#
+# (Differences are percentage points.) One line turned a defeat into a narrow lead. [Sun et al.
+# 2019](https://arxiv.org/abs/1905.05583) (section 5.3.1) found the same direction at 512. The first
+# suspect is guilty. But the lead is narrow, so it did not act alone.
+
+# %% [markdown]
+# ### Exercise: pad and mask
 #
 # *Easy, 6 minutes.* A tensor is a rectangle, so shorter texts are filled up at the right with a
 # padding id, and a **mask** says where real tokens are (1) and where padding is (0). Return both,
@@ -316,6 +378,8 @@ pad_batch = checks.bert.pad_batch(pad_batch)
 # %%
 few = sequences["validation"][:8]
 ids, mask = pad_batch(few, tokenizer.pad_token_id)
+
+# %%
 with torch.no_grad():
     alone = torch.cat([model(torch.tensor([s], device=run.device)).logits for s in few])
     together = model(ids.to(run.device), attention_mask=mask.to(run.device)).logits
@@ -329,19 +393,7 @@ print(
 assert torch.allclose(alone, together, atol=1e-4)
 
 # %% [markdown]
-# Padding costs time for nothing. Batches of *like length* need less of it. But with all texts
-# sorted by length, every epoch would have the same batches, in the same order. `length_order` sorts
-# within pools of 32 random batches, and then shuffles the batches:
-
-# %%
-at_random = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(0))
-by_length = length_batches.length_order(lengths, batch_size, seed=0)
-assert sorted(by_length.tolist()) == list(range(len(lengths)))  # every review once
-
-# %%
-for name, order in {"random": at_random, "like length": by_length}.items():
-    share = length_batches.padding_share(lengths, order, batch_size)
-    print(f"{name:>11}: {share:.1%} of all positions are padding")
+# Padding costs time, so texts of like length share a batch below (`bert.order_by_length`).
 
 # %% [markdown]
 # ## What the encoder learned before: two tasks without labels
@@ -405,7 +457,8 @@ def pair_batch(chosen):
     """Token lists -> ids, mask, segments (B, T) and whether the second half is another's (B,)."""
     halves = [(s[1 : len(s) // 2], s[len(s) // 2 : -1]) for s in chosen]  # without [CLS] and [SEP]
     swapped = torch.rand(len(halves), generator=random) < 0.5
-    pairs = [(a, halves[i - 1][1] if swapped[i] else b) for i, (a, b) in enumerate(halves)]
+    others = [halves[i - 1][1] for i in range(len(halves))]  # the text before's second half
+    pairs = [(a, other if swap else b) for (a, b), other, swap in zip(halves, others, swapped)]
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     ids, mask = pad_batch([[cls, *a, sep, *b, sep] for a, b in pairs], tokenizer.pad_token_id)
     segments = [[0] * (len(a) + 2) + [1] * (len(b) + 1) for a, b in pairs]
@@ -419,9 +472,29 @@ print(tokenizer.decode(pair_batch(beginnings[:2])[0][0], skip_special_tokens=Fal
 # %%
 from transformers import BertConfig, BertForPreTraining
 
-# %%
 two_layers = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
 beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **two_layers)).to(run.device)
+
+# %% [markdown]
+# Both losses; only the tokens that are asked about need logits over the whole vocabulary.
+
+
+# %%
+def two_losses(ids, mask, segments, swapped):
+    """Losses of both tasks on one batch, in nats: masked tokens, second sentence."""
+    shown, labels = mask_tokens(
+        ids, torch.isin(ids, special_ids), tokenizer.mask_token_id, len(tokenizer), random
+    )
+    shown, mask, segments, labels, swapped = (
+        t.to(run.device) for t in (shown, mask, segments, labels, swapped)
+    )
+    states = beginner.bert(shown, attention_mask=mask, token_type_ids=segments)
+    asked = labels != -100
+    guesses = beginner.cls.predictions(states.last_hidden_state[asked])
+    follows = beginner.cls.seq_relationship(states.pooler_output)
+    cross_entropy = nn.functional.cross_entropy
+    return cross_entropy(guesses, labels[asked]), cross_entropy(follows, swapped)
+
 
 # %%
 optimizer = torch.optim.AdamW(beginner.parameters(), lr=1e-3)
@@ -429,21 +502,7 @@ losses = {"masked": [], "next": []}
 random.manual_seed(1)  # the same pairs, should this cell run again
 for _ in progress_bars.progress(range(task_steps), "both tasks"):
     chosen = torch.randint(len(train), (32,), generator=random).tolist()
-    ids, mask, segments, swapped = pair_batch([beginnings[i] for i in chosen])
-    shown, labels = mask_tokens(
-        ids, torch.isin(ids, special_ids), tokenizer.mask_token_id, len(tokenizer), random
-    )
-    shown, mask, segments, labels, swapped = (
-        t.to(run.device) for t in (shown, mask, segments, labels, swapped)
-    )
-    out = beginner.bert(shown, attention_mask=mask, token_type_ids=segments)
-    asked = labels != -100  # the other 85 % need no logits over the whole vocabulary
-    masked = nn.functional.cross_entropy(
-        beginner.cls.predictions(out.last_hidden_state[asked]), labels[asked]
-    )
-    following = nn.functional.cross_entropy(
-        beginner.cls.seq_relationship(out.pooler_output), swapped
-    )
+    masked, following = two_losses(*pair_batch([beginnings[i] for i in chosen]))
     optimizer.zero_grad()
     (masked + following).backward()
     optimizer.step()
@@ -451,42 +510,41 @@ for _ in progress_bars.progress(range(task_steps), "both tasks"):
     losses["next"].append(following.item())
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9, height=2.6)
 chance = {"masked": math.log(len(tokenizer)), "next": math.log(2)}
 often = torch.bincount(torch.cat([torch.tensor(s[1:-1]) for s in beginnings])).double()
-frequencies = (
-    torch.distributions.Categorical(often).entropy().item()
-)  # best loss without looking at the text
-for ax, (name, title) in zip(
-    axes, {"masked": "masked language model", "next": "next sentence"}.items()
-):
-    plots.curves(
-        ax, range(1, task_steps + 1), {name: losses[name]}, "step", "nats a question", smooth=10
-    )
+# the best loss without a look at the text: the entropy of the frequencies
+frequencies = torch.distributions.Categorical(often).entropy().item()
+
+# %%
+figure, axes = plots.subplots(1, 2, width=8, height=2.8)
+titles = {"masked": "masked language model", "next": "next sentence"}
+for ax, (name, title) in zip(axes, titles.items()):
+    shown = {name: losses[name]}
+    plots.curves(ax, range(1, task_steps + 1), shown, "step", "nats per question", smooth=10)
     ax.axhline(chance[name], color="black", linestyle=":", label="chance")
     if name == "masked":
         ax.axhline(frequencies, color=palette.VERMILION, linestyle="--", label="frequencies")
-    ax.legend(frameon=False, fontsize=8)
-    ax.set_title(train.title(title + "\n"), loc="left", fontsize=10, parse_math=False)
+    ax.legend(frameon=False, fontsize=9)
+    ax.set_title(title, loc="left", fontsize=10)
 plots.show(
     figure,
     alt="Losses of both tasks by step, from scratch, with chance dotted: the masked loss starts there and falls towards the dashed line; the other stays near it.",
 )
 
 # %% [markdown]
-# The dotted lines are chance: log V for a guess among V tokens, log 2 for yes or no. The dashed
-# line is what it costs to know only how frequent each token is (the entropy of the frequencies),
-# and so few steps teach hardly more than that; the second task does not move. BERT took a million
-# steps of 256 texts (appendix A.2 of the paper). (Later work dropped the second task without loss:
-# [Liu et al. 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
+# The dashed line is what it costs to know only how frequent each token is, and so few steps do not
+# even teach that; the second task does not move. BERT took a million steps of 256 texts (appendix
+# A.2
+# of the paper). (Later work dropped the second task: [Liu et al.
+# 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
 #
-# What do so many steps give? The small encoder comes without the head that guesses. So the course
+# What do a million steps buy? The small encoder comes without the head that guesses. So the course
 # trained one for it, together with its last two layers, for {{result:masked_lm.json:steps:,d}}
 # steps on {{result:masked_lm.json:data}}:
 
 
 # %%
-def fill_mask(text, count=4):
+def fill_mask(guesser, text, count=4):
     """The most probable tokens for [MASK]."""
     ids = torch.tensor([tokenizer(text)["input_ids"]])
     with torch.no_grad():
@@ -507,14 +565,14 @@ if encoder.name == "bert-base-uncased":
 elif shipped is None:
     print("The shipped weights belong to the small pre-trained encoder, which is not in use here.")
 else:
-    guesser, _ = shipped
+    guesser = shipped[0]
     for text in (
         "The film was so [MASK] that I fell asleep.",
         "One of the [MASK] films I have ever seen.",
         "I have never [MASK] such a bad movie.",
         "The acting was [MASK], but the plot was terrible.",
     ):
-        print(f"{text:50} {fill_mask(text)}")
+        print(f"{text:50} {fill_mask(guesser, text)}")
 
 # %% [markdown]
 # On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}}
@@ -523,14 +581,14 @@ else:
 # {{result:masked_lm.json:in_five.value:.0%}}; always guessing the most frequent token gives
 # {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts
 # and moods. (Look at the last sentence: does it understand "but"?) Such knowledge is what
-# fine-tuning starts from. At tier `gpu` the cell asks `bert-base-uncased` with the head that BERT
-# was published with.
+# fine-tuning starts from.
 #
-# ## The baseline first
+# ## The witness: a word counter
 #
-# Before any network: what does counting words achieve, with the *same* training reviews? A bag of
-# words (weighted counts) and logistic regression (one linear layer, trained with lesson 1's loss)
-# take seconds.
+# What does counting words achieve, with the *same* training reviews? A bag of words (TF-IDF:
+# counts,
+# weighted so that rare words weigh more) and logistic regression (one linear layer, trained with
+# lesson 1's loss) take seconds.
 
 # %%
 counter = bag_of_words().fit(train.texts, train.labels.numpy())
@@ -540,61 +598,17 @@ print("most negative:", ", ".join(names[order[:8]]))
 print("most positive:", ", ".join(names[order[:-9:-1]]))
 
 # %% [markdown]
-# ### Exercise: how sure is an accuracy?
-#
-# *Medium, 8 minutes.* An accuracy is a count of successes, and another test set would give another
-# one. The interval of Wilson for $\hat p = k/n$ contains every $p$ from which $\hat p$ is at most
-# $z$ standard errors away, $|\hat p - p| \le z\sqrt{p(1-p)/n}$; $z = 1.96$ is for 95 %. Squared,
-# that is a quadratic in $p$ with the two ends
-#
-# $$\frac{1}{1+z^2/n}\left(\hat p + \frac{z^2}{2n} \pm z\sqrt{\frac{\hat p(1-\hat p)}{n} + \frac{z^2}{4n^2}}\right).$$
-#
-# (The exercises come in the order in which the lesson needs them.)
-#
-# <details><summary>Hint 1</summary>Compute the middle and the half width; low and high are their
-# difference and sum.</details>
-# <details><summary>Hint 2</summary>The factor in front belongs to both.</details>
-
-
-# %%
-def wilson_interval(correct, total, z):
-    """Low and high end of the interval for a proportion of ``correct`` in ``total``."""
-    ### BEGIN SOLUTION
-    p = correct / total
-    middle = p + z**2 / (2 * total)
-    half = z * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    return (middle - half) / (1 + z**2 / total), (middle + half) / (1 + z**2 / total)
-    ### END SOLUTION
-
-
-wilson_interval = checks.bert.wilson_interval(wilson_interval)
-
-# %% [markdown]
-# Is it a 95 % interval? Simulate: draw many test sets of 100 reviews from a classifier that is
-# right with p = 0.95, and count how often the interval holds the truth. The textbook's
-# $\hat p \pm 1.96\sqrt{\hat p(1-\hat p)/n}$ runs beside it.
-
-# %%
-draws = torch.distributions.Binomial(100, torch.tensor(0.95)).sample((5000,))
-ends = [wilson_interval(int(k), 100, 1.96) for k in draws]
-
-# %%
-wilson_holds = sum(low <= 0.95 <= high for low, high in ends) / len(ends)
-plain = 1.96 * (draws / 100 * (1 - draws / 100) / 100).sqrt()
-plain_holds = ((draws / 100 - 0.95).abs() <= plain).float().mean().item()
-
-# %%
-print(f"contains the truth: Wilson {wilson_holds:.1%}, textbook {plain_holds:.1%}")
-assert abs(wilson_holds - 0.95) < 0.03 and wilson_holds > plain_holds
-
-# %% [markdown]
-# Settings are chosen on `validation`, so the baseline answers it first:
+# An accuracy is a count of successes, and another test set would give another one. So each comes
+# with Wilson's interval (Wilson 1927): all $p$ from which the measured share is at most 1.96
+# standard
+# errors away. (Lesson 6 takes intervals apart.) Settings are chosen on `validation`, so the counter
+# answers it first:
 
 
 # %%
 def accuracy(right):
     """Share of true values, with its interval, in words."""
-    low, high = wilson_interval(int(right.sum()), len(right), 1.96)
+    low, high = wilson_interval(int(right.sum()), len(right))
     return f"{right.float().mean():.1%} ({low:.1%} to {high:.1%})"
 
 
@@ -605,10 +619,11 @@ print(validation.title(f"bag of words on validation: {accuracy(guessed == valida
 # %% [markdown]
 # ## Fine-tuning
 #
-# Fine-tuning means: put a new head on the pre-trained network and train all of it on, gently. The
-# network: embeddings, layers, a **pooler** (a linear layer and tanh on the state of `[CLS]`),
-# dropout (in training, some random values become 0), and a linear head with two logits. Only the
-# head is new.
+# Fine-tuning means: put a new head on the pre-trained network and train all of it on, gently. In
+# the
+# picture above: a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout (in
+# training,
+# some random values become 0), and a linear head with two logits.
 
 # %%
 few_ids, few_mask = (
@@ -627,105 +642,67 @@ with torch.no_grad():
 
 # %%
 counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
-print(f"logits {tuple(logits.shape)};", ", ".join(f"{name} {n:,}" for name, n in counts.items()))
+print(f"logits {tuple(logits.shape)}; weights:")
+for name, number in counts.items():
+    print(f"  {name:<12}{number:>12,}")
 
 # %% [markdown]
-# Three customs are meant to keep a pre-trained network from forgetting what it knows while its new
-# head is still guessing.
+# Three customs of fine-tuning. The first regularises; the other two protect what was learned.
 #
-# **Weight decay, but not everywhere.** AdamW pulls each weight towards 0 a little at every step.
-# That keeps matrices small. A bias or a layer norm's scale has no reason to be near 0; BERT's code
-# leaves them out.
-
-# %% [markdown]
-# ### Exercise: two groups of parameters
+# **Weight decay, but not everywhere.** AdamW pulls each weight towards 0 a little at every step,
+# which keeps matrices small. (It pulls towards 0 and not towards the pre-trained values, so it does
+# not help to remember.) A bias or a layer norm's scale has no reason to be near 0; BERT's code
+# leaves
+# them out.
 #
-# *Medium, 10 minutes.* Return a list of two dictionaries with `params` and `weight_decay`, as
-# PyTorch's optimisers take them. Every *trainable* parameter is in one of them, once; biases and
-# all of layer norm in the one with `weight_decay` 0. Do not trust names: another model calls its
-# layer norm `ln_f`.
+# **Warm-up.** The learning rate rises linearly from 0 to its peak, and then falls linearly to 0
+# (appendix A.2 of the paper). Adam's first steps have full length in every coordinate, however
+# small
+# the gradient, while their direction is that of one noisy batch. Whether that is the whole reason
+# is
+# disputed ([Liu et al. 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats
+# 2019](https://arxiv.org/abs/1910.04209)).
 #
-# <details><summary>Hint 1</summary>Walk over <code>model.modules()</code>; <code>isinstance(module,
-# nn.LayerNorm)</code> does not depend on names.</details>
-# <details><summary>Hint 2</summary><code>module.named_parameters(recurse=False)</code> gives only
-# its own. Two modules may share one parameter: remember <code>id(p)</code>.</details>
-# <details><summary>Hint 3</summary>AdamW's own default is 0.01, so a group without the entry
-# <em>is</em>
-# decayed.</details>
-
-
-# %%
-def parameter_groups(model, weight_decay):
-    """Two groups for an optimiser: decayed matrices; biases and layer norms with weight decay 0."""
-    ### BEGIN SOLUTION
-    decayed, plain, seen = [], [], set()
-    for module in model.modules():
-        for name, p in module.named_parameters(recurse=False):
-            if p.requires_grad and id(p) not in seen:
-                seen.add(id(p))
-                is_plain = isinstance(module, nn.LayerNorm) or name.endswith("bias")
-                (plain if is_plain else decayed).append(p)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    ### END SOLUTION
-
-
-parameter_groups = checks.bert.parameter_groups(parameter_groups)
-
-# %% [markdown]
-# **Warm-up.** Adam divides by a running estimate of the gradient's size. In the first steps that
-# estimate is poor and the new head's gradients are large: full steps would shake the encoder. So
-# the learning rate rises linearly from 0 to its peak, and then falls linearly to 0 (appendix A.2 of
-# the paper).
-
-# %% [markdown]
-# ### Exercise: the schedule
-#
-# *Easy, 6 minutes.* Return the factor by which the peak learning rate is multiplied: 0 at step 0, 1
-# at step `warmup_steps`, 0 at step `total_steps` *and after it*. A warm-up of 0 steps is allowed:
-# then step 0 has 1.
-#
-# <details><summary>Hint 1</summary>Two straight lines; which one holds depends on <code>step &lt;
-# warmup_steps</code>.</details>
-# <details><summary>Hint 2</summary>What is divided by 0 when there is no warm-up, or nothing but
-# warm-up?</details>
-
-
-# %%
-def warmup_linear(step, warmup_steps, total_steps):
-    """Factor in [0, 1] for the learning rate."""
-    ### BEGIN SOLUTION
-    if step < warmup_steps:
-        return step / warmup_steps
-    return max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
-    ### END SOLUTION
-
-
-warmup_linear = checks.bert.warmup_linear(warmup_linear)
-
-# %% [markdown]
 # **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1.
 # A single odd batch then cannot do much harm.
-#
-# The step itself, written out. `logits` go into the loss as they are (lesson 1), and bf16, a number
-# in 16 bits, is used where the machine multiplies it faster.
 
 # %%
 steps = epochs * math.ceil(len(train) / batch_size)
 warmup_steps = round(0.1 * steps)
+corners = (1, warmup_steps, steps // 2, steps)
+print({step: round(bert.warmup_linear(step, warmup_steps, steps), 2) for step in corners})
+
+# %% [markdown]
+# ### Exercise: the training step
+#
+# *Medium, 15 minutes.* The heart of the lesson. Set each group's `lr` to `factor` times its
+# `initial_lr`; switch dropout on; compute the logits within `with autocast():` (there the machine
+# may
+# multiply in bf16, numbers of 16 bits, where that is faster), and everything else outside of it,
+# the
+# loss from logits in 32 bits; get fresh gradients, clip them to length 1, step. Return
+# `{"loss": ..., "accuracy": ...}`, the loss in nats and the share of right answers, as plain
+# numbers.
+#
+# <details><summary>Hint 1</summary>The model is called as <code>model(input_ids=…,
+# attention_mask=…)</code>; its answer has <code>.logits</code>, (B, 2). <code>.float()</code>
+# gives 32
+# bits.</details>
+# <details><summary>Hint 2</summary>PyTorch <em>adds</em> each backward pass to the gradients that
+# are
+# there. Which call has to come before it, and which two after it?</details>
+# <details><summary>Hint 3</summary><code>nn.utils.clip_grad_norm_</code> looks at all parameters
+# together. What is there to clip before the backward pass?</details>
 
 
 # %%
-def train_step(model, optimizer, ids, mask, labels, factor):
-    """One step on ids, mask (B, T) and labels (B,); returns loss in nats and share of right
-    answers.
-    """
+def train_step(model, optimizer, ids, mask, labels, factor, autocast):
+    """One step on ids, mask (B, T) and labels (B,); returns the loss in nats and the accuracy."""
+    ### BEGIN SOLUTION
     for group in optimizer.param_groups:
         group["lr"] = factor * group["initial_lr"]
-    model.train()  # dropout on
-    with run.autocast():
+    model.train()
+    with autocast():
         logits = model(input_ids=ids, attention_mask=mask).logits  # (B, 2)
     loss = nn.functional.cross_entropy(logits.float(), labels)
     optimizer.zero_grad()
@@ -733,13 +710,17 @@ def train_step(model, optimizer, ids, mask, labels, factor):
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
+    ### END SOLUTION
 
+
+train_step = checks.bert.train_step(train_step)
 
 # %%
 before = copy.deepcopy(model)  # for later: what the new head says without any training
-optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.01), lr=peak_rate, fused=True)
-for group in optimizer.param_groups:
-    group["initial_lr"] = peak_rate
+optimizer = bert.make_optimizer(model, peak_rate)  # two groups, decayed and not
+
+# %% [markdown]
+# `TrainingRun` gives the batches of all epochs and saves a checkpoint now and then.
 
 # %%
 state = {"model": model, "optimizer": optimizer}
@@ -768,38 +749,28 @@ training = TrainingRun(
 
 # %%
 def draw_progress():
-    """Loss and accuracy on the training batches, and the schedule."""
-    figure, axes = plots.subplots(1, 3, width=11, height=2.6)
+    """Loss and accuracy on the training batches."""
+    figure, axes = plots.subplots(1, 2, width=8, height=2.8)
     h = training.history
-    plots.curves(axes[0], h["step"], {"loss": h["loss"]}, "step", "nats", smooth=20)
+    plots.curves(axes[0], h["step"], {"loss": h["loss"]}, "step", "loss (nats)", smooth=20)
     axes[0].axhline(math.log(2), color="black", linestyle=":")
-    plots.curves(axes[1], h["step"], {"accuracy": h["accuracy"]}, "step", "share right", smooth=20)
-    plots.curves(
-        axes[2],
-        range(steps),
-        {"lr": [peak_rate * warmup_linear(s, warmup_steps, steps) for s in range(steps)]},
-        "step",
-        "learning rate",
-    )
-    axes[0].set_title(
-        train.title(encoder.title("training batches")), loc="left", fontsize=10, parse_math=False
-    )
+    plots.curves(axes[1], h["step"], {"accuracy": h["accuracy"]}, "step", "accuracy", smooth=20)
+    axes[1].axhline(0.5, color="black", linestyle=":")
+    axes[0].set_title(train.title("training batches"), loc="left", fontsize=10, parse_math=False)
     return figure
 
 
 # %%
+pad = tokenizer.pad_token_id
 live = plots.LiveFigure(
     draw_progress,
-    alt="Loss and share of right answers on training batches by step, and the learning rate's schedule.",
+    alt="Loss and accuracy on training batches by step, chance dotted.",
 )
 for index in training.batches():  # (B,) the reviews of this step
-    ids, mask = pad_batch([sequences["train"][i] for i in index.tolist()], tokenizer.pad_token_id)
+    ids, mask = pad_batch([sequences["train"][i] for i in index.tolist()], pad)
     batch = [t.to(run.device) for t in (ids, mask, train.labels[index])]
-    training.log(
-        **train_step(
-            model, optimizer, *batch, warmup_linear(training.step + 1, warmup_steps, steps)
-        )
-    )
+    factor = bert.warmup_linear(training.step + 1, warmup_steps, steps)
+    training.log(**train_step(model, optimizer, *batch, factor, run.autocast))
     live.update()
 live.close()
 
@@ -809,13 +780,9 @@ live.close()
 # accuracy says little about new reviews, so:
 
 # %%
-val_logits = bert.predict(model, sequences["validation"], tokenizer.pad_token_id, run.autocast)
-print(
-    validation.title(
-        f"{encoder.title('fine-tuned')} on validation: "
-        f"{accuracy(val_logits.argmax(1) == validation.labels)}"
-    )
-)
+val_logits = bert.predict(model, sequences["validation"], pad, run.autocast)
+share = accuracy(val_logits.argmax(1) == validation.labels)
+print(validation.title(f"{encoder.title('fine-tuned')} on validation: {share}"))
 
 # %% [markdown]
 # ## Results
@@ -825,13 +792,14 @@ print(
 # fine-tuned encoder.
 
 # %%
-pad = tokenizer.pad_token_id
 test_logits = bert.predict(model, sequences["test"], pad, run.autocast)  # (N, 2)
+
+# %%
 answers = {
     "always positive": torch.ones_like(test.labels),
     "new head, not trained": bert.predict(before, sequences["test"], pad, run.autocast).argmax(1),
     "bag of words": torch.from_numpy(counter.predict(test.texts)),
-    encoder.title("fine-tuned"): test_logits.argmax(1),
+    "fine-tuned": test_logits.argmax(1),
 }
 
 # %%
@@ -839,37 +807,49 @@ right = {name: answer == test.labels for name, answer in answers.items()}
 text_plots.table(
     ["classifier", "accuracy (95 % interval)"],
     [(n, accuracy(r)) for n, r in right.items()],
-    test.title(f"{len(test):,} test reviews; trained on {len(train):,}"),
+    test.title(f"{encoder.name}: {len(test):,} test texts; trained on {len(train):,}"),
 )
 
 # %% [markdown]
 # Two overlapping intervals do not mean "no difference", since both classifiers met the same easy
-# and hard reviews. The difference itself is what counts. On each review it is −1, 0 or 1 (right
-# minus right), and its mean has a standard error:
+# and hard texts. Compare them text by text (a **paired** comparison): only where exactly one of
+# them
+# is right do they differ.
 
 # %%
-gap = right[encoder.title("fine-tuned")].float() - right["bag of words"].float()
+ours, counted = right["fine-tuned"], right["bag of words"]
+rows = [
+    ("fine-tuned right", int((ours & counted).sum()), int((ours & ~counted).sum())),
+    ("fine-tuned wrong", int((~ours & counted).sum()), int((~ours & ~counted).sum())),
+]
+
+# %%
+text_plots.table(["", "counter right", "counter wrong"], rows, test.title("the same texts"))
+
+# %%
+gap = ours.float() - counted.float()  # 1, 0 or -1 for each text
 half = 1.96 * gap.std().item() / len(gap) ** 0.5
-print(
-    test.title(
-        f"{encoder.title('fine-tuned')} minus bag of words: "
-        f"{gap.mean():+.1%} ({gap.mean() - half:+.1%} to {gap.mean() + half:+.1%})"
-    )
-)
+low, high = 100 * (gap.mean() - half), 100 * (gap.mean() + half)
+print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f} to {high:+.1f})")
 
 # %% [markdown]
-# ### What longer runs reach
+# ## Second suspect: long texts suit the counter
 #
-# One run is one run. Measured once with the same code (three seeds, the settings of tier `laptop`;
-# mean over seeds, with intervals over seeds for the accuracy; differences are percentage points):
+# The course measured both data sets, with this lesson's code and the settings of tier `laptop`
+# (three seeds, intervals over seeds; the difference in percentage points):
 #
-# | {{result:bert_laptop.json:settings.reviews:,d}} training and {{result:bert_laptop.json:settings.test:,d}} test reviews | bag of words | fine-tuned | difference |
+# | {{result:bert_laptop.json:settings.reviews:,d}} training and {{result:bert_laptop.json:settings.test:,d}} test texts | bag of words | fine-tuned | difference |
 # | --- | --- | --- | --- |
 # | critics' sentences | {{result:bert_laptop.json:sentences.words.value:.1%}} | {{result:bert_laptop.json:sentences.bf16.value:.1%}} ({{result:bert_laptop.json:sentences.bf16.low:.1%}} to {{result:bert_laptop.json:sentences.bf16.high:.1%}}) | {{result:bert_laptop.json:sentences.above.value:+.1%}} |
-# | {{result:bert_laptop.json:imdb.data}}, 128 tokens | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
+# | {{result:bert_laptop.json:imdb.data}}, 128 tokens, both ends | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
 #
-# And all of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on
-# (copies kept, so that others' numbers compare; one run, 95 % intervals over the test reviews):
+# On single sentences the transformer wins by far. Both find IMDB easier, but the counter gains
+# most:
+# a long review says many times over what it thinks, and whoever counts needs only a few of these
+# words.
+#
+# And with *all* of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on
+# (copies kept, so that others' numbers compare; one run, 95 % intervals over the test reviews)?
 #
 # | classifier | accuracy |
 # | --- | --- |
@@ -877,80 +857,299 @@ print(
 # | the same, with pairs of neighbouring words | {{result:bert_baseline.json:pairs.value:.1%}} ({{result:bert_baseline.json:pairs.low:.1%}} to {{result:bert_baseline.json:pairs.high:.1%}}) |
 # | {{result:bert_long.json:encoder}}, one epoch on the first {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
 #
-# Look at the first table: on short sentences, which the network reads whole, the pre-trained
-# encoder wins by far. On IMDB, with 2,000 reviews and 128 tokens, it is hardly ahead of counted
-# words ({{result:bert_laptop.json:imdb.above.value:+.1%}},
-# {{result:bert_laptop.json:imdb.above.low:+.1%}} to
-# {{result:bert_laptop.json:imdb.above.high:+.1%}} over the seeds; within each single seed the
-# interval holds 0): more than half of each review was not read, and 2,000 long reviews are many
-# words to count. And the second table: there the network beats counted words by
-# {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}}
-# to {{result:bert_long.json:above.words.high:+.1%}} on the same reviews), and does **not** beat
-# counted words *and pairs* ({{result:bert_long.json:above.pairs.value:+.1%}},
-# {{result:bert_long.json:above.pairs.low:+.1%}} to
-# {{result:bert_long.json:above.pairs.high:+.1%}}). Likely reasons: with much text to learn from,
-# "not good" is one more thing to count; the counter reads every review to its end, while
-# {{result:bert_data.json:imdb.cut.256:.0%}} of all tokens never reach the network; and it is small
-# and had one epoch. BERT-base does better (below). Whoever shows a network without a baseline has
-# not shown much.
+# On the same reviews, the network beats counted words by
+# {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}} to
+# {{result:bert_long.json:above.words.high:+.1%}}), and does **not** beat counted words *and pairs*
+# ({{result:bert_long.json:above.pairs.value:+.1%}}, {{result:bert_long.json:above.pairs.low:+.1%}} to
+# {{result:bert_long.json:above.pairs.high:+.1%}}). With much text to learn from, "not good" is one
+# more thing to count. A network without a baseline proves little.
 #
-# bf16 or float32? On the sentences, three seeds each:
-# {{result:bert_laptop.json:sentences.bf16.value:.1%}} against
-# {{result:bert_laptop.json:sentences.float32.value:.1%}}
-# ({{result:bert_laptop.json:sentences.float32.low:.1%}} to
-# {{result:bert_laptop.json:sentences.float32.high:.1%}}): no difference to be seen.
+# **A record to learn from.** From 2019 to 2022 the best published accuracy on IMDB was 97.42 %,
+# from
+# counted words joined with learned vectors. [Bingyu and Arefyev
+# 2022](https://arxiv.org/abs/2205.13357) found an error in its evaluation; the right value is 93.68 %
+# (abstract). At 25,000 test reviews chance moves such a share by
+# $1.96\sqrt{0.97\cdot 0.03/25000} = 0.2$ points. A lead of a point over everybody is a discovery
+# or a
+# leak; look for the leak first.
 #
-# **A claim to doubt.** One text that this course grew from claims 95.5 % for BERT-base after five
-# epochs at 128 tokens. At 25,000 test reviews the standard error of such a share is
-# $\sqrt{0.955\cdot 0.045/25000} = 0.13$ points, so chance moves it by a few tenths at most. The
-# best plain fine-tuning of BERT-base that we know of has 94.6 %, at 512 tokens; only further
-# pre-training on film reviews gave 95.6 % ([Sun et al. 2019](https://arxiv.org/abs/1905.05583),
-# table 6). The claim almost equals that with less than half of each text, from a listing that stops
-# at its first import: such a number needs its run shown.
+# ## Third suspect: so many labels
 #
-# ### And with few examples?
-#
-# That is what pre-training is for. Three ways to train, on 100 to 3,000 of the
-# {{result:bert_curve.json:data}} ({{result:bert_curve.json:test:,d}} to test on, three seeds with
-# other examples each): words counted, all of the encoder trained, or the encoder **frozen** and
-# only pooler and head trained.
+# That is the strongest clue. What if only a few texts have labels? Three ways to train, on 100 to
+# 3,000 of the {{result:bert_curve.json:data}} ({{result:bert_curve.json:test:,d}} to test on, three
+# seeds with other examples each): words counted, all of the encoder trained, or the encoder
+# **frozen** and only pooler and head trained.
 
 # %%
 measured = results.read("bert_curve.json")
 amounts = [int(n) for n in measured["epochs"]]  # of training texts
+curves = {
+    "full": ("all of it trained", "^", 1.04),
+    "words": ("bag of words", "o", 0.96),
+    "frozen": ("encoder frozen", "s", 1.0),
+}
 
 # %%
-figure, (ax,) = plots.subplots(width=7, height=3.2)
-kinds = {
-    "words": ("bag of words", "o"),
-    "frozen": ("encoder frozen", "s"),
-    "full": ("all of it trained", "^"),
-}
-for (kind, (name, mark)), shift in zip(kinds.items(), (0.96, 1.0, 1.04)):  # side by side
+figure, (ax,) = plots.subplots(width=8, height=3.8)
+for kind, (name, mark, shift) in curves.items():  # side by side
     points = [measured[str(n)][kind] for n in amounts]
-    spread = [[abs(p["value"] - p[end]) for p in points] for end in ("low", "high")]
-    ax.errorbar(
-        [n * shift for n in amounts],
-        [p["value"] for p in points],
-        yerr=spread,
-        marker=mark,
-        capsize=3,
-        label=name,
-    )
-ax.set(
-    xscale="log",
-    xlabel="training reviews",
-    ylabel="share right",
-    xticks=amounts,
-    xticklabels=[f"{n:,}" for n in amounts],
-)
+    spread = [[100 * abs(p["value"] - p[end]) for p in points] for end in ("low", "high")]
+    places, shares = [n * shift for n in amounts], [100 * p["value"] for p in points]
+    ax.errorbar(places, shares, yerr=spread, marker=mark, capsize=3, label=name)
+few = 100 * measured["100"]["full"]["value"]
+note = f"{few:.0f} % with 100 texts:\nthe counter needs 1,000"
+ax.annotate(note, (104, few), (112, 72), arrowprops={"arrowstyle": "->"}, fontsize=10)
+ax.plot([104, 960], [few, few], ":", color="black", linewidth=1)
+ax.set(xscale="log", xlabel="labelled texts to train on", ylabel="accuracy (%)")
+ax.set_xticks(amounts, [f"{n:,}" for n in amounts])
 ax.minorticks_off()
-ax.legend(frameon=False)
-ax.set_title(f"learning curves [{measured['data']}]", loc="left", fontsize=10)
+ax.legend(frameon=False, title="95 % over three seeds", loc="lower right")
+title = "Pre-training is worth most where labels are few"
+ax.set_title(f"{title} [{measured['data']}]", loc="left", fontsize=10)
 plots.show(
     figure,
-    alt="Accuracy against the number of training sentences, three curves with intervals; the fully trained encoder lies highest at every size.",
+    alt="Accuracy against the number of labelled sentences, three curves with intervals; the fully trained encoder lies highest at every size, and at 100 sentences where the bag of words is at 1,000.",
 )
+
+# %% [markdown]
+# **The case is solved.** With 100 sentences the encoder is right in
+# {{result:bert_curve.json:100.full.value:.0%}} of all cases, where counting needs ten times as many
+# ({{result:bert_curve.json:1000.words.value:.0%}} with 1,000). What pre-training brings is knowledge
+# of words that your labels never mention. Give the counter thousands of long reviews, and it meets
+# those words by itself. So the transformer lost where it could not see the verdict, where texts
+# were
+# long, and where labels were many; each of the three made its knowledge worth less.
+#
+# Frozen, it is no better than counting: it was trained to compare what sentences are *about*.
+#
+# ## Does it read now?
+#
+# Yours beats the counter on sentences. Is that because it reads? Ask with pairs whose answer hangs
+# on
+# reading: the two sentences of the opening, and ten pairs with a negation. In each of them, what
+# differs is the word that is negated: *"This is not a bad film."*, *"This is not a good film."*
+# Whoever goes by single words gets both wrong. A pair counts if *both* answers are right; a coin
+# would get a quarter of the pairs.
+#
+# ### Exercise: a prediction
+#
+# *Easy, 2 minutes.* How many of the ten negation pairs will your fine-tuned encoder get right?
+# Write
+# a number from 0 to 10 before you run on.
+
+# %%
+negations_right = ...  # your guess: a number
+negations_right = checks.bert.negations_right(negations_right)
+
+
+# %%
+def says(classifier, texts):
+    """Whether a classifier calls each text positive: N texts -> (N,) of 0 and 1."""
+    ids = encoder.encode(texts, max_tokens)
+    return bert.predict(classifier, ids, pad, run.autocast, batch_size=64).argmax(1)
+
+
+def pairs_right(answers):
+    """Answers (2 N,), each pair's positive sentence first -> whether both are right: bool (N,)."""
+    return (answers.reshape(-1, 2) == torch.tensor([1, 0])).all(1)
+
+
+# %%
+texts, _ = contrast_pairs.flat([contrast_pairs.OPENING, *contrast_pairs.NEGATIONS])
+counter_says = torch.from_numpy(counter.predict(texts))
+encoder_says = says(model, texts)
+name = {0: "negative", 1: "positive"}
+
+# %%
+rows = [
+    (text, name[truth], name[int(a)], name[int(b)])
+    for text, truth, a, b in zip(texts, [1, 0] * 11, encoder_says, counter_says)
+]
+text_plots.table(["text", "truth", "fine-tuned", "bag of words"], rows, encoder.title("11 pairs"))
+
+# %%
+read = pairs_right(encoder_says)
+negations_right.beside(int(read[1:].sum()))
+print("opening pair:", "right" if read[0] else "wrong")
+print(f"negation pairs: fine-tuned {accuracy(read[1:])}")
+print(f"              bag of words {accuracy(pairs_right(counter_says)[1:])}")
+
+# %% [markdown]
+# Most sentences can be judged by their words alone; these cannot.
+#
+# ## Repair it: contrast pairs
+#
+# A test set shows only the mistakes that its texts provoke. [Gardner et al.
+# 2020](https://arxiv.org/abs/2004.02709) proposed to write **contrast sets**: change a text a little
+# so that its label turns, and score pairs. For this course, sixty
+# such pairs were written; every other one is to train on, and the rest is kept for testing.
+
+# %%
+trained, kept = contrast_pairs.halves()
+rows = [(kind, *pairs[1]) for kind, pairs in contrast_pairs.PAIRS.items()]
+text_plots.table(["what turns it", "positive", "negative"], rows, "five pairs that are kept")
+
+# %% [markdown]
+# Train a copy of your network on, for four short epochs: on the pairs, mixed with sentences that it
+# knows (so that it forgets nothing). Beside it runs a **control**: as many steps, but with ordinary
+# sentences in the place of the pairs. Without it, you could not tell the pairs from more training.
+
+
+# %%
+def train_on(start, ids, labels, batches, rate):
+    """A fine-tuned copy of ``start``, and the loss of each of its steps."""
+    network = copy.deepcopy(start)
+    optimizer, losses = bert.make_optimizer(network, rate), []
+    for step, index in enumerate(progress_bars.progress(batches, "fine-tuning"), start=1):
+        batch = [*pad_batch([ids[i] for i in index.tolist()], pad), labels[index]]
+        factor = bert.warmup_linear(step, len(batches) // 10, len(batches))
+        batch = [t.to(run.device) for t in batch]
+        losses.append(train_step(network, optimizer, *batch, factor, run.autocast)["loss"])
+    return network, losses
+
+
+# %%
+pair_texts, pair_labels = contrast_pairs.flat(trained)
+known = train.take(180)
+more = train.subset(range(max(0, len(train) - len(pair_texts)), len(train)))
+
+# %%
+mixtures = {
+    "control": ((*known.texts, *more.texts), torch.cat([known.labels, more.labels])),
+    "repaired": ((*known.texts, *pair_texts), torch.cat([known.labels, pair_labels])),
+}
+
+# %%
+networks = {"before": model}
+for way, (texts, labels) in mixtures.items():
+    chances = torch.Generator().manual_seed(0)
+    orders = [torch.randperm(len(texts), generator=chances) for _ in range(4)]
+    batches = [batch for order in orders for batch in order.split(16)]
+    ids = encoder.encode(texts, max_tokens, "ends")
+    networks[way], _ = train_on(model, ids, labels, batches, peak_rate)
+
+# %%
+opening, negations = [contrast_pairs.OPENING], contrast_pairs.NEGATIONS
+rows = []
+for way, network in networks.items():
+    shares = [
+        accuracy(pairs_right(says(network, contrast_pairs.flat(pairs)[0])))
+        for pairs in (kept, negations)
+    ]
+    first = pairs_right(says(network, contrast_pairs.flat(opening)[0])).all()
+    rows.append((way, *shares, "right" if first else "wrong"))
+
+# %%
+headers = ["network", "kept pairs, both right", "negation pairs", "opening pair"]
+text_plots.table(headers, rows, encoder.title("before and after"))
+
+# %% [markdown]
+# Recorded, three seeds together (critics' sentences):
+#
+# | network | negation pairs | kept pairs |
+# | --- | --- | --- |
+# | before | {{result:bert_pairs.json:before.negations.value:.0%}} ({{result:bert_pairs.json:before.negations.low:.0%}} to {{result:bert_pairs.json:before.negations.high:.0%}}) | {{result:bert_pairs.json:before.kept.value:.0%}} ({{result:bert_pairs.json:before.kept.low:.0%}} to {{result:bert_pairs.json:before.kept.high:.0%}}) |
+# | control | {{result:bert_pairs.json:control.negations.value:.0%}} ({{result:bert_pairs.json:control.negations.low:.0%}} to {{result:bert_pairs.json:control.negations.high:.0%}}) | {{result:bert_pairs.json:control.kept.value:.0%}} ({{result:bert_pairs.json:control.kept.low:.0%}} to {{result:bert_pairs.json:control.kept.high:.0%}}) |
+# | repaired | {{result:bert_pairs.json:repaired.negations.value:.0%}} ({{result:bert_pairs.json:repaired.negations.low:.0%}} to {{result:bert_pairs.json:repaired.negations.high:.0%}}) | {{result:bert_pairs.json:repaired.kept.value:.0%}} ({{result:bert_pairs.json:repaired.kept.low:.0%}} to {{result:bert_pairs.json:repaired.kept.high:.0%}}) |
+#
+# More training alone changes little, and thirty pairs repair much of the negation. Of the kept
+# pairs hardly more come out right, and the intervals overlap. (They count a pair once per seed, so
+# they are narrower than they should be.)
+
+# %% [markdown]
+# ## Fine-tune one weight in a hundred: LoRA
+#
+# A fine-tuned network is a new set of all its weights; who has ten tasks keeps ten copies. [Hu et
+# al.
+# 2021](https://arxiv.org/abs/2106.09685) leave the pre-trained matrix as it is and learn only a
+# *change* of it, one of low rank. A matrix of rank $r$ is a product of two thin ones, and those are
+# all that is trained.
+#
+# ### Exercise: a layer with a low-rank change
+#
+# *Hard, 25 minutes.* Write `lora_linear`: given a linear layer $D_\text{in} \to D_\text{out}$,
+# return
+# a module that is called in its place. Three demands. The layer's own weights are frozen, and the
+# only trained ones are two matrices with together $r\,(D_\text{in} + D_\text{out})$ numbers. Before
+# training, it answers exactly as the layer does. And it must be able to *start* learning from
+# there.
+# The change is multiplied by $\alpha/r$. Two lines of algebra come before the code: what is the
+# output, and what is the gradient of each of the two matrices at the start?
+#
+# <details><summary>Hint 1</summary>The full change need never be built: send x down to r numbers
+# and up
+# again.</details>
+# <details><summary>Hint 2</summary>A product is 0 if one factor is. Its derivative with respect to
+# one
+# factor contains the other.</details>
+# <details><summary>Hint 3</summary>A class inside the function, derived from
+# <code>nn.Module</code>;
+# <code>nn.Parameter</code> makes a tensor trainable, and random rows must differ.</details>
+
+
+# %%
+def lora_linear(linear, rank, alpha):
+    """In the place of a linear layer: the layer, frozen, and a trained change of low rank."""
+
+    ### BEGIN SOLUTION
+    class WithChange(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = linear.requires_grad_(False)
+            self.A = nn.Parameter(torch.randn(rank, linear.in_features) / rank)
+            self.B = nn.Parameter(torch.zeros(linear.out_features, rank))
+
+        def forward(self, x):
+            return self.linear(x) + alpha / rank * (x @ self.A.T @ self.B.T)
+
+    return WithChange()
+    ### END SOLUTION
+
+
+lora_linear = checks.bert.lora_linear(lora_linear)
+
+# %%
+thin = copy.deepcopy(before).cpu()  # the encoder with a new head, as before any fine-tuning
+share = lora.add(thin, 8, 16.0, lora_linear)  # at all queries and values; pooler and head train
+print(f"{lora.trainable(thin):,} weights are trained: {share:.1%} of all")
+
+# %%
+order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+batches = order.split(batch_size)  # one epoch
+thin, _ = train_on(thin.to(run.device), sequences["train"], train.labels, batches, 20 * peak_rate)
+
+# %%
+thin_says = bert.predict(thin, sequences["validation"], pad, run.autocast).argmax(1)
+print(f"LoRA, one epoch, on validation: {accuracy(thin_says == validation.labels)}")
+
+# %% [markdown]
+# Per task only these weights have to be kept, and the product may be added into the matrix once
+# and for
+# all: then the network is as fast as before.
+
+# %% [markdown]
+# ### The same in the library's words
+#
+# Elsewhere you will meet the classes whose names begin with `Auto`: they read from a folder, or
+# from
+# the hub, which class, vocabulary and weights belong together. Save yours, and load it as others
+# would:
+
+# %%
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+# %%
+with tempfile.TemporaryDirectory() as folder:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    theirs = AutoModelForSequenceClassification.from_pretrained(folder).to(run.device).eval()
+    their_tokenizer = AutoTokenizer.from_pretrained(folder)
+
+# %%
+batch = their_tokenizer(list(test.texts[:20]), padding=True, return_tensors="pt").to(run.device)
+with torch.no_grad():
+    loaded = theirs(**batch).logits.argmax(1).cpu()
+print(f"the same answers to {int((loaded == says(model, test.texts[:20])).sum())} of 20 texts")
 
 # %% [markdown]
 # That is what pre-training buys: with 100 sentences the encoder is right in
@@ -965,118 +1164,56 @@ plots.show(
 # IMDB's files come sorted: first all negative reviews, then all positive ones. Train on that order
 # and on a shuffled one, with the same step, rate and examples (their first 64 tokens):
 
-
-# %%
-def fine_tune_in_order(order, n_steps):
-    """Fine-tune a fresh copy on batches in this order; returns the training losses and
-    the model.
-    """
-    fresh_model = copy.deepcopy(before)
-    optimizer = bert.make_optimizer(fresh_model, peak_rate)  # AdamW with two groups, as above
-    history = []
-    for step, index in enumerate(
-        progress_bars.progress(order.split(batch_size)[:n_steps], "fine-tuning")
-    ):
-        ids, mask = pad_batch([sequences["train"][i][:64] for i in index.tolist()], pad)
-        batch = [t.to(run.device) for t in (ids, mask, train.labels[index])]
-        history.append(
-            train_step(
-                fresh_model, optimizer, *batch, warmup_linear(step + 1, n_steps // 10, n_steps)
-            )["loss"]
-        )
-    return history, fresh_model
-
-
 # %%
 n_lab = min(len(train), run.pick(32, 960, 960))
-sorted_order = train.labels[:n_lab].argsort(stable=True)
-shuffled = torch.randperm(n_lab, generator=torch.Generator().manual_seed(2))
-orders = {"sorted by label": sorted_order, "shuffled": shuffled}
+first_tokens = [ids[:64] for ids in sequences["train"]]
+orders = {
+    "sorted by label": train.labels[:n_lab].argsort(stable=True),
+    "shuffled": torch.randperm(n_lab, generator=torch.Generator().manual_seed(2)),
+}
 lab = {
-    name: fine_tune_in_order(order, math.ceil(n_lab / batch_size)) for name, order in orders.items()
+    name: train_on(before, first_tokens, train.labels, order.split(batch_size), peak_rate)
+    for name, order in orders.items()
 }
 
 # %%
-figure, (ax,) = plots.subplots(width=7.5, height=2.7)
-for (name, (history, _)), style in zip(lab.items(), ("-", "--")):
+figure, (ax,) = plots.subplots(width=8, height=2.8)
+for (name, (_, history)), style in zip(lab.items(), ("-", "--")):
     ax.plot(history, style, label=name)
+turn = int((train.labels[orders["sorted by label"]] == 0).sum()) / batch_size
+ax.axvline(turn, color="black", linewidth=0.8)
+ax.annotate("label changes here", (turn, 0.97), xycoords=("data", "axes fraction"), fontsize=9)
 ax.axhline(math.log(2), color="black", linestyle=":")
 ax.set(xlabel="step", ylabel="training loss (nats)")
-ax.set_title(
-    train.title(encoder.title("same data, two orders") + "\n"),
-    loc="left",
-    fontsize=10,
-    parse_math=False,
-)
-ax.legend(frameon=False)
+ax.set_title(train.title("the same data in two orders"), loc="left", fontsize=10, parse_math=False)
+ax.legend(frameon=False, loc="upper left")
 plots.show(
     figure,
     alt="Training loss by step in two orders, chance dotted. Given enough steps, the sorted one falls to nearly 0, jumps where the label changes and falls again; the shuffled one falls slowly.",
 )
 
 # %%
-for name, (_, broken) in progress_bars.progress(lab.items(), "both"):
-    said = bert.predict(
-        broken, [s[:64] for s in sequences["validation"]], pad, run.autocast
-    ).argmax(1)
-    print(
-        f"{name:>16}: says positive {said.float().mean():.0%}, "
-        f"right {accuracy(said == validation.labels)}"
-    )
-
-# %%
-for name, order in orders.items():
-    mixed = [0 < train.labels[b].float().mean() < 1 for b in order.split(batch_size)]
-    print(f"{name:>16}: {sum(mixed)} of {len(mixed)} batches hold both labels")
+for name, (broken, _) in lab.items():
+    said = bert.predict(broken, sequences["validation"], pad, run.autocast).argmax(1)
+    shown = accuracy(said == validation.labels)
+    mixed = [0 < train.labels[b].float().mean() < 1 for b in orders[name].split(batch_size)]
+    print(f"{name:>16}: says positive {said.float().mean():.0%}, right {shown};", end=" ")
+    print(f"{sum(mixed)} of {len(mixed)} batches hold both labels")
 
 # %% [markdown]
-# But for the jump, the sorted run has the *better* training loss: to say always the same is easy to
-# learn. Then the label changes, the loss jumps, and the first half is unlearned: it answers nearly
-# everything alike. (Two steps, at tier `smoke`, are too few to see it.) The last lines tell before
-# any training: count the batches that hold both labels.
-#
-# ## How sure is it, and rightly so?
-#
-# An answer given with probability 0.9 should be right nine times in ten. Group the test reviews by
-# this **confidence** and compare. The weighted mean gap is called the expected calibration error
-# ([Guo et al. 2017](https://arxiv.org/abs/1706.04599), section 2):
-
-# %%
-confidence, answer = test_logits.softmax(1).max(1)
-is_right = answer == test.labels
-edges = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01)
-groups = []  # (confidence, share right, low, high, number)
-for low, high in itertools.pairwise(edges):
-    inside = (confidence >= low) & (confidence < high)
-    if n := int(inside.sum()):
-        ends = wilson_interval(int(is_right[inside].sum()), n, 1.96)
-        groups.append(
-            (confidence[inside].mean().item(), is_right[inside].float().mean().item(), *ends, n)
-        )
-
-# %%
-gap_of_all = sum(n * abs(sure - share) for sure, share, _, _, n in groups) / len(test)
-print(f"mean gap between confidence and share right: {gap_of_all:.3f} (expected calibration error)")
-
-# %%
-figure, (ax,) = plots.subplots(width=5.2, height=3.6)
-text_plots.reliability(ax, groups, test.title(encoder.title("reliability") + "\n"))
-plots.show(
-    figure,
-    alt="Share of right answers against confidence, with intervals and the number of reviews at each point, beside the diagonal.",
-)
-
-# %% [markdown]
-# Points under the diagonal are answers that are surer than right, which is common for deep networks
-# (section 3 there). The intervals say how much of it may be chance.
+# Apart from the jump, the sorted run has the *lower* loss: always giving the same answer is easy to
+# learn. Then the label changes, the loss jumps, and the first half is unlearned: it gives nearly
+# every
+# text the same label. (Two steps, at tier `smoke`, are too few to see it.) Its last number tells
+# before any training: count the batches that hold both labels.
 #
 # ## Reading the errors
 #
-# The most instructive reviews are those where the model was most sure and still wrong. Read them
-# before any more numbers:
+# The most instructive texts are those where the model was most sure and still wrong:
 
 # %%
-wrong = (~is_right).nonzero().flatten()
+confidence, answer = test_logits.softmax(1).max(1)  # of the answer that was given
+wrong = (answer != test.labels).nonzero().flatten()
 worst = wrong[confidence[wrong].argsort(descending=True)][:5].tolist()
 
 # %%
@@ -1088,13 +1225,19 @@ rows = [
     )
     for i in worst
 ]
+
+# %%
 text_plots.table(
     ["label", "P(positive)", "what the model read"], rows, test.title("sure and wrong")
 )
 
 # %% [markdown]
-# Look for wrong labels, irony, misery told with love and, in long reviews, a verdict that was cut
-# out. Instead of guessing *why*, test it: pairs of sentences that differ in little.
+# ## Which words did it?
+#
+# A first answer without any theory: leave a word out and see how far the **margin**, the difference
+# of the two logits, moves. This is called **occlusion**. For a linear classifier on plain counts
+# the
+# effect of a word must be exactly its weight, which gives us a case with a known answer:
 
 
 # %%
@@ -1108,46 +1251,6 @@ def margin(texts):
 
 
 # %%
-probes = {
-    "plain": ("The film is good.", "The film is bad."),
-    "negation": ("The film is not bad at all.", "The film is not good at all."),
-    "contrast": (
-        "The start is dull, but the film is great.",
-        "The start is great, but the film is dull.",
-    ),
-    "irony": ("I loved every minute of it.", "I loved it: I slept so well."),
-    "names": ("With Meryl Streep in it.", "With Adam Sandler in it."),
-}
-
-# %%
-rows = []
-for kind, pair in probes.items():
-    with_counts = counter.predict_proba(pair)[:, 1]
-    rows += [
-        (kind, text, f"{p:.0%}", f"{c:.0%}")
-        for text, p, c in zip(pair, margin(pair).sigmoid().tolist(), with_counts)
-    ]
-
-# %%
-text_plots.table(
-    ["kind", "text", "fine-tuned", "bag of words"],
-    rows,
-    encoder.title("P(positive) for pairs that differ in little"),
-)
-
-# %% [markdown]
-# Look at *names*: neither sentence says anything about the film. Whatever differs there comes from
-# texts that the network was trained on (or, without training, from chance). It may raise test
-# accuracy; it is still not reading.
-#
-# ## Which words did it?
-#
-# A first answer without any theory: leave a word out and see how far the margin, the difference of
-# the two logits, moves. This is called **occlusion**. For a linear classifier on plain counts the
-# effect of a word must be exactly its weight, which gives us a case with a known answer:
-
-
-# %%
 def occlusion(margin, text):
     """The words of a text, and how much of the margin is lost without each: (W,)."""
     words = text.split()
@@ -1156,24 +1259,21 @@ def occlusion(margin, text):
     return words, margins[0] - margins[1:]
 
 
+# %%
 known = {"good": 1.5, "bad": -2.0, "film": 0.1}
-
-
-# %%
-def linear(texts):
-    """The margin of a linear classifier: the sum of known weights."""
-    return torch.tensor([sum(known.get(w, 0.0) for w in text.split()) for text in texts])
-
+words, effects = occlusion(
+    lambda texts: torch.tensor([sum(known.get(w, 0.0) for w in t.split()) for t in texts]),
+    "a good film not bad",
+)
 
 # %%
-words, effects = occlusion(linear, "a good film not bad")
+print("weights", [known.get(w, 0.0) for w in words], "effects", effects.tolist())
 assert torch.allclose(effects, torch.tensor([known.get(w, 0.0) for w in words]), atol=1e-6)
-assert torch.allclose(effects, attribution.occlusion(linear, "a good film not bad")[1])
 
 # %% [markdown]
 # Beside it, what many take for an explanation: **attention**. In each layer a token's new vector is
 # a weighted mean over all tokens, and a row of the map holds its weights (sum 1). Several such
-# maps, the *heads*, stand side by side.
+# maps stand side by side in a layer; here is their mean.
 
 # %%
 text = "The start is dull, but in the end the film is not bad at all."
@@ -1188,70 +1288,48 @@ assert torch.allclose(attention.sum(-1), torch.ones(attention.shape[:2]), atol=1
 tokens = tokenizer.convert_ids_to_tokens(seen[0])
 
 # %%
-figure, axes = plots.subplots(1, 2, width=11, height=4.2)
+figure, (ax,) = plots.subplots(width=7, height=3.9)
+ax.set_axisbelow(True)
 text_plots.word_bars(
-    axes[0], words, effects, "effect on the margin (logits)", encoder.title("occlusion")
+    ax, words, effects, "effect on the margin (logits)", encoder.title("occlusion")
 )
-text_plots.attention_map(
-    axes[1], attention.mean(0), tokens, encoder.title("attention, last layer, mean of heads")
-)
+for label in ax.get_yticklabels():
+    label.set_fontweight("bold" if label.get_text() == "not" else "normal")
+plots.show(figure, alt="A bar for each word's effect on the margin; the word not is in bold.")
+
+# %%
+figure, (ax,) = plots.subplots(width=6, height=5)
+text_plots.attention_map(ax, attention.mean(0), tokens, "attention, last layer, mean")
 plots.show(
     figure,
-    alt="Left: a bar for each word's effect on the margin. Right: a grid of attention weights, token by token.",
+    alt="A grid of attention weights, token by token; each row is a token that looks, each column one that is looked at.",
 )
 
-# %% [markdown]
-# **What this does not prove.** Words act together: without "not" the sentence says something else,
-# so its bar is an effect *in this context*, and effects need not add up. A sentence with a word
-# left out may be one that nobody would write. And the attention map shows where vectors were mixed,
-# not what decided: its rows mix vectors that have already seen the whole sentence. Do the two agree
-# at all? In some test reviews (of long ones the first 40 tokens), take the attention from `[CLS]`
-# and the effect of hiding each token, and correlate the ranks:
-
+# %%
+places = [i for i, token in enumerate(tokens) if token == "not"]
+looked = attention.mean(0)[0, places].sum().item()  # [CLS], whose state is read
+effect = next(e.item() for w, e in zip(words, effects) if w == "not")
 
 # %%
-def rank_agreement(ids):
-    """Spearman correlation between attention from [CLS] (last layer) and the size of each token's
-    effect.
-    """
-    seen = torch.tensor([ids], device=run.device)
-    hidden = seen.repeat(len(ids) - 2, 1)
-    hidden[torch.arange(len(ids) - 2), torch.arange(1, len(ids) - 1)] = tokenizer.mask_token_id
-    with torch.no_grad():
-        out = model(seen, output_attentions=True)
-        base, without = (z[:, 1] - z[:, 0] for z in (out.logits, model(hidden).logits))
-    looked = out.attentions[-1][0].mean(0)[0, 1:-1].cpu()
-    ranks = torch.stack(
-        [looked.argsort().argsort(), (base - without).abs().cpu().argsort().argsort()]
-    ).float()
-    return ranks.corrcoef()[0, 1].item()
-
-
-# %%
-short = [s if len(s) <= 40 else [*s[:39], s[-1]] for s in sequences["test"] if len(s) >= 8][
-    : run.pick(4, 40, 100)
-]
-agreement = torch.tensor([rank_agreement(s) for s in progress_bars.progress(short, "texts")])
-
-# %%
-half = 1.96 * agreement.std().item() / len(agreement) ** 0.5
-print(
-    test.title(
-        f"{encoder.title('rank correlation')} over {len(short)} texts: "
-        f"{agreement.mean():.2f} ± {half:.2f} (95 %)"
-    )
-)
+rank = 1 + int((effects.abs() > abs(effect)).sum())
+print(f"not: effect {effect:+.2f} (number {rank} of {len(words)} words); ", end="")
+print(f"[CLS] gives it {looked:.1%} of its attention, of {1 / len(tokens):.1%} if all were alike")
 
 # %% [markdown]
-# 1 would be perfect agreement, 0 none. [Jain and Wallace 2019](https://arxiv.org/abs/1902.10186)
-# (section 4.1) found weak correlations of this kind in recurrent classifiers; their title is
-# "Attention is not Explanation". Use the map to ask questions, and interventions, such as the pairs
-# above, to answer them.
+# Look at *not* in both pictures: how far does the margin move without it, and how much is it looked
+# at? The two need not agree. Words act together: an effect holds *in this context*, effects need
+# not
+# add up, and a sentence with a word left out may be one that nobody would write. And attention
+# shows where vectors were mixed, not what decided: its rows mix vectors that have already seen the
+# whole sentence. [Jain and Wallace 2019](https://arxiv.org/abs/1902.10186) called their paper
+# "Attention is not Explanation"; [Wiegreffe and Pinter 2019](https://arxiv.org/abs/1908.04626)
+# answered "Attention is not not Explanation". Use maps to ask questions, and interventions, such as
+# the pairs above, to answer them.
 #
 # ## Write a review
 #
-# With a running kernel: change the text and watch the bar. Can you make it fail? Below it, the same
-# for those who only read.
+# With a running kernel: change the text and watch the bar. Below it, the same for those who only
+# read.
 
 # %%
 review_meter.review_meter(margin, "The start is dull, but in the end the film is not bad at all.")
@@ -1281,7 +1359,8 @@ plots.show(
 # second segment (c) the labels were ignored (d) the test part was trained on
 #
 # <details><summary>Answer</summary>(b): a pair means two segments, so the answer stands in the
-# input. (a) The best we know of BERT-base is 95.6 % ("Results"). (c) Then it would be at chance.
+# input. (a) The best that we know of BERT-base is 95.6 % (Sun et al., table 6). (c) Then it would
+# be at chance.
 # (d) Possible in general, but
 # the pair explains it; the test that tells is to flip all labels and see whether the ids
 # change.</details>
@@ -1309,37 +1388,29 @@ plots.show(
 # nothing could be asked there. (c) That is the label of tokens that are <em>not</em> asked, and no
 # token id. (d) It opens the text and is never put elsewhere.</details>
 #
-# **5. "95.5 % on IMDB, BERT-base, five epochs at 128 tokens, plain fine-tuning." What do you
-# think?** (a) fine (b) impossible (c) not plausible without more: which runs, which seeds? (d) too
-# low
+# **5. A new method has 97.4 % on IMDB's 25,000 test reviews, where the best transformers have about
+# 96 %. What do you think first?** (a) a discovery (b) chance (c) look for what leaked into the test
+# (d) too little to matter
 #
-# <details><summary>Answer</summary>(c): one of the texts behind this course claims just that, for
-# code that stops at an import. See "Results" for what was measured by others. (a) It is above the
-# best plain fine-tuning, with less than half of the text.
-# (b) Further pre-training on film reviews reached 95.6 % (arXiv 1905.05583, table 6). (d) Nobody
-# that we know of reached more with this set-up.</details>
+# <details><summary>Answer</summary>(c): that is how the record of 2019 fell to 93.68 %
+# (<a href="https://arxiv.org/abs/2205.13357">arXiv 2205.13357</a>). (a) Possible, once no leak is found. (b) Chance moves such a
+# share by 0.2 points (95 %). (d) A third fewer errors would be a great deal.</details>
 #
 # ## Recap
 #
-# You turned reviews into batches without wasting half of them, ran BERT's two tasks, fine-tuned
-# with warm-up, weight decay and clipping, compared two classifiers on the same examples with
-# intervals, and read errors, attention and the effect of single words, together with what they do
-# not prove.
+# You turned texts into batches and saw what is cut off, ran BERT's two tasks, wrote a step of
+# fine-tuning, compared two classifiers on the same texts with intervals, tested a classifier with
+# pairs of sentences, repaired it as far as that went, and fine-tuned with one weight in a hundred.
 #
-# **What this did not show.** One language, one kind of text, two labels. Larger encoders and longer
-# inputs do better, at a price. Whether it is fair to the people named in the reviews is a question
-# that accuracy does not ask.
+# **What this did not show.** One language, one kind of text, two labels.
 #
-# **Sources.** Devlin et al. 2019, [arXiv 1810.04805](https://arxiv.org/abs/1810.04805), section 3,
-# appendix A · Maas et al. 2011, *Learning Word Vectors for Sentiment Analysis* (IMDB) · Pang and
-# Lee 2004, *A Sentimental Education* · Wang et al. 2020, MiniLM, [arXiv
-# 2002.10957](https://arxiv.org/abs/2002.10957) · Reimers and Gurevych 2019, [arXiv
-# 1908.10084](https://arxiv.org/abs/1908.10084) · Sun et al. 2019, [arXiv
-# 1905.05583](https://arxiv.org/abs/1905.05583), table 6 · Liu et al. 2019, [arXiv
-# 1907.11692](https://arxiv.org/abs/1907.11692), section 4.2 · Guo et al. 2017, [arXiv
-# 1706.04599](https://arxiv.org/abs/1706.04599), sections 2 and 3 · Lee et al. 2021, [arXiv
-# 2107.06499](https://arxiv.org/abs/2107.06499) · Jain and Wallace 2019, [arXiv
-# 1902.10186](https://arxiv.org/abs/1902.10186), section 4.1 · Wilson 1927, *Probable inference*,
+# **Sources.** Devlin et al. 2019, section 3, appendix A · Sun et al. 2019, section 5.3.1, table 6
+# · Guo
+# et al. 2017, sections 2 and 3 · Hu et al. 2021, section 4.1 · Liu et al. 2019, section 4.2 (all
+# linked
+# above) · Maas et al. 2011, *Learning Word Vectors for Sentiment Analysis* (IMDB) · Pang and Lee
+# 2004,
+# [*A Sentimental Education*](https://aclanthology.org/P04-1035/) · Wilson 1927, *Probable inference*,
 # JASA 22.
 #
 # **Next:** lesson 5 opens the black box: attention, built by hand, and a model that writes.

@@ -1174,3 +1174,17 @@ def test_imdbs_parts_together_are_its_archive(imdb_parts, real_imdb: Path):
         ]
         digests = [(bool(label), hashlib.sha256(text.encode()).digest()) for label, text in found]
         assert sorted(digests) == sorted(expected[part]) and len(digests) == 25_000
+
+
+@pytest.mark.parametrize(
+    ("name", "standin", "words", "way"),
+    [
+        ("critics' sentences", False, "You have the critics' sentences", 'assets.fetch("imdb")'),
+        ("IMDB (copy)", False, "You have IMDB (copy)", 'source = "sentences"'),
+        ("my reviews", False, "You have my reviews", 'source = "sentences"'),
+        ("made", True, "You have a stand-in", 'assets.fetch("imdb")'),
+    ],
+)
+def test_which_reviews_one_has_and_how_to_get_the_others_is_said(name, standin, words, way):
+    said = reviews.which(ReviewSet(("good",), torch.tensor([1]), name, standin))
+    assert words in said and way in said and "recorded" in said

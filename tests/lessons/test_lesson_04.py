@@ -7,18 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from course_utils.authoring.lessons import load_definitions
-from course_utils.evaluation import intervals, occlusion
-from course_utils.models import bert
+from course_utils.datasets import contrast_pairs
+from course_utils.evaluation import occlusion
+from course_utils.models import bert, lora
 from course_utils.training.settings import SETTINGS
 
 
 @pytest.fixture(scope="module")
 def lesson():
     module = load_definitions("04_bert_imdb")
-    module.run = SimpleNamespace(autocast=nullcontext)
     return module
 
 
@@ -41,20 +42,29 @@ def test_the_lessons_functions_and_the_packages_agree(lesson):
     ours = lesson.mask_tokens(ids, special, 4, 100, torch.Generator().manual_seed(3))
     theirs = bert.mask_tokens(ids, special, 4, 100, torch.Generator().manual_seed(3))
     assert torch.equal(ours[1] != -100, theirs[1] != -100)
-    for step in (0, 1, 5, 10, 55, 100, 120):
-        assert lesson.warmup_linear(step, 10, 100) == pytest.approx(
-            bert.warmup_linear(step, 10, 100)
-        )
-    for correct, total in ((0, 10), (7, 10), (10, 10), (899, 1000)):
-        assert lesson.wilson_interval(correct, total, 1.96) == pytest.approx(
-            intervals.wilson_interval(correct, total), abs=1e-9
-        )
-    network = tiny()
-    ours, theirs = lesson.parameter_groups(network, 0.1), bert.parameter_groups(network, 0.1)
-    for a, b in zip(ours, theirs, strict=True):
-        assert {id(p) for p in a["params"]} == {id(p) for p in b["params"]} and a[
-            "weight_decay"
-        ] == b["weight_decay"]
+    for length, limit in ((5, 8), (9, 8), (30, 7)):
+        ids = [2, *range(10, 10 + length - 2), 3]
+        cut = lesson.keep_ends(ids, limit)
+        assert len(cut) == min(length, limit) and cut[0] == 2 and cut[-1] == 3
+
+
+def test_what_lora_linear_makes_is_the_packages(lesson):
+    torch.manual_seed(0)
+    linear, x = nn.Linear(6, 4), torch.randn(3, 6)
+    ours, theirs = lesson.lora_linear(linear, 2, 3.0), lora.LoRALinear(linear, 2, 3.0)
+    with torch.no_grad():
+        for a, b in ((ours.A, theirs.down), (ours.B, theirs.up)):
+            a.copy_(b.normal_())
+    assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+
+
+def test_lora_with_the_lessons_layer_trains_as_many_weights(lesson):
+    counts = []
+    for layer in (lesson.lora_linear, lora.LoRALinear):
+        network = tiny()
+        lora.add(network, 2, 4.0, layer)
+        counts.append(lora.trainable(network))
+    assert counts[0] == counts[1]
 
 
 def test_the_lessons_step_and_the_packages_are_the_same(lesson):
@@ -64,7 +74,10 @@ def test_the_lessons_step_and_the_packages_are_the_same(lesson):
         network = tiny()
         optimizer = bert.make_optimizer(network, 1e-2)
         torch.manual_seed(1)
-        told = [step(network, optimizer, ids, mask, labels, factor) for factor in (0.5, 1.0, 0.2)]
+        told = [
+            step(network, optimizer, ids, mask, labels, factor, nullcontext)
+            for factor in (0.5, 1.0, 0.2)
+        ]
         results.append((told, [p.detach().clone() for p in network.parameters()]))
     assert results[0][0] == results[1][0]
     assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
@@ -126,3 +139,23 @@ def test_settings_are_those_of_the_command_line():
         assert {n: picked[n][column] for n in names} == {
             n: SETTINGS["bert"][tier][k] for n, k in names.items()
         }
+
+
+def test_a_pair_is_right_where_both_of_its_answers_are(lesson):
+    answers = torch.tensor([1, 0, 1, 1, 0, 1])
+    assert torch.equal(lesson.pairs_right(answers), contrast_pairs.score(answers).both)
+
+
+def test_training_on_copies_does_as_the_package_and_leaves_the_start(lesson):
+    lesson.run = SimpleNamespace(autocast=nullcontext, device=torch.device("cpu"))
+    lesson.pad, texts = 0, [[2, 7, 8, 3], [2, 9, 3], [2, 5, 3], [2, 6, 7, 3]]
+    labels, batches = torch.tensor([1, 0, 1, 0]), [torch.tensor([0, 1]), torch.tensor([2, 3])] * 10
+    start, other = tiny(), tiny()
+    kept = [p.clone() for p in start.parameters()]
+    torch.manual_seed(3)
+    trained, losses = lesson.train_on(start, texts, labels, batches, 1e-2)
+    assert all(torch.equal(a, b) for a, b in zip(start.parameters(), kept, strict=True))
+    torch.manual_seed(3)
+    assert losses == bert.train_on(other, texts, labels, batches, 1e-2, 0)
+    for a, b in zip(trained.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -1,20 +1,15 @@
 """Lesson 04: right and wrong answers to its exercises."""
 
-import math
+import copy
 import random
 import time
 from functools import partial
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import nn
-from transformers import get_linear_schedule_with_warmup
-from transformers.trainer_pt_utils import get_parameter_names
 
 from answers import book
-from course_utils import checks
-from course_utils.evaluation import intervals
 from course_utils.models import bert as package
 
 RIGHT, WRONG, right, wrong = book()
@@ -546,447 +541,224 @@ WRONG["mask_tokens"] += [
 ]
 
 
-# ---- parameter_groups
+# ---- keep_ends
 
 
-def split(model, weight_decay, spared, parameters=None):
-    parameters = (
-        [p for p in model.parameters() if p.requires_grad] if parameters is None else parameters
-    )
-    keys = {id(p) for p in spared}
-    return [
-        {"params": [p for p in parameters if id(p) not in keys], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if id(p) in keys], "weight_decay": 0.0},
-    ]
+@right("keep_ends")
+def ends_by_slices(ids, limit):
+    if len(ids) <= limit:
+        return ids[:]
+    first = limit // 2
+    return ids[:first] + ids[first - limit :]
 
 
-def named(model, test):
-    return [p for name, p in model.named_parameters() if test(name)]
+@right("keep_ends")
+def ends_by_deleting(ids, limit):
+    left = list(ids)
+    while len(left) > limit:
+        del left[limit // 2]
+    return left
 
 
-def norms(model, weights=True, biases=True):
-    layers = [m for m in model.modules() if isinstance(m, nn.LayerNorm)]
-    return [m.weight for m in layers if weights] + [
-        m.bias for m in layers if biases and m.bias is not None
-    ]
+def longer(cut):
+    return lambda ids, n: cut(ids, n) if len(ids) > n else list(ids)
 
 
-def all_biases(model):
-    return named(model, lambda name: name.endswith("bias"))
+WRONG["keep_ends"] += [
+    (lambda ids, n: list(ids)[0:n], "beginning alone"),
+    (longer(lambda ids, n: [*ids[: n - 1], ids[-1]]), "only the beginning is kept"),
+    (lambda ids, n: ids[max(0, len(ids) - n) :], "the end alone"),
+    (longer(lambda ids, n: [ids[0], *ids[1 - n :]]), "only the end is kept"),
+    (longer(lambda ids, n: [*ids[: n // 2], *ids[-(n // 2) :]]), "limit - limit // 2"),
+    (
+        longer(lambda ids, n: ids[: (n + 1) // 2] + ids[-(n // 2) :]),
+        "extra place belongs to the end",
+    ),
+    (lambda ids, n: ids[: n // 2] + ids[n // 2 - n :], "has some of its tokens twice"),
+    (longer(lambda ids, n: ids[1 : 1 + n // 2] + ids[n // 2 - n - 1 : -1]), "cut away"),
+    (lambda ids, n: torch.tensor(ids[:n]), "ids themselves"),
+    (longer(lambda ids, n: ids[: n // 2] + ids[n // 2 : n][::-1]), "on paper"),
+]
 
 
-RIGHT["parameter_groups"].append(package.parameter_groups)
+# ---- train_step
 
 
-@right("parameter_groups")
-def groups(model, weight_decay):
-    return split(model, weight_decay, all_biases(model) + norms(model))
+def step(
+    order=("rate", "train", "zero", "backward", "clip", "step"),
+    loss=nn.functional.cross_entropy,
+    rate=lambda group, factor: factor * group["initial_lr"],
+    told=lambda loss, share: {"loss": loss.item(), "accuracy": share.item()},
+    masked=True,
+    cast=lambda logits: logits.float(),
+    count=lambda hits: hits.float().mean(),
+    clip=lambda model: nn.utils.clip_grad_norm_(model.parameters(), 1.0),
+    forward=lambda model, autocast, **inputs: inside(model, autocast, inputs),
+):
+    """The step in this order, with one part exchanged."""
 
-
-@right("parameter_groups")
-def groups_of_vectors(model, weight_decay):
-    return checks.bert.parameter_groups.reference(model, weight_decay)
-
-
-@right("parameter_groups")
-def groups_as_the_trainer_makes_them(model, weight_decay):
-    decayed = {n for n in get_parameter_names(model, [nn.LayerNorm]) if not n.endswith("bias")}
-    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    return [
-        {"params": [p for n, p in trained if n in decayed], "weight_decay": weight_decay},
-        {"params": [p for n, p in trained if n not in decayed], "weight_decay": 0.0},
-    ]
-
-
-@right("parameter_groups")
-def groups_in_the_other_order(model, weight_decay):
-    seen, no, yes = set(), [], []
-    for module in model.modules():
-        for name, p in module.named_parameters(recurse=False):
-            if p.requires_grad and id(p) not in seen:
-                seen.add(id(p))
-                (no if name.endswith("bias") or isinstance(module, nn.LayerNorm) else yes).append(p)
-    return (
-        {"params": tuple(no), "weight_decay": 0, "name": "spared"},
-        {"params": tuple(yes), "weight_decay": weight_decay, "name": "decayed"},
-    )
-
-
-def changed(change):
-    """The right groups, changed in place."""
-
-    def answer(model, weight_decay):
-        made = groups(model, weight_decay)
-        return change(made) or made
+    def answer(model, optimizer, ids, mask, labels, factor, autocast):
+        if "rate" in order:
+            for group in optimizer.param_groups:
+                group["lr"] = rate(group, factor)
+        if "train" in order:
+            model.train()
+        more = {"attention_mask": mask} if masked else {}
+        logits = forward(model, autocast, input_ids=ids, **more)
+        found = loss(cast(logits), labels)
+        acts = {
+            "zero": optimizer.zero_grad,
+            "backward": found.backward,
+            "clip": lambda: clip(model),
+            "step": optimizer.step,
+        }
+        for name in order:
+            acts.get(name, lambda: None)()
+        return told(found, count(logits.argmax(1) == labels))
 
     return answer
 
 
-def by_module(model, weight_decay):
-    no, yes = [], []
-    for module in model.modules():
-        for name, p in module.named_parameters(recurse=False):
-            if p.requires_grad:
-                (no if name.endswith("bias") or isinstance(module, nn.LayerNorm) else yes).append(p)
-    return [{"params": yes, "weight_decay": weight_decay}, {"params": no, "weight_decay": 0.0}]
+def inside(model, autocast, inputs):
+    with autocast():
+        return model(**inputs).logits
 
 
-def recursive(model, weight_decay):
-    no, yes = [], []
-    for module in model.modules():
-        for name, p in module.named_parameters():
-            if p.requires_grad:
-                (no if name.endswith("bias") or isinstance(module, nn.LayerNorm) else yes).append(p)
-    return [{"params": yes, "weight_decay": weight_decay}, {"params": no, "weight_decay": 0.0}]
+def without(*names):
+    usual = ("rate", "train", "zero", "backward", "clip", "step")
+    return step(order=[name for name in usual if name not in names])
 
 
-def thawing(model, weight_decay):
-    model.requires_grad_(True)
-    return groups(model, weight_decay)
+RIGHT["train_step"] += [
+    package.bert_step,
+    step(),
+    step(order=("train", "zero", "rate", "backward", "clip", "step")),
+    step(loss=lambda logits, labels: -logits.log_softmax(1)[range(len(labels)), labels].mean()),
+]
+WRONG["train_step"] += [
+    (without("zero"), "Gradients of the step before"),
+    (without("clip"), "a gradient that is not clipped"),
+    (without("train"), "dropout is off"),
+    (without("rate"), "The learning rate is not set"),
+    (without("step"), "`optimizer.step()` is called once"),
+    (
+        step(order=("rate", "train", "zero", "clip", "backward", "step")),
+        "a gradient that is not clipped",
+    ),
+    (step(order=("rate", "train", "backward", "zero", "clip", "step")), "cleared between"),
+    (step(rate=lambda g, f: f * g["lr"]), "shrinks at every step"),
+    (step(rate=lambda g, f: f), "factor itself became"),
+    (step(masked=False), "Padding is read as text"),
+    (
+        step(loss=lambda z, y: nn.functional.cross_entropy(z.softmax(1), y)),
+        "taken from probabilities",
+    ),
+    (
+        step(loss=lambda z, y: nn.functional.cross_entropy(z, y, reduction="sum")),
+        "a sum over the batch",
+    ),
+    (step(cast=same), "computed in 16 bits"),
+    (step(count=lambda hits: hits.float().sum()), "the share of right answers"),
+    (step(clip=lambda m: nn.utils.clip_grad_value_(m.parameters(), 1.0)), "Each value is clipped"),
+    (step(told=lambda loss, share: {"loss": loss, "accuracy": share}), "keeps the whole step"),
+    (step(told=lambda loss, share: (loss.item(), share.item())), "both as plain numbers"),
+    (step(forward=lambda m, _, **inputs: m(**inputs).logits), "belongs around the forward pass"),
+    (step(loss=lambda z, y: 2 * nn.functional.cross_entropy(z, y)), "Take it apart"),
+]
 
 
-def only_linear(model, weight_decay):
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    spared = norms(model) + [m.bias for m in layers if m.bias is not None]
-    return split(model, weight_decay, spared)
+# ---- lora_linear
 
 
-def appending_none(model, weight_decay):
-    made = groups(model, weight_decay)
-    made[1]["params"] += [
-        m.bias for m in model.modules() if isinstance(m, nn.LayerNorm) and m.bias is None
-    ]
+class Update(nn.Module):
+    """A linear layer with an update; its parts can be exchanged."""
+
+    def __init__(self, linear, down, up, scale, frozen=True):
+        super().__init__()
+        self.linear = linear.requires_grad_(not frozen)
+        self.down, self.up, self.scale = nn.Parameter(down), nn.Parameter(up), scale
+
+    def forward(self, x):
+        return self.linear(x) + self.scale * (x @ self.down @ self.up)
+
+
+def lora(down=None, up=None, scale=lambda rank, alpha: alpha / rank, kind=Update, frozen=True):
+    def answer(linear, rank, alpha):
+        first = (down or torch.randn)(linear.in_features, rank)
+        second = (up or torch.zeros)(rank, linear.out_features)
+        return kind(linear, first, second, scale(rank, alpha), frozen)
+
+    return answer
+
+
+@right("lora_linear")
+def lora_with_layers(linear, rank, alpha):
+    down = nn.Linear(linear.in_features, rank, bias=False)
+    up = nn.Linear(rank, linear.out_features, bias=False)
+    nn.init.zeros_(up.weight)
+    return Branches(linear.requires_grad_(False), nn.Sequential(down, up), alpha / rank)
+
+
+class Branches(nn.Module):
+    def __init__(self, one, other, scale):
+        super().__init__()
+        self.one, self.other, self.scale = one, other, scale
+
+    def forward(self, x):
+        return self.one(x) + self.scale * self.other(x)
+
+
+class Merging(Update):
+    def forward(self, x):
+        weight = self.linear.weight + self.scale * (self.down @ self.up).T
+        return nn.functional.linear(x, weight, self.linear.bias)
+
+
+class Alone(Update):
+    def forward(self, x):
+        return self.linear(x).detach() * 0 + super().forward(x) - self.linear(x) + self.held(x)
+
+    def held(self, x):
+        return self.linear(x) if self.up.abs().max() == 0 else 0
+
+
+class Cut(Update):
+    def forward(self, x):
+        return self.linear(x) + self.scale * (x @ self.down.data @ self.up.data)
+
+
+class Bare(Update):
+    def __init__(self, linear, down, up, scale, frozen=True):
+        super().__init__(linear, down, up, scale, frozen)
+        self.down.requires_grad_(False)
+        self.up.requires_grad_(False)
+
+
+def full(linear, rank, alpha):
+    made = Branches(linear.requires_grad_(False), nn.Linear(12, 7, bias=False), alpha / rank)
+    nn.init.zeros_(made.other.weight)
     return made
 
 
-NO_DECAY = ("bias", "LayerNorm.weight")
-WRONG["parameter_groups"] += [
-    (
-        lambda m, w: split(m, w, named(m, lambda n: any(part in n for part in NO_DECAY))),
-        "another name in this model",
-    ),
-    (
-        lambda m, w: split(m, w, named(m, lambda n: "bias" in n or "norm" in n.lower())),
-        "another name in this model",
-    ),
-    (lambda m, w: split(m, w, norms(m)), "Biases decay here"),
-    (lambda m, w: split(m, w, norms(m, biases=False)), "Biases decay here"),
-    (lambda m, w: split(m, w, all_biases(m)), "it is a factor that starts at 1"),
-    (
-        lambda m, w: split(
-            m,
-            w,
-            [p for p in all_biases(m) if id(p) not in set(map(id, norms(m)))]
-            + norms(m, biases=False),
-        ),
-        "LayerNorm's bias decays",
-    ),
-    (
-        lambda m, w: split(m, w, norms(m) + named(m, lambda n: n.endswith(".bias"))),
-        "need not be called `.bias`",
-    ),
-    (only_linear, "need not be called `.bias`"),
-    (changed(lambda g: g[1].update(weight_decay=g[0]["weight_decay"])), "Both groups decay"),
-    (changed(lambda g: g[1].update(weight_decay=1e-8)), "Both groups decay"),
-    (changed(lambda g: g[1].pop("weight_decay") and None), "default, 0.01 for AdamW"),
-    (changed(lambda g: g[0].pop("weight_decay") and None), "default, 0.01 for AdamW"),
-    (changed(lambda g: g[0].update(weight_decay=0.0)), "Neither group decays"),
-    (lambda m, w: groups(m, 0.01), "another number than the argument"),
-    (
-        lambda m, w: [
-            {"params": g["params"], "weight_decay": d}
-            for g, d in zip(groups(m, w), (0.0, w), strict=True)
-        ],
-        "Exchanged",
-    ),
-    (lambda m, w: split(m, w, all_biases(m) + norms(m), list(m.parameters())), "Frozen parameters"),
-    (thawing, "Sorting only reads"),
-    (by_module, "which `model.parameters()` knows"),
-    (recursive, "which `model.parameters()` knows"),
-    (
-        lambda m, w: split(m, w, all_biases(m) + norms(m) + named(m, lambda n: "embeddings" in n)),
-        "Embeddings are matrices",
-    ),
-    (
-        lambda m, w: split(m, w, all_biases(m) + norms(m) + named(m, lambda n: "query" in n)),
-        "without decay: only biases",
-    ),
-    (changed(lambda g: g[0].update(params=iter(g[0]["params"]))), "read once"),
-    (changed(lambda g: g[0].update(params=(p for p in g[0]["params"]))), "read once"),
-    (changed(lambda g: g[0].update(params=set(g[0]["params"]))), "kept by position"),
-    (changed(lambda g: g[0].update(params=[("name", p) for p in g[0]["params"]])), "themselves"),
-    (changed(lambda g: g[0].update(params=["name" for p in g[0]["params"]])), "themselves"),
-    (
-        changed(lambda g: g[0].update(params=[p.detach().clone() for p in g[0]["params"]])),
-        "but copies",
-    ),
-    (changed(lambda g: g[0].update(params=[p.data for p in g[0]["params"]])), "but copies"),
-    (changed(lambda g: g[0]["params"].pop() is None), "What is in no group"),
-    (changed(lambda g: g[1].update(params=g[1]["params"][:1])), "What is in no group"),
-    (changed(lambda g: g[1].update(weight_decay=None)), "single number"),
-    (appending_none, "`bias` is None"),
-    (lambda m, w: [{"params": list(m.parameters()), "weight_decay": w}], "All in one group"),
-    (lambda m, w: split(m, w, []), "All in one group"),
-    (lambda m, w: list(m.parameters()), "takes a list of dicts"),
-    (lambda m, w: groups(m, w)[0], "takes a list of dicts"),
-    (
-        lambda m, w: [{"params": [p], "weight_decay": w} for p in m.parameters()],
-        "Two groups are enough",
-    ),
-    (changed(lambda g: g[0].update(parameters=g[0].pop("params"))), "stand under 'params'"),
-    (changed(lambda g: g[0].update(betas=3)), "AdamW stumbles"),
+RIGHT["lora_linear"] += [
+    lora(),
+    lora(kind=Merging),
+    lora(down=torch.zeros, up=torch.randn),
+    lambda linear, rank, alpha: lora()(copy.deepcopy(linear), rank, alpha),
 ]
-
-
-# ---- warmup_linear
-
-
-@right("warmup_linear")
-def warmup(step, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return step / warmup_steps
-    if step >= total_steps:
-        return 0.0
-    return (total_steps - step) / (total_steps - warmup_steps)
-
-
-@right("warmup_linear")
-def warmup_by_the_library(step, warmup_steps, total_steps):
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    return get_linear_schedule_with_warmup(optimizer, warmup_steps, total_steps).lr_lambdas[0](step)
-
-
-@right("warmup_linear")
-def warmup_as_the_lower_line(step, warmup_steps, total_steps):
-    up = 1.0 if warmup_steps == 0 else step / warmup_steps
-    down = (total_steps - step) / max(total_steps - warmup_steps, 1)
-    return torch.tensor(max(0.0, min(up, down)))
-
-
-@right("warmup_linear")
-def warmup_with_its_peak_at_the_end(step, warmup_steps, total_steps):
-    """Where the warm-up's end is the end of all, this one gives 1 (the others 0)."""
-    if step <= warmup_steps:
-        return np.float64(1) if warmup_steps == 0 else np.float64(step / warmup_steps)
-    return np.clip(np.divide(total_steps - step, total_steps - warmup_steps or 1), 0, None)
-
-
-RIGHT["warmup_linear"].append(package.warmup_linear)
-
-
-def ramp(down):
-    return lambda s, w, t: s / w if s < w else down(s, w, t)
-
-
-def fall(up):
-    return lambda s, w, t: up(s, w, t) if s < w else warmup(s, w, t)
-
-
-def only_with(condition, fn):
-    return lambda s, w, t: fn(s, w, t) if condition(w, t) else warmup(s, w, t)
-
-
-WRONG["warmup_linear"] += [
-    (ramp(lambda s, w, t: (t - s) / (t - w)), "Negative after the last step"),
-    (ramp(lambda s, w, t: max(0.0, 1 - s / t)), "A jump at the peak"),
-    (ramp(lambda s, w, t: max(0.0, (t + w - s) / t)), "takes total_steps more"),
-    (fall(lambda s, w, t: (s + 1) / w), "One step early"),
-    (fall(lambda s, w, t: (s + 1) / (w + 1)), "not one more"),
-    (fall(lambda s, w, t: s / (w + 1)), "ramp ends below 1"),
-    (fall(lambda s, w, t: s / t), "divided by all steps"),
-    (fall(lambda s, w, t: 1.0), "No ramp"),
-    (lambda s, w, t: max(0.0, 1 - s / t), "There is no warm-up here"),
-    (fall(lambda s, w, t: 1 - s / w), "runs downwards"),
-    (ramp(lambda s, w, t: 1.0), "has to fall to 0 by the last step"),
-    (lambda s, w, t: min(1.0, s / max(1, w)), "has to fall to 0 by the last step"),
-    (ramp(lambda s, w, t: float(s < t)), "drops at the end"),
-    (ramp(lambda s, w, t: math.sqrt(w / s)), "inverse square root"),
-    (
-        ramp(lambda s, w, t: 0.5 + 0.5 * math.cos(math.pi * min(1, (s - w) / (t - w)))),
-        "half a cosine",
-    ),
-    (lambda s, w, t: s // w if s < w else max(0, (t - s) // (t - w)), "divides without a rest"),
-    (ramp(lambda s, w, t: max(0.0, (t - 1 - s) / (t - 1 - w))), "0 one step too early"),
-    (ramp(lambda s, w, t: abs(t - s) / (t - w)), "rises again"),
-    (ramp(lambda s, w, t: min(1, (s - w) / (t - w))), "count the steps that are left"),
-    (lambda s, w, t: 2e-5 * warmup(s, w, t), "Who calls it multiplies"),
-    (lambda s, w, t: 1e-3 * warmup(s, w, t), "Who calls it multiplies"),
-    (lambda s, w, t: 100 * warmup(s, w, t), "Who calls it multiplies"),
-    (
-        lambda s, w, t: s / w if s < w else max(0.0, (t - s) / max(1, t - w)) if w else 1 / w,
-        "Without warm-up",
-    ),
-    (lambda s, w, t: max(0.0, min(s / max(1, w), (t - s) / max(1, t - w))), "Without warm-up"),
-    (ramp(lambda s, w, t: max(0.0, (t - s) / (t - w))), "All steps are warm-up"),
-    (
-        only_with(lambda w, t: w == t, lambda s, w, t: min(1.0, s / w)),
-        "has to fall to 0 by the last step",
-    ),
-    (
-        only_with(lambda w, t: w == t, lambda s, w, t: 0.5 if s == t else warmup(s, w, t)),
-        "All steps are warm-up",
-    ),
-    (lambda s, w, t: warmup(s, w, t) ** 2, "Draw it"),
-    (lambda s, w, t: warmup(s, 0, t), "There is no warm-up here"),
-    (lambda s, w, t: torch.tensor([warmup(s, w, t)]), "single number"),
-    (lambda s, w, t: [warmup(s, w, t)], "single number"),
-    (lambda s, w, t: str(warmup(s, w, t)), "single number"),
-    (lambda s, w, t: warmup(s, w, t) if s < t else float("nan"), "Infinity or NaN"),
-]
-
-
-# ---- wilson_interval
-
-
-@right("wilson_interval")
-def wilson(correct, total, z):
-    p = correct / total
-    centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    return centre - half, centre + half
-
-
-@right("wilson_interval")
-def wilson_by_counts(correct, total, z):
-    centre = (correct + z * z / 2) / (total + z * z)
-    half = z / (total + z * z) * (correct * (total - correct) / total + z * z / 4) ** 0.5
-    return [max(0, centre - half), min(1, centre + half)]
-
-
-@right("wilson_interval")
-def wilson_by_scipy(correct, total, z):
-    level = 1 - 2 * stats.norm.sf(z)
-    ends = stats.binomtest(correct, total).proportion_ci(level, method="wilson")
-    return (ends.low, ends.high)
-
-
-@right("wilson_interval")
-def wilson_by_bisection(correct, total, z):
-    def end(inner, outer):
-        for _ in range(80):
-            x = (inner + outer) / 2
-            near = (correct / total - x) ** 2 <= z * z * x * (1 - x) / total
-            inner, outer = (x, outer) if near else (inner, x)
-        return inner
-
-    return end(correct / total, 0.0), end(correct / total, 1.0)
-
-
-@right("wilson_interval")
-def wilson_as_an_array(correct, total, z):
-    return np.array(wilson(correct, total, z))
-
-
-@right("wilson_interval")
-def wilson_in_float32(correct, total, z):
-    return torch.tensor(wilson(correct, total, z))
-
-
-RIGHT["wilson_interval"].append(intervals.wilson_interval)
-
-
-def wald(c, n, z):
-    half = z * math.sqrt(c / n * (1 - c / n) / n)
-    return c / n - half, c / n + half
-
-
-def agresti_coull(c, n, z):
-    p = (c + z * z / 2) / (n + z * z)
-    half = z * math.sqrt(p * (1 - p) / (n + z * z))
-    return p - half, p + half
-
-
-def continuity(c, n, z):
-    ends = stats.binomtest(c, n).proportion_ci(1 - 2 * stats.norm.sf(z), method="wilsoncc")
-    return ends.low, ends.high
-
-
-def clopper_pearson(c, n, z):
-    ends = stats.binomtest(c, n).proportion_ci(1 - 2 * stats.norm.sf(z), method="exact")
-    return ends.low, ends.high
-
-
-def jeffreys(c, n, z):
-    return tuple(stats.beta.ppf([stats.norm.sf(z), stats.norm.cdf(z)], c + 0.5, n - c + 0.5))
-
-
-def parts(c, n, z):
-    low, high = wilson(c, n, z)
-    return (low + high) / 2, (high - low) / 2
-
-
-def from_parts(change):
-    def answer(c, n, z):
-        centre, half = change(*parts(c, n, z), c, n, z)
-        return centre - half, centre + half
-
-    return answer
-
-
-def with_root(root):
-    """Wilson's formula with another root."""
-    return from_parts(lambda m, h, c, n, z: (m, z / (1 + z * z / n) * math.sqrt(root(c / n, n, z))))
-
-
-def bracketless(factor=None, root=None, shift=None):
-    """Wilson's interval as it is typed in one go, with one pair of brackets forgotten."""
-
-    def answer(c, n, z):
-        p, front = c / n, 1 / (1 + z**2 / n) if factor is None else factor(n, z)
-        second = z**2 / (4 * n**2) if root is None else root(n, z)
-        centre = front * (p + (z**2 / (2 * n) if shift is None else shift(n, z)))
-        half = front * z * math.sqrt(p * (1 - p) / n + second)
-        return centre - half, centre + half
-
-    return answer
-
-
-WRONG["wilson_interval"] += [
-    (bracketless(factor=lambda n, z: 1 / 1 + z**2 / n), "`a / (1 + z**2 / n)`"),
-    (bracketless(root=lambda n, z: z**2 / 4 * n**2), "`a / (4 * n**2)`"),
-    (bracketless(shift=lambda n, z: z**2 / 2 * n), "`a / (2 * n)`"),
-    (wald, "Wald's interval, z standard errors"),
-    (lambda *a: (max(0.0, wald(*a)[0]), min(1.0, wald(*a)[1])), "clipped to [0, 1]"),
-    (agresti_coull, "Agresti and Coull"),
-    (continuity, "correction for continuity"),
-    (clopper_pearson, "Clopper and Pearson"),
-    (jeffreys, "Jeffreys"),
-    (parts, "centre and the half width"),
-    (lambda *a: wilson(*a)[::-1], "ends are exchanged"),
-    (lambda *a: tuple(100 * e for e in wilson(*a)), "per cent"),
-    (lambda c, n, z: tuple(n * e for e in wilson(c, n, z)), "These are counts"),
-    (from_parts(lambda m, h, c, n, z: (m, h / 2)), "Half as wide"),
-    (from_parts(lambda m, h, c, n, z: (m, 2 * h)), "Twice as wide"),
-    (lambda *a: (wilson(*a)[0], 1.0), "Only one side"),
-    (lambda *a: (0.0, wilson(*a)[1]), "Only one side"),
-    (from_parts(lambda m, h, c, n, z: (c / n, h)), "around the share itself"),
-    (from_parts(lambda m, h, c, n, z: (m, wald(c, n, z)[1] - c / n)), "but Wald's half width"),
-    (with_root(lambda p, n, z: p * (1 - p) / n), "root lacks its second term"),
-    (from_parts(lambda m, h, c, n, z: (m, h * (1 + z * z / n))), "half width is not divided"),
-    (from_parts(lambda m, h, c, n, z: (m * (1 + z * z / n), h)), "centre is not divided"),
-    (
-        from_parts(lambda m, h, c, n, z: (m * (1 + z * z / n), h * (1 + z * z / n))),
-        "Nothing is divided",
-    ),
-    (from_parts(lambda m, h, c, n, z: (m, h / z)), "z is missing before the root"),
-    (from_parts(lambda m, h, c, n, z: ((c + z * z) / (n + z * z), h)), "centre moves too far"),
-    (with_root(lambda p, n, z: p * (1 - p) / n + z * z / (4 * n)), "has n squared below"),
-    (with_root(lambda p, n, z: p * (1 - p) / n + z * z / n**2), "lacks its 4"),
-    (with_root(lambda p, n, z: p * (1 - p) / n + z / (4 * n * n)), "z stands where z^2 belongs"),
-    (
-        lambda c, n, z: (lambda m, h: (m - h, m + h))(
-            (c + z / 2) / (n + z), z / (n + z) * math.sqrt(c * (n - c) / n + z / 4)
-        ),
-        "z stands where z^2 belongs",
-    ),
-    (from_parts(lambda m, h, c, n, z: (m, h * z)), "z^2 stands before the root"),
-    (lambda c, n, z: wilson(c, n, 1.96), "z = 1.96, whatever"),
-    (lambda c, n, z: wilson(c, n, 1), "z = 1, whatever"),
-    (lambda c, n, z: wilson(n - c, n, z), "share of wrong answers"),
-    (lambda *a: wilson(*a)[0], "Return both ends"),
-    (lambda *a: dict(zip(("low", "high"), wilson(*a), strict=True)), "Return both ends"),
-    (lambda *a: (*wilson(*a), 0.0), "Return both ends"),
-    (lambda *a: (float("nan"), wilson(*a)[1]), "Infinity or NaN"),
-    (lambda *a: ([wilson(*a)[0]], wilson(*a)[1]), "single number"),
-    (lambda c, n, z: wilson(c, n + 1, z), "Take it apart"),
+WRONG["lora_linear"] += [
+    (lora(up=torch.randn), "answer as the old one"),
+    (lora(down=torch.zeros), "Both matrices are 0"),
+    (lora(down=torch.ones), "All rows are alike"),
+    (lora(frozen=False), "requires_grad_(False)"),
+    (lora(scale=lambda rank, alpha: 1.0), "The product is not scaled"),
+    (lora(scale=lambda rank, alpha: alpha), "divide by the rank"),
+    (lora(scale=lambda rank, alpha: rank / alpha), "upside down"),
+    (lora(kind=Alone), "The frozen layer is gone"),
+    (lora(kind=Cut), "cut the path"),
+    (lora(kind=Bare), "Nothing is trained"),
+    (full, "has as many weights as the layer"),
+    (lambda linear, rank, alpha: linear, "It has no update"),
+    (lambda linear, rank, alpha: linear(torch.ones(12)), "Return a module"),
+    (lambda linear, rank, alpha: lora()(linear, rank + 1, alpha), "stand between the two"),
 ]

@@ -1,0 +1,214 @@
+"""Exercise `train_step`: one step of fine-tuning, from the learning rate to the optimiser's step."""
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.checks.core import (
+    Answer,
+    Wrong,
+    call,
+    describe,
+    exercise,
+    expect_close,
+    expect_number,
+    require,
+)
+
+_PEAK, _BATCHES = 0.5, ((0.5, 1), (1.0, 2), (0.25, 3))
+"""The peak learning rate, and for each step its factor and the seed of its batch."""
+
+
+class _Reader(nn.Module):
+    """A small classifier that is called as BERT is: it needs the mask, and has dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.dropout, self.head = nn.Embedding(20, 6), nn.Dropout(0.5), nn.Linear(6, 2)
+        self.seen: list[dict[str, Any]] = []
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **others: Any
+    ) -> SimpleNamespace:
+        inside = torch.is_autocast_enabled("cpu")
+        self.seen.append({"training": self.training, "autocast": inside, "others": sorted(others)})
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        rows = self.words(input_ids) * mask[..., None]
+        mean = rows.sum(1) / mask.sum(1, keepdim=True)
+        logits = self.head(self.dropout(mean.float() * 3))
+        return SimpleNamespace(logits=logits)
+
+
+def _by_hand(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    ids: Tensor,
+    mask: Tensor,
+    labels: Tensor,
+    factor: float,
+    autocast: Any = contextlib.nullcontext,
+    *,
+    wrong: str = "",
+) -> dict[str, float]:
+    """The step with the loss and the clipping written out; ``wrong`` makes one mistake."""
+    for group in optimizer.param_groups:
+        if wrong != "rate":
+            group["lr"] = factor * group["lr" if wrong == "compound" else "initial_lr"]
+        if wrong == "raw":
+            group["lr"] = factor
+    if wrong != "mode":
+        model.train()
+    with autocast():
+        found = model(input_ids=ids, attention_mask=None if wrong == "mask" else mask)
+    logits = found.logits.float()
+    scored = logits.softmax(1) if wrong == "softmax" else logits
+    losses = nn.functional.nll_loss(scored.float().log_softmax(1), labels, reduction="none")
+    loss = losses.sum() if wrong == "sum" else losses.mean()
+    if wrong == "short":
+        loss = nn.functional.cross_entropy(found.logits, labels)
+    if wrong != "kept":
+        optimizer.zero_grad()
+    loss.backward()
+    if wrong == "cleared":
+        optimizer.zero_grad()
+    if wrong not in ("clip", "values"):
+        _clip(model)
+    if wrong == "values":
+        nn.utils.clip_grad_value_(model.parameters(), 1.0)
+    optimizer.step()
+    right = (logits.argmax(1) == labels).float()
+    share = right.sum() if wrong == "count" else right.mean()
+    return {"loss": loss.item(), "accuracy": share.item()}
+
+
+def _clip(model: nn.Module) -> None:
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if not gradients:
+        return
+    length = torch.stack([g.norm() for g in gradients]).norm()
+    for gradient in gradients:
+        gradient *= (1.0 / (length + 1e-6)).clamp(max=1.0)
+
+
+_HINTS = {
+    "cleared": "The gradients are cleared between `backward` and `step`: clear them before `backward`.",
+    "kept": "Gradients of the step before are still there: `zero_grad` comes before `backward`.",
+    "clip": "The optimiser gets a gradient that is not clipped: its length is made at most 1 just before `step`.",
+    "values": "Each value is clipped on its own. `clip_grad_norm_` scales the whole gradient and keeps its direction.",
+    "rate": "The learning rate is not set: each group's `lr` becomes factor times its `initial_lr`.",
+    "compound": "The factor multiplies the last step's `lr`, which shrinks at every step: take `initial_lr`.",
+    "raw": "The factor itself became the learning rate: it multiplies `initial_lr`.",
+    "mask": "Padding is read as text: the mask goes into the model as `attention_mask`.",
+    "softmax": "The loss was taken from probabilities: `cross_entropy` wants the logits as they are.",
+    "short": "The loss was computed in 16 bits: `logits.float()` goes into it.",
+    "sum": "The loss is a sum over the batch: its size would depend on how many texts there are.",
+    "mode": "The model was not set to training, so dropout is off: `model.train()`.",
+    "count": "`accuracy` is a count: it is to be the share of right answers.",
+}
+
+
+@exercise(_by_hand)
+def train_step(fn: Answer) -> None:
+    """Check ``train_step(model, optimizer, ids, mask, labels, factor, autocast)`` -> loss and accuracy."""
+    expected = _run(_by_hand)
+    got = _run(lambda *arguments: _told(fn, *arguments))
+    mistakes: list[Wrong] = [
+        (partial(_numbers_of, partial(_by_hand, wrong=name)), hint) for name, hint in _HINTS.items()
+    ]
+    for step in range(len(_BATCHES)):
+        seen: Any = got.seen[step] if step < len(got.seen) else None
+        once = "Each step asks the model once; call it with `input_ids` and `attention_mask`."
+        require(seen is not None, "the model to be asked at every step", "it was not", once)
+        require(seen["training"], "a model in training mode", "evaluation mode", _HINTS["mode"])
+        outside = "`with autocast():` belongs around the forward pass: there numbers may be short."
+        require(seen["autocast"], "the model called within autocast()", "outside of it", outside)
+    require(len(got.seen) == len(_BATCHES), "one forward pass a step", f"{len(got.seen)}", once)
+    moved = "The weights did not move: `optimizer.step()` is called once in each step."
+    require(got.steps == len(_BATCHES), "one step of the optimiser a call", f"{got.steps}", moved)
+    late = "The backward pass or the loss is inside `with autocast():`; only the forward pass is to be."
+    require(got.left, "autocast() left before the optimiser's step", "still within it", late)
+    what = "loss, accuracy and weights after three steps"
+    rates = [float(rate) for rate in got.rates]
+    require(
+        rates == [factor * _PEAK for factor, _ in _BATCHES],
+        f"learning rates {[factor * _PEAK for factor, _ in _BATCHES]}",
+        describe(rates),
+        next(
+            (
+                _HINTS[name]
+                for name in ("rate", "compound", "raw")
+                if _run(partial(_by_hand, wrong=name)).rates == rates
+            ),
+            "Each group's `lr` becomes factor times its `initial_lr`, which stays.",
+        ),
+    )
+    by_hand = (
+        "Take it apart: rate, mode, forward, loss, clear, backward, clip, step, in this order."
+    )
+    expect_close(
+        got.numbers, expected.numbers, what, inputs=(), wrong=mistakes, hint=by_hand, atol=1e-5
+    )
+
+
+def _numbers_of(step: Callable[..., dict[str, float]]) -> Tensor:
+    return _run(step).numbers
+
+
+def _told(fn: Answer, model: nn.Module, optimizer: Any, *others: Any) -> dict[str, float]:
+    told = call(fn, model, optimizer, *others, may_change=(model, optimizer))
+    what = "a dict with 'loss' and 'accuracy'"
+    named = "Return {'loss': ..., 'accuracy': ...}, both as plain numbers."
+    require(type(told) is dict and set(told) == {"loss", "accuracy"}, what, told, named)
+    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
+    for name, value in told.items():
+        require(not isinstance(value, Tensor), f"{name}: a plain number", value, graph)
+        expect_number(value, name)
+    return told
+
+
+class _Outside(torch.optim.SGD):
+    """Plain descent that notes how often it was called, and whether within autocast."""
+
+    left, steps = True, 0
+
+    def step(self, closure: Any = None) -> Any:
+        self.steps += 1
+        self.left = self.left and not torch.is_autocast_enabled("cpu")
+        return super().step(closure)
+
+
+def _run(step: Callable[..., dict[str, float]]) -> SimpleNamespace:
+    """Three steps of a fresh model: all that came out, in one tensor."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model, told, rates = _Reader().eval(), [], []
+        optimizer = _Outside(model.parameters(), lr=_PEAK)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = _PEAK
+        for factor, seed in _BATCHES:
+            chances = torch.Generator().manual_seed(seed)
+            ids = torch.randint(1, 20, (5, 4), generator=chances)
+            mask = (torch.arange(4) < torch.tensor([[4], [2], [3], [1], [4]])).long()
+            labels = torch.randint(2, (5,), generator=chances)
+            torch.manual_seed(seed)
+            told.append(step(model, optimizer, ids, mask, labels, factor, _autocast))
+            rates.append(optimizer.param_groups[0]["lr"])
+            model.eval()
+    weights = [p.detach().flatten() for p in model.parameters()]
+    said = [torch.tensor([float(one["loss"]), float(one["accuracy"])]) for one in told]
+    return SimpleNamespace(
+        numbers=torch.cat([*said, *weights]),
+        seen=model.seen,
+        rates=rates,
+        left=optimizer.left,
+        steps=optimizer.steps,
+    )
+
+
+def _autocast() -> Any:
+    return torch.autocast("cpu", dtype=torch.bfloat16)
