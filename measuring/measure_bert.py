@@ -39,7 +39,13 @@ EPOCHS = {100: 10, 300: 6, 1_000: 3, 3_000: 2}
 """Of the learning curve, on the critics' sentences: few examples are seen more often."""
 REPAIR = {"others": 180, "epochs": 4, "batch_size": 16, "learning_rate": 1e-4}
 """Of the repair: so many sentences of the training part beside the pairs'."""
-LORA: dict[str, Any] = {"rank": 8, "alpha": 16.0, "epochs": 2, "batch_size": 16, "learning_rate": 2e-3}
+LORA: dict[str, Any] = {
+    "rank": 8,
+    "alpha": 16.0,
+    "epochs": 2,
+    "batch_size": 16,
+    "learning_rate": 2e-3,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

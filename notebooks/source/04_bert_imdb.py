@@ -1052,7 +1052,7 @@ text_plots.table(headers, rows, encoder.title("before and after"))
 # | control | {{result:bert_pairs.json:control.negations.value:.0%}} ({{result:bert_pairs.json:control.negations.low:.0%}} to {{result:bert_pairs.json:control.negations.high:.0%}}) | {{result:bert_pairs.json:control.kept.value:.0%}} ({{result:bert_pairs.json:control.kept.low:.0%}} to {{result:bert_pairs.json:control.kept.high:.0%}}) |
 # | repaired | {{result:bert_pairs.json:repaired.negations.value:.0%}} ({{result:bert_pairs.json:repaired.negations.low:.0%}} to {{result:bert_pairs.json:repaired.negations.high:.0%}}) | {{result:bert_pairs.json:repaired.kept.value:.0%}} ({{result:bert_pairs.json:repaired.kept.low:.0%}} to {{result:bert_pairs.json:repaired.kept.high:.0%}}) |
 #
-# More training alone changes little, and thirty pairs repair much of the negation. Of the kept
+# More training changes little, and thirty pairs repair much of the negation. Of the kept
 # pairs hardly more come out right, and the intervals overlap. (They count a pair once per seed, so
 # they are narrower than they should be.)
 
