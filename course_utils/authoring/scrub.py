@@ -1,4 +1,4 @@
-"""Make outputs fit to be published: no folders of the machine that made them, no secrets, no widget state."""
+"""Make outputs fit to be published: no folders of the machine that made them, no secrets, no widgets, no bars."""
 
 import re
 import sys
@@ -22,6 +22,10 @@ _CELL_FILE = re.compile(
     r"[^\s\"'<>]*ipykernel_\d+[/\\]+\d+\.py"
 )  # how warnings name the cell that they come from
 _EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[^\"')]*")
+_MOMENTARY = re.compile(  # bars, escape codes, and how long a lesson takes on the machine that ran it
+    r"^.*?\d+%\|.*\|.*\[.*\].*$\n?|^This lesson (?:takes|took) .*$\n?|^\s*\x1b\[A\s*$\n?|\x1b\[[0-9;]*[A-Za-z]",
+    re.MULTILINE,
+)
 
 
 def scrub_outputs(notebook: NotebookNode, folders: Mapping[Path, str]) -> list[str]:
@@ -46,12 +50,22 @@ def scrub_outputs(notebook: NotebookNode, folders: Mapping[Path, str]) -> list[s
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        cell.outputs = [_map_text(o, replace) for o in cell.outputs if not _is_view(o)]
+        kept = (without_bars(o) for o in cell.outputs if not _is_view(o))
+        cell.outputs = [_map_text(o, replace) for o in kept if o is not None]
         for output in cell.outputs:
             left += [
                 f"cell {cell.id}: {unfit}" for text in _texts(output) for unfit in _unfit(text)
             ]
     return left
+
+
+def without_bars(output: NotebookNode) -> NotebookNode | None:
+    """A printed output without what only a learner at a running kernel wants to see; None where nothing is left."""
+    if output.output_type != "stream":
+        return output
+    text = output.text if isinstance(output.text, str) else "".join(output.text)
+    output.text = _MOMENTARY.sub("", text)
+    return output if output.text.strip() else None
 
 
 def _is_view(output: NotebookNode) -> bool:

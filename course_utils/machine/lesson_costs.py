@@ -72,7 +72,7 @@ def _measured(entry: Mapping[str, Any]) -> Measured:
     return Measured(
         entry["seconds"],
         int(entry["peak_mib"] * 2**20),
-        entry["machine"],
+        results.in_words(entry["machine"]),
         entry.get("speed", {}),
         entry.get("training", {}),
     )

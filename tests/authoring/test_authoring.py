@@ -663,6 +663,22 @@ def test_widget_views_and_state_are_dropped() -> None:
     assert "widgets" not in notebook.metadata and notebook.cells[0].outputs == []
 
 
+def test_bars_escape_codes_and_minutes_on_this_machine_are_dropped() -> None:
+    text = (
+        "This lesson takes about 3.5 min on this machine (3.2 min on the one that measured it).\n"
+        "training:  42%|████▏     | 42/100 [00:01<00:01, 33.0it/s]\x1b[A\n"
+        "\n\x1b[A"
+        "training: 100%|██████████| 100/100 [00:03<00:00, 33.8it/s]\n"
+        "with the mask: 2.525 [held-out text], 100% of it | all\n"
+    )
+    printed = [nbformat.v4.new_output("stream", text=text)]
+    bars = [nbformat.v4.new_output("stream", text=text.splitlines()[1] + "\n")]
+    cells = [nbformat.v4.new_code_cell("x", outputs=outputs) for outputs in (printed, bars)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert scrub.scrub_outputs(notebook, {}) == []
+    assert cells[0].outputs[0].text.strip() == text.splitlines()[-1] and cells[1].outputs == []
+
+
 # --- lessons' definitions -------------------------------------------------------------------------------------------
 
 

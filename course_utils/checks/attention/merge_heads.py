@@ -51,7 +51,7 @@ _MISTAKES: list[Wrong] = [
 def merge_heads(fn: Answer) -> None:
     """Check ``merge_heads(x)``: (B, heads, T, D / heads) -> (B, T, D), the inverse of `split_heads`."""
     for shape in ((2, 3, 5, 4), (1, 2, 4, 3), (3, 4, 2, 2), (2, 1, 3, 5)):
-        x = torch.randn(shape)
+        x = 10 * torch.randn(shape)
         expect_heads(fn, (x,), _merge_by_slices(x), f"merge_heads for {shape}", _MISTAKES)
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
     expect_gradient(call(fn, x), _merge_by_slices(x), {"x": x})

@@ -204,7 +204,7 @@ def _attention_inputs(
 ) -> tuple[Tensor, Tensor, Tensor, Mask]:
     *batch, length, dim = shape
     q = 1.5 * torch.randn(*batch, length, dim, dtype=dtype)
-    k, v = (torch.randn(*batch, keys, dim, dtype=dtype) + 0.3 for _ in range(2))
+    k, v = (scale * torch.randn(*batch, keys, dim, dtype=dtype) + 0.3 for scale in (1, 12))
     if kind is None:
         return q, k, v, None
     mask = torch.ones(length, keys, dtype=torch.bool).tril()

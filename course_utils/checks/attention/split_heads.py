@@ -63,7 +63,7 @@ _MISTAKES: list[Wrong] = [
 def split_heads(fn: Answer) -> None:
     """Check ``split_heads(x, heads)``: (B, T, D) -> (B, heads, T, D / heads), columns in runs."""
     for batch, length, heads, width in ((2, 5, 3, 4), (1, 4, 2, 3), (3, 2, 4, 2), (2, 3, 1, 5)):
-        x = torch.randn(batch, length, heads * width)
+        x = 10 * torch.randn(batch, length, heads * width)
         what = f"split_heads for {tuple(x.shape)} and {heads} heads"
         expect_heads(fn, (x, heads), _split_by_slices(x, heads), what, _MISTAKES)
     x = torch.randn(2, 3, 6, requires_grad=True)

@@ -89,7 +89,7 @@ def elbo(fn: Answer) -> None:
     w, s = 1.7, 0.6
     x = torch.tensor([0.4, -2.0, 3.1])
     # Mean 0 and variance 1 exactly, so that averages of squares are exact.
-    noise = torch.tensor([[-1.0], [1.0]])
+    noise = math.sqrt(1.5) * torch.tensor([[-1.0], [0.0], [1.0]])
     variance = s**2 / (w**2 + s**2)
     true_mean, true_log_var = variance * w * x / s**2, torch.full_like(x, math.log(variance))
     exact = Normal(0.0, math.sqrt(w**2 + s**2)).log_prob(x)

@@ -42,6 +42,8 @@ _STATES: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
     ("nearly half", (1.54, 0.37, 0.69, 0.69), False, _EQUAL),
     ("a D that is sure and wrong", (4.61, 2.31, 0.5, 0.5), False,
      "The answers' *means* are 1/2 here, but D is sure of each and wrong about half: the losses tell."),
+    ("a D that is sure and wrong about real examples", (3.0, 0.69, 0.5, 0.5), False,
+     "D is sure of each real example and wrong about half: the *mean* of its answers is 1/2, its loss is not 2 log 2."),
     ("a healthy end", (1.34, 0.74, 0.53, 0.48), True,
      "A run wobbles around its equilibrium: allow about 0.1 on each side."),
     ("right", None, True, "This is the mean of five healthy runs at their end: allow about 0.1 on each side."),

@@ -62,6 +62,7 @@ def label_loss(fn: Answer) -> None:
         (torch.tensor([0.4, -1.0], dtype=torch.float64).view(2, 1, 1, 1), 1),
         (torch.tensor([0.5, -1.5, 3.0, 0.25], dtype=torch.bfloat16), 0),
         (torch.tensor([[2.0]]), 0.9),
+        (torch.tensor([-40.0, 1.0]), 1),
     )
     for logits, label in cases:
         mine = logits.clone().requires_grad_()

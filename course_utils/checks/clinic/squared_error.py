@@ -56,7 +56,7 @@ def squared_error(fn: Answer) -> None:
     """
     for shape in ((5, 1), (5,), (1, 1), (7, 1)):
         prediction = torch.randn(shape, requires_grad=True)
-        target = torch.randn(shape[0])
+        target = 8 * torch.randn(shape[0])
         expected = _error_by_dot(prediction, target)
         came = call(fn, prediction, target)
         expect_number(came, "a loss")

@@ -57,16 +57,20 @@ def _make(fn: Answer, width: int, channels: int) -> nn.Module:
 
 
 class _Heard(TorchFunctionMode):
-    """Notes the names of all functions, and those that shrank or pooled maps."""
+    """Notes the names of all functions, those that shrank or pooled maps, and each LeakyReLU's map and slope."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
         self.pooled: list[tuple[str, Tensor]] = []
+        self.leaks: list[tuple[int, float]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         self.names.add(name)
+        if name in ("leaky_relu", "leaky_relu_") and isinstance(result, Tensor):
+            slope = args[1] if len(args) > 1 else (kwargs or {}).get("negative_slope", 0.01)
+            self.leaks.append((result.shape[-1], float(slope)))
         if isinstance(result, Tensor) and any(word in name for word in _POOLS):
             self.pooled.append((name, result))
         return result
@@ -87,6 +91,21 @@ def _expect_logits(judge: nn.Module, images: Tensor) -> None:
     dead = bool(heard.names & {"relu", "relu_"})
     hint = "ReLU has no slope at negative numbers, and the generator learns from D's slope alone: use LeakyReLU(0.2)."
     require(not dead, "an activation that never dies", "ReLU", hint)
+    _expect_leaks(heard)
+
+
+def _expect_leaks(heard: _Heard) -> None:
+    """Activations that were written out by hand cannot be heard, and are not asked for."""
+    if not heard.leaks:
+        return
+    slopes = sorted({slope for _, slope in heard.leaks})
+    came = f"slopes {', '.join(f'{slope:g}' for slope in slopes)}"
+    hint = "LeakyReLU's argument is its slope at negative numbers: 0.2 in a DCGAN, 0.01 if nothing is said."
+    require(all(abs(slope - 0.2) < 1e-6 for slope in slopes), "LeakyReLU(0.2)", came, hint)
+    sizes = sorted({size for size, _ in heard.leaks}, reverse=True)
+    hint = "LeakyReLU stands behind each of the three hidden maps and nowhere else: the last convolution gives logits."
+    came = f"LeakyReLU at {', '.join(f'{size}x{size}' for size in sizes)}"
+    require(sizes == [16, 8, 4], "LeakyReLU at 16x16, 8x8 and 4x4", came, hint)
 
 
 def _why_it_stopped(came: str) -> str | None:
