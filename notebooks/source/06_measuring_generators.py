@@ -802,7 +802,7 @@ assert hits >= 80
 def fd_of_pairs(rows):
     """FD between the two halves of each row: (N, 2D) -> float."""
     x, y = rows.chunk(2, dim=1)
-    return frechet_distance(*moments(x), *moments(y))
+    return float(frechet_distance(*moments(x), *moments(y)))
 
 
 pairs = torch.cat([features, held_out], dim=1)[:200]  # (200 at most, 256)

@@ -7,6 +7,8 @@ from mutants import TABLE, sweep
 from test_every_exercise import EXERCISES, definitions, source_of
 
 KNOWN = json.loads(TABLE.read_text(encoding="utf-8"))
+TRAINED = {"clinic.mystery"}
+"""Judged by an accuracy that a training reaches: near its bound, another processor may decide otherwise."""
 EVERY = 5
 """So many mutants pass between two that are tried here; the program `mutants.py` tries all."""
 
@@ -25,7 +27,7 @@ def test_nearly_all_mutants_are_refused():
     assert made > 500 and taken / made < 0.15
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", sorted(set(EXERCISES) - TRAINED))
 def test_no_mutant_is_taken_that_the_table_does_not_excuse(name, monkeypatch):
     monkeypatch.setenv("COURSE_STRICT", "1")
     found = sweep(name, definitions(source_of(name)), EXERCISES[name], EVERY)

@@ -164,6 +164,11 @@ _FILLED: list[Wrong] = [
 ]
 
 
+_DEFAULT = (
+    "The lesson also asks without a mask: keep `mask=None` in the first line of your function."
+)
+
+
 @exercise(_attention_by_library)
 def scaled_dot_product(fn: Answer) -> None:
     """Check ``scaled_dot_product(q, k, v, mask)``: q (..., T, d), k and v (..., S, d) -> (..., T, d)."""
@@ -197,6 +202,7 @@ def scaled_dot_product(fn: Answer) -> None:
         expect_close(got, right, what, inputs=large, wrong=_FILLED, hint=unstable)
     leaves = {"q": q.requires_grad_(), "k": k.requires_grad_(), "v": v.requires_grad_()}
     expect_gradient(call(fn, q, k, v, mask), _attention_by_library(q, k, v, mask), leaves)
+    call(fn, q, k, v, says={"missing 1 required positional argument": _DEFAULT})
 
 
 def _attention_inputs(

@@ -22,7 +22,7 @@ def weights(q, k, mask=None, scale=None):
 
 
 @right("scaled_dot_product")
-def attend(q, k, v, mask):
+def attend(q, k, v, mask=None):
     return weights(q, k, mask) @ v
 
 
@@ -36,7 +36,7 @@ def attend_with_exp(q, k, v, mask=None):
 
 
 @right("scaled_dot_product")
-def attend_by_adding(q, k, v, mask):
+def attend_by_adding(q, k, v, mask=None):
     bias = torch.zeros(1, dtype=q.dtype) if mask is None else torch.zeros(mask.shape, dtype=q.dtype)
     if mask is not None:
         bias.masked_fill_(mask.logical_not(), float("-inf"))
@@ -44,7 +44,7 @@ def attend_by_adding(q, k, v, mask):
 
 
 @right("scaled_dot_product")
-def attend_by_large_number(q, k, v, mask):
+def attend_by_large_number(q, k, v, mask=None):
     scores = q @ k.transpose(-1, -2) / math.sqrt(k.shape[-1])
     return F.softmax(scores if mask is None else scores + (~mask) * -1e9, dim=-1) @ v
 
@@ -76,6 +76,7 @@ def fill(q, k, v, mask, value):
 
 
 WRONG["scaled_dot_product"] += [
+    (lambda q, k, v, m: weights(q, k, m) @ v, "keep `mask=None`"),
     (lambda q, k, v, m: fill(q, k, v, m, -100.0), "Only -inf is safe"),
     (lambda q, k, v, m: fill(q, k, v, m, -50.0), "Only -inf is safe"),
     (lambda q, k, v, m: weights(q, k, m, 1.0) @ v, "not divided by sqrt(d)"),
