@@ -115,7 +115,7 @@ toys = {
 # %%
 figure, axes = plots.subplots(2, 3, width=8, height=5)
 for ax, (name, points) in zip(axes, {"truth": truth, **toys}.items()):
-    ax.scatter(*truth.T, s=4, color="0.85")
+    ax.scatter(*truth.T, s=4, color="grey", alpha=0.3)
     ax.scatter(*points.T, s=4, alpha=0.5, color=palette.BLUE)
     ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", xticks=(), yticks=())
     ax.set_title(name, fontsize=10)

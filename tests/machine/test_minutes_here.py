@@ -33,7 +33,8 @@ def run():
 @pytest.fixture
 def recorded(monkeypatch):
     """All lessons as recorded: 200 s, of which training took 150 s with 2,000 steps or reviews."""
-    entry = {"seconds": 200.0, "peak_mib": 1, "machine": "2 cores", "speed": vars(THERE)}
+    entry = {"seconds": 200.0, "peak_mib": 1, "speed": vars(THERE)}
+    entry["machine"] = {"cpu": "a chip", "cores": 2, "gpu": None}
     entry["training"] = {"seconds": 150.0, "steps": 2_000, "n_train": 2_000}
     entries = {path.stem: {"laptop": dict(entry)} for path in find_sources(ROOT)}
     monkeypatch.setattr(lesson_costs, "_entries", lambda: entries)
@@ -103,7 +104,7 @@ def test_without_a_recorded_speed_nobody_guesses(run, recorded, monkeypatch):
     monkeypatch.setattr(speed, "here", lambda *_: pytest.fail("measured for nothing"))
     del recorded[LESSON]["laptop"]["speed"]
     (sentence,) = told(run, LESSON, 2_000)
-    assert "took 3.3 min on 2 cores" in sentence and "not known" in sentence
+    assert "took 3.3 min on 2 cores of a chip" in sentence and "not known" in sentence
     del recorded[LESSON]["laptop"]
     assert told(run, LESSON) == ["How long this lesson takes at tier laptop was not measured."]
 
