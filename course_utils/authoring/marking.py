@@ -91,15 +91,14 @@ def for_nbgrader(path: Path, root: Path) -> NotebookNode:
 def _split(cell: NotebookNode, points: dict[str, int]) -> Iterator[NotebookNode]:
     """A code cell as the solution, the check that gives points, and what follows; each where there is some."""
     found = CHECK.search(cell.source)
-    if found is None:
+    if found is None or BEGIN not in cell.source:  # a prediction is never marked
         yield cell
         return
     before, after = cell.source[: found.start()].strip("\n"), cell.source[found.end() :].strip("\n")
     identity = f"exercise_{found['name']}"
     if before:
         answer = nbformat.v4.new_code_cell(before, id=cell.id)
-        if BEGIN in before:
-            answer.metadata["nbgrader"] = _metadata(identity, solution=True)
+        answer.metadata["nbgrader"] = _metadata(identity, solution=True)
         yield answer
     worth = points[f"{found['lesson']}.{found['name']}"]
     check = nbformat.v4.new_code_cell(
