@@ -28,7 +28,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str
         caption: what the table shows.
     """
     head = "".join(
-        f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' for name in headers
+        f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' if name else "<td></td>"
+        for name in headers
     )
     body = "".join(
         "<tr>"

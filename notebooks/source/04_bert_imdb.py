@@ -824,7 +824,7 @@ rows = [
 ]
 
 # %%
-text_plots.table(["", "counter right", "counter wrong"], rows, test.title("the same texts"))
+text_plots.table(["network", "counter right", "counter wrong"], rows, test.title("the same texts"))
 
 # %%
 gap = ours.float() - counted.float()  # 1, 0 or -1 for each text
