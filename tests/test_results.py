@@ -14,7 +14,6 @@ DIRTY = {
     "bert_laptop.json",
     "dcgan_cifar10.json",
     "features_cifar10.json",
-    "lessons.json",
     "metric_floor.json",
     "scores_networks.json",
     "vae_cifar10.json",
