@@ -128,8 +128,9 @@ def slope(fn: Answer) -> None:
     The discriminator's BatchNorm does not mix the pictures, its modes and averages are as before, and the result can
     be differentiated by its weights.
     """
-    plane = nn.Sequential(nn.Flatten(), nn.Linear(3 * 6 * 6, 1, bias=False), nn.Flatten(0))
-    plane[1].weight.data.mul_(8)
+    layer = nn.Linear(3 * 6 * 6, 1, bias=False)
+    layer.weight.data.mul_(8)
+    plane = nn.Sequential(nn.Flatten(), layer, nn.Flatten(0))
     _expect_slope(fn, plane, torch.randn(5, 3, 6, 6), "the slope of a plane")
     judge = _judge()
     _expect_slope(fn, judge, torch.rand(6, 3, 16, 16) * 2 - 1, "the slope of a D with BatchNorm")
