@@ -135,18 +135,17 @@ def _name(score: str) -> str:
     return "KD × 1,000" if score == "KD" else SHOWN[score]
 
 
-def _scaled(score: str, row: Mapping[str, Interval]) -> float:
-    return row[score]["value"] * (1_000 if score == "KD" else 1)
+def _scaled(score: str, row: Mapping[str, Interval], key: str = "value") -> float:
+    return row[score][key] * (1_000 if score == "KD" else 1)
 
 
 def interval_table(found: Mapping[str, Any]) -> str:
     """A measured result (``scores_table.json``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
 
-    def cell(score: str, interval: Interval) -> str:
-        scale = 1_000 if score == "KD" else 1
+    def cell(score: str, row: Mapping[str, Interval]) -> str:
         value, low, high = (
-            f"{round(scale * interval[key], 8):.2g}" for key in ("value", "low", "high")
+            f"{round(_scaled(score, row, key), 8):.2g}" for key in ("value", "low", "high")
         )
         return f"{value} ({low} to {high})"
 
@@ -155,7 +154,7 @@ def interval_table(found: Mapping[str, Any]) -> str:
         "| --- " * (len(scores) + 1) + "|",
     ]
     for name, row in found["rows"].items():
-        cells = [cell(score, row[score]) for score in scores]
+        cells = [cell(score, row) for score in scores]
         lines.append(f"| {ROWS[name]} | {' | '.join(cells)} |")
     return "\n".join(lines) + (
         f"\n\nMean and 95 % interval; n = {found['n']:,} images × {found['draws']} draws (copies: Wilson, one draw). "

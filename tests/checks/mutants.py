@@ -173,7 +173,6 @@ class _Swap(ast.NodeTransformer):
 
 def outcome(check: Any, function: ast.FunctionDef, names: dict[str, Any]) -> str:
     """``"taken"``, ``"refused"``, or ``"same"`` for a change that changes nothing."""
-    space = {**names, "_detached": _detached, "_clamped": _clamped}
     seen: list[BaseException] = []
 
     def noted(helper):
@@ -186,7 +185,7 @@ def outcome(check: Any, function: ast.FunctionDef, names: dict[str, Any]) -> str
 
         return run
 
-    space |= {"_detached": noted(_detached), "_clamped": noted(_clamped)}
+    space = {**names, "_detached": noted(_detached), "_clamped": noted(_clamped)}
     try:
         exec(compile(ast.Module([function], []), "<mutant>", "exec"), space)
         with contextlib.redirect_stdout(io.StringIO()), _limit():

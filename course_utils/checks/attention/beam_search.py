@@ -20,17 +20,23 @@ def _log_p(model: SmallNetwork, text: Sequence[int]) -> Tensor:
     return model(window)[0, -1].float().log_softmax(0).cpu()
 
 
-def _beams_by_sorting(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
-    """Text by text, all longer ones in one list."""
+def _prefixes_by_sorting(
+    model: SmallNetwork, ids: Sequence[int], count: int, beams: int, memory: float = 1.0
+) -> Kept:
+    """Text by text, all longer ones in one list, best first; ``memory`` 0 forgets what a prefix has cost so far."""
     kept: Kept = [(list(ids), 0.0)]
     for _ in range(count):
         longer = [
-            ([*text, token], so_far + value)
+            ([*text, token], memory * so_far + value)
             for text, so_far in kept
             for token, value in enumerate(_log_p(model, text).tolist())
         ]
         kept = sorted(longer, key=lambda found: -found[1])[:beams]
-    return kept[0]
+    return kept
+
+
+def _beams_by_sorting(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
+    return _prefixes_by_sorting(model, ids, count, beams)[0]
 
 
 def _alone(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
@@ -47,28 +53,12 @@ def _alone(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> F
 
 def _forgetful(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
     """What a prefix has cost so far is not counted."""
-    kept: Kept = [(list(ids), 0.0)]
-    for _ in range(count):
-        longer = [
-            ([*text, token], value)
-            for text, _ in kept
-            for token, value in enumerate(_log_p(model, text).tolist())
-        ]
-        kept = sorted(longer, key=lambda found: -found[1])[:beams]
-    return kept[0]
+    return _prefixes_by_sorting(model, ids, count, beams, memory=0.0)[0]
 
 
 def _last_kept(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
     """The least probable of the prefixes that were kept."""
-    kept: Kept = [(list(ids), 0.0)]
-    for _ in range(count):
-        longer = [
-            ([*text, token], so_far + value)
-            for text, so_far in kept
-            for token, value in enumerate(_log_p(model, text).tolist())
-        ]
-        kept = sorted(longer, key=lambda found: -found[1])[:beams]
-    return kept[-1]
+    return _prefixes_by_sorting(model, ids, count, beams)[-1]
 
 
 _MISTAKES: list[tuple[Callable[..., Found], str]] = [

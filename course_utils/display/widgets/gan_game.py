@@ -81,7 +81,7 @@ def game_static(
         draw_game(
             ax,
             game_at(p_data, optimal, divergence, mean, std),
-            name=f"$p_g$ = N({mean:g}, {std:g})\n",
+            name=f"G draws from N({mean:g}, {std:g})\n",
         )
     axes[0].legend(loc="center left", fontsize=8)
 
