@@ -194,7 +194,7 @@ def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
 
     The angle is taken between the normalised vectors; where they are parallel the straight line is used.
 
-    Source: Shoemake 1985, section 3.3; for latent spaces White, arXiv 1609.04468, section 2.
+    Source: Shoemake 1985; for latent spaces White, arXiv 1609.04468, section 2.
     """
     if t in (0, 1):
         return (z1 if t else z0).clone()
