@@ -142,9 +142,9 @@ overview.show_machine(run)
 #
 # *You* is the time to read and solve. *The computer* is the time that the cells take: *where
 # measured* on the machine that each lesson's own table names, *here* on yours. For *here* the cell
-# tests once, in two seconds, how fast your machine is. *Memory* was measured on the machine of the
-# table, too. Every lesson repeats the time *here* under its settings; where it would take more than
-# ten minutes it offers a setting that takes five, and tells what that costs.
+# tests once, in two seconds, how fast your machine is. *Memory* was measured on the table's
+# machine, too. Every lesson repeats the time *here* under its settings; where it would take more
+# than ten minutes it offers a setting that takes five, and tells what that costs.
 
 # %%
 overview.show_lessons(run)
@@ -248,8 +248,8 @@ plots.show(
 #
 # Some figures have sliders. This one walks between two of the pictures: step by step, the random
 # numbers of the first (its *latent vector*; lesson 2 has more) turn into those of the second. Where
-# no program runs behind the page (on GitHub, or printed) the strip shows the same walk, without a
-# slider.
+# no program runs behind the page (on GitHub, or printed) a strip of still pictures shows the same
+# walk.
 
 
 # %%

@@ -217,7 +217,7 @@ plots.show(
 # A **variational autoencoder** (VAE) has a second network, the **encoder**. It looks at $x$ and
 # answers with a mean and a variance for each latent number:
 # $q(z\mid x) = \mathcal N(\mu(x), \sigma^2(x))$. One network for all pictures, instead of a search
-# for the best $q$ of each, is *amortised* inference. Training both networks raises the ELBO.
+# for the best $q$ of each, is *amortised* inference. Both are trained to raise the ELBO.
 #
 # ![The encoder makes a mean and a log variance of x; the KL loss arises there. With noise they give z. The decoder makes x-hat of z; the likelihood loss arises between x-hat and x. Gradients run back through z to the encoder.](figures/vae.svg)
 #
@@ -314,8 +314,9 @@ reparameterise = checks.vae.reparameterise(reparameterise)
 
 # %% [markdown]
 # An older way needs no derivative of $z$, the *score function* (REINFORCE): the gradient is the
-# mean of $\log p(x\mid z)\cdot\partial\log q(z)/\partial\mu$. Both are unbiased. How much is a
-# single draw worth? On our small model the true gradient is known:
+# mean of $\log p(x\mid z)\cdot\partial\log q(z)/\partial\mu$, because
+# $\partial q = q\;\partial\log q$. Both are unbiased. How much is a single draw worth? On our small
+# model the true gradient is known:
 
 # %%
 count, v = 100_000, torch.tensor(0.3, dtype=torch.float64)
@@ -1163,7 +1164,7 @@ plots.show(
 
 # %% [markdown]
 # The square holds 91 % of the draws from the prior. Do the codes fit into it, and do the axes mean
-# anything? (They may swap or run backwards.)
+# anything? (The axes may swap or run backwards.)
 
 # %%
 for beta, network in betas.items():
