@@ -19,12 +19,12 @@
 # ![Ten small square pictures in two rows, numbered from 1 to 10: animals, a truck, a boat, some clear and some blurred.](figures/blind_ten.png)
 #
 # <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of
-# the ten was picked: five photographs drawn at random, and five samples in a row. Whoever guesses
-# gets half of them right; how many right answers show more than luck is a question for lesson
-# 6.</details>
+# the ten was picked: five photographs drawn at random, and five samples in a row. Guessing gets
+# half of them right on average. How many right answers show more than luck? Lesson 6
+# tells.</details>
 #
-# In a few minutes you will make such pictures yourself. In ten you will know whether every lesson
-# runs on your machine, and you will have solved your first exercise.
+# In a few minutes you will make such pictures yourself. At the end you will know whether every
+# lesson runs on your machine, and you will have solved your first exercise.
 #
 # **You will learn to** run a notebook from top to bottom · read what this machine has and what each
 # lesson needs · answer an exercise and understand its check · move a widget · see your progress and
@@ -34,8 +34,8 @@
 # what a neural network is.
 #
 # **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says;
-# nothing is trained and nothing is downloaded.
+# says; nothing is trained and nothing is downloaded. A *tier* is how much a lesson computes:
+# `smoke` only tests that it runs, `laptop` is for a CPU, `gpu` for a GPU.
 #
 # {{tiers}}
 
@@ -79,7 +79,8 @@ from course_utils.models import dcgan
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# Then come the settings, always in one cell, for you to change:
+# Then come the settings, always in one cell, with a column for each tier. They are there for you to
+# change:
 
 # %%
 # fmt: off
@@ -91,11 +92,12 @@ seed     = 7                             # another number gives other pictures
 # %% [markdown]
 # ## A first picture
 #
-# This is the network that made five of the pictures above. It was trained on CIFAR-10, a set of
-# small photographs of ten kinds of things: animals, cars, boats, planes. (The copy used here was
-# stored as JPEG, hence the words in the title.) You will build and train it yourself in lesson 2,
-# which also looks for copies of photographs among its pictures. It turns 100 random numbers into a
-# picture of 32×32 pixels.
+# This network, a *generator*, made five of the pictures above. It turns 100 random numbers into a
+# picture of 32×32 pixels. It comes with the course, already trained, and is therefore called
+# *shipped*. It learned from CIFAR-10, a set of small photographs of ten kinds of things: animals,
+# cars, boats, planes. (They were stored as JPEG here, so titles say "JPEG copy".) In lesson 2 you
+# will build and train such a network yourself, and look for copies of photographs among its
+# pictures.
 
 # %%
 generator, facts = dcgan.load_shipped_generator(run.device)
@@ -114,12 +116,13 @@ plots.show(
 
 # %% [markdown]
 # Nobody has seen these before. Look for backgrounds, horizons, the outline of an animal; look also
-# for what is wrong, such as legs that meet no body. How to say *how* good they are, in numbers with
-# error bars, is lesson 6.
+# for what is wrong, such as legs that meet no body. *How* good they are, in numbers with error
+# bars, you will measure in lesson 6.
 #
-# Now change `seed` in the settings, run that cell and the one with the picture again: other random
-# numbers, other pictures. The same seed gives the same pictures, on any day. All lessons fix their
-# seeds, so that you see what their text speaks of.
+# The *seed* decides which random numbers are drawn. Change `seed` in the settings, run that cell
+# again, and then the two cells above this text: other random numbers, other pictures. The same seed
+# gives the same pictures every time. All lessons fix their seeds, so that you see what their text
+# describes.
 #
 # ## What this machine has
 #
@@ -129,26 +132,26 @@ plots.show(
 overview.show_machine(run)
 
 # %% [markdown]
-# The *tier* decides how much a lesson computes. The course chose it by what it found: `gpu` where
-# PyTorch can use a GPU, else `laptop`. To choose yourself, put this into the first cell
-# of a lesson, above the imports, and restart the kernel:
-# `import os; os.environ["COURSE_TIER"] = "smoke"`. For all lessons at once, set the variable
-# `COURSE_TIER` before JupyterLab starts. The code is the same at every tier; only numbers in the
-# settings differ.
+# The course chose the tier by what it found: `gpu` where PyTorch can use a GPU, else `laptop`. To
+# choose yourself, put this into the first cell of a lesson, above the imports, and restart the
+# kernel: `import os; os.environ["COURSE_TIER"] = "smoke"`. For all lessons at once, set the
+# variable `COURSE_TIER` before JupyterLab starts. The code is the same at every tier; only numbers
+# in the settings differ.
 #
 # ## What each lesson needs
 #
-# *You* is the time to read and solve. *Memory* and the time *where measured* are those of the
-# machine that each lesson's own table names. *Here* is that time on this machine: the cell measures
-# once, in two seconds, how fast it is. Every lesson says so again under its settings; where it
-# would take more than ten minutes it offers a setting that takes five, and tells what that costs.
+# *You* is the time to read and solve. *The computer* is the time that the cells take: *where
+# measured* on the machine that each lesson's own table names, *here* on yours. For *here* the cell
+# tests once, in two seconds, how fast your machine is. *Memory* was measured on the table's
+# machine, too. Every lesson repeats the time *here* under its settings; where it would take more
+# than ten minutes it offers a setting that takes five, and tells what that costs.
 
 # %%
 overview.show_lessons(run)
 
 # %% [markdown]
-# **Stand-in** means that the real data are not on this machine, and that the course draws or writes
-# its own. The lesson runs, and every figure says so.
+# **Stand-in** means that the real data are not on this machine, and that the course draws pictures
+# or writes sentences of its own instead. The lesson runs, and every figure says so.
 #
 # <details><summary>How to get the real data</summary>
 #
@@ -159,7 +162,7 @@ overview.show_lessons(run)
 # | CIFAR-10, photographs | `from course_utils import assets; assets.fetch("cifar10")` | 162 MiB, from a slow host |
 # | IMDB, film reviews | `from course_utils import assets; assets.fetch("imdb")` | 80 MiB |
 # | short sentences of film critics | `from course_utils import assets; assets.fetch("sentences")` | 9 MiB |
-# | pre-trained encoder | `from course_utils import assets; assets.fetch("encoder")` | 80 MiB |
+# | pre-trained encoder, a language network for lesson 4 | `from course_utils import assets; assets.fetch("encoder")` | 80 MiB |
 #
 # (If this machine was busy when its speed was measured, measure again:
 # `from course_utils.machine import speed; speed.here(run, again=True)`.)
@@ -178,7 +181,7 @@ overview.show_lessons(run)
 # | is right | says "correct" | with *your* function |
 #
 # So you can read first and solve later, in any order, and run a whole lesson with all exercises
-# open.
+# unsolved.
 
 # %% [markdown]
 # ### Exercise: from the network's range to the screen's
@@ -243,8 +246,10 @@ plots.show(
 #
 # ## How a widget works
 #
-# Some figures can be moved. Where no program is running behind the page (on GitHub, or printed) you
-# see the strip, which shows the same: a walk between two of the pictures in steps.
+# Some figures have sliders. This one walks between two of the pictures: step by step, the random
+# numbers of the first (its *latent vector*; lesson 2 has more) turn into those of the second. Where
+# no program runs behind the page (on GitHub, or printed) a strip of still pictures shows the same
+# walk.
 
 
 # %%
@@ -263,9 +268,10 @@ plots.show(figure, alt="Eleven pictures; the first turns into the last step by s
 latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
 
 # %% [markdown]
-# Drag *t*, or press Tab until it is framed and use the arrow keys. **You see a line such as
-# `HBox(children=...)` instead of sliders?** Then JupyterLab's widget extension is missing: start it
-# with `python3 run.py lab`, and reload the page.
+# Drag the slider *t* from 0, the first picture, to 1, the second. Or press Tab until the slider has
+# a frame, and use the arrow keys. **You see a line such as `HBox(children=...)` instead of
+# sliders?** Then JupyterLab's widget extension is missing: start it with `python3 run.py lab`, and
+# reload the page.
 #
 # ## Your progress
 #

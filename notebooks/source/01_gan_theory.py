@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 1. GAN theory and the minimax loss
 #
-# Two networks play against each other until one of them draws samples that look like the data.
-# Below are two such games, with the same data and the same networks. Their losses look alike. One
-# of these generators is dead.
+# Two networks, a generator G and a discriminator D, play against each other until G draws samples
+# that look like the data. Below are two such games, with the same data and the same networks. Their
+# losses look alike. One of these generators is dead.
 #
 # ![Two films side by side. On the left the samples spread over all eight clusters of a ring; on the right they run in one streak from place to place and settle nowhere. Below, both discriminator losses lie near 1.386.](figures/gan_twins.gif)
 #
 # *What to see: data in black, samples in colour, and in the background D's answer (dark: "real").
-# The curves are D's losses, and neither gives the dead one away. By the end of this lesson you can
-# say why, and what would have told you.*
+# The curves are D's losses, and neither gives the dead generator away. By the end of this lesson
+# you can say why, and what would have told you.*
 #
 # **You will learn to** derive the best discriminator and the value of the game · write both losses
 # in terms of logits, so that they stay finite · write the training step and say what each gradient
@@ -88,7 +88,7 @@ x = torch.exp(z)  # the whole generator
 print("six samples:", [round(v, 2) for v in x[:6].tolist()])
 
 # %% [markdown]
-# Its samples have a known density, the log-normal:
+# Because exp can be inverted, the samples' density is known, the log-normal:
 
 # %%
 share = (x < 1.5).float().mean()
@@ -115,15 +115,16 @@ assert abs(share - exact) < 0.01  # six standard errors
 #
 # $$\min_G \max_D\; V(D, G) = \mathbb E_{x \sim p_{data}} \log D(x) + \mathbb E_{z} \log\bigl(1 - D(G(z))\bigr).$$
 #
-# Logarithms are natural, so V is measured in *nats*. D *ascends* V, and G *descends* it.
+# $\mathbb E$ is the mean over draws. Logarithms are natural, so V is measured in *nats*. D
+# *ascends* V, and G *descends* it.
 #
 # For the theory, pretend that the generator's samples have a density too, called $p_g$. An average
 # over $z$ is then one over $x \sim p_g$.
 #
 # ### In miniature: one point
 #
-# Take one x where the data have density 0.6 and the generator's samples have density 0.2. This
-# point contributes $0.6 \log d + 0.2 \log(1-d)$ to V. What should D answer? Try all answers:
+# Take one x where the data have density $p = 0.6$ and the generator's samples $q = 0.2$. This point
+# contributes $0.6 \log d + 0.2 \log(1-d)$ to V. What should D answer? Try all answers:
 
 # %% tags=["nbval-check-output"]
 p, q = 0.6, 0.2
@@ -161,8 +162,8 @@ optimal_discriminator = checks.gan.optimal_discriminator(optimal_discriminator)
 # %% [markdown]
 # Your formula is proposition 1 of the paper. The second derivative, $-p/d^2 - q/(1-d)^2$, is
 # negative everywhere, so the one place where the slope is zero is the maximum. And D may answer
-# independently at every x, so what is best at each point is best for the whole integral. This is
-# $D^*$, the *optimal discriminator for a fixed generator*.
+# independently at every x, so what is best at each point is best for all of V. This is $D^*$, the
+# *optimal discriminator for a fixed generator*.
 #
 # ## Does training find it?
 #
@@ -210,12 +211,12 @@ print("in one step: ", F.logsigmoid(a).tolist())
 #
 # ### Exercise: the value from logits
 #
-# *Easy, 5 minutes.* Write $V$ in terms of logits: the mean over the real ones plus the mean over
-# the fake ones. The two batches may differ in size. D's loss, everywhere in this lesson, will be
+# *Easy, 5 minutes.* Write $V$ in terms of logits: a mean over the real logits plus one over the
+# fake logits. The two batches may differ in size. D's loss, everywhere in this lesson, will be
 # minus what you return.
 #
-# <details><summary>Hint 1</summary>Mean of logarithms, not logarithm of the mean: by Jensen's
-# inequality the latter is larger.</details>
+# <details><summary>Hint 1</summary>Mean of logarithms, not logarithm of the mean: the latter is
+# larger (Jensen's inequality).</details>
 # <details><summary>Hint 2</summary>The sigmoid is symmetric: what is 1 − σ(a), written as a sigmoid
 # again?</details>
 
@@ -231,8 +232,7 @@ def value_function(real_logits, fake_logits):
 value_function = checks.gan.value_function(value_function)
 
 # %% [markdown]
-# D ascends V. Optimisers descend, so its loss is $-V$. The discriminator itself is as plain as it
-# can be:
+# Optimisers descend, so D's loss is $-V$. The discriminator itself is as plain as it can be:
 
 # %%
 discriminator = nn.Sequential(
@@ -291,8 +291,8 @@ plots.show(
 )
 
 # %% [markdown]
-# One run could be luck. In ten repetitions of {{result:gan_optimum.json:steps:,d}} steps the error
-# was {{result:gan_optimum.json:error.mean:.4f}} on average and
+# In ten repetitions of {{result:gan_optimum.json:steps:,d}} steps the error was
+# {{result:gan_optimum.json:error.mean:.4f}} on average and
 # {{result:gan_optimum.json:error.max:.4f}} at worst.
 #
 # ### Exercise: the data, from fakes alone
@@ -346,8 +346,9 @@ plots.show(
 )
 
 # %% [markdown]
-# So a discriminator *estimates a ratio of densities* from samples alone. That is all the generator
-# ever learns from, and used like this it is called *discriminator rejection sampling* ([Azadi et al. 2018](https://arxiv.org/abs/1810.06758)).
+# So a discriminator *estimates a ratio of densities* from samples alone, and this is all the
+# generator ever learns from. ([Azadi et al. 2018](https://arxiv.org/abs/1810.06758) accept or
+# reject fakes by that ratio.)
 #
 # ## What the best discriminator measures
 #
@@ -359,11 +360,12 @@ plots.show(
 # \mathrm{KL}(p_g\,\|\,m)}_{2\,\mathrm{JSD}(p_{data}\,\|\,p_g)}.$$
 #
 # Here $\mathrm{KL}(p\,\|\,q) = \int p \log(p/q)$ is the *Kullback-Leibler divergence*: 0 if p = q,
-# positive otherwise. (By Jensen's inequality, $-\mathrm{KL} = \int p \log(q/p) \le \log \int p\,
-# (q/p) = 0$.) Half the sum of the two, the *Jensen-Shannon divergence* (JSD), is 0 when the
-# two densities are equal and $\log 2$ when they never overlap. So a generator that descends
-# $V(D^*, \cdot)$ reduces a divergence from the data, and the minimum, $-\log 4 \approx -1.386$, is
-# reached exactly at $p_g = p_{data}$ (theorem 1 of the paper).
+# positive otherwise. (A mean of logs is at most the log of the mean, so
+# $-\mathrm{KL} = \int p \log(q/p) \le \log \int p\, (q/p) = 0$.) Half the sum of the two, the
+# *Jensen-Shannon divergence* (JSD), is 0 when the two densities are equal and $\log 2$ when they
+# never overlap. So a generator that descends $V(D^*, \cdot)$ reduces a divergence from the data,
+# and the minimum, $-\log 4 \approx -1.386$, is reached exactly at $p_g = p_{data}$ (theorem 1 of
+# the paper).
 #
 # ### Exercise: the Jensen-Shannon divergence
 #
@@ -392,9 +394,9 @@ js_divergence = checks.gan.js_divergence(js_divergence)
 
 # %% [markdown]
 # Now check the identity. The left side, $V(D^*, G)$, is an integral; the right side,
-# $-2\log 2 + 2\,\mathrm{JSD}$, is your function. The generators go from perfect (shift 0) to
-# hopeless (shift 20). ($1 - D^*$ is the same formula with the roles swapped, which also avoids the
-# rounding of 1 minus almost 1.)
+# $-2\log 2 + 2\,\mathrm{JSD}$, is your function. The data are N(0, 1), the samples N(shift, 1):
+# perfect at shift 0, hopeless at 20. ($1 - D^*$ is the same formula with the roles swapped, which
+# also avoids the rounding of 1 minus almost 1.)
 
 
 # %%
@@ -435,10 +437,9 @@ plots.show(
 )
 
 # %% [markdown]
-# **0 is the largest value and belongs to the worst generator.** If you expect losses to go to 0 you
-# are reading this plot upside down: at the end of a perfect game D's loss $-V$ is
-# $\log 4 \approx 1.386$. And beyond a distance of about 6 the curve is *flat*. Remember that
-# plateau.
+# **0 is the largest value and belongs to the worst generator.** So do not wait for D's loss $-V$ to
+# reach 0: at the end of a perfect game it is $\log 4 \approx 1.386$. And beyond a distance of about
+# 6 the curve is *flat*. Remember that plateau.
 #
 # ### Play with it
 #
@@ -453,11 +454,11 @@ plots.show(
 )
 
 # %% [markdown]
-# In the middle D answers less than ½ near 2, although many data are there: *all* of the generator's
-# mass is. On the right D still knows more than a coin: one bump is not two.
+# In the middle D answers less than ½ near 2, although many data are there: *all* of the fakes are
+# there, too. On the right D is still better than guessing: one bump is not two.
 #
 # With a running kernel, move the generator yourself: drag its mean and its standard deviation, or
-# press Tab and then the arrow keys. How low can a single bump get?
+# press Tab and then the arrow keys. How low can a single bump bring the JSD?
 #
 # <details><summary>Answer</summary>0.155, at N(0, 2.05). It is the price of having one
 # bump where the data have two; no loss does better.</details>
@@ -507,7 +508,7 @@ def generator_loss(fake_logits, saturating):
 generator_loss = checks.gan.generator_loss(generator_loss)
 
 # %% [markdown]
-# Autograd knows nothing of our derivation. Does it agree?
+# Does autograd agree?
 
 # %%
 LOSSES = {"minimax": palette.BLUE, "non-saturating": palette.VERMILION}  # colours in all figures
@@ -587,8 +588,9 @@ print("gradients in G:", any(p.grad is not None for p in generator.parameters())
 d_optimizer.step()
 
 # %% [markdown]
-# **The generator's half** is yours. Tutorials write both as binary cross-entropy: label 1 for real
-# and 0 for fake in D's half, and in G's half label **1 for the fakes**.
+# **The generator's half** you will write yourself. Tutorials write both halves as binary
+# cross-entropy: label 1 for real and 0 for fake in D's half, and in G's half label **1 for the
+# fakes**.
 
 # %%
 a, b = torch.tensor([3.0, -0.5, 200.0]), torch.tensor([-2.0, 0.7])  # real and fake logits
@@ -647,9 +649,9 @@ print(f"mean of the fakes {fakes.mean():.2f} (target 3), spread {fakes.std():.2f
 #
 # *Medium, 15 minutes.* Write the step that `found_step` should have been: one discriminator step,
 # then one generator step against the updated discriminator, with the non-saturating loss. It is
-# algorithm 1 of the paper with k = 1, but for two things: G minimises the other loss, and gets the
-# noise that D saw instead of fresh noise. Return both losses as Python floats. Real examples and
-# noise may differ in number.
+# algorithm 1 of the paper, but for two things: G minimises the other loss, and gets the noise that
+# D saw instead of fresh noise. Return both losses as Python floats. Real examples and noise may
+# differ in number.
 #
 # <details><summary>Hint 1</summary>For each of the two networks, list every loss whose gradient is
 # in <code>.grad</code> at the moment when its optimiser steps.</details>
@@ -681,7 +683,8 @@ def gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
 gan_step = checks.gan.gan_step(gan_step)
 
 # %% [markdown]
-# Why clear *before* each `backward`? On its way to G, the gradient of G's loss also lands in D:
+# Why `zero_grad` *before* each `backward`? On its way to G, the gradient of G's loss also lands in
+# D:
 
 # %%
 generator, discriminator = make_players()
@@ -738,7 +741,7 @@ plots.show(
 )
 
 # %% [markdown]
-# D is the slope that the fakes climb: it is low on the side they come from. Once they have arrived
+# D is the hill that the fakes climb: low where they start, high at the data. Once they have arrived
 # it is almost flat around them, and the push becomes small.
 
 # %%
@@ -748,11 +751,11 @@ print(f"fakes: mean {fakes.mean():.2f} (target 3), spread {fakes.std():.2f} (tar
 print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (log 2 = 0.693)")
 
 # %% [markdown]
-# Both losses end where the theory says. So did one of the step that was found: look at the samples
-# before you believe a loss.
+# Both losses end where the theory says. So did G's loss in `found_step`: look at the samples before
+# you believe a loss.
 #
 # **This is the end of the first half.** You have the game, its optimum, both losses and the step:
-# lesson 2 needs no more. *What follows can be left for another day.*
+# lesson 2 needs no more.
 
 # %% [markdown]
 # ## Second half: what breaks
@@ -840,8 +843,8 @@ plots.show(
 )
 
 # %% [markdown]
-# (A run *arrives* when its mean is within 0.3 of 3 for the first time; one that does not counts
-# with the number of steps.) In ten longer repetitions the median was
+# (A run *arrives* when its mean is within 0.3 of 3 for the first time; a run that never arrives is
+# given all steps.) In ten longer repetitions the median was
 # {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps for the non-saturating loss and
 # {{result:gan_losses.json:sgd.minimax.median:.0f}} for the minimax loss. Given
 # {{result:gan_losses.json:steps:,d}} steps, all ten did arrive: *saturating is slow, not wrong*.
@@ -938,11 +941,11 @@ def draw_ring(copies, count):
 # - the *modes* it covers: a mode counts if at least 1 % of the samples lie within three standard
 #   deviations of its centre (a fair share would be 12.5 %);
 # - the share of *high-quality* samples, within three standard deviations of any centre;
-# - the *reverse KL*, $\mathrm{KL}(\text{share of each mode} \,\|\, \text{uniform})$, with the
-#   generator in front, assigning every sample to its nearest centre: 0 for equal shares, and
-#   $\log 8 \approx 2.08$ when all go to one.
+# - the *reverse KL*, $\mathrm{KL}(\text{share of each mode} \,\|\, \text{uniform})$, the generator
+#   first, each sample counted for its nearest centre: 0 for equal shares, and $\log 8 \approx 2.08$
+#   when all go to one.
 #
-# (After [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761), section 4; the 1 % is ours.)
+# (After [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761); the 1 % is ours.)
 
 
 # %%
@@ -1128,9 +1131,10 @@ plots.show(
 )
 
 # %% [markdown]
-# D answers "real" everywhere but at the fakes' own cluster, where it cannot do better than 1/9. A
-# likely reason to stay there: whichever way the cloud leaves the cluster, there are no data, and a
-# D twenty times faster rejects it at once.
+# D answers "real" everywhere but at the fakes' own cluster, where
+# $D^* = \frac{1/8}{1/8 + 1} = 1/9$: an eighth of the data, all of the fakes. A likely reason to
+# stay there: whichever way the cloud leaves the cluster, there are no data, and a D twenty times
+# faster rejects it at once.
 #
 # The remedy is in the table: with equal rates the cloud spreads over the ring (game A of the film
 # at the top).
@@ -1213,7 +1217,7 @@ for name, history in histories.items():
 
 # %% [markdown]
 # It names the collapse. The chase may pass as healthy: its losses are in order, and a long streak
-# is wide. Nothing replaces looking at samples.
+# is wide.
 #
 # ### When it goes wrong and looks right
 #
@@ -1231,17 +1235,17 @@ for name, history in histories.items():
 #
 # Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. Line four is
 # the step that you repaired. The last three have $D(G(z)) = ½$ and $L_G = \log 2$, with all samples
-# in one wrong place: $L_D$ pulls the fakes' logits down and $L_G$ pulls them up in the same
-# networks, and $\sigma(a) + (\sigma(a) - 1)$ is zero at ½, wherever the fakes are. The tell-tale is
-# $D(x) = 1$, where an equilibrium has ½.
+# in one wrong place: in the same networks $L_D$ pulls a fake's logit down with $\sigma(a)$, $L_G$
+# pulls it up with $1 - \sigma(a)$, and at ½ the two cancel, wherever the fakes are. $D(x) = 1$
+# tells: an equilibrium has ½.
 #
 # ## Beyond Jensen-Shannon
 #
-# Remember the plateau: two boxes of width 1 that do not overlap have a JSD of $\log 2$ *wherever*
-# they are: no direction is better than another. The *Wasserstein-1 distance*, the mean distance
-# that mass has to travel, keeps counting ([Arjovsky et al. 2017](https://arxiv.org/abs/1701.07875),
-# section 2, example 1). In one dimension it takes one line: match the smallest with the smallest,
-# and so on.
+# Remember the plateau: two boxes (uniform densities) that do not overlap have a JSD of $\log 2$
+# *wherever* they are: no direction is better than another. The *Wasserstein-1 distance*, the mean
+# distance that mass has to travel, keeps growing ([Arjovsky et al.
+# 2017](https://arxiv.org/abs/1701.07875), section 2, example 1). In one dimension it takes one
+# line: match the smallest with the smallest, and so on.
 
 
 # %%
@@ -1364,9 +1368,10 @@ for strength in (10.0, 100.0):
 #
 # $$\min_a \max_b\; a\,b, \qquad \text{solved at } a = b = 0.$$
 #
-# Each step is perpendicular to the direction of the solution. A penalty on D adds a pull on the
-# slope $b$: a *zero-centred* penalty pulls it to 0, and the *one-centred* penalty of the last
-# section (in its two-sided form) to ±1.
+# Each step, $\eta\,(-b, a)$ at learning rate $\eta$, is perpendicular to the direction of the
+# solution. A penalty on D adds a pull of strength $\gamma$ on the slope $b$: a *zero-centred*
+# penalty pulls it to 0, and the *one-centred* penalty of the last section (in its two-sided form)
+# to ±1.
 
 
 # %%
@@ -1429,10 +1434,10 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 
 # %% [markdown]
 # [Mescheder et al. 2018](https://arxiv.org/abs/1801.04406) (sections 2 to 4) prove it for this kind
-# of game: zero-centred penalties on D's gradient converge locally, while WGAN-GP, whose penalty is
-# one-centred, does not always. The reason is in the picture: at the solution D must be flat, and a
-# penalty that asks for slope 1 will not let it. Lesson 2 uses the zero-centred one, under the name
-# R1.
+# of game: zero-centred penalties on D's gradient make training converge near the solution; the
+# one-centred one (WGAN-GP) does not always. The reason is in the picture: at the solution D must be
+# flat, and a penalty that asks for slope 1 will not let it. Lesson 2 uses the zero-centred one,
+# under the name R1.
 #
 # ## Questions
 #
@@ -1486,6 +1491,6 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 # Gulrajani et al. 2017, [arXiv 1704.00028](https://arxiv.org/abs/1704.00028), equation 3, section 4
 # · Karras et al. 2018, [arXiv 1710.10196](https://arxiv.org/abs/1710.10196), section 3 · Mescheder,
 # Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), sections 2 to 4 ·
-# Srivastava et al. 2017, [arXiv 1705.07761](https://arxiv.org/abs/1705.07761), section 4.
+# Srivastava et al. 2017, [arXiv 1705.07761](https://arxiv.org/abs/1705.07761).
 #
 # **Next:** [lesson 2](02_dcgan_cifar10.ipynb), the same step with convolutions, on photographs.

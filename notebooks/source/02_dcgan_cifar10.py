@@ -28,8 +28,8 @@
 #
 # **You need** lesson 1 (the two-player game and the non-saturating loss) and what a convolution is.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says, and on your machine as long as the line under the settings says.
+# **Time** about {{minutes}} minutes to read and solve. The table gives the computer's share; the
+# time on your machine is printed below the settings.
 #
 # {{tiers}}
 
@@ -58,8 +58,8 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# Everything you may want to change is in the next cell. Its columns are the course's three tiers:
-# `smoke` for tests, `laptop` for a CPU, `gpu` for a GPU. The line above says which one you have.
+# Everything you may want to change is in the next cell, a column for each tier. The line above says
+# which tier you have.
 
 # %%
 from course_utils.machine import minutes_here
@@ -167,9 +167,9 @@ plots.show(
 )
 
 # %% [markdown]
-# So $n$ numbers give $n-1$ distances between stamps and one whole kernel: $(n-1)\,s + k$ outputs.
-# *Padding* $p$ then cuts $p$ numbers off **each** end. (In a normal convolution padding adds them;
-# here everything is the other way round.)
+# With stride $s$ and a kernel of $k$ numbers, $n$ numbers give $n-1$ distances between stamps and
+# one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts $p$ numbers off **each** end.
+# (In a normal convolution padding adds them; here everything is the other way round.)
 #
 # ### Exercise: the size of the output
 #
@@ -221,11 +221,11 @@ for k in (3, 4):
 # | rule | reason |
 # | --- | --- |
 # | strided and transposed convolutions instead of pooling | the networks learn their own way to shrink and to grow (theirs) |
-# | convolutions up to the very end, no hidden fully connected layers | averaging each map away was stable but slow to converge; this is the middle way (theirs) |
+# | convolutions up to the very end, no hidden fully connected layers | a middle way; averaging each map to one number was stable but slow to converge (theirs) |
 # | BatchNorm in both networks | gradients reach deep layers, and the generator does not collapse to a single point (theirs) |
 # | but not at the generator's output and the discriminator's input | the samples oscillated (theirs): it would fix the colours' mean and spread |
 # | ReLU in the generator, Tanh at its end | a bounded output fills the range of colours faster (theirs) |
-# | LeakyReLU (slope 0.2) in the discriminator | its gradient is all that the generator learns from, and must not die |
+# | LeakyReLU (slope 0.2) in the discriminator | its gradient is all that the generator learns from, and must not vanish |
 #
 # *BatchNorm*, in training mode, takes each channel over the whole batch, subtracts its mean and
 # divides by its standard deviation; then it multiplies by a learned weight and adds a learned bias.
@@ -278,8 +278,7 @@ def make_generator(latent_dim, width, channels):
 make_generator = checks.dcgan.make_generator(make_generator)
 
 # %% [markdown]
-# Print the shape after each convolution. (For pictures of 64 pixels one more doubling is needed;
-# the package has it.)
+# For pictures of 64 pixels one more doubling is needed; the package has it.
 
 # %%
 generator = (
@@ -309,8 +308,8 @@ print(f"{parameters:,} parameters make {3 * size * size:,} numbers from {latent_
 # LeakyReLU(0.2), and BatchNorm before it in the second and third. No Sigmoid: the loss of lesson 1
 # is exact and stable on logits.
 #
-# <details><summary>Hint 1</summary>A normal convolution gives
-# $\lfloor (n + 2p - k)/s \rfloor + 1$. Which three numbers make 16 of 32, which 1 of 4?</details>
+# <details><summary>Hint 1</summary>A normal convolution gives $\lfloor (n + 2p - k)/s \rfloor + 1$.
+# Which three numbers make 16 out of 32, which 1 out of 4?</details>
 # <details><summary>Hint 2</summary><code>nn.Flatten(0)</code> makes a row of (B, 1, 1, 1).
 # </details>
 
@@ -358,9 +357,10 @@ assert of_real.shape == of_fake.shape == (len(few),)
 #
 # *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard
 # deviation (section 4). The authors' [code](https://github.com/Newmu/dcgan_code) starts BatchNorm's
-# weights from N(1, 0.02) and all biases from 0. `network.apply(function)` calls the function below
-# for every layer. It runs without a message, and the generator that it starts makes the same grey
-# from any noise. Find its four mistakes, and write it as it should be; it changes a layer in place.
+# weights from N(1, 0.02) and all biases from 0. `network.apply(function)` calls a function for
+# every layer. `init_as_found` below runs without a message, and the generator that it starts makes
+# the same grey from any noise. Find its four mistakes, and write `init_dcgan_weights` as it should
+# be; it changes a layer in place.
 #
 # <details><summary>Hint 1</summary>Apply it to a generator and print each layer's class, and its
 # weights' mean and deviation. Which layers did it miss?</details>
@@ -466,7 +466,8 @@ for sign, label in ((1, torch.ones(4)), (-1, torch.zeros(4))):
     assert torch.allclose(ours, theirs)
 
 # %% [markdown]
-# Now the whole step. Bugs are common in the three numbered places.
+# Now the whole step; `autocast` computes in bf16, numbers of 16 bits, where that is faster. Bugs
+# are common in the three numbered places.
 
 
 # %%
@@ -555,12 +556,14 @@ for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
 # %% [markdown]
 # **Two rates.** The generator's gradient is worth following when the discriminator is close to its
 # best answer (lesson 1's $D^*$), so the discriminator gets twice the learning rate ([Heusel et al.
-# 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule").
+# 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule"). Lesson 1's twenty times
+# was too much.
 #
 # **A penalty on slope.** All that the generator learns comes through the gradient of the
 # discriminator's logit $a(x)$. A winning discriminator becomes a cliff: enormous slope at its edge,
-# and no direction anywhere else. So we ask it to be flat where photographs are ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406), eq. 9). This penalty
-# pulls the slope towards 0, and goes by the name $R_1$:
+# and flat everywhere else. So we ask it to be flat where photographs are ([Mescheder et al.
+# 2018](https://arxiv.org/abs/1801.04406), eq. 9). This penalty pulls the slope towards 0, and goes
+# by the name $R_1$:
 #
 # $$R_1 = \tfrac{\gamma}{2}\,\mathbb{E}_{x \sim p_{\text{data}}}\,\lVert \nabla_{\!x}\, a(x) \rVert^2 .$$
 #
@@ -585,7 +588,7 @@ for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
 # <details><summary>Hint 2</summary>Which layers of your discriminator look at more than one
 # photograph? Read the section on BatchNorm again, its second habit in particular.</details>
 # <details><summary>Hint 3</summary><code>torch.autograd.grad</code> returns a tuple and throws the
-# path away, unless you ask for it; its documentation names the argument.</details>
+# graph away, unless you ask for it; its documentation names the argument.</details>
 
 
 # %%
@@ -617,9 +620,9 @@ assert torch.isclose(measured, by_hand)
 # %% [markdown]
 # Second-order gradients are expensive, so the penalty is taken in every sixteenth step only,
 # sixteen times as strong ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
-# There the penalty joins the loss of that step. Here it gets an Adam step of its own; Adam divides
-# a step by the size of recent gradients, so the factor weighs in that memory, not in the step's
-# length.
+# There the penalty is added to the loss of that step. Here it gets an Adam step of its own. Adam
+# divides by the size of recent gradients, so the factor sixteen makes no step sixteen times as
+# long: it weighs the penalty in Adam's averages.
 
 
 # %%
@@ -697,7 +700,7 @@ def draw_progress():
 
 
 # %% [markdown]
-# The loop itself. The figure below it is redrawn every few seconds.
+# The figure below the loop is redrawn every few seconds.
 
 # %%
 live = plots.LiveFigure(
@@ -743,7 +746,7 @@ plots.show(
 # %% [markdown]
 # ## Reading the curves
 #
-# These two losses are moves of a game, and neither says how good the pictures are. They do tell:
+# These two losses belong to a game, and neither says how good the pictures are. What they do tell:
 #
 # - If both networks were perfect, $D$ would answer ½ everywhere: $L_D = 2\log 2 \approx 1.386$ and
 #   $L_G = \log 2 \approx 0.693$.
@@ -798,7 +801,7 @@ plots.show(
 #
 # "Looks better" is not a measurement. The usual way: a trained classifier turns every image into a
 # feature vector, and the *clouds* of real and of generated vectors are compared. The (squared)
-# **Fréchet distance** compares their means and covariances ([Heusel et al.
+# **Fréchet distance** compares their means $\mu$ and covariances $\Sigma$ ([Heusel et al.
 # 2017](https://arxiv.org/abs/1706.08500), eq. 6):
 #
 # $$\mathrm{FD} = \lVert \mu_1-\mu_2 \rVert^2 + \mathrm{Tr}\bigl(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\bigr)$$
@@ -823,10 +826,12 @@ print(f"two clouds in six dimensions: {ours:.6f} by the formula, {course:.6f} by
 assert abs(ours - course) < 1e-6 * course
 
 # %% [markdown]
-# The **kernel distance** compares all pairs of vectors $a, b$ of length $d$ with the kernel
-# $(a \cdot b/d + 1)^3$ ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401), section 4). Its
-# expected value does not depend on how many images are used, while FD falls as their number grows.
-# For clouds that sit in one point each, $a$ and $b$, it is $k(a,a) + k(b,b) - 2k(a,b)$:
+# The **kernel distance** (KD) compares vectors of $d$ numbers in pairs, by the kernel
+# $k(a, b) = (a \cdot b/d + 1)^3$ ([Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401),
+# section 4). It is the mean of $k$ within the one cloud, plus that within the other, minus twice
+# that between them. Its expected value does not depend on how many images are used, while FD falls
+# as their number grows. For clouds at one point each, $a$ and $b$, it is
+# $k(a,a) + k(b,b) - 2k(a,b)$:
 
 # %%
 kd = metrics.kernel_distance(torch.tensor([[1.0]] * 3), torch.tensor([[2.0]] * 3))
@@ -885,18 +890,17 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 # - *The nonsense.* An untrained generator makes a plain grey; the second row draws each pixel on
 #   its own. Your generator has to be well below both.
 # - *Yours.* On CIFAR-10 (JPEG copy) three recorded runs of
-#   {{result:dcgan_laptop.json:settings.steps:,}} steps reached {{result:dcgan_laptop.json:laptop.FD.value:.2f}}
-#   ({{result:dcgan_laptop.json:laptop.FD.low:.2f}} to
-#   {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) averaged, and
+#   {{result:dcgan_laptop.json:settings.steps:,}} steps reached
+#   {{result:dcgan_laptop.json:laptop.FD.value:.2f}} ({{result:dcgan_laptop.json:laptop.FD.low:.2f}}
+#   to {{result:dcgan_laptop.json:laptop.FD.high:.2f}}) with the average, and
 #   {{result:dcgan_laptop.json:last_step.FD.value:.2f}}
 #   ({{result:dcgan_laptop.json:last_step.FD.low:.2f}} to
-#   {{result:dcgan_laptop.json:last_step.FD.high:.2f}}) in their last step alone. That interval is the
-#   wider: a last step comes at a bad moment or a lucky one, and in a single run it may beat the
-#   average.
+#   {{result:dcgan_laptop.json:last_step.FD.high:.2f}}) with the last step alone. This interval is
+#   wider: a last step comes at a bad moment or a lucky one, and may even beat the average.
 #   (Recorded with an older penalty, the one that goes wrong below.)
 # - *The shipped one* reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}
 #   ({{result:dcgan_cifar10.json:score.FD.low:.2f}} to
-#   {{result:dcgan_cifar10.json:score.FD.high:.2f}}) . So much for your verdict on the figure.
+#   {{result:dcgan_cifar10.json:score.FD.high:.2f}}). Was that your verdict, too?
 # - *The floor* is still far away. (A KD may fall below 0: it is an unbiased estimate.)
 #
 # At tier `gpu`, with the extra `torch-fidelity`, the next cell also computes the Inception FID,
@@ -951,13 +955,12 @@ plots.show(
 )
 
 # %% [markdown]
-# After eight minutes the lesson's distance is
-# {{result:dcgan_equal_time.json:ratio.value:.2f}} of the textbook's (95 % interval
-# {{result:dcgan_equal_time.json:ratio.low:.2f}} to
+# After eight minutes the lesson's distance is {{result:dcgan_equal_time.json:ratio.value:.2f}} of
+# the textbook's (95 % interval {{result:dcgan_equal_time.json:ratio.low:.2f}} to
 # {{result:dcgan_equal_time.json:ratio.high:.2f}}, which includes 1: three seeds do not settle it).
-# Much of that is speed: {{result:bench.json:rows.0.ratio:.2f}} times as many images per second, from
-# images that lie ready as one tensor, channels last, and bf16. The rest is that averages hardly
-# jump.
+# Much of that is speed: {{result:bench.json:rows.0.ratio:.2f}} times as many images per second,
+# because the images lie ready as one tensor, channels last, and bf16 is used. The rest is the
+# average, which hardly jumps.
 #
 # ## Are they copies?
 #
@@ -1112,8 +1115,8 @@ plots.show(
 )
 
 # %% [markdown]
-# One pair is an anecdote. For 200 pairs, measure the *contrast* of every picture on the way, the
-# standard deviation of its pixels:
+# For 200 pairs, measure the *contrast* of every picture on the way, the standard deviation of its
+# pixels:
 
 # %%
 pair = torch.randn(2, 200, latents.shape[1], generator=torch.Generator().manual_seed(6))
@@ -1242,8 +1245,8 @@ slope_of_the_sum.beside(by_the_sum, ".4f")
 assert by_the_sum < 1e-6
 
 # %% [markdown]
-# Zero, for every weight of the linear layer. After BatchNorm's subtraction the sum over a batch is
-# the same for any pictures whatsoever, so is the sum of the logits, and a constant has no slope.
+# Zero, whatever the linear layer's weights. After BatchNorm's subtraction each channel's sum over
+# the batch is the same for any pictures. So the sum of the logits is a constant, and has no slope.
 # This discriminator could be as steep as a wall, and its penalty would not notice. In general
 # $\nabla_{x_i} \sum_j a_j$ is the wanted $\nabla_{x_i} a_i$ *plus* what picture $i$ does to all the
 # others through the batch's mean and spread.
@@ -1266,10 +1269,10 @@ print(f"the sum, through the batch:       {by_sum:.5f}")
 assert abs(yours - one_by_one) < 1e-3 * one_by_one
 
 # %% [markdown]
-# What does it cost? Networks half as wide as yours were trained in six ways at equal time:
-# a way with slower steps got fewer. Two have no BatchNorm in the discriminator: *GroupNorm* takes
-# mean and spread within each picture, and *spectral norm* divides each layer's weights by the most
-# by which they can stretch a vector ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)).
+# What does the wrong penalty cost? Networks half as wide as yours were trained in six ways at equal
+# time: a way with slower steps got fewer. Two have no BatchNorm in the discriminator: *GroupNorm*
+# takes mean and spread within each picture, and *spectral norm* divides each layer's weights by the
+# most by which they can stretch a vector ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)).
 
 # %%
 record = results.read("dcgan_penalty.json")
@@ -1303,12 +1306,12 @@ plots.show(
 # But strength is not why it scores lower: three times the $\gamma$ made yours worse (last row, two
 # seeds). Why is open.
 #
-# GroupNorm and spectral norm are right by construction, and far behind in so short a run (two seeds
-# and one, too few to say by how much).
+# With GroupNorm or spectral norm nothing mixes the batch, so the sum is right; but both are far
+# behind in so short a run (two seeds and one, too few to say by how much).
 #
-# How could such a line live? Losses and scores look right, and the usual test, a plane, cannot see
-# it. **Test a penalty on the network that it will meet.** The authors of an older penalty knew, and
-# left BatchNorm out of their critic ([Gulrajani et al. 2017](https://arxiv.org/abs/1704.00028),
+# How could such a line survive? Losses and scores look right, and the usual test, a plane, cannot
+# see it. **Test a penalty on the network that it will meet.** The authors of an older penalty knew,
+# and left BatchNorm out of their critic ([Gulrajani et al. 2017](https://arxiv.org/abs/1704.00028),
 # section 4).
 #
 # ## Where this loss lives today
@@ -1323,7 +1326,7 @@ plots.show(
 #
 # ## Questions
 #
-# Think first; each answer also says why the other choices are wrong.
+# Think first.
 #
 # **1. A transposed convolution with kernel 4, stride 2, padding 1 gets a map of 7×7. What comes
 # out?** (a) 14×14 (b) 16×16 (c) 3×3 (d) 15×15
@@ -1336,10 +1339,9 @@ plots.show(
 # into the generator, and use up its graph (d) the discriminator would not learn
 #
 # <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code>
-# then stops with "Trying to backward through the graph a second time".
-# (<code>retain_graph=True</code> silences that message, and may leave gradients that push the
-# generator towards being caught.) (a) overlooks both. (b) Weights change only in
-# <code>step()</code>. (d) D's own gradients are the same with and without.</details>
+# then stops with "Trying to backward through the graph a second time".  (a) overlooks both. (b)
+# Weights change only in <code>step()</code>. (d) D's own gradients are the same with and
+# without.</details>
 #
 # **3. After an hour $L_D$ is 0.001 and $L_G$ is 9. What do you see?** (a) a converged GAN (b) a
 # discriminator that wins, and a generator without a useful gradient direction (c) mode collapse (d)
@@ -1380,7 +1382,7 @@ plots.show(
 # and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), algorithm 1
 # and section 3 · Heusel et al. 2017, eq. 6 and the section on two time scales · Wu, He 2018, *Group
 # normalization*, [arXiv 1803.08494](https://arxiv.org/abs/1803.08494) · Shoemake 1985, *Animating
-# rotation with quaternion curves*, SIGGRAPH, section 3.3 · Krizhevsky 2009, *Learning multiple
-# layers of features from tiny images*, section 3.
+# rotation with quaternion curves*, SIGGRAPH · Krizhevsky 2009, *Learning multiple layers of
+# features from tiny images*, chapter 3.
 #
 # **Next:** lesson 3, the variational autoencoder, on the same images and with the same score.

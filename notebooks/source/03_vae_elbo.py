@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 3. The VAE and the ELBO
 #
-# In this lesson you build a generator that can also say (as a bound) how probable it finds a
+# In this lesson you build a generator that also gives a lower bound on how probable it finds a
 # picture. And you find out what a loss line really trains: four well-known tutorials print four
 # lines that look alike, and mean four different things. You will train all four.
 #
@@ -78,7 +78,7 @@ fresh      = False  # True: forget an earlier run and train again
 minutes_here.tell(run, "03_vae_elbo", steps)
 
 # %% [markdown]
-# The images are those of lesson 2, read now so that a folder of your own with too few is noticed.
+# The images are those of lesson 2.
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
@@ -96,7 +96,7 @@ print(
 #
 # A *latent variable model* makes a picture $x$ in two steps. First it draws hidden numbers $z$ from
 # a fixed **prior** $p(z)$. Then it draws $x$ from $p(x\mid z)$, which a network, the **decoder**,
-# describes. Lesson 2's generator did much of this. What is new is that $p(x\mid z)$ is a
+# describes. Lesson 2's generator makes one picture from each $z$. Here $p(x\mid z)$ is a
 # distribution, so the model gives every picture a probability density:
 #
 # $$p(x) = \int p(x\mid z)\,p(z)\,dz.$$
@@ -105,9 +105,9 @@ print(
 # dimensions a grid with ten points per axis has $10^{64}$ points.
 #
 # Here is a model so small that the integral can be done. One latent number, one observed one:
-# $z\sim\mathcal N(0,1)$ and $x\mid z\sim\mathcal N(wz, s^2)$. A sum of two independent Gaussians is
-# Gaussian, and so $p(x) = \mathcal N(0,\; w^2+s^2)$ *exactly*. Everything is tested on this
-# *linear-Gaussian* model first.
+# $z\sim\mathcal N(0,1)$ and $x\mid z\sim\mathcal N(wz, s^2)$, where the second number is the
+# variance. A sum of two independent Gaussians is Gaussian, and so $p(x) = \mathcal N(0,\; w^2+s^2)$
+# *exactly*. Everything is tested on this *linear-Gaussian* model first.
 
 # %%
 w, s, x = (torch.tensor(v, dtype=torch.float64) for v in (1.5, 0.5, 2.0))
@@ -125,9 +125,9 @@ assert torch.isclose(by_sum, log_px, atol=1e-9)
 # ## A bound, and exactly what it misses
 #
 # Which $z$ could have made this $x$? Bayes' rule knows: the **posterior**
-# $p(z\mid x) = p(x\mid z)\,p(z)/p(x)$. It holds the same integral. So take a distribution that we
-# *can* handle, $q(z)$, and compare. Solve Bayes' rule for $p(x)$ and multiply by $q(z)/q(z)$. For
-# every $z$,
+# $p(z\mid x) = p(x\mid z)\,p(z)/p(x)$. Its denominator is the same integral. So take a distribution
+# that we *can* handle, $q(z)$, and compare. Solve Bayes' rule for $p(x)$ and multiply by
+# $q(z)/q(z)$. For every $z$,
 #
 # $$\log p(x) = \log\frac{p(x\mid z)\,p(z)}{p(z\mid x)}
 # = \log p(x\mid z) - \log\frac{q(z)}{p(z)} + \log\frac{q(z)}{p(z\mid x)}.$$
@@ -212,13 +212,12 @@ plots.show(
 
 # %% [markdown]
 # Two things to keep. The ELBO reaches $\log p(x)$ only where $q$ *is* the posterior. And the best
-# loss is not 0 but $-\log p(x)$: even a perfect model of random data finds them as surprising as
-# they are.
+# loss is not 0 but $-\log p(x)$: even a perfect model cannot know which data will be drawn.
 #
 # A **variational autoencoder** (VAE) has a second network, the **encoder**. It looks at $x$ and
 # answers with a mean and a variance for each latent number:
 # $q(z\mid x) = \mathcal N(\mu(x), \sigma^2(x))$. One network for all pictures, instead of a search
-# for the best $q$ of each, is *amortised* inference. Training raises the ELBO of both networks.
+# for the best $q$ of each, is *amortised* inference. Both are trained to raise the ELBO.
 #
 # ![The encoder makes a mean and a log variance of x; the KL loss arises there. With noise they give z. The decoder makes x-hat of z; the likelihood loss arises between x-hat and x. Gradients run back through z to the encoder.](figures/vae.svg)
 #
@@ -315,8 +314,9 @@ reparameterise = checks.vae.reparameterise(reparameterise)
 
 # %% [markdown]
 # An older way needs no derivative of $z$, the *score function* (REINFORCE): the gradient is the
-# mean of $\log p(x\mid z)\cdot\partial\log q(z)/\partial\mu$. Both are unbiased. How much is a
-# single draw worth? On our small model the true gradient is known:
+# mean of $\log p(x\mid z)\cdot\partial\log q(z)/\partial\mu$, because
+# $\partial q = q\;\partial\log q$. Both are unbiased. How much is a single draw worth? On our small
+# model the true gradient is known:
 
 # %%
 count, v = 100_000, torch.tensor(0.3, dtype=torch.float64)
@@ -377,9 +377,9 @@ assert torch.isclose(ours, library)
 # pixels or any tensor that broadcasts.
 #
 # The second is the loss, the negative ELBO as a mean over the batch. A factor `beta` weighs the KL.
-# At 1 it is the ELBO itself. Larger values ask for a simpler code at the price of worse pictures
-# ([Higgins et al. 2017](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4): **β is a price, so many
-# nats of pixels for one nat of code.**
+# At 1 it is the ELBO itself. Larger values ask for a simpler *code* (the $z$ of a picture) at the
+# price of worse pictures ([Higgins et al. 2017](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4):
+# **β is a price: one nat of code costs β nats of pixels.**
 #
 # <details><summary>Hint 1</summary>Write the bracket for every pixel first. Let broadcasting do its
 # work <em>before</em> anything is summed.</details>
@@ -437,16 +437,15 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 # - **A mean for a sum.** A mean over 784 pixels makes the first term 784 times smaller. Next to a
 #   summed KL that is β = 784.
 # - **A forgotten σ.** The squared error of a pixel is $2\sigma_x^2$ times its part of the
-#   likelihood. Read it as σ = 1, and there is a beta. Or demand β = 1, and there is a σ.
+#   likelihood. Take σ = 1, and the line has a beta. Or take β = 1, and the line has a σ.
 # - **Another range.** Pixels from −1 to 1 have four times the squared error of pixels from 0 to 1.
 #
 # Here are the lines of four well-known tutorials ([PyTorch
 # examples](https://github.com/pytorch/examples/blob/main/vae/main.py), the [Keras
 # blog](https://blog.keras.io/building-autoencoders-in-keras.html),
 # [PyTorch-VAE](https://github.com/AntixK/PyTorch-VAE/blob/master/models/vanilla_vae.py) and
-# [Lightning Bolts](https://github.com/Lightning-Universe/lightning-bolts)), and a fifth that you
-# find in a hundred repositories. PyTorch's `mse` and `bce` average over *everything* unless told
-# otherwise:
+# [Lightning Bolts](https://github.com/Lightning-Universe/lightning-bolts)), and one more of a
+# common kind. PyTorch's `mse` and `bce` average over *everything* unless told otherwise:
 
 
 # %%
@@ -507,9 +506,10 @@ assert abs(beta_here["mean + sum"] - 3072 / 2) < 1
 # from 0 to 1!) A beta may be chosen, so no line is *wrong*. What is wrong is not to know it, and
 # then to compare losses, or to carry a weight to other sizes.
 #
-# Does it matter? Next, five small VAEs train on the course's drawn stickers. First weights and
-# batches are the same; only the line differs. How much is there to win? Without a code the best
-# answer to every picture is the average one. A perfect code saves all of its squared error:
+# Does it matter? Next, five small VAEs train on *stickers*, pictures that the course draws. First
+# weights and batches are the same; only the line differs. How much is there to win? Without a code
+# the best answer to every picture is the average one. A perfect code saves all of its squared
+# error:
 
 # %%
 toys = load_images("standin", limit=run.pick(256, 4000, 4000))
@@ -616,7 +616,7 @@ plots.show(
 # %% [markdown]
 # ## Bits per dimension, and a trap
 #
-# The common unit is **bits per dimension**: how many bits a lossless code that uses the model would
+# The common unit is **bits per dimension**: how many bits lossless compression with the model would
 # need for each of the 3,072 numbers. Raw bytes need 8.
 #
 # The trap: our Gaussian is a *density*, pictures are *bytes*, and a density can be as large as you
@@ -632,11 +632,10 @@ def dequantise(images, noise):
 
 # %% [markdown]
 # A grey level is $1/127.5$ wide on $[-1,1]$. So a density $p$ gives it a probability of about
-# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. In these units the expected log density of a
-# spread byte is never larger than the log probability of its whole level (Jensen's inequality: a
-# mean of logs is at most the log of the mean; [Theis et al.
-# 2016](https://arxiv.org/abs/1511.01844), section 3.1). Our bits are therefore an upper bound on
-# the true ones:
+# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. The mean of these bits over a spread byte is
+# never below the bits of its whole level (Jensen's inequality: a mean of logs is at most the log of
+# the mean; [Theis et al. 2016](https://arxiv.org/abs/1511.01844), section 3.1). So our bits are an
+# upper bound on the true ones:
 
 
 # %%
@@ -726,8 +725,8 @@ for name, part in model.named_children():
 # %% [markdown]
 # ## Training
 #
-# One step: encode, draw, decode, count. The networks may run in bf16; sums over thousands of pixels
-# are taken in float32, where small differences survive.
+# One step: encode, draw $z$, decode, compute the loss. The networks may run in bf16; sums over
+# thousands of pixels are taken in float32, where small differences survive.
 
 
 # %%
@@ -855,7 +854,7 @@ plots.show(
 # %% [markdown]
 # What the model *says* is the fourth row: a mean, and independent noise of $\sigma_x$ around it.
 # Whatever the code cannot carry (edges, fur, leaves) is treated as noise, and the best mean is the
-# *average* of all pictures that would fit: a blur. It can be counted, as the root mean square
+# *average* of all pictures that would fit: a blur. Blur can be measured, as the root mean square
 # difference from pixel to neighbour:
 
 
@@ -923,8 +922,8 @@ plots.show(
 # *Bits* reward the σ that matches the error really made (a root mean square of
 # {{result:vae_laptop.json:learned.error.value:.0f}} grey levels); with either fixed σ a photograph
 # would cost more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and
-# then no more. *Samples* do not follow: a cheap code fills the prior, a precise one leaves gaps, as
-# the hearts below will show. And no σ gives texture, since pixels stay independent.
+# then no more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones
+# leave gaps, as the hearts below will show. And no σ gives texture, since pixels stay independent.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
@@ -942,8 +941,9 @@ plots.show(
 #
 # *Hard, 25 minutes.* Write both. `log_weights` returns $\log w_k$ for every draw and picture. It
 # gets a model with `encode`, `decode` and the pixels' `log_var`, and the noise of K draws; use what
-# you wrote above. `iwae_bound` makes a number of them. With 3,072 pixels a log weight of ±1,000 is
-# nothing unusual, and `exp` of that is infinite, or 0.
+# you wrote above. `iwae_bound` turns them into one number, $\mathcal L_K$ averaged over the
+# pictures. With 3,072 pixels a log weight of ±1,000 is nothing unusual, and `exp` of that is
+# infinite, or 0.
 #
 # <details><summary>Hint 1</summary>Write log w as a sum of three log densities. Over which
 # dimensions does each of them sum?</details>
@@ -1032,7 +1032,7 @@ steps_up, scatter = values.diff(), (errors[1:] ** 2 + errors[:-1] ** 2).sqrt()
 assert (steps_up > -3 * scatter).all() and abs(values[-1] - log_px) < 4 * errors[-1] + 1e-3
 
 # %% [markdown]
-# Rising all the way to the exact value. Now pictures; the ± is over them.
+# The bound rises all the way to the exact value. Now pictures; the ± is a 95 % interval over them.
 
 # %%
 n_draws = run.pick(4, 16, 64)
@@ -1164,7 +1164,7 @@ plots.show(
 
 # %% [markdown]
 # The square holds 91 % of the draws from the prior. Do the codes fit into it, and do the axes mean
-# anything? (They may swap or run backwards.)
+# anything? (The axes may swap or run backwards.)
 
 # %%
 for beta, network in betas.items():
@@ -1186,8 +1186,8 @@ for beta, network in betas.items():
 # 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
 #
 # What does each β buy? *Rate*, the nats sent through the code, against *distortion*, the error of
-# the picture. If β is a price, the exchange rate between two neighbours must lie between their
-# betas:
+# the picture. Each network stops where one more nat of code would save fewer than β nats of pixels.
+# So the exchange rate between two neighbours must lie between their betas:
 
 # %%
 points = {b: vae_laboratory.examine(network, hearts.images) for b, network in betas.items()}
@@ -1221,9 +1221,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Three of the four rates lie between their betas: each network stopped where one more nat was no
-# longer worth its price. (At the flat end the errors differ by a tenth of a grey level, too little
-# for one training each.)
+# Three of the four exchange rates do. (At the flat end the errors differ by a tenth of a grey
+# level, too little for one training each.)
 #
 # With a running kernel, choose beta and walk yourself:
 
@@ -1235,8 +1234,8 @@ latent_plane.latent_plane(betas, hearts)
 #
 # Back to the stickers, and to `my_line`, which sent nothing. Two cures stand beside it. *Right
 # units* is your repaired line. *Free bits* ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934),
-# appendix C.8) keeps the wrong units and takes the price off: below one nat, on average over the
-# batch, a dimension's KL is a constant without gradient.
+# appendix C.8) keeps the wrong units, but each dimension's first nat is free: a KL below one nat
+# (mean over the batch) counts as 1, a constant without gradient.
 
 
 # %%
@@ -1253,8 +1252,8 @@ shown = ("mean + sum", "free bits", "repaired")
 
 # %% [markdown]
 # How to see a collapse without pictures: the KL of each dimension, and the number of **active
-# units**, dimensions whose posterior mean has a variance of more than 0.01 (Burda et al., section
-# 5.2).
+# units**, dimensions whose posterior mean has a variance over pictures of more than 0.01 (Burda et
+# al., section 5.2).
 
 # %%
 figure, axes = plots.subplots(1, 3, width=10, height=2.6)
@@ -1295,10 +1294,10 @@ for name in squared:
     print(f"{name:>16}: at most {limit:8.2f} nats pay, {findings[name]['kl']:6.2f} were sent")
 
 # %% [markdown]
-# And how many *dimensions* pay? The linear-Gaussian model answers exactly. Its variance is
-# $w^2+s^2$. For data of variance $\lambda$ the best $w^2$ is therefore $\lambda - s^2$, or 0 when
-# $\lambda < s^2$: a latent number is worth having only where the data vary more than the noise that
-# the model believes in.
+# And how many *dimensions* pay? The linear-Gaussian model answers exactly. Its $x$ has the variance
+# $w^2+s^2$, which should match the data's variance $\lambda$. So the best $w^2$ is $\lambda - s^2$,
+# or 0 when $\lambda < s^2$: a latent number is worth having only where the data vary more than the
+# noise that the model believes in.
 
 # %%
 squares = torch.linspace(0, 6, 601, dtype=torch.float64)  # candidates for w squared
@@ -1313,7 +1312,7 @@ for variance in (4.0, 1.0, 0.2):
 # For a *linear* decoder the same holds along each direction of the data (probabilistic PCA, Tipping
 # and Bishop 1999, section 3.2; for VAEs [Lucas et al. 2019](https://arxiv.org/abs/1911.02469)). Our
 # networks are not linear, but compare: along how many directions do the stickers vary by more than
-# each line's $\sigma^2 = \beta$?
+# the noise that each line believes in, $\sigma^2 = \beta$?
 
 # %%
 spectrum = torch.linalg.eigvalsh(torch.cov(flat.T))  # variance along each principal direction
@@ -1356,7 +1355,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # %% [markdown]
 # ## Questions
 #
-# Think first. Each answer also says why the other choices are wrong.
+# Think first.
 #
 # **1. Your VAE's loss stays at 1,850 nats per image. Should a good VAE reach 0?** (a) yes (b)
 # nobody can say, the unit is missing (c) no: the best loss is the entropy of the data (the mean of
@@ -1407,7 +1406,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 #
 # **Sources** are linked where they are used, with section or equation. The VAE was found twice at
 # the same time: Rezende, Mohamed and Wierstra 2014, [arXiv
-# 1401.4082](https://arxiv.org/abs/1401.4082), section 3. A gentle second reading: Doersch 2016,
-# [arXiv 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
+# 1401.4082](https://arxiv.org/abs/1401.4082). A gentle second reading: Doersch 2016, [arXiv
+# 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
 #
 # **Next:** lesson 4 leaves pictures for words: BERT, fine-tuned on film reviews.
