@@ -61,8 +61,7 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# What you may want to change stands in the next cell, with the values of the three tiers side by
-# side.
+# What you may want to change, with the values of the three tiers side by side:
 
 # %%
 from course_utils.machine import minutes_here
@@ -146,9 +145,9 @@ for part in (train, validation, test):
 Markdown(reviews.which(train))
 
 # %% [markdown]
-# Before anything else, read a few. No statistic replaces it. (So eight reviews of a telephone app
-# turned up in our copy of IMDB: see `data/README.md`.) Reviews come from the web and hold HTML:
-# whatever is shown is *escaped*, so that a review's markup is seen and never run.
+# Before anything else, read a few. No statistic replaces it. (That is how eight reviews of a
+# telephone app were found in our copy of IMDB: see `data/README.md`.) Reviews come from the web and
+# hold HTML: whatever is shown is *escaped*, so that a review's markup is seen and never run.
 
 # %%
 few = train.take(4)
@@ -611,11 +610,9 @@ print(validation.title(f"bag of words on validation: {accuracy(guessed == valida
 # %% [markdown]
 # ## Fine-tuning
 #
-# Fine-tuning means: put a new head on the pre-trained network and train all of it on, gently. In
-# the
-# picture above: a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout (in
-# training,
-# some random values become 0), and a linear head with two logits.
+# Fine-tuning means: put a new head on the pre-trained network and train all of it further, gently.
+# On top of the layers come a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout
+# (in training, some random values become 0), and a linear head with two logits.
 
 # %%
 few_ids, few_mask = (
@@ -649,9 +646,9 @@ for name, number in counts.items():
 #
 # **Warm-up.** The learning rate rises linearly from 0 to its peak, and then falls linearly to 0
 # (appendix A.2 of the paper). Adam's first steps have full length in every coordinate, however
-# small the gradient. But their direction comes from one noisy batch. Whether that is the whole
-# reason is disputed ([Liu et al. 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats
-# 2019](https://arxiv.org/abs/1910.04209)).
+# small the gradient. But their direction comes from one noisy batch: a small rate limits the
+# damage. Whether that is the whole reason is disputed ([Liu et al.
+# 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats 2019](https://arxiv.org/abs/1910.04209)).
 #
 # **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1.
 # A single odd batch then cannot do much harm.
@@ -665,7 +662,7 @@ print({step: round(bert.warmup_linear(step, warmup_steps, steps), 2) for step in
 # %% [markdown]
 # ### Exercise: the training step
 #
-# *Medium, 15 minutes.* The heart of the lesson, in five parts.
+# *Medium, 15 minutes.* The heart of the lesson.
 #
 # 1. In each of `optimizer.param_groups`, set `lr` to `factor` times `initial_lr`.
 # 2. Switch dropout on.
@@ -868,9 +865,9 @@ print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f
 #
 # ## Third suspect: so many labels
 #
-# With 25,000 labels, counting words and pairs was level. What if only a few texts have labels?
-# Compare three ways to train: words counted, all of the encoder trained, or the encoder **frozen**
-# and only pooler and head trained. Each learns from 100 to 3,000 of the
+# With 25,000 labels, counting words and pairs was as good as the network. What if only a few texts
+# have labels? Compare three ways to train: words counted, all of the encoder trained, or the
+# encoder **frozen** and only pooler and head trained. Each learns from 100 to 3,000 of the
 # {{result:bert_curve.json:data}}, with other examples for each of three seeds;
 # {{result:bert_curve.json:test:,d}} are to test on.
 

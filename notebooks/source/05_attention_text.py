@@ -249,8 +249,8 @@ print(f"your loss of the network that copies: {next_token_loss(copying, windows[
 # - **nats per token**: the loss itself.
 # - **perplexity**: $e^{\text{loss}}$, the number of equally likely tokens that would be as hard to
 #   guess among. A model that knows nothing has perplexity V.
-# - **bits per byte**: what is left of each 8-bit byte when the model compresses the text (a token of
-#   probability $p$ can be stored in $-\log_2 p$ bits),
+# - **bits per byte**: what is left of each 8-bit byte when the model compresses the text (a token
+#   of probability $p$ can be stored in $-\log_2 p$ bits),
 #   $\text{loss}\cdot\frac{\text{tokens}}{\text{bytes}}/\log 2$.
 #
 # A larger vocabulary makes each token harder to guess and the text shorter in tokens, so losses and
@@ -436,7 +436,8 @@ def causal_mask(length):
 causal_mask = checks.attention.causal_mask(causal_mask)
 
 # %% [markdown]
-# One trick to see the weights: with the identity matrix as values, attention returns them.
+# One trick to see the weights: with the identity matrix as values, attention returns them. In both
+# pictures *good* finds *not*.
 
 # %%
 everywhere = scaled_dot_product(queries, keys, torch.eye(6))
@@ -630,7 +631,7 @@ assert -0.1 < untrained - math.log(vocab) < 3
 #
 # ### Proof that it cannot look ahead
 #
-# Change the tokens from some position on: no logit before that position may move.  (`big` has ten
+# Change the tokens from some position on: no logit before that position may move. (`big` has ten
 # times larger weights: with tiny ones a leak could hide below the tolerance.)
 
 
@@ -1038,18 +1039,17 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody told head
-# {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} to look for negations.
-# In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did not choose it, it
-# puts {{result:gpt_heads.json:target.value:.0%}}
+# Nobody told head {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} to
+# look for negations. In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did
+# not choose it, it puts {{result:gpt_heads.json:target.value:.0%}}
 # ({{result:gpt_heads.json:target.low:.0%}} to {{result:gpt_heads.json:target.high:.0%}}) of its
 # weight on *not*; evenly spread weight would give {{result:gpt_heads.json:target.chance:.0%}}, and
-# all heads together give {{result:gpt_heads.json:target.all_heads:.0%}}. Read
-# maps with care all the same: they show where a head looked, not why the model answered as it did.
+# all heads together give {{result:gpt_heads.json:target.all_heads:.0%}}. Still, maps show where a
+# head looked, not why the model answered as it did.
 #
 # ## Three knobs
 #
-# Back to writing. The other extreme than drawing: always take the most probable token.
+# Back to writing. The opposite of drawing: always take the most probable token.
 
 
 # %%
@@ -1288,7 +1288,7 @@ for name, make in (("greedy", lambda: greedy), ("drawn", lambda: sampler(0.8, 40
     print(f"{name}: {sum(a == b for a, b in zip(slow, fast))} of {len(slow)} tokens are the same")
 
 # %% [markdown]
-# What does it save? Taken in turns:
+# What does it save? Timed in turns:
 
 # %%
 length = run.pick(60, 240, 240)  # tokens

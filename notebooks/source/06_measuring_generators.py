@@ -71,7 +71,7 @@ source    = None    # None: CIFAR-10 where it is on this machine; or your own fo
 minutes_here.tell(run, "06_measuring_generators")
 
 # %% [markdown]
-# The pictures are needed later, but read now: if your own folder holds too few, you learn it at
+# The pictures are needed later, but loaded now: if your own folder holds too few, you learn it at
 # once. (A comparison takes at least four.)
 
 # %%
@@ -369,7 +369,7 @@ plots.show(figure, alt=alt)
 # 2012](https://jmlr.org/papers/v13/gretton12a.html), with the kernel of [Bińkowski et al.
 # 2018](https://arxiv.org/abs/1801.01401), section 4). Here $x$ and $x'$ are two *independent*
 # points. An estimate from a sample can be **unbiased**: right on average at every $n$, and
-# therefore sometimes negative. A colleague wrote this one:
+# therefore sometimes negative where the truth is 0. A colleague wrote this one:
 
 
 # %%

@@ -1113,7 +1113,7 @@ kl = checks.clinic.kl(kl)
 # ### Exercise: one hundred per cent
 #
 # *Medium, 8 minutes.* Rows are pairs (text, "pos" or "neg"). The tokenizer takes the list of them
-# without a word. A linear model counts the ids of each row and learns **random labels**: on rows
+# without complaint. A linear model counts the ids of each row and learns **random labels**: on rows
 # that it has not seen, nobody can beat 50 %.
 #
 # **Which is the cause?** (a) The test reviews were trained on. (b) The label can be read in the
