@@ -26,8 +26,8 @@
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says, and on your machine as long as stands under the settings.
+# **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works,
+# the line under the settings how long yours does.
 #
 # {{tiers}}
 
@@ -61,8 +61,7 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# What you may want to change stands in the next cell, with the values of the three tiers side by
-# side.
+# What you may want to change, with the values of the three tiers side by side:
 
 # %%
 from course_utils.machine import minutes_here
@@ -97,12 +96,13 @@ minutes_here.tell(run, "04_bert_imdb", n_train)
 # | counting words | {{result:bert_laptop.json:imdb_head.words.value:.1%}} | {{result:bert_laptop.json:imdb_head.words.low:.1%}} to {{result:bert_laptop.json:imdb_head.words.high:.1%}} (other reviews) |
 # | the transformer, three seeds | {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} | {{result:bert_laptop.json:imdb_head.bf16.low:.1%}} to {{result:bert_laptop.json:imdb_head.bf16.high:.1%}} (other seeds) |
 #
-# It lost in each of its three runs, by about one point. One point on a thousand reviews is no more
-# than a draw. But nobody fine-tunes a network of 22 million weights for a draw with counting. Why
-# did
-# all that pre-training not show? Three suspects: *it did not see the evidence*; *long texts suit
-# the
-# counter*; *with so many labels, what was learned before no longer matters*.
+# The first interval says what other test reviews might change, the second what other **seeds**
+# might: other random numbers in training.
+#
+# It lost in each of its three runs, by about one point. On a thousand reviews that may be chance.
+# But nobody fine-tunes 22 million weights to be level with counting. Why did all that pre-training
+# not show? Three suspects: *it did not see the evidence*; *long texts suit the counter*; *with so
+# many labels, pre-training no longer matters*.
 #
 # ## The idea in miniature: counting words is not reading
 #
@@ -130,11 +130,9 @@ assert math.isclose(p[0], p[1])
 # The same number twice, so one of the two answers is wrong: no bag of words can tell them apart. To
 # read, a model has to let each word's meaning depend on the words around it, on both sides. That is
 # what an **encoder** does: it takes T **tokens** (words or pieces of words) and gives back T
-# vectors,
-# each of which has looked at all tokens. Here we take such a network ready-made: BERT ([Devlin et
-# al.
-# 2019](https://arxiv.org/abs/1810.04805), "the paper" from here on). *Can* read, then. Whether it
-# *does*, we shall ask with this pair at the end.
+# vectors, each of which has looked at all tokens. Here we take such a network ready-made: BERT
+# ([Devlin et al. 2019](https://arxiv.org/abs/1810.04805), "the paper" from here on). So it *can*
+# read. Whether it *does*, we ask at the end, with this pair.
 
 # %%
 train = reviews.load_reviews(source, "train", limit=n_train)
@@ -147,9 +145,9 @@ for part in (train, validation, test):
 Markdown(reviews.which(train))
 
 # %% [markdown]
-# Before anything else, read a few. No statistic replaces it. (So eight reviews of a telephone app
-# turned up in our copy of IMDB: see `data/README.md`.) Reviews come from the web and hold HTML:
-# whatever is shown is *escaped*, so that a review's markup is seen and never run.
+# Before anything else, read a few. No statistic replaces it. (That is how eight reviews of a
+# telephone app were found in our copy of IMDB: see `data/README.md`.) Reviews come from the web and
+# hold HTML: whatever is shown is *escaped*, so that a review's markup is seen and never run.
 
 # %%
 few = train.take(4)
@@ -182,9 +180,9 @@ if train.films:
 assert not set(train.texts) & set(test.texts)
 
 # %% [markdown]
-# In {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.in_held}} of 25,000 training
-# reviews repeat a test review; elsewhere it is over 4 % ([Lee et al.
-# 2021](https://arxiv.org/abs/2107.06499), abstract).
+# In {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.in_held}} of 25,000
+# training reviews repeat a test review. In standard collections, over 4 % of the held-out texts
+# overlap with the training part ([Lee et al. 2021](https://arxiv.org/abs/2107.06499), abstract).
 #
 # ## From text to tokens
 #
@@ -211,13 +209,10 @@ for text in ("An unbelievably good film.", "DeNiro's underacting!"):
 
 # %% [markdown]
 # What enters the network is, for each token, the *sum* of three vectors: which token it is, at
-# which
-# **position** it stands, and which **segment** it belongs to (two for pairs of texts, here always
-# the
-# first); then a **layer norm** brings each vector to mean 0 and variance 1. Without the position
-# the
-# encoder, too, would see a bag. The picture shows the whole machine;
-# only its head, at the top left, is new.
+# which **position** it stands, and which **segment** it belongs to (two for pairs of texts, here
+# always the first); then a **layer norm** brings each vector to mean 0 and variance 1. Without the
+# position, the encoder too would see a bag of words. The picture shows the whole machine; only its
+# head, at the top left, is new.
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=4.2)
@@ -251,11 +246,10 @@ inputs.to(run.device)
 # %% [markdown]
 # ## First suspect: it did not see the evidence
 #
-# A network reads a fixed number of tokens at most, 512 here, and time grows with it. So texts are
-# cut. The median review of {{result:bert_data.json:imdb.name}} has
-# {{result:bert_data.json:imdb.median_tokens:.0f}} tokens, and
-# {{result:bert_data.json:imdb.longer.128:.0%}} of the reviews are longer than 128. How much of the
-# text is thrown away?
+# BERT reads at most 512 tokens, and more tokens take more time. So texts are cut. The median review
+# of {{result:bert_data.json:imdb.name}} has {{result:bert_data.json:imdb.median_tokens:.0f}}
+# tokens, and {{result:bert_data.json:imdb.longer.128:.0%}} of the reviews are longer than 128. How
+# much of the text is thrown away?
 
 # %%
 measured = results.read("bert_data.json")
@@ -294,10 +288,9 @@ print(tokenizer.decode(keep_head(tokenizer(sample)["input_ids"], 14)))
 # %% [markdown]
 # ### Exercise: mend the cut
 #
-# *Medium, 8 minutes.* A repair. `keep_head` loses the verdict and, look closely, something else
-# that
-# BERT was promised. Write `keep_ends`: at most `limit` tokens, half of them from the beginning and
-# the rest from the end (an odd one goes to the end). A text that fits stays whole.
+# *Medium, 8 minutes.* Look at what `keep_head` printed: the verdict is lost, and so is a token that
+# BERT expects. Write `keep_ends`: at most `limit` tokens, half of them from the beginning and the
+# rest from the end (an odd one goes to the end). A text that fits stays whole.
 #
 # <details><summary>Hint 1</summary>Where does <code>[SEP]</code> stand? If the end is kept, it
 # needs
@@ -402,8 +395,8 @@ assert torch.allclose(alone, together, atol=1e-4)
 # 3.1 of the paper):
 #
 # * **Masked language model**: hide some tokens, guess them from both sides. 15 % of the tokens are
-#   chosen. Of these, 80 % become `[MASK]`, 10 % a random token and 10 % stay as they are, since
-#   `[MASK]` never occurs in real use, and so that the network does not simply trust what it sees.
+#   chosen. Of these, 80 % become `[MASK]`, 10 % a random token, and 10 % stay as they are. For real
+#   text holds no `[MASK]`, and the network must not simply trust what it sees.
 # * **Next-sentence prediction**: two pieces of text, and the question whether the second really
 #   followed the first.
 
@@ -532,9 +525,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The dashed line is what it costs to know only how frequent each token is, and so few steps do not
-# even teach that; the second task does not move. BERT took a million steps of 256 texts (appendix
-# A.2
+# The dashed line is the loss of knowing only how frequent each token is. So few steps do not even
+# reach it, and the second task does not move. BERT took a million steps of 256 texts (appendix A.2
 # of the paper). (Later work dropped the second task: [Liu et al.
 # 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
 #
@@ -598,11 +590,10 @@ print("most negative:", ", ".join(names[order[:8]]))
 print("most positive:", ", ".join(names[order[:-9:-1]]))
 
 # %% [markdown]
-# An accuracy is a count of successes, and another test set would give another one. So each comes
-# with Wilson's interval (Wilson 1927): all $p$ from which the measured share is at most 1.96
-# standard
-# errors away. (Lesson 6 takes intervals apart.) Settings are chosen on `validation`, so the counter
-# answers it first:
+# Another test set would give another accuracy. How far a share $p$ of $n$ texts strays by chance is
+# its **standard error**, $\sqrt{p(1-p)/n}$. So each comes with Wilson's interval (Wilson 1927): all
+# $p$ from which the measured share is at most 1.96 standard errors away. Settings are chosen on
+# `validation`, so the counter answers it first:
 
 
 # %%
@@ -619,11 +610,9 @@ print(validation.title(f"bag of words on validation: {accuracy(guessed == valida
 # %% [markdown]
 # ## Fine-tuning
 #
-# Fine-tuning means: put a new head on the pre-trained network and train all of it on, gently. In
-# the
-# picture above: a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout (in
-# training,
-# some random values become 0), and a linear head with two logits.
+# Fine-tuning means: put a new head on the pre-trained network and train all of it further, gently.
+# On top of the layers come a **pooler** (a linear layer and tanh on the state of `[CLS]`), dropout
+# (in training, some random values become 0), and a linear head with two logits.
 
 # %%
 few_ids, few_mask = (
@@ -657,11 +646,9 @@ for name, number in counts.items():
 #
 # **Warm-up.** The learning rate rises linearly from 0 to its peak, and then falls linearly to 0
 # (appendix A.2 of the paper). Adam's first steps have full length in every coordinate, however
-# small
-# the gradient, while their direction is that of one noisy batch. Whether that is the whole reason
-# is
-# disputed ([Liu et al. 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats
-# 2019](https://arxiv.org/abs/1910.04209)).
+# small the gradient. But their direction comes from one noisy batch: a small rate limits the
+# damage. Whether that is the whole reason is disputed ([Liu et al.
+# 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats 2019](https://arxiv.org/abs/1910.04209)).
 #
 # **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1.
 # A single odd batch then cannot do much harm.
@@ -675,13 +662,16 @@ print({step: round(bert.warmup_linear(step, warmup_steps, steps), 2) for step in
 # %% [markdown]
 # ### Exercise: the training step
 #
-# *Medium, 15 minutes.* The heart of the lesson. Set each group's `lr` to `factor` times its
-# `initial_lr`; switch dropout on; compute the logits within `with autocast():` (there the machine
-# may
-# multiply in bf16, numbers of 16 bits, where that is faster), and everything else outside of it,
-# the
-# loss from logits in 32 bits; get fresh gradients, clip them to length 1, step. Return
-# `{"loss": ..., "accuracy": ...}`, the loss in nats and the share of right answers, as plain
+# *Medium, 15 minutes.* The heart of the lesson.
+#
+# 1. In each of `optimizer.param_groups`, set `lr` to `factor` times `initial_lr`.
+# 2. Switch dropout on.
+# 3. Compute the logits within `with autocast():`. (There the machine may multiply in bf16, numbers
+#    of 16 bits, where that is faster.)
+# 4. Outside of it, compute the loss from the logits in 32 bits.
+# 5. Get fresh gradients, clip them to length 1, step.
+#
+# Return `{"loss": ..., "accuracy": ...}`, the loss in nats and the share of right answers, as plain
 # numbers.
 #
 # <details><summary>Hint 1</summary>The model is called as <code>model(input_ids=…,
@@ -775,9 +765,9 @@ for index in training.batches():  # (B,) the reviews of this step
 live.close()
 
 # %% [markdown]
-# The loss starts at log 2 (dotted), where a new head must start, and with a pre-trained encoder it
-# falls once the learning rate has grown. (The few steps of tier `smoke` end before that.) Training
-# accuracy says little about new reviews, so:
+# The loss starts near log 2 (dotted): a new head finds both answers about equally likely. With a
+# pre-trained encoder it falls once the learning rate has grown. (The few steps of tier `smoke` end
+# before that.) Training accuracy says little about new reviews, so:
 
 # %%
 val_logits = bert.predict(model, sequences["validation"], pad, run.autocast)
@@ -849,7 +839,7 @@ print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f
 # words.
 #
 # And with *all* of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on
-# (copies kept, so that others' numbers compare; one run, 95 % intervals over the test reviews)?
+# (copies kept, to compare with published numbers; one run, 95 % intervals over the test reviews)?
 #
 # | classifier | accuracy |
 # | --- | --- |
@@ -875,10 +865,11 @@ print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f
 #
 # ## Third suspect: so many labels
 #
-# That is the strongest clue. What if only a few texts have labels? Three ways to train, on 100 to
-# 3,000 of the {{result:bert_curve.json:data}} ({{result:bert_curve.json:test:,d}} to test on, three
-# seeds with other examples each): words counted, all of the encoder trained, or the encoder
-# **frozen** and only pooler and head trained.
+# With 25,000 labels, counting words and pairs was as good as the network. What if only a few texts
+# have labels? Compare three ways to train: words counted, all of the encoder trained, or the
+# encoder **frozen** and only pooler and head trained. Each learns from 100 to 3,000 of the
+# {{result:bert_curve.json:data}}, with other examples for each of three seeds;
+# {{result:bert_curve.json:test:,d}} are to test on.
 
 # %%
 measured = results.read("bert_curve.json")
@@ -920,16 +911,17 @@ plots.show(
 # were
 # long, and where labels were many; each of the three made its knowledge worth less.
 #
-# Frozen, it is no better than counting: it was trained to compare what sentences are *about*.
+# Frozen, it is no better than counting. A likely reason: it was trained to compare what sentences
+# are *about*, and praise and blame of one film are about the same thing. Training all of it bends
+# it to the new question.
 #
 # ## Does it read now?
 #
-# Yours beats the counter on sentences. Is that because it reads? Ask with pairs whose answer hangs
-# on
-# reading: the two sentences of the opening, and ten pairs with a negation. In each of them, what
-# differs is the word that is negated: *"This is not a bad film."*, *"This is not a good film."*
-# Whoever goes by single words gets both wrong. A pair counts if *both* answers are right; a coin
-# would get a quarter of the pairs.
+# Your network beats the counter on sentences. Is that because it reads? Ask with pairs that only a
+# reader gets right: the two sentences of the opening, and ten pairs with a negation. In each of
+# them, what differs is the word that is negated: *"This is not a bad film."*, *"This is not a good
+# film."* Whoever goes by single words gets both wrong. A pair counts if *both* answers are right; a
+# coin would get a quarter of the pairs.
 #
 # ### Exercise: a prediction
 #
@@ -1059,22 +1051,20 @@ text_plots.table(headers, rows, encoder.title("before and after"))
 # %% [markdown]
 # ## Fine-tune one weight in a hundred: LoRA
 #
-# A fine-tuned network is a new set of all its weights; who has ten tasks keeps ten copies. [Hu et
-# al.
-# 2021](https://arxiv.org/abs/2106.09685) leave the pre-trained matrix as it is and learn only a
-# *change* of it, one of low rank. A matrix of rank $r$ is a product of two thin ones, and those are
-# all that is trained.
+# Fine-tuning changes all weights, so ten tasks need ten copies of the network. [Hu et al.
+# 2021](https://arxiv.org/abs/2106.09685) keep the pre-trained matrix and learn only a *change* of
+# it, a product of two thin matrices. Such a product has low **rank**: at most $r$, the width of the
+# thin ones.
 #
 # ### Exercise: a layer with a low-rank change
 #
 # *Hard, 25 minutes.* Write `lora_linear`: given a linear layer $D_\text{in} \to D_\text{out}$,
-# return
-# a module that is called in its place. Three demands. The layer's own weights are frozen, and the
-# only trained ones are two matrices with together $r\,(D_\text{in} + D_\text{out})$ numbers. Before
-# training, it answers exactly as the layer does. And it must be able to *start* learning from
-# there.
-# The change is multiplied by $\alpha/r$. Two lines of algebra come before the code: what is the
-# output, and what is the gradient of each of the two matrices at the start?
+# return a module that is called in its place. Three demands. The layer's own weights are frozen,
+# and the only trained ones are two matrices with together $r\,(D_\text{in} + D_\text{out})$
+# numbers. Before training, it answers exactly as the layer does. And from there it must be able to
+# learn. The change is multiplied by $\alpha/r$, so that another rank hardly needs another learning
+# rate. On paper first: what is the output, and what is the gradient of each of the two matrices at
+# the start?
 #
 # <details><summary>Hint 1</summary>The full change need never be built: send x down to r numbers
 # and up
@@ -1123,17 +1113,14 @@ thin_says = bert.predict(thin, sequences["validation"], pad, run.autocast).argma
 print(f"LoRA, one epoch, on validation: {accuracy(thin_says == validation.labels)}")
 
 # %% [markdown]
-# Per task only these weights have to be kept, and the product may be added into the matrix once
-# and for
-# all: then the network is as fast as before.
+# Only these weights have to be kept per task. Once trained, the product may be added to the matrix:
+# then the network is as fast as before.
 
 # %% [markdown]
 # ### The same in the library's words
 #
-# Elsewhere you will meet the classes whose names begin with `Auto`: they read from a folder, or
-# from
-# the hub, which class, vocabulary and weights belong together. Save yours, and load it as others
-# would:
+# Elsewhere you will meet classes whose names begin with `Auto`. They find in a folder, or on the
+# Hugging Face hub, which class, vocabulary and weights belong together. Save yours and load it:
 
 # %%
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -1152,13 +1139,6 @@ with torch.no_grad():
 print(f"the same answers to {int((loaded == says(model, test.texts[:20])).sum())} of 20 texts")
 
 # %% [markdown]
-# That is what pre-training buys: with 100 sentences the encoder is right in
-# {{result:bert_curve.json:100.full.value:.0%}} of all cases, where counting needs about ten times
-# as many examples ({{result:bert_curve.json:1000.words.value:.0%}} with 1,000). Frozen, it is no
-# better than counting. A likely reason: it was trained to compare what sentences are *about*, and
-# praise and blame of one film are about the same thing. Training all of it bends it to the new
-# question.
-#
 # ## When it goes wrong: data in the order of the files
 #
 # IMDB's files come sorted: first all negative reviews, then all positive ones. Train on that order
@@ -1203,13 +1183,13 @@ for name, (broken, _) in lab.items():
 # %% [markdown]
 # Apart from the jump, the sorted run has the *lower* loss: always giving the same answer is easy to
 # learn. Then the label changes, the loss jumps, and the first half is unlearned: it gives nearly
-# every
-# text the same label. (Two steps, at tier `smoke`, are too few to see it.) Its last number tells
-# before any training: count the batches that hold both labels.
+# every text the same label. (Two steps, at tier `smoke`, are too few to see it.) The last number of
+# each row warns before any training: it counts the batches that hold both labels.
 #
 # ## Reading the errors
 #
-# The most instructive texts are those where the model was most sure and still wrong:
+# The most instructive texts are those where the model was most sure and still wrong. For each, ask:
+# is it irony, was the verdict cut off, or is the label wrong?
 
 # %%
 confidence, answer = test_logits.softmax(1).max(1)  # of the answer that was given
@@ -1404,13 +1384,9 @@ plots.show(
 #
 # **What this did not show.** One language, one kind of text, two labels.
 #
-# **Sources.** Devlin et al. 2019, section 3, appendix A · Sun et al. 2019, section 5.3.1, table 6
-# · Guo
-# et al. 2017, sections 2 and 3 · Hu et al. 2021, section 4.1 · Liu et al. 2019, section 4.2 (all
-# linked
-# above) · Maas et al. 2011, *Learning Word Vectors for Sentiment Analysis* (IMDB) · Pang and Lee
-# 2004,
-# [*A Sentimental Education*](https://aclanthology.org/P04-1035/) · Wilson 1927, *Probable inference*,
-# JASA 22.
+# **Sources.** Devlin et al. 2019, section 3, appendix A · Sun et al. 2019, section 5.3.1, table 6 ·
+# Hu et al. 2021, section 4.1 · Liu et al. 2019, section 4.2 (all linked above) · Maas et al. 2011,
+# *Learning Word Vectors for Sentiment Analysis* (IMDB) · Pang and Lee 2004, [*A Sentimental
+# Education*](https://aclanthology.org/P04-1035/) · Wilson 1927, *Probable inference*, JASA 22.
 #
 # **Next:** lesson 5 opens the black box: attention, built by hand, and a model that writes.

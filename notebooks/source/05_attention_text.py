@@ -13,12 +13,12 @@
 # %% [markdown]
 # # 5. Attention and text generation
 #
-# In this lesson you build the network behind GPT-2, small, train it from scratch, and read what it
-# writes while it learns: first noise, then word pieces, words, and at last sentences that sound
-# like a film review. One number says how far it got, the bits it needs for each byte of text that
-# it has never seen. On short film reviews, counting pairs of tokens needs
-# {{result:gpt_sentences.json:bigram_best.value:.2f}}; your network will need about
-# {{result:gpt_sentences.json:gpt.value:.2f}}, after some minutes on a laptop.
+# In this lesson you build a small GPT-2, train it from scratch, and read what it writes while it
+# learns: first noise, then word pieces, words, and at last sentences that sound like a film review.
+# One number says how far it got: the bits that it needs for each byte of unseen text. On short film
+# reviews, counting pairs of tokens needs {{result:gpt_sentences.json:bigram_best.value:.2f}}; your
+# network will need about {{result:gpt_sentences.json:gpt.value:.2f}}, after some minutes on a
+# laptop.
 #
 # **You will learn to** measure a language model in nats, perplexity and bits per byte · compute
 # attention by hand and build it with heads and a mask · train a GPT and prove that it cannot see
@@ -27,9 +27,8 @@
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
 # helps and is not needed.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says,
-# and on your machine as long as stands under the settings.
+# **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works,
+# the line under the settings how long yours does.
 #
 # {{tiers}}
 #
@@ -147,8 +146,8 @@ for _ in range(6):
 
 # %% [markdown]
 # The tokenizer of this lesson does the same to the training text until the vocabulary is full. It
-# starts from the 256 *bytes* (GPT-2, section 2.2), so that nothing is ever unknown, and never
-# merges across the start of a word: the space belongs to the word that follows it (␣).
+# starts from the 256 *bytes* (the GPT-2 paper, section 2.2), so that nothing is ever unknown, and
+# never merges across the start of a word: the space belongs to the word that follows it (␣).
 
 # %%
 tokenizer = texts.train_tokenizer(corpus.train[: gpt_training.TOKENIZER_TEXTS], vocab)
@@ -182,8 +181,8 @@ print(
 # %% [markdown]
 # ## A probability for every text
 #
-# By the chain rule the probability of a text is a product of predictions, each token given all
-# before it:
+# By the chain rule of probability, a text's probability is a product of predictions, each token
+# given all before it:
 #
 # $$p(x_1,\dots,x_T) = \prod_{t=1}^{T} p(x_t\mid x_1,\dots,x_{t-1}).$$
 #
@@ -250,8 +249,9 @@ print(f"your loss of the network that copies: {next_token_loss(copying, windows[
 # - **nats per token**: the loss itself.
 # - **perplexity**: $e^{\text{loss}}$, the number of equally likely tokens that would be as hard to
 #   guess among. A model that knows nothing has perplexity V.
-# - **bits per byte**: what is left of each 8-bit byte when the text is compressed with the model's
-#   help, $\text{loss}\cdot\frac{\text{tokens}}{\text{bytes}}/\log 2$.
+# - **bits per byte**: what is left of each 8-bit byte when the model compresses the text (a token
+#   of probability $p$ can be stored in $-\log_2 p$ bits),
+#   $\text{loss}\cdot\frac{\text{tokens}}{\text{bytes}}/\log 2$.
 #
 # A larger vocabulary makes each token harder to guess and the text shorter in tokens, so losses and
 # perplexities of different tokenizers *cannot be compared*. Bits per byte can.
@@ -279,9 +279,9 @@ print(f"a zip file of the same text: {8 * len(zipped) / n_bytes:.2f} bits per by
 #
 # Before any network: how far does counting get? A **bigram** model looks at one token only, and
 # $p(b\mid a)$ is the share of the cases where $b$ followed $a$. Pairs that never came would get
-# probability 0, and one such pair in a new text would cost infinitely many bits. So **smooth**: add
-# to each row 50 tokens in proportion to how frequent tokens are,
-# $p(b\mid a) = (c(a,b) + 50\,p(b)) / (c(a) + 50)$.
+# probability 0, and one such pair in a new text would cost infinitely many bits. So **smooth** the
+# counts $c$: add to each row 50 tokens, shared out by how frequent each is, $p(b\mid a) = (c(a,b) +
+# 50\,p(b)) / (c(a) + 50)$.
 
 # %%
 counts = language_models.bigram_counts(train_ids, vocab)  # (V, V): how often b follows a
@@ -394,7 +394,8 @@ print(f"the library's function differs by at most {difference:.0e}")
 #
 # A score is a sum of d products. If the entries of q and k are independent with mean 0 and variance
 # 1, the sum has variance d. Scores grow like √d, a softmax of large scores puts everything on one
-# key, and there its gradient is nearly 0 (same paper, section 3.2.1, footnote 4). Measured:
+# key, and there its gradient is nearly 0 (same paper, section 3.2.1, footnote 4). Watch the lower
+# curve go to 0:
 
 # %%
 widths, slope = [1, 4, 16, 64, 256, 1024], {"divided by √d": [], "not divided": []}
@@ -435,7 +436,8 @@ def causal_mask(length):
 causal_mask = checks.attention.causal_mask(causal_mask)
 
 # %% [markdown]
-# One trick to see the weights: with the identity matrix as values, attention returns them.
+# One trick to see the weights: with the identity matrix as values, attention returns them. In both
+# pictures *good* finds *not*.
 
 # %%
 everywhere = scaled_dot_product(queries, keys, torch.eye(6))
@@ -517,7 +519,9 @@ class Attention(nn.Module):
 
 # %% [markdown]
 # Attention moves information between tokens; a two-layer network (`mlp`) then works on each token
-# by itself. Each token's row of numbers runs through the whole network as a **residual stream**.
+# by itself. Each token's row of numbers runs through the network as a **residual stream**: each
+# part reads a copy, which a **LayerNorm** (`norm`) brings to mean 0 and variance 1, and *adds* what
+# it found.
 
 # %%
 figure, (ax,) = plots.subplots(width=8.6, height=2.5)
@@ -528,7 +532,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Gradients flow back along the straight line. **The third function of exercise
+# Along the straight line, gradients flow back undamped. **The third function of exercise
 # {{exercise:block_forward}}:** write the drawing as code. A block has the parts `norm1`,
 # `attention`, `norm2` and `mlp`.
 
@@ -565,8 +569,8 @@ class Block(nn.Module):
 # ## The GPT
 #
 # The keys are a *set*: attention does not know which came first. So each token's vector gets a
-# learned vector of its *position* added. Then come the blocks, a last LayerNorm, and logits: the
-# products with the very table that turned tokens into vectors (**weight tying**).
+# learned vector of its *position* added. Then come the blocks and a last LayerNorm. The logits are
+# products with the same table that turned tokens into vectors (**weight tying**).
 
 
 # %%
@@ -592,8 +596,8 @@ class GPT(nn.Module):
 
 # %% [markdown]
 # Weights start small, and those that write into the stream smaller still, so that it does not grow
-# with the depth (GPT-2, section 2.3). The token table starts at $1/\sqrt{2D}$; with less, training
-# starts slowly.
+# with the depth (GPT-2, section 2.3). The token table starts with deviation $1/\sqrt{2D}$; with
+# less, training starts slowly.
 
 
 # %%
@@ -627,9 +631,8 @@ assert -0.1 < untrained - math.log(vocab) < 3
 #
 # ### Proof that it cannot look ahead
 #
-# Change the tokens from some position on: no logit before that position may move. This finds every
-# way in which the future could leak. (`big` has ten times larger weights: with tiny ones a leak
-# could hide below the tolerance.)
+# Change the tokens from some position on: no logit before that position may move. (`big` has ten
+# times larger weights: with tiny ones a leak could hide below the tolerance.)
 
 
 # %%
@@ -718,8 +721,8 @@ print(f"{expected.abs().max():.1f} in size; largest difference {difference:.0e}"
 # ### Does it need the positions?
 #
 # Without them, "the dog bit the man" and "the man bit the dog" are the same set of tokens. Or are
-# they? Take the position vectors away, turn the order of all tokens but the last round, and see
-# whether the last logits move.
+# they? Take the position vectors away, reverse all tokens but the last, and see whether the last
+# logits move.
 
 
 # %%
@@ -745,9 +748,9 @@ for depth in (1, 2):
 # %% [markdown]
 # With one block the order is invisible. With two it is not, and the mask is why: in the first block
 # the second token sees two tokens and the tenth sees ten, so every token comes out marked by what
-# *preceded* it, and the second block reads the marks (found by [Haviv et al.
-# 2022](https://arxiv.org/abs/2203.16634), who trained large models so). Positions are a help, no
-# necessity.
+# *preceded* it. The second block reads the marks (found by [Haviv et al.
+# 2022](https://arxiv.org/abs/2203.16634), who trained large models so). Positions help; they are
+# not necessary.
 #
 # ### Exercise: your prediction
 #
@@ -755,7 +758,7 @@ for depth in (1, 2):
 # has never seen? Write a number down; it comes back beside the measured one. No prediction is
 # wrong.
 #
-# <details><summary>Something to think about</summary>Three rungs stand further up. What can a
+# <details><summary>Something to think about</summary>Three numbers stand further up. What does a
 # reader of 64 tokens know that a reader of one cannot?</details>
 
 # %%
@@ -818,13 +821,13 @@ def write(network, tokenizer, count=60, seed=0):
 print(write(model.eval(), tokenizer))
 
 # %% [markdown]
-# Your network, before it has learned anything. It likes to repeat: one table reads and names
-# tokens, so it bets on what it has just read.
+# Your network, before it has learned anything. It likes to repeat: the table that reads a token
+# also scores the next one, so the token just read scores high.
 #
 # ## Training
 #
-# One step: predict, count, descend. Gradients are clipped to length 1, and the learning rate rises
-# over the first steps and then falls along half a cosine.
+# One step: predict, measure the loss, descend. Gradients are clipped to length 1, and the learning
+# rate rises over the first steps and then falls along half a cosine.
 
 
 # %%
@@ -916,7 +919,7 @@ text_plots.table(("step", "it writes"), rows, corpus.title("one network while it
 # How good is it on text that it has never seen? Beside it stands a network that comes with the
 # course, after a longer run on {{result:gpt_reviews.json:train_documents:,d}} of IMDB's reviews. It
 # has {{result:gpt_reviews.json:vocab:,d}} kinds of tokens. Bits per byte compare whole systems,
-# tokenizer included, so it needs a control of its own: counting pairs of *its* tokens.
+# tokenizer included. So the shipped network gets its own control: counted pairs of *its* tokens.
 
 # %%
 writer, words_of, facts = attention.load_shipped(run.device)
@@ -953,14 +956,13 @@ text_plots.table(columns, rows, corpus.title("held-out text"))
 #
 # Look at IMDB's column. Without the third row you would subtract the fourth from the first. But
 # twice the vocabulary alone brings counting down to
-# {{result:gpt_control.json:large.bigram_best.value:.2f}}: over its own control the longer run gains
-# {{result:gpt_control.json:large.ahead.value:.2f}} bits, *less* than the laptop run gains over its
-# own. A bigger run is not always further ahead of counting.
+# {{result:gpt_control.json:large.bigram_best.value:.2f}}. So the shipped network gains
+# {{result:gpt_control.json:large.ahead.value:.2f}} bits over its control, *less* than the laptop
+# run over its own. A bigger run is not always further ahead of counting.
 #
 # ### Which is which?
 #
-# Four texts: one by the counted pairs, one by your network, one by the shipped network, one by a
-# person.
+# Four texts: by the counted pairs, your network, the shipped network and a person.
 
 # %%
 by = {
@@ -989,17 +991,17 @@ else:
     print("no guess was written down")
 
 # %% [markdown]
-# In the counted pairs each pair of pieces is plausible, and no sentence is. In the networks' texts
-# read for what *ties sentences together*: the verdict that turns round, the name that comes up
-# once. Put another `seed` into the cell and play again.
+# In the counted pairs each pair of pieces is plausible, and no sentence is. In the networks' texts,
+# look at what *ties sentences together*: the verdict that changes, the name that comes up only
+# once.
 #
 # ## What the heads found by themselves
 #
 # We invented a token that looks for *not*. Did a network, which only ever had to guess the next
-# token? Give the shipped one sentences with *not*, and take three numbers for each of its 36 heads:
-# how much weight lies on the token just before, on the first token, and on *not*. Heads are
-# **chosen on one half** of the sentences and **measured on the other**: the best of 36 on the same
-# sentences would look good by luck.
+# token? Give the shipped one sentences with *not*. For each of its 36 heads, how much weight lies
+# on the token just before, on the first token, and on *not*? Heads are **chosen on one half** of
+# the sentences and **measured on the other**: the best of 36 on the same sentences would look good
+# by luck.
 
 # %%
 pieces = [piece for text in corpus.held_out for piece in text.split(". ")]
@@ -1037,18 +1039,17 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody told head
-# {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} to look for negations.
-# In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did not choose it, it
-# puts {{result:gpt_heads.json:target.value:.0%}}
+# Nobody told head {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} to
+# look for negations. In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did
+# not choose it, it puts {{result:gpt_heads.json:target.value:.0%}}
 # ({{result:gpt_heads.json:target.low:.0%}} to {{result:gpt_heads.json:target.high:.0%}}) of its
 # weight on *not*; evenly spread weight would give {{result:gpt_heads.json:target.chance:.0%}}, and
-# all heads together give {{result:gpt_heads.json:target.all_heads:.0%}}. Read
-# maps with care all the same: they show where a head looked, not why the model answered as it did.
+# all heads together give {{result:gpt_heads.json:target.all_heads:.0%}}. Still, maps show where a
+# head looked, not why the model answered as it did.
 #
 # ## Three knobs
 #
-# Back to writing. The other extreme than drawing: always take the most probable token.
+# Back to writing. The opposite of drawing: always take the most probable token.
 
 
 # %%
@@ -1113,7 +1114,8 @@ plots.show(
 )
 
 # %% [markdown]
-# With a running kernel you can turn the knobs yourself and step through a text, token by token.
+# Compare bars and outlines: where tokens are left out (crosses), the others grow. With a running
+# kernel, turn the knobs yourself:
 
 # %%
 beginnings = ["This film is", "The acting", "I watched this movie with my", "The worst thing about"]
@@ -1141,7 +1143,7 @@ for temperature in (0.5, 0.8, 1.2):
     print(texts.decode(words_of, generate(writer, start, 80, sampler(temperature))), "\n")
 
 # %% [markdown]
-# At 0.5 most sentences would pass, and they are everybody's sentences. At 1.2 the text falls apart:
+# At 0.5 most sentences are sound, and anybody could have written them. At 1.2 the text falls apart:
 # the many improbable tokens together weigh enough to be drawn, and each misstep is read by all
 # later ones.
 #
@@ -1286,7 +1288,7 @@ for name, make in (("greedy", lambda: greedy), ("drawn", lambda: sampler(0.8, 40
     print(f"{name}: {sum(a == b for a, b in zip(slow, fast))} of {len(slow)} tokens are the same")
 
 # %% [markdown]
-# What does it save? Taken in turns:
+# What does it save? Timed in turns:
 
 # %%
 length = run.pick(60, 240, 240)  # tokens
@@ -1310,9 +1312,9 @@ print(
 #
 # ## Does it copy?
 #
-# A model that recites its training text is worth nothing, or is somebody else's work. So look: cut
-# what it wrote into pieces of 50 characters and search each in the training text. Pieces of
-# *held-out* text give the base rate: people who did not copy use set phrases, too.
+# A model that recites its training text writes nothing of its own. So look: cut what it wrote into
+# pieces of 50 characters and search each in the training text. Pieces of *held-out* text give the
+# base rate: people who did not copy use set phrases, too.
 
 
 # %%
@@ -1372,7 +1374,7 @@ print("\n".join(text[:150] for text in recited[:2]))
 # | held-out reviews (the base rate) | {{result:gpt_reviews.json:written.held_out.copied_50:.2%}} | {{result:gpt_reviews.json:written.held_out.copied_30:.1%}} | {{result:gpt_reviews.json:written.held_out.longest_copy}} |
 #
 # The lower the temperature, the more set phrases. But the base rate is *higher* than the model's.
-# How can people copy texts that they have never seen? Think before you unfold.
+# How can people copy texts that they have never seen?
 #
 # <details><summary>Where the copies come from</summary>The longest one has
 # {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands in
@@ -1401,10 +1403,9 @@ print(answer[0]["generated_text"])
 #
 # Before the transformer the tool for text was the recurrent network, above all the LSTM: it reads
 # token by token and keeps what it knows in one state. Attention came in as its helper ([Bahdanau et
-# al. 2015](https://arxiv.org/abs/1409.0473)); in 2017 the recurrence was dropped and the helper
-# kept. In 2019 GPT-2, which had never trained on
-# WikiText-2, reached perplexity 18.34 on it; the best published model before, trained on it, had
-# 39.14 (Radford et al. 2019, table 3).
+# al. 2015](https://arxiv.org/abs/1409.0473)); in 2017 the transformer dropped the recurrence and
+# kept the helper. In 2019 GPT-2, which had never trained on WikiText-2, reached perplexity 18.34 on
+# it; the best published model before, trained on it, had 39.14 (Radford et al. 2019, table 3).
 #
 # That is **pre-training**: learn from much text first, then meet the task. Even our small network
 # shows it. Both rows below get the same few steps on a new kind of text, Python's manual; one
@@ -1481,8 +1482,8 @@ for name, network in short.items():
 # copies it, on held-out text as well. In generation there is no right column, so what it learned is
 # worth nothing. No curve looks wrong. **How to see it**: a perplexity near 1; rubbish when it
 # writes; and, for certain, logits that move before the place you touched. **The cure** is one line,
-# the mask. The same goes for its cousins: a mask off by one, targets that were not shifted
-# (exercise {{exercise:next_token_loss}}), a normalisation over positions.
+# the mask. The same goes for a mask off by one, targets that were not shifted (exercise
+# {{exercise:next_token_loss}}), a normalisation over all positions.
 #
 # ## Questions
 #

@@ -30,9 +30,8 @@
 # **You need** the mean and the covariance of data, lesson 2 (its generator), lesson 3 (bits per
 # dimension) and lesson 5 (bits per byte).
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says,
-# and on your machine as long as stands under the settings.
+# **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works,
+# the line under the settings how long yours does.
 #
 # {{tiers}}
 
@@ -72,7 +71,7 @@ source    = None    # None: CIFAR-10 where it is on this machine; or your own fo
 minutes_here.tell(run, "06_measuring_generators")
 
 # %% [markdown]
-# The pictures are needed later, but read now: if a folder of your own holds too few, you hear it at
+# The pictures are needed later, but loaded now: if your own folder holds too few, you learn it at
 # once. (A comparison takes at least four.)
 
 # %%
@@ -87,7 +86,7 @@ n_each = metrics.fitting_n(n_score, train, test, draws=draws, least=4)
 #
 # Asked whether a generator is good, people mean at least three things. **Fidelity**: does a single
 # picture look real? **Diversity**: are all kinds of real pictures there? **Novelty**: are the
-# pictures new, or copies of what it learned from? A score that is one number has to mix these.
+# pictures new, or copies of what it learned from? A single number has to mix these.
 #
 # Start where you can see everything: points in a plane. The real ones lie in eight blobs on a ring.
 # Five imagined generators follow: a perfect one, a blurred one, one that lost half of the blobs, a
@@ -148,8 +147,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Whenever two arrows cross, exchanging their ends is cheaper. So the best plan keeps the order, and
-# for Gaussians it costs
+# Whenever two arrows cross, exchanging their ends is cheaper. So the best plan keeps the order. For
+# Gaussians it shifts the mean and stretches the spread, which costs
 #
 # $$\mathrm{FD} = (\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2 .$$
 
@@ -319,7 +318,7 @@ for n in (100, 400, 1600):
 # What real images score against *other real images* is called the **floor**; no generator can be
 # expected to score less. The course measured it, with the GAN of lesson 2 and the VAE of lesson 3,
 # five comparisons at each $n$, with no image in common ({{result:scores_bias.json:data}}). With a
-# running kernel, slide $n$; three positions stand below:
+# running kernel, slide $n$. Below, three positions: FD falls as $n$ grows.
 
 # %%
 from course_utils.display.widgets import score_bias
@@ -355,8 +354,8 @@ plots.show(figure, alt=alt)
 # {{result:scores_bias.json:rows.real.slope.value:.0f}}
 # ({{result:scores_bias.json:rows.real.slope.low:.0f}} to
 # {{result:scores_bias.json:rows.real.slope.high:.0f}}): the features' variances are small. (The
-# last line of the folded derivation takes them as they are; a cell below tries it on your
-# pictures.) On the right stands a distance without this fault; you build it next.
+# folded derivation ends with a formula for any variances; a cell below tries it on your pictures.)
+# In the right picture KD, a distance without this fault, stays level. You build it next.
 #
 # ## The kernel distance
 #
@@ -370,7 +369,7 @@ plots.show(figure, alt=alt)
 # 2012](https://jmlr.org/papers/v13/gretton12a.html), with the kernel of [Bińkowski et al.
 # 2018](https://arxiv.org/abs/1801.01401), section 4). Here $x$ and $x'$ are two *independent*
 # points. An estimate from a sample can be **unbiased**: right on average at every $n$, and
-# therefore sometimes negative. A colleague wrote this one:
+# therefore sometimes negative where the truth is 0. A colleague wrote this one:
 
 
 # %%
@@ -629,8 +628,8 @@ for factor in (1, 2, 10):
 # The missing points are *doubt*, and the doubt is the network's. Multiplying its logits changes no
 # picture and no verdict, and moves the score a long way. Why does it doubt? It was trained with
 # **label smoothing** of {{result:features_cifar10.json:settings.label_smoothing:.1f}}: never to be
-# surer than 91 %, and to leave 1 % for each other class. A pupil who learned exactly that scores at
-# most:
+# surer than 91 %, and to leave 1 % for each other class. A network that learned exactly that scores
+# at most:
 
 # %%
 taught = torch.tensor([0.91] + 9 * [0.01])
@@ -793,9 +792,9 @@ print(f"{hits} of 100 intervals hold the true median ({low:.0%} to {high:.0%})")
 assert hits >= 80
 
 # %% [markdown]
-# Now the trap. A bootstrapped FD looks convenient: no new images needed. A row that is resampled
-# has to hold both sides of the comparison, so we put a real picture and a held-out one into each.
-# (Any pairing would do.)
+# Now the trap. A bootstrapped FD looks convenient: no new images needed. Your function resamples
+# the rows of one table. So each row gets a real picture's features and a held-out one's, side by
+# side. (Any pairing would do.)
 
 
 # %%
@@ -819,14 +818,13 @@ print(f"one resample has {len(different) / len(pairs):.0%} different rows")
 assert train.is_own or low > fd_of_pairs(pairs)
 
 # %% [markdown]
-# The interval does not even contain the value that it belongs to. A resample holds doubles: it
-# has only 63 % of the rows on average (1 − 1/e), and FD on fewer images is larger: the bias again,
-# now inside the interval. So this course draws disjoint blocks of images and takes t-intervals over
-# them.
+# The interval does not even contain the value that it belongs to. A resample holds doubles: it has
+# only 63 % of the rows on average (1 − 1/e), and FD on fewer images is larger: the bias again, now
+# inside the interval. So this course takes t-intervals over disjoint blocks of images.
 #
 # ## One map: which score notices what
 #
-# `RealReference` computes all five in this way: `draws` comparisons without a common image.
+# `RealReference` computes all five scores so: `draws` comparisons without a common image.
 
 # %%
 reference = metrics.RealReference.from_images(
@@ -868,21 +866,22 @@ plots.show(figure, alt=alt)
 display(HTML(score_plots.folded_table(recorded, "The same with its intervals")))
 
 # %% [markdown]
-# A mark means: the interval does not overlap the floor's. Read the map by columns.
+# A mark means: the interval does not overlap the floor's, and the set scores worse (●) or better
+# (○). Read the map by columns.
 #
 # - *FD and KD* notice everything but the untouched photographs, and cannot say what is wrong. FD
-#   puts photographs under noise, whose objects you recognise at once, level with the GAN (the
-#   intervals overlap); KD puts them well behind it.
+#   puts noisy photographs, whose objects you recognise at once, level with the GAN (the intervals
+#   overlap); KD puts them well behind it.
 # - *CS* puts training photographs **above held-out ones**: the network was trained on them, and is
 #   surer of them.
 # - *Precision* is the surprise: the VAE's soft pictures are as "plausible" as photographs. They
 #   land in a small part of the real region, but *in* it. The name of a score promises more than its
 #   formula.
-# - *Recall* gives the VAE away: its region is a small one. It is no count of classes, though. For
-#   five of ten it says {{result:scores_table.json:rows.half.recall.value:.2f}}; and on drawings,
-#   where the modes are known, a generator with one background of six gets
-#   {{result:scores_modes.json:rows.one_background.recall.value:.2f}} where the full one gets
-#   {{result:scores_modes.json:rows.classes_10.recall.value:.2f}}: the network was trained to name
+# - *Recall* gives the VAE away: its region is a small one. It does not count classes, though: for
+#   five of ten it says {{result:scores_table.json:rows.half.recall.value:.2f}}. Nor does it see all
+#   variety. On the course's drawn stand-in, a set with one background of six gets
+#   {{result:scores_modes.json:rows.one_background.recall.value:.2f}}, the full set
+#   {{result:scores_modes.json:rows.classes_10.recall.value:.2f}}: the network learned to name
 #   objects *whatever* stands behind them.
 # - And one row: *100 training photographs, repeated* has a better FD and KD than the GAN. Only
 #   recall and the search for copies see how bad they are.
@@ -896,8 +895,8 @@ display(HTML(score_plots.folded_table(recorded, "The same with its intervals")))
 # ### Exercise: cheat
 #
 # *Hard, 20 minutes.* From a pool of `features` choose `count` rows, so that a set made of copies of
-# these has a low FD. Ask `fd(points)` of any points (m, D), as often as you like. A row may be
-# chosen twice. The check's rival is 0.6 times the mean FD of random choices.
+# these has a low FD. Return their numbers; one may come twice. Ask `fd(points)` of any points (m,
+# D), as often as you like. To pass, stay below 0.6 times the mean FD of random choices.
 #
 # <details><summary>Hint 1</summary>Points that are good one by one all lie in the middle, and then
 # the covariance is missing. Ask about whole sets.</details>
@@ -1004,14 +1003,14 @@ plots.show(
 # %% [markdown]
 # Read the lower picture by rows. *Pixels* do not see the noise at all (FD
 # {{result:scores_networks.json:networks.pixels.rows.noise.FD.value:.1f}}, floor
-# {{result:scores_networks.json:networks.pixels.rows.held_out.FD.value:.1f}}): it drowns in how much
-# pictures vary along those directions anyway. The trained network minds it, and minds missing
-# classes as well; an untrained one hardly cares which classes there are (the printed multiples):
-# hence the result at the top. Even a seed matters: from one untrained network to the next the GAN's
-# FD doubles ({{result:scores_networks.json:networks.untrained_0.rows.gan.FD.value:.5f}}, then
+# {{result:scores_networks.json:networks.pixels.rows.held_out.FD.value:.1f}}): pictures vary far
+# more along those directions anyway. The trained network reacts to noise and to missing classes. An
+# untrained one hardly reacts to the classes (the printed multiples): hence the result at the top.
+# Even a seed matters: from one untrained network to the next the GAN's FD doubles
+# ({{result:scores_networks.json:networks.untrained_0.rows.gan.FD.value:.5f}}, then
 # {{result:scores_networks.json:networks.untrained_1.rows.gan.FD.value:.5f}}; the intervals are far
 # apart). So "FD 1.3" is half a sentence. The other half is: in *these* features, on *so many*
-# images, against *this* real set, give or take *this much*.
+# images, against *this* real set, with *this* interval.
 #
 # ## Copies: look up the nearest
 #
@@ -1048,9 +1047,9 @@ plots.show(
 )
 
 # %% [markdown]
-# What is near depends on the features, once more. Photographs under a blur *are* copies. By
-# features the course found {{result:scores_table.json:rows.blur.copied.value:.1%}} of them, by
-# pixels {{result:scores_table.json:rows.blur.copied_pixels.value:.0%}}. A share far above 1 % shows
+# What is near depends on the features, once more. Blurred photographs *are* copies. By features the
+# course found {{result:scores_table.json:rows.blur.copied.value:.1%}} of them, by pixels
+# {{result:scores_table.json:rows.blur.copied_pixels.value:.0%}}. A share far above 1 % shows
 # copying; a share near it proves little.
 #
 # ## Text: the same game
@@ -1221,14 +1220,15 @@ plots.show(
 assert train.is_own or memorised.mean() < pixelwise.mean()
 
 # %% [markdown]
-# The likelihood prefers the noise by far, and for *its* question it is right: the first model would
-# be useless for compressing a new picture.
+# The likelihood prefers the noise by far. For *its* question it is right: the first model could not
+# compress a new picture.
 #
 # ## A blind test for people
 #
 # In the end someone looks. Measure that, too: hide which picture is which, let a coin choose each
-# time, and count. (In the place of the small VAE, too easy to tell, stands an *imagined* generator
-# that draws everything a little soft.) With a running kernel, press the buttons:
+# time, and count. (Without CIFAR-10, the small VAE would be too easy to tell. So an *imagined*
+# generator takes its place: the same pictures, a little blurred.) With a running kernel, press the
+# buttons:
 
 # %%
 made = (

@@ -14,7 +14,8 @@
 # # 7. The debugging clinic
 #
 # Twenty-three patients, all of a kind that real programs contain, and a game: see the symptom,
-# write your guess, then mend the program. The first ones scream, the last ones smile.
+# write your guess, then mend the program. The first ones stop with a message; the last ones look
+# healthy.
 #
 # **You will learn to** read a message for its cause instead of its advice · recognise programs that
 # run, look right and are wrong · write tests that *separate* right from wrong · doubt numbers and
@@ -23,9 +24,8 @@
 # **You need** lesson 1 for the cases about GANs; the table below says what else. Every case stands
 # alone.
 #
-# **Time** about {{minutes}} minutes for all cases. Pick ten for an afternoon. The computer works as
-# long as this table says, and on your machine as long as stands under the settings; nothing is
-# downloaded.
+# **Time** about {{minutes}} minutes for all cases. Pick ten for an afternoon. This table says how
+# long the computer works, the line under the settings how long yours does. Nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -82,11 +82,11 @@ minutes_here.tell(run, "07_debugging_clinic")
 # 4. The **check** judges what your function *does*. When it passes, it tells what the fault was,
 #    what keeps it from coming back, and how many of your guesses were *right at first sight*.
 #
-# No answer stands on this page. Stuck for good? `checks.clinic.reveal("kl")` tells that of one
-# case, before you guess or after. Not every program in this lesson is ill.
+# No answer stands on this page. Stuck for good? `checks.clinic.reveal("kl")` tells the answer of
+# one case, here `kl`, at any time. Not every program in this lesson is ill.
 #
-# Reviews here are made-up sentences (a stand-in), encoders are tiny and random; the faults do not
-# mind. Digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no cell
+# Reviews here are made-up sentences (a stand-in), encoders are tiny and random; the faults are the
+# same. Digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no cell
 # prints were measured by the course's own programs, on the same faults.
 
 # %%
@@ -97,8 +97,8 @@ display(Markdown(clinic.ward()))
 #
 # ### Exercise: it stops, an hour later
 #
-# *Medium, 8 minutes.* This epoch passed its trial with 64 pictures. Two runs that it does not
-# survive follow; a third fault hides behind the second.
+# *Medium, 8 minutes.* Three runs of one epoch follow: the first passes, the other two stop. A third
+# fault hides behind the second.
 #
 # **Which is the cause?** (a) Memory runs out as the notes pile up. (b) Lines that only a long run
 # reaches: a short last batch, the first note. (c) The labels have the wrong type. (d) The loss
@@ -190,17 +190,18 @@ label_loss = checks.clinic.label_loss(label_loss)
 # %% [markdown]
 # ### Exercise: one loss stops, the other does not
 #
-# *Medium, 8 minutes.* This discriminator was written for pictures of 32 pixels and now gets two of
-# 64. The first loss stops; the second, your own `label_loss`, does not. What does it train?
+# *Medium, 8 minutes.* This discriminator was written for pictures of 32×32 pixels and now gets two
+# of 64×64. The first loss stops; the second, your own `label_loss`, does not. What does it train?
+# Write `make_judge`, right for both sizes.
 #
 # **Which is the cause?** (a) Each picture gets one answer for every patch, 25 in all. (b) The batch
 # is read as channels. (c) `Flatten(0)` mixes the two pictures before the last layer. (d) Pictures
 # of 64 pixels are cut to 32.
 #
 # <details><summary>Hint 1</summary>Print the shape of what comes out of each layer.</details>
-# <details><summary>Hint 2</summary>Each (4, 2, 1) layer halves the map. How many of them lead from
-# <code>size</code> to 4? No pooling, no shrinking of pictures: D should see every pixel and the
-# whole.</details>
+# <details><summary>Hint 2</summary>Each layer with kernel 4, stride 2, padding 1 halves the map.
+# How many of them lead from <code>size</code> to 4? No pooling, no shrinking of pictures: the
+# discriminator should see every pixel, and the picture as a whole.</details>
 
 
 # %%
@@ -241,7 +242,8 @@ make_judge = checks.clinic.make_judge(make_judge)
 # ### Exercise: modified by an inplace operation
 #
 # *Hard, 12 minutes.* One step of a Wasserstein critic against its generator (the bound on the
-# critic's slope is left out). The message speaks of an in-place operation. Which one is it?
+# critic's slope is left out). The message speaks of an in-place operation. Which one is it? Write a
+# step that works.
 #
 # **Which is the cause?** (a) An activation with `inplace=True`. (b) The noise is changed between
 # the two losses. (c) `zero_grad` erases a gradient that is still needed. (d) `c_optimizer.step()`
@@ -311,9 +313,8 @@ critic_step = checks.clinic.critic_step(critic_step)
 # %% [markdown]
 # ## Silent: the commonest
 #
-# No message from here on. The next faults are made every day, by everybody, and each is a line or
-# less. Their patients are small networks that read digits: the first 1,200 to train on, the others
-# to judge.
+# No message from here on. Everybody makes the next faults; each is a line or less. Their patients
+# are small networks that read digits: the first 1,200 to train on, the others to test on.
 
 # %%
 digits = load_digits()
@@ -339,8 +340,8 @@ def fit(model, loss, x, y, steps=300, lr=1e-2):
 # %% [markdown]
 # ### Exercise: three accuracies
 #
-# *Easy, 6 minutes.* A trained network, 597 digits that it has not seen, and a function that
-# measures its accuracy. It is asked three times.
+# *Easy, 6 minutes.* A function measures the accuracy of a trained network on 597 digits that it has
+# not seen. Asked three times, it gives three answers. Write one that can be trusted.
 #
 # **Which is the cause?** (a) The digits come in a new order each time. (b) The network still works
 # as it does in training. (c) Rounding: sums of floats depend on their order. (d) `argmax` breaks
@@ -392,8 +393,7 @@ print("mended:", *(f"{accuracy(reader, test_x, test_y):.1%}" for attempt in (1, 
 # ### Exercise: no better than the mean
 #
 # *Easy, 5 minutes.* A linear layer has to say how much ink a picture holds: a *sum of its inputs*,
-# nothing could be easier. The loss falls, and then stands still where somebody stands who answers
-# the mean to everything.
+# nothing could be easier. The loss falls, and then stops at the loss of always answering the mean.
 #
 # **Which is the cause?** (a) The learning rate is too low. (b) A linear layer cannot fit this
 # target. (c) The gradient is lost on its way. (d) The difference is a table: each prediction minus
@@ -544,9 +544,9 @@ for name, network in (("original", original), ("copy", copy)):
 # %% [markdown]
 # ### Exercise: the first NaN
 #
-# *Hard, 15 minutes.* One loss is NaN, and so is every loss after it. The message-less end of many a
-# night. By the time that you look, every weight is NaN and every layer looks guilty. Write the tool
-# that finds the *first* culprit.
+# *Hard, 15 minutes.* One loss is NaN, and so is every loss after it, without a message. By the time
+# that you look, every weight is NaN and every layer looks guilty. Write the tool that finds the
+# *first* culprit: the first module whose output is not finite.
 #
 # **Which is the cause?** (a) The learning rate is too high. (b) The logarithm of a probability that
 # is 0. (c) Too large a gradient in the last layer. (d) One picture cannot be standardised.
@@ -698,18 +698,18 @@ plots.show(
 )
 
 # %% [markdown]
-# Two of the four patients stand still: caught, in a second, before the night was lost. The other
-# two sink like the healthy program. The test shows that a program *can* learn; not that all of it
-# learns, and not that there is anything to learn. The checks of this lesson are made of such tests,
-# each for what the others do not see.
+# Two of the four patients stay high: caught in a second. The other two sink like the healthy
+# program. The test shows that a program *can* learn; not that all of it learns, and not that there
+# is anything to learn. The checks of this lesson are made of such tests, each for what the others
+# do not see.
 
 # %% [markdown]
 # ## Silent: two players, and bounds
 #
-# GANs and VAEs hide their faults better than classifiers do. Two losses that balance each other
-# look calm, whatever it is that they balance; and a bound looks like a bound on either side of what
-# it should bound. So look at the samples, and hold every quantity against a case that you can work
-# out by hand.
+# GANs and VAEs hide their faults better than classifiers do. Two losses in balance look calm, even
+# where the balance is a wrong one. And a number that should be a lower bound looks the same when it
+# lies above. So look at the samples, and compare every quantity with a case that you can work out
+# by hand.
 #
 # ### Exercise: is this the equilibrium?
 #
@@ -723,7 +723,7 @@ plots.show(
 # undecided about fakes. (c) Both: neither generator's loss reaches 0.
 #
 # <details><summary>Hint</summary>There D says ½ to real <em>and</em> to fake, and its loss, a sum
-# of two means, is 2 log 2. Allow about 0.1 for noise.</details>
+# of two means, is 2 log 2. Allow about 0.1 on each side for noise.</details>
 
 # %%
 runs = {
@@ -844,7 +844,7 @@ play(step_with(gan_losses))
 # *Hard, 10 minutes.* No message, every network has its `zero_grad`, the losses are right, and the
 # toy's samples fall into one place. Of five longer runs the mean was
 # {{result:gan_traces.json:toy.stale.mean:.2f}}, the deviation
-# {{result:gan_traces.json:toy.stale.std:.3f}}.
+# {{result:gan_traces.json:toy.stale.std:.3f}}; the data have 3 and 0.5.
 #
 # **Which is the cause?** (a) Gradients of one player's loss are still there when the other steps.
 # (b) The two optimisers share their state. (c) The generator sees the real data. (d) The
@@ -898,7 +898,8 @@ gan_step = checks.clinic.gan_step(gan_step)
 # ### Exercise: D wins before anything is learned
 #
 # *Medium, 6 minutes.* Photographs were read as numbers in [0, 1]. The generator ends in Tanh, and
-# nobody has trained it yet. A linear discriminator needs ten steps.
+# nobody has trained it yet. A linear discriminator needs ten steps to tell them apart. Return two
+# things: a function that prepares pictures, and a last layer to match.
 #
 # **Which is the cause?** (a) The untrained generator makes grey pictures. (b) The discriminator is
 # too large. (c) Real pictures have too much contrast. (d) A single pixel gives the generator away.
@@ -943,9 +944,10 @@ match_ranges = checks.clinic.match_ranges(match_ranges)
 # *Hard, 12 minutes.* “The loss of a GAN is $L_D + L_G$; minimise it with one optimiser.” Five such
 # runs converged: $L_D + L_G$ = {{result:gan_traces.json:toy.joint.d_loss:.2f}} +
 # {{result:gan_traces.json:toy.joint.g_loss:.2f}} is 2 log 2, as in the books. Their samples are at
-# {{result:gan_traces.json:toy.joint.mean:.2f}} instead of 3. `broken_objective` is what the
-# generator then descends, when D helps at each $x$ as well as it can. Write the one that it should
-# descend: the value of the game, $V = \sum p\log D + q\log(1-D)$, at *D's own* best answer.
+# {{result:gan_traces.json:toy.joint.mean:.2f}} instead of 3. With one optimiser, D too makes the
+# sum small. When it does so as well as it can at each $x$, the generator descends
+# `broken_objective`. Write what it should descend: the value of the game, $V = \sum p\log D +
+# q\log(1-D)$, at *D's own* best answer, which makes $V$ largest.
 #
 # **Which is the cause?** (a) One optimiser cannot train two networks. (b) The data are not where
 # this objective is smallest. (c) Five runs are too few. (d) D is not strong enough to help.
@@ -1012,16 +1014,15 @@ print(f"log 9/2: {math.log(9 / 2):.4f}")
 
 # %% [markdown]
 # The joint loss has the same slope, $\log\frac92$, at every $x$: to move mass from one place to
-# another changes nothing in first order. The data are a flat point, and the picture says which
-# kind.
+# another changes nothing in first order. So the data are a flat point, and the picture says which
+# kind: a maximum.
 #
 # ### Exercise: a term that nobody can move
 #
 # *Hard, 12 minutes.* A VAE, “reconstruction plus a term that ties the code to noise”. Its copies
-# are sharp, its samples from the prior are junk. Here is a model that can be solved, $z \sim N(0,
-# 1)$, $x \mid z \sim N(wz, s^2)$, so that its bound can be held against the true $\log p(x)$. The
-# encoder puts the whole posterior on one point that gives x back: that is what this loss rewards
-# most.
+# are sharp, its samples from the prior are junk. In the model $z \sim N(0, 1)$, $x \mid z \sim
+# N(wz, s^2)$ the true $\log p(x)$ is known, so that the bound can be compared with it. The encoder
+# puts the whole posterior on one point that gives x back: that is what this loss rewards most.
 #
 # **Which is the cause?** (a) The second term holds nothing that is trained. (b) The likelihood has
 # the wrong variance. (c) Too few draws of the noise. (d) The encoder's variance is too small to
@@ -1112,7 +1113,7 @@ kl = checks.clinic.kl(kl)
 # ### Exercise: one hundred per cent
 #
 # *Medium, 8 minutes.* Rows are pairs (text, "pos" or "neg"). The tokenizer takes the list of them
-# without a word. A linear model counts the ids of each row and learns **random labels**: on rows
+# without complaint. A linear model counts the ids of each row and learns **random labels**: on rows
 # that it has not seen, nobody can beat 50 %.
 #
 # **Which is the cause?** (a) The test reviews were trained on. (b) The label can be read in the
@@ -1421,18 +1422,18 @@ for name, step in (("suspicious_step", suspicious_step), ("broken_gan_step", bro
 #
 # ### Exercise: one script, three faults
 #
-# *Hard, 30 minutes.* No symptom by parts, no causes to choose from. This script trains a reader of
+# *Hard, 30 minutes.* This time there are no causes to choose from. This script trains a reader of
 # digits and measures it. A sound one misreads fewer than one test digit in ten; this one hardly
 # does better than chance. It has **three faults**, none of them a case from above. Your budget is
-# **ten runs** of a whole script; looking at tensors costs nothing. Nobody locks anything after the
-# tenth: the count is told, and your work stays.
+# **ten runs** of a whole script; looking at tensors costs nothing. After the tenth nothing is
+# locked: you are told the count, and your work stays.
 #
-# *Make the case small* is what all detectives do, and what no card can do for you. Cut the program
-# in halves, and give each half an input for which you know the answer: a picture that you have
-# drawn yourself, labels that you have looked at, one batch, a test set that is the training set.
-# Where the answer is the one that you expected, that half is innocent; go on with the other. Write
-# down what you expect *before* each run, change one thing at a time, and change it back when
-# nothing came of it. A run whose result surprises you is worth more than one that pleases you.
+# *Make the case small*: no card can do that for you. Cut the program in halves, and give each half
+# an input for which you know the answer: a picture that you have drawn yourself, labels that you
+# have looked at, one batch, a test set that is the training set. Where the answer is the one that
+# you expected, that half is innocent; go on with the other. Write down what you expect *before*
+# each run, change one thing at a time, and change it back when nothing came of it. A run whose
+# result surprises you is worth more than one that pleases you.
 #
 # <details><summary>Hint 1</summary>Three questions: what enters the network (a picture, and its
 # label), what moves (rate, weights), what is measured?</details>
@@ -1548,8 +1549,8 @@ print(f"mended: {result['test']:.1%} of the test digits; runs spent: {runs_left.
 # %% [markdown]
 # ## What a trace can tell, and when it goes wrong
 #
-# `diagnose` reads histories: of GANs since lesson 1, and also of VAEs and classifiers. Nothing in
-# it is magic. These are its rules, and a state counts when it lasts for a fifth of the run:
+# `diagnose` reads histories: of GANs since lesson 1, and also of VAEs and classifiers. These are
+# its rules; a state counts when it lasts for a fifth of the run:
 
 # %%
 display(Markdown(diagnose.rules()))
@@ -1565,8 +1566,8 @@ for finding in diagnose.diagnose(runs["run B"]):
 #
 # ## Your checklist
 #
-# Right at first sight, and a page that is yours: habits stand where you mended a case yourself. Add
-# notes in your own words, run the cell again, and keep it.
+# The cell counts your guesses that were right at first sight and prints a page: one habit for each
+# case that you mended yourself. Add notes in your own words, run it again, and keep it.
 
 # %%
 checks.clinic.first_sight()
