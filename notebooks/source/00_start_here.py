@@ -33,8 +33,8 @@
 # **You need** nothing yet. The lessons after this one expect Python, some calculus, and an idea of
 # what a neural network is.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says; nothing is trained and nothing is downloaded. A *tier* is how much a lesson computes:
+# **Time** about {{minutes}} minutes to read and solve. The table gives the computer's share;
+# nothing is trained and nothing is downloaded. A *tier* is how much a lesson computes:
 # `smoke` only tests that it runs, `laptop` is for a CPU, `gpu` for a GPU.
 #
 # {{tiers}}

@@ -32,8 +32,8 @@
 # network means.
 #
 # **Time** about {{minutes}} minutes to read and solve, in two halves that need not be done on the
-# same day: *the game*, and *what breaks*. The computer works as long as this table says, and on
-# your machine as long as is printed under the settings. Nothing is downloaded.
+# same day: *the game*, and *what breaks*. The table gives the computer's share; the time on your
+# machine is printed below the settings. Nothing is downloaded.
 #
 # {{tiers}}
 #
