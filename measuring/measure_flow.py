@@ -85,11 +85,11 @@ def _sets(options: argparse.Namespace) -> tuple[ImageSet, RealReference]:
     return train, RealReference.from_images(train, test, n=N, draws=DRAWS, names=NAMES)
 
 
-def classes_in_turn(network: nn.Module, **how: Any) -> Callable[[int], Tensor]:
+def classes_in_turn(network: flow.Velocity, **how: Any) -> Callable[[int], Tensor]:
     """A sampler of a flow: each class as often as the others, from fixed noise."""
     noise = torch.Generator().manual_seed(99)
     return lambda count: flow.sample(
-        network, torch.arange(count) % int(network.classes), generator=noise, **how
+        network, torch.arange(count) % network.classes, generator=noise, **how
     )
 
 
@@ -319,8 +319,8 @@ def _guidance(options: argparse.Namespace) -> None:
         )
         print(rows[-1], flush=True)
     test = load_images(options.data, "test")
-    network = load_feature_network()
-    seen = network.head(extract_features(test.images, network)).argmax(dim=1)
+    reader = load_feature_network()
+    seen = reader.head(extract_features(test.images, reader)).argmax(dim=1)
     count = int((seen == test.labels).sum())
     low, high = wilson_interval(count, len(test))
     result = {

@@ -35,7 +35,8 @@ class Velocity(nn.Module):
         width: channels of the finest map; the coarser ones have twice and four times as many. A multiple of 4.
         classes: how many; the label ``classes`` means "no label".
 
-    Source: Ronneberger et al. 2015, arXiv 1505.04597 (the U); Ho et al. 2020, arXiv 2006.11239, appendix B (the blocks).
+    Source: Ronneberger et al. 2015, arXiv 1505.04597 (the U); Ho et al. 2020, arXiv 2006.11239, appendix B
+        (its blocks).
     """
 
     def __init__(self, size: int = 32, width: int = 32, classes: int = 10) -> None:
@@ -200,7 +201,7 @@ def flow_step(
 
 @torch.no_grad()
 def walk(
-    network: nn.Module,
+    network: Velocity,
     noise: Tensor,
     labels: Tensor,
     steps: int,
@@ -230,7 +231,7 @@ def walk(
             f"The methods are {' and '.join(METHODS)}, and a walk has at least one step.",
             'flow.sample(network, labels, steps=16, method="heun")',
         )
-    none = torch.full_like(labels, int(network.classes))  # type: ignore[arg-type]
+    none = torch.full_like(labels, network.classes)
 
     def velocity(x: Tensor, t: float) -> Tensor:
         times = torch.full((len(x),), t, device=x.device)
@@ -255,7 +256,7 @@ def walk(
 
 
 def sample(
-    network: nn.Module,
+    network: Velocity,
     labels: Tensor,
     steps: int = 16,
     method: str = "euler",
@@ -280,7 +281,7 @@ def sample(
     found = []
     with _in_evaluation_mode(network):
         for part in labels.split(batch_size):
-            noise = torch.randn(len(part), 3, network.size, network.size, generator=generator)  # type: ignore[arg-type]
+            noise = torch.randn(len(part), 3, network.size, network.size, generator=generator)
             *_, last = walk(
                 network, noise.to(device), part.to(device), steps, method, guidance, autocast
             )
