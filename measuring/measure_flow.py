@@ -37,6 +37,8 @@ from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
 DRAWS = 5
+ON_THE_WAY = 2
+"""Draws of a score before the end."""
 SEEDS = (0, 1, 2)
 FAMILIES = {"gan": "dcgan", "vae": "vae", "flow": "flow"}
 """Family -> the name of its settings."""
@@ -80,9 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _sets(options: argparse.Namespace) -> tuple[ImageSet, RealReference]:
+def _sets(options: argparse.Namespace, draws: int = DRAWS) -> tuple[ImageSet, RealReference]:
     train, test = load_images(options.data, "train"), load_images(options.data, "test")
-    return train, RealReference.from_images(train, test, n=N, draws=DRAWS, names=NAMES)
+    return train, RealReference.from_images(train, test, n=N, draws=draws, names=NAMES)
 
 
 def classes_in_turn(network: flow.Velocity, **how: Any) -> Callable[[int], Tensor]:
@@ -96,13 +98,15 @@ def classes_in_turn(network: flow.Velocity, **how: Any) -> Callable[[int], Tenso
 def _train(options: argparse.Namespace) -> None:
     made_with, machine = results.provenance(), runtime.setup(options.seed)
     train, reference = _sets(options)
+    _, rough = _sets(options, ON_THE_WAY)
     settings = SETTINGS[FAMILIES[options.family]]["laptop"]
     at = [round(share * settings["steps"]) for share in SHARES]
     folder = options.work / f"{options.family}-{options.seed}"
     rows: list[dict[str, Any]] = []
 
     def score(step: int, draw: Callable[[int], Tensor], **more: Any) -> None:
-        rows.append({"step": step, **more, **numbers(reference.score(draw))})
+        judge = reference if step == at[-1] else rough
+        rows.append({"step": step, **more, **numbers(judge.score(draw))})
         print(options.family, options.seed, rows[-1], flush=True)
 
     if options.family == "flow":
@@ -114,6 +118,7 @@ def _train(options: argparse.Namespace) -> None:
         "data": train.name,
         "n": N,
         "draws": DRAWS,
+        "draws_on_the_way": ON_THE_WAY,
         "features": reference.network.description,
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
@@ -231,7 +236,10 @@ def _families(options: argparse.Namespace) -> None:
         end[family] = curves[family][-1]
     first = records["flow"][0]
     made_with = {name: first[name] for name in ("commit", "machine", "versions")}
-    common = {name: first[name] for name in ("data", "n", "draws", "features", "real_set", "floor")}
+    common = {
+        name: first[name]
+        for name in ("data", "n", "draws", "draws_on_the_way", "features", "real_set", "floor")
+    }
     families = {
         **common,
         "settings": settings,
