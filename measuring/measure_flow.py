@@ -87,11 +87,17 @@ def _sets(options: argparse.Namespace, draws: int = DRAWS) -> tuple[ImageSet, Re
     return train, RealReference.from_images(train, test, n=N, draws=draws, names=NAMES)
 
 
-def classes_in_turn(network: flow.Velocity, **how: Any) -> Callable[[int], Tensor]:
-    """A sampler of a flow: each class as often as the others, from fixed noise."""
+def classes_in_turn(
+    network: flow.Velocity, machine: runtime.Runtime, **how: Any
+) -> Callable[[int], Tensor]:
+    """A sampler of a flow: each class as often as the others, from fixed noise, in the machine's number format."""
     noise = torch.Generator().manual_seed(99)
     return lambda count: flow.sample(
-        network, torch.arange(count) % network.classes, generator=noise, **how
+        network,
+        torch.arange(count) % network.classes,
+        generator=noise,
+        autocast=machine.autocast,
+        **how,
     )
 
 
@@ -170,7 +176,10 @@ def _flow_in_parts(
             network = training.state["averaged"].module  # type: ignore[union-attr]
             loss, by_time = losses_by_time(network, train)
             score(
-                training.step + 1, classes_in_turn(network, steps=CALLS), loss=loss, by_time=by_time
+                training.step + 1,
+                classes_in_turn(network, machine, steps=CALLS),
+                loss=loss,
+                by_time=by_time,
             )
             torch.set_rng_state(generators)
 
@@ -282,7 +291,7 @@ def _flows(options: argparse.Namespace) -> list[flow.Velocity]:
 
 
 def _calls(options: argparse.Namespace) -> None:
-    made_with = results.provenance()
+    made_with, machine = results.provenance(), runtime.setup(0)
     train, reference = _sets(options)
     found: dict[str, dict[str, Any]] = {}
     for method, counts in CALL_COUNTS.items():
@@ -290,7 +299,7 @@ def _calls(options: argparse.Namespace) -> None:
         for count in counts:
             steps = count if method == "euler" else count // 2
             scores = [
-                reference.score(classes_in_turn(network, steps=steps, method=method))
+                reference.score(classes_in_turn(network, machine, steps=steps, method=method))
                 for network in _flows(options)
             ]
             found[method][str(count)] = {
@@ -309,13 +318,13 @@ def _calls(options: argparse.Namespace) -> None:
 
 
 def _guidance(options: argparse.Namespace) -> None:
-    made_with = results.provenance()
+    made_with, machine = results.provenance(), runtime.setup(0)
     train, reference = _sets(options)
     rows, networks = [], _flows(options)
     for scale in SCALES:
         scores, right = [], []
         for network in networks:
-            images = classes_in_turn(network, steps=CALLS, guidance=scale)(N * DRAWS)
+            images = classes_in_turn(network, machine, steps=CALLS, guidance=scale)(N * DRAWS)
             scores.append(reference.score(images))
             right.append(_recognised(images))
         rows.append(
@@ -380,6 +389,7 @@ def _seconds(options: argparse.Namespace) -> None:
 
 
 def _ship(options: argparse.Namespace) -> None:
+    machine = runtime.setup(0)
     made_with = results.provenance()  # before weights are written that are not committed
     found = newest_generation(options.run_dir)
     assert found is not None, f"{options.run_dir} holds no checkpoint"
@@ -391,7 +401,7 @@ def _ship(options: argparse.Namespace) -> None:
     content = shipped.write(flow.SHIPPED, weights, facts).read_bytes()
     _, reference = _sets(options)
     network, _ = flow.load_shipped()
-    images = classes_in_turn(network, steps=CALLS)(N * DRAWS)
+    images = classes_in_turn(network, machine, steps=CALLS)(N * DRAWS)
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
