@@ -215,8 +215,8 @@ def walk(
         network: as `Velocity`.
         noise: (B, 3, H, W), N(0, 1).
         labels: (B,) int64.
-        steps: at least 1. A step of ``euler`` calls the network once, one of ``heun`` twice, the last once; a guidance
-            other than 0 and 1 doubles the calls.
+        steps: at least 1. A step of ``euler`` calls the network once, one of ``heun`` twice; a guidance other than 0
+            and 1 doubles the calls.
         method: ``"euler"`` or ``"heun"``.
         guidance: 0 leaves the label out, 1 takes it, more goes beyond it.
         autocast: how convolutions are taken.
@@ -248,7 +248,7 @@ def walk(
     yield x
     for step in range(steps):
         slope = velocity(x, step / steps)
-        if method == "heun" and step + 1 < steps:  # at t = 1 the network was never trained
+        if method == "heun":
             ahead = velocity(x + slope / steps, (step + 1) / steps)
             slope = (slope + ahead) / 2
         x = x + slope / steps
