@@ -945,9 +945,9 @@ for finding in diagnose({**training.history, **in_range}):
 # %% [markdown]
 # ## What it draws
 #
-# Below, your network; then the one that the course ships, which trained for
-# {{result:flow_cifar10.json:seconds:,.0f}} seconds on CIFAR-10. Nobody picked these pictures. Each row
-# is a class, and guidance is 1.5.
+# Left, your network; right, the one that the course ships, after
+# {{result:flow_cifar10.json:steps:,}} steps on {{result:flow_cifar10.json:data}}. Nobody picked these
+# pictures. Each row is a class, and guidance is 1.5.
 
 # %%
 shipped, facts = flow.load_shipped()
