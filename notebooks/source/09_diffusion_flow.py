@@ -206,7 +206,7 @@ def gradient_difference(network, n):
     """Length of the difference of both losses' gradients on the same n lines, over their length."""
     noise, data, t = torch.randn(n, 2), ring.draw(n), torch.rand(n)
     x, _ = interpolate(noise, data, t)  # (n, 2)
-    known = (network(x, t) - ring.velocity(x, t)).square().mean()  # FM
+    known = nn.functional.mse_loss(network(x, t), ring.velocity(x, t))  # FM
     losses = known, flow_loss(network, data, noise, t)  # and CFM
     both = [torch.autograd.grad(loss, list(network.parameters())) for loss in losses]
     flat = [torch.cat([g.flatten() for g in gradients]) for gradients in both]
@@ -440,7 +440,7 @@ for name, order in (("Euler", 1), ("Heun", 2)):
 #
 # ## "My loss stopped falling. Is something broken?"
 #
-# Everyone who trains such a model asks this ([ermongroup/ddim,
+# Many who train such a model ask this ([ermongroup/ddim,
 # 33](https://github.com/ermongroup/ddim/issues/33); [CompVis/latent-diffusion,
 # 369](https://github.com/CompVis/latent-diffusion/issues/369)). Maintainers report that the samples
 # keep getting better ([Open-Sora, 286](https://github.com/hpcaitech/Open-Sora/issues/286)). Here
@@ -777,13 +777,13 @@ assert torch.isclose(kl, by_formula)
 #
 # <details><summary>Hint 1</summary>Put in numbers: with label 3, without 1. What comes out at
 # scale 0, 1 and 2, and what should?</details>
-# <details><summary>Hint 2</summary>Two things are wrong: where scale 0 starts, and which way it
-# goes from there.</details>
+# <details><summary>Hint 2</summary>Somebody swapped two names, and copied from a paper in which 0
+# means what your 1 means.</details>
 
 
 # %%
 def guided_as_found(with_label, without, scale):
-    """Two mistakes."""
+    """Two mistakes, which hide each other at scale 0."""
     return (1 + scale) * without - scale * with_label
 
 
@@ -971,15 +971,15 @@ plots.show(
 
 # %% [markdown]
 # Look first at whether a row holds *one* kind of thing, then at whether its six pictures differ. A
-# row of equal pictures would be lesson 1's collapse. A row of anything would mean that the label
-# never reached the network. A stranger to these pictures, the feature network of the score, names
+# row of equal pictures would be lesson 1's collapse. A row of mixed things would mean that the
+# label never reached the network. A stranger to these pictures, the feature network of the score, names
 # {{result:flow_cifar10.json:accuracy:.0%}} of the shipped network's pictures as the class that was
 # asked for (without guidance), and {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test
 # photographs.
 #
 # A film of the shipped network at work; it plays without a kernel:
 #
-# ![A film of 40 pictures, a class in each column. Grey noise turns into coloured blots, blots into silhouettes, silhouettes into animals and vehicles.](figures/flow_pictures.gif)
+# ![A film of 30 pictures, a class in each column. Grey noise turns into coloured blots, blots into silhouettes, silhouettes into animals and vehicles.](figures/flow_pictures.gif)
 #
 # Coarse things are settled first: colours, then outline, then detail. As in the plane, one step
 # gives a mean, and each further call decides something:
@@ -1074,12 +1074,13 @@ display(Markdown(metrics.table(scores)))
 # ({{result:flow_laptop.json:laptop.FD.low:.2f}} to {{result:flow_laptop.json:laptop.FD.high:.2f}}),
 # and the shipped network {{result:flow_cifar10.json:score.FD.value:.2f}}
 # ({{result:flow_cifar10.json:score.FD.low:.2f}} to
-# {{result:flow_cifar10.json:score.FD.high:.2f}}). The three families, on the same cores:
+# {{result:flow_cifar10.json:score.FD.high:.2f}}). Here are the three families, each as its own lesson
+# trains it, in minutes of the same two cores:
 
 # %%
 recorded = results.read("flow_families.json")
 figure, (ax,) = plots.subplots(width=8, height=3.3)
-flow_plots.families(ax, recorded).set_title(f"on the same cores [{recorded['data']}]")
+flow_plots.families(ax, recorded).set_title(f"three lessons [{recorded['data']}]")
 plots.show(
     figure,
     alt="FD by minutes of training for the GAN, the VAE and the flow on the same cores.",
@@ -1155,9 +1156,10 @@ flow_steps.flow_steps(walk_from, train.classes)
 # %% [markdown]
 # ## When it goes wrong: time runs backwards
 #
-# Much of the literature has data at $t=0$, as DDPM does, and the sampler in
-# [diffusers](https://github.com/huggingface/diffusers/blob/main/examples/dreambooth/train_dreambooth_sd3.py)
-# for Stable Diffusion 3 learns `noise - model_input`, our velocity with the other sign. Mix two
+# Much of the literature has data at $t=0$, as DDPM does. The [training
+# script](https://github.com/huggingface/diffusers/blob/main/examples/dreambooth/train_dreambooth_sd3.py)
+# of diffusers for Stable Diffusion 3 learns `noise - model_input`, our velocity with the other sign.
+# Each is right, together with the sampler that belongs to it. Mix two
 # conventions, and nothing crashes. Shapes, losses and training are all fine; only the pictures are
 # not. On the ring we can watch, with the exact velocities, so no network is to blame:
 
@@ -1193,8 +1195,9 @@ assert torch.allclose(arrived, one_data, atol=1e-5)
 # %% [markdown]
 # **Two conventions of guidance.** Yours has the pure label at scale 1. The paper that introduced
 # guidance writes $(1+w)\,v_{\text{label}} - w\,v_{\text{none}}$ (equation 6), with the pure label
-# at $w=0$. Most programs count as you do. So a paper's $w = 2$ is your 3, and whoever overlooks it
-# gets another picture and no message:
+# at $w=0$. Others count as you do, such as [Saharia et al.
+# 2022](https://arxiv.org/abs/2205.11487) (Imagen, equation 2), whom diffusers follow. So $w = 2$ of
+# the one is 3 of the other, and whoever overlooks it gets another picture and no message:
 
 # %%
 a, b = torch.randn(2, 4, 3, 8, 8)
