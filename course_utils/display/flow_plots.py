@@ -31,8 +31,8 @@ def plane(
         side: the frame reaches from ``-side`` to ``side``.
     """
     if behind is not None:
-        ax.scatter(*behind.T, s=4, color="grey", alpha=0.4, linewidths=0)
-    ax.scatter(*points.T, s=4, color=colour, linewidths=0)
+        ax.scatter(behind[:, 0], behind[:, 1], s=4, color="grey", alpha=0.4, linewidths=0)
+    ax.scatter(points[:, 0], points[:, 1], s=4, color=colour, linewidths=0)
     return frame(ax, title, side)
 
 
@@ -48,7 +48,7 @@ def ways(ax: Axes, paths: Tensor, colours: Sequence[str], title: str, side: floa
     """
     for path, colour in zip(paths.transpose(0, 1), colours, strict=True):
         ax.plot(*path.T, color=colour, linewidth=0.7, alpha=0.7)
-    ax.scatter(*paths[-1].T, s=6, color=palette.BLACK, linewidths=0)
+    ax.scatter(paths[-1, :, 0], paths[-1, :, 1], s=6, color=palette.BLACK, linewidths=0)
     return frame(ax, title, side)
 
 
@@ -128,5 +128,5 @@ def _with_band(
 def _floor(ax: Axes, recorded: Mapping[str, Any]) -> None:
     value = recorded["floor"]["FD"]["value"]
     ax.axhline(value, color=palette.BLACK, linewidth=0.8)
-    place = {"ha": "right", "va": "bottom", "transform": ax.get_yaxis_transform()}
+    place: dict[str, Any] = {"ha": "right", "va": "bottom", "transform": ax.get_yaxis_transform()}
     ax.text(0.99, value, "floor: real photographs ", fontsize=8, **place)

@@ -972,8 +972,8 @@ plots.show(
 # %% [markdown]
 # Look first at whether a row holds *one* kind of thing, then at whether its six pictures differ. A
 # row of equal pictures would be lesson 1's collapse. A row of mixed things would mean that the
-# label never reached the network. A stranger to these pictures, the feature network of the score, names
-# {{result:flow_cifar10.json:accuracy:.0%}} of the shipped network's pictures as the class that was
+# label never reached the network. A stranger to these pictures, the feature network of the score,
+# names {{result:flow_cifar10.json:accuracy:.0%}} of the shipped network's pictures as the class that was
 # asked for (without guidance), and {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test
 # photographs.
 #
@@ -1158,10 +1158,10 @@ flow_steps.flow_steps(walk_from, train.classes)
 #
 # Much of the literature has data at $t=0$, as DDPM does. The [training
 # script](https://github.com/huggingface/diffusers/blob/main/examples/dreambooth/train_dreambooth_sd3.py)
-# of diffusers for Stable Diffusion 3 learns `noise - model_input`, our velocity with the other sign.
-# Each is right, together with the sampler that belongs to it. Mix two
-# conventions, and nothing crashes. Shapes, losses and training are all fine; only the pictures are
-# not. On the ring we can watch, with the exact velocities, so no network is to blame:
+# of diffusers for Stable Diffusion 3 learns `noise - model_input`, our velocity with the other
+# sign. Each is right, together with the sampler that belongs to it. Mix two conventions, and nothing
+# crashes. Shapes, losses and training are all fine; only the pictures are not. On the ring we can
+# watch, with the exact velocities, so no network is to blame:
 
 # %%
 mistakes = {
