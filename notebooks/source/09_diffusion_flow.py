@@ -1159,9 +1159,9 @@ flow_steps.flow_steps(walk_from, train.classes)
 # Much of the literature has data at $t=0$, as DDPM does. The [training
 # script](https://github.com/huggingface/diffusers/blob/main/examples/dreambooth/train_dreambooth_sd3.py)
 # of diffusers for Stable Diffusion 3 learns `noise - model_input`, our velocity with the other
-# sign. Each is right, together with the sampler that belongs to it. Mix two conventions, and nothing
-# crashes. Shapes, losses and training are all fine; only the pictures are not. On the ring we can
-# watch, with the exact velocities, so no network is to blame:
+# sign. Each is right, together with the sampler that belongs to it. Mix two conventions, and
+# nothing crashes. Shapes, losses and training are all fine; only the pictures are not. On the ring
+# we can watch, with the exact velocities, so no network is to blame:
 
 # %%
 mistakes = {
