@@ -203,14 +203,14 @@ class PlaneNetwork(nn.Module):
 
 # %%
 def gradient_difference(network, n):
-    """Length of the difference of both losses' gradients on the same n lines, over their length."""
+    """Length of the difference between both losses' gradients on the same n lines."""
     noise, data, t = torch.randn(n, 2), ring.draw(n), torch.rand(n)
     x, _ = interpolate(noise, data, t)  # (n, 2)
     known = nn.functional.mse_loss(network(x, t), ring.velocity(x, t))  # FM
     losses = known, flow_loss(network, data, noise, t)  # and CFM
     both = [torch.autograd.grad(loss, list(network.parameters())) for loss in losses]
     flat = [torch.cat([g.flatten() for g in gradients]) for gradients in both]
-    return ((flat[1] - flat[0]).norm() / flat[0].norm()).item()
+    return (flat[1] - flat[0]).norm().item()
 
 
 # %%
@@ -222,9 +222,9 @@ slope = math.log(gaps[-1] / gaps[0]) / math.log(sizes[-1] / sizes[0])
 
 # %%
 for n, gap in zip(sizes, gaps):
-    print(f"{n:6,} lines: the gradients differ by {gap:.1%}")
+    print(f"{n:6,} lines: the gradients differ by {gap:.3f}")
 print(f"difference ~ n to the power of {slope:.2f}")
-assert -0.65 < slope < -0.35
+assert -0.6 < slope < -0.4
 
 # %% [markdown]
 # A single line is a noisy teacher, but an honest one: in the long run it teaches what the mean of
@@ -345,7 +345,7 @@ quality = (distance < 3 * ring.std).float().mean().item()
 print("share of the samples in each cluster:", [f"{s:.1%}" for s in shares.tolist()])
 print(f"within three standard deviations of a centre: {quality:.1%} (data: 98.9 %)")
 if ring_steps >= 2_000:
-    assert (shares > 0.08).all() and quality > 0.85
+    assert (shares > 0.08).all() and quality > 0.8
 
 # %%
 some = torch.cat([(cluster == k).nonzero()[:14, 0] for k in range(8)])
