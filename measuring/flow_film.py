@@ -81,7 +81,7 @@ def draw_pictures() -> Path:
     noise = torch.randn(
         len(labels), 3, network.size, network.size, generator=torch.Generator().manual_seed(4)
     )
-    way = list(flow.walk(network, noise, labels, CALLS, guidance=1.5))
+    way = list(flow.walk(network, noise, labels, CALLS, guidance=3.0))
     tiles = [plots.tile(dcgan.to_bytes(x.clamp(-1, 1)), network.classes) for x in way]
     frames = [
         Image.fromarray(tile).resize(

@@ -950,7 +950,7 @@ for finding in diagnose({**training.history, **in_range}):
 #
 # Left, your network; right, the one that the course ships, after
 # {{result:flow_cifar10.json:steps:,}} steps on {{result:flow_cifar10.json:data}}. Nobody picked these
-# pictures. Each row is a class, and guidance is 1.5.
+# pictures. Each row is a class, and guidance is 3.
 
 # %%
 shipped, facts = flow.load_shipped()
@@ -963,23 +963,24 @@ best, best_name = (
 row_labels = torch.arange(10).repeat_interleave(6)
 figure, axes = plots.subplots(1, 2, width=9.4, height=6.4)
 for ax, net, name in ((axes[0], averaged, train.title("yours")), (axes[1], best, best_name)):
-    plots.image_grid(ax, sample(net, row_labels % classes, fixed_noise, calls, scale=1.5), 6, name)
+    plots.image_grid(ax, sample(net, row_labels % classes, fixed_noise, calls, scale=3.0), 6, name)
 plots.show(
     figure,
     alt="Two grids with a class in each row, six pictures each: left your network, right the shipped one.",
 )
 
 # %% [markdown]
-# Look first at whether a row holds *one* kind of thing, then at whether its six pictures differ. A
-# row of equal pictures would be lesson 1's collapse. A row of mixed things would mean that the
-# label never reached the network. A stranger to these pictures, the feature network of the score,
-# names {{result:flow_cifar10.json:accuracy:.0%}} of the shipped network's pictures as the class that was
-# asked for (without guidance), and {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test
-# photographs.
+# These are impressions, not photographs: horizons, colours and outlines come in minutes, legs and
+# wheels do not. Look first at whether a row holds *one* kind of thing, then at whether
+# its six pictures differ. A row of equal pictures would be lesson 1's collapse. A row of mixed
+# things would mean that the label never reached the network. A stranger to these pictures, the
+# feature network of the score, names {{result:flow_cifar10.json:accuracy:.0%}} of the shipped
+# network's pictures as the class that was asked for (without guidance), and
+# {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs.
 #
 # A film of the shipped network at work; it plays without a kernel:
 #
-# ![A film of 30 pictures, a class in each column. Grey noise turns into coloured blots, blots into silhouettes, silhouettes into animals and vehicles.](figures/flow_pictures.gif)
+# ![A film of 30 pictures, a class in each column. Grey noise turns into coloured blots, blots into silhouettes, silhouettes into impressions of animals and vehicles.](figures/flow_pictures.gif)
 #
 # Coarse things are settled first: colours, then outline, then detail. As in the plane, one step
 # gives a mean, and each further call decides something:
@@ -994,7 +995,7 @@ for ax, n in zip(axes, prices):
 figure.suptitle(best_name, fontsize=9)
 plots.show(
     figure,
-    alt="Ten pictures from the same noise, with 1, 2, 4, 8 and 25 network calls in five rows: first a blur, then outlines, at last details.",
+    alt="Ten pictures from the same noise, with 1, 2, 4, 8 and 25 network calls in five rows: first a grey blur with rests of the noise, then outlines, at last contrast and details.",
 )
 
 # %%
@@ -1022,7 +1023,7 @@ for ax, scale in zip(axes, scales):
 figure.suptitle(f"asked: {train.classes[7 % classes]} [{best_name}]", fontsize=9)
 plots.show(
     figure,
-    alt="Six pictures of a horse by scale of guidance. At 0 anything; at 1 mostly horses; at 5 clear, glaring and much alike.",
+    alt="The same six noises by scale of guidance. At 0 nothing in particular. With the scale, dark bodies on green ground take shape, contrast grows, and the six become more alike.",
 )
 
 # %%
@@ -1144,7 +1145,7 @@ def walk_from(labels, steps, guidance, seed):
 
 # %%
 figure, (ax,) = plots.subplots(width=5, height=4)
-flow_steps.flow_steps_static(ax, walk_from, 7 % classes, best_name, guidance=2.0)
+flow_steps.flow_steps_static(ax, walk_from, 7 % classes, best_name, guidance=3.0)
 plots.show(
     figure,
     alt="Four noises in four rows, one class, with 1, 2, 4, 8 and 16 steps from left to right: from a blur to a picture.",
@@ -1246,8 +1247,8 @@ for w in (0.0, 0.5, 2.0):
 # determines the other. (b) x holds the data. (d) The score is itself a multiple of the
 # noise.</details>
 #
-# **4. Guidance of 5 gives glaring horses, all alike. Which score will notice the "alike"?** (a)
-# accuracy of the asked class (b) recall (c) precision (d) the training loss
+# **4. Suppose that guidance of 5 gives perfect horses, all alike. Which score will notice the
+# "alike"?** (a) accuracy of the asked class (b) recall (c) precision (d) the training loss
 #
 # <details><summary>Answer</summary>(b) asks how much of the data is covered. (a) and (c) reward
 # clear horses, even a single one. (d) knows nothing of sampling.</details>
