@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
-from course_utils.evaluation.intervals import wilson_interval
 from course_utils.evaluation.metrics import RealReference, extract_features
 from course_utils.models import dcgan, flow, shipped, vae
 from course_utils.models.features import load_feature_network
@@ -33,12 +32,14 @@ from course_utils.training.run import TrainingRun
 from course_utils.training.settings import SETTINGS
 from measuring.measure_dcgan import fixed_sampler
 from measuring.measure_vae import sampler as vae_sampler
-from measuring.with_intervals import numbers, over_seeds
+from measuring.with_intervals import numbers, over_seeds, share
 
 N = 1_000
 DRAWS = 5
 ON_THE_WAY = 2
 """Draws of a score before the end."""
+ONE_NETWORK = 3
+"""Draws of a score where one network is asked in many ways."""
 SEEDS = (0, 1, 2)
 FAMILIES = {"gan": "dcgan", "vae": "vae", "flow": "flow"}
 """Family -> the name of its settings."""
@@ -278,91 +279,69 @@ def _families(options: argparse.Namespace) -> None:
     print(results.write("flow_laptop.json", laptop, made_with))
 
 
-def _flows(options: argparse.Namespace) -> list[flow.Velocity]:
-    """The trained flows, one for each seed that is there."""
-    width, networks = SETTINGS["flow"]["laptop"]["width"], []
-    for seed in SEEDS:
-        path = _weights(options.work, "flow", seed)
-        if path.is_file():
-            network = flow.Velocity(width=width)
-            network.load_state_dict(torch.load(path, weights_only=True))
-            networks.append(network.to(memory_format=torch.channels_last).eval())
-    return networks
+def _flow(options: argparse.Namespace) -> flow.Velocity:
+    """The trained flow of the first seed."""
+    network = flow.Velocity(width=SETTINGS["flow"]["laptop"]["width"])
+    network.load_state_dict(torch.load(_weights(options.work, "flow", SEEDS[0]), weights_only=True))
+    return network.to(memory_format=torch.channels_last).eval()
 
 
 def _calls(options: argparse.Namespace) -> None:
     made_with, machine = results.provenance(), runtime.setup(0)
-    train, reference = _sets(options)
-    found: dict[str, dict[str, Any]] = {}
+    train, reference = _sets(options, ONE_NETWORK)
+    network, found = _flow(options), {}
     for method, counts in CALL_COUNTS.items():
         found[method] = {}
         for count in counts:
             steps = count if method == "euler" else count // 2
-            scores = [
-                reference.score(classes_in_turn(network, machine, steps=steps, method=method))
-                for network in _flows(options)
-            ]
-            found[method][str(count)] = {
-                name: over_seeds([score[name].value for score in scores]) for name in NAMES
-            }
+            draw = classes_in_turn(network, machine, steps=steps, method=method)
+            found[method][str(count)] = numbers(reference.score(draw))
             print(method, count, found[method][str(count)], flush=True)
-    result = {
-        "data": train.name,
-        "n": N,
-        "draws": DRAWS,
-        "floor": numbers(reference.floor),
-        "seeds": len(_flows(options)),
-        **found,
-    }
+    result = _about(train, reference) | found
     print(results.write("flow_calls.json", result, made_with))
 
 
 def _guidance(options: argparse.Namespace) -> None:
     made_with, machine = results.provenance(), runtime.setup(0)
-    train, reference = _sets(options)
-    rows, networks = [], _flows(options)
+    train, reference = _sets(options, ONE_NETWORK)
+    network, rows = _flow(options), []
     for scale in SCALES:
-        scores, right = [], []
-        for network in networks:
-            images = classes_in_turn(network, machine, steps=CALLS, guidance=scale)(N * DRAWS)
-            scores.append(reference.score(images))
-            right.append(_recognised(images))
-        rows.append(
-            {
-                "scale": scale,
-                **{name: over_seeds([score[name].value for score in scores]) for name in NAMES},
-                "accuracy": over_seeds(right),
-            }
-        )
+        draw = classes_in_turn(network, machine, steps=CALLS, guidance=scale)
+        images = draw(N * ONE_NETWORK)
+        seen = _seen(images) == torch.arange(len(images)) % network.classes
+        rows.append({"scale": scale, **numbers(reference.score(images)), "accuracy": share(seen)})
         print(rows[-1], flush=True)
     test = load_images(options.data, "test")
-    reader = load_feature_network()
-    seen = reader.head(extract_features(test.images, reader)).argmax(dim=1)
-    count = int((seen == test.labels).sum())
-    low, high = wilson_interval(count, len(test))
-    result = {
-        "data": train.name,
-        "n": N,
-        "draws": DRAWS,
+    result = _about(train, reference) | {
         "calls": CALLS,
-        "floor": numbers(reference.floor),
-        "accuracy_real": {"value": count / len(test), "low": low, "high": high},
-        "seeds": len(networks),
+        "accuracy_real": share(_seen(test.images) == test.labels),
         "rows": rows,
     }
     print(results.write("flow_guidance.json", result, made_with))
 
 
-def _recognised(images: Tensor) -> float:
-    """Share of images, classes in turn, that the feature network takes for the class asked for."""
+def _about(train: ImageSet, reference: RealReference) -> dict[str, Any]:
+    """What scores of one network depend on; their intervals are over the draws."""
+    return {
+        "data": train.name,
+        "n": N,
+        "draws": len(reference.blocks),
+        "features": reference.network.description,
+        "real_set": reference.real_set,
+        "floor": numbers(reference.floor),
+        "seed": SEEDS[0],
+    }
+
+
+def _seen(images: Tensor) -> Tensor:
+    """The classes (N,) that the feature network takes images for."""
     network = load_feature_network()
-    seen = network.head(extract_features(images, network)).argmax(dim=1)
-    return (seen == torch.arange(len(images)) % 10).float().mean().item()
+    return network.head(extract_features(images, network)).argmax(dim=1)
 
 
 def _seconds(options: argparse.Namespace) -> None:
     made_with, machine = results.provenance(), runtime.setup(0)
-    network = _flows(options)[0]
+    network = _flow(options)
     generator, facts = dcgan.load_shipped_generator()
     decoder = vae.VAE(64, 32)
     decoder.load_state_dict(torch.load(_weights(options.work, "vae", 0), weights_only=True))
@@ -412,7 +391,7 @@ def _ship(options: argparse.Namespace) -> None:
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
         "score": numbers(reference.score(images)),
-        "accuracy": _recognised(images),
+        "accuracy": share(_seen(images) == torch.arange(len(images)) % network.classes),
         "bytes": len(content),
     }
     print(results.write(f"{flow.SHIPPED}.json", result, made_with))
