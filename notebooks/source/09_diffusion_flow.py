@@ -974,7 +974,7 @@ plots.show(
 # wheels do not. Look first at whether a row holds *one* kind of thing, then at whether
 # its six pictures differ. A row of equal pictures would be lesson 1's collapse. A row of mixed
 # things would mean that the label never reached the network. A stranger to these pictures, the
-# feature network of the score, names {{result:flow_cifar10.json:accuracy:.0%}} of the shipped
+# feature network of the score, names {{result:flow_cifar10.json:accuracy.value:.0%}} of the shipped
 # network's pictures as the class that was asked for (without guidance), and
 # {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs.
 #
