@@ -21,6 +21,7 @@ from course_utils.errors import CourseError
 from course_utils.tiers import TIERS
 from course_utils.training import processes
 from course_utils.training.recipes.dcgan import train_dcgan
+from course_utils.training.recipes.flow import train_flow
 from course_utils.training.recipes.vae import train_vae
 from course_utils.training.run import TrainingRun
 from course_utils.training.settings import SETTINGS
@@ -92,6 +93,7 @@ LESSONS: Mapping[str, Lesson] = {
     "vae": Lesson(_load_images, train_vae, *_IMAGES),
     "bert": Lesson(_load_reviews, _train_bert, *_REVIEWS),
     "gpt": Lesson(_load_texts, _train_gpt, *_TEXTS),
+    "flow": Lesson(_load_images, train_flow, *_IMAGES),
 }
 
 

@@ -3,12 +3,13 @@
 The rules are statements about losses and probabilities that a healthy game does not make for long. They were set on
 recorded runs (``data/results/gan_traces.json``): each failure made on purpose, and healthy runs that must not alarm.
 A rule of thumb is not a proof: look at the samples before you believe it. The rules for VAEs and classifiers are in
-`course_utils.evaluation.diagnose_families`.
+`course_utils.evaluation.diagnose_families`, those for flow matching in `course_utils.evaluation.diagnose_flow`.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Finding:
     Attributes:
         name: ``"not a number"``, ``"generator trained to be caught"``, ``"false equilibrium"``,
             ``"discriminator wins"``, ``"generator ahead"``, ``"oscillation"``, ``"collapse"``, a name of
-            `diagnose_families.RULES`, or else ``"healthy"`` or ``"too short"``.
+            `diagnose_families.RULES` or `diagnose_flow.RULES`, or else ``"healthy"`` or ``"too short"``.
         first: step at which it starts.
         last: step at which it ends.
         meaning: what these numbers say.
@@ -49,7 +50,7 @@ class Finding:
         return f"{self.name} (steps {self.first} to {self.last}): {self.meaning} Try: {self.advice}"
 
 
-def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
+def diagnose(history: Mapping[str, Any]) -> list[Finding]:
     """Name the known failures in a history of training.
 
     Args:
@@ -58,7 +59,9 @@ def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
             ``step`` (default 1, 2, ...), ``diversity`` of the samples in any unit, and ``real_diversity``, the same of
             real examples; collapse can be found only with ``diversity``. Other names are ignored. A history with
             ``nll`` and ``kl`` instead is judged as a VAE's; one with ``loss`` (nats), ``accuracy`` and perhaps
-            ``positive`` (share of label 1 in each batch) as that of a classifier of two classes.
+            ``positive`` (share of label 1 in each batch) as that of a classifier of two classes; one with ``loss`` and
+            ``t`` as that of flow matching, where a row may hold lists of a batch's own losses and times, and ``data``,
+            ``samples``, ``data_labels``, ``labels`` and ``asked`` may be handed over (`diagnose_flow.HANDED_OVER`).
 
     Returns:
         The findings, the most certain first; one named ``"healthy"`` when no rule applies, one named ``"too short"``
@@ -68,7 +71,8 @@ def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
         CourseError: a series is missing, or lengths differ.
     """
     kind = families.family(history)
-    series = _read(history, kind)
+    beside = families.flow.handed_over(history) if kind == "flow" else {}
+    series = _read(families.flow.rows(history) if kind == "flow" else history, kind)
     findings = []
     bad = ~np.all([np.isfinite(series[name]) for name in series if name != "step"], axis=0)
     if bad.any():
@@ -81,7 +85,7 @@ def diagnose(history: Mapping[str, Sequence[float]]) -> list[Finding]:
         name: v if name == "step" else _moving_mean(v, len(v) // 50) for name, v in series.items()
     }
     for name, rule in families.RULES.get(kind, RULES).items():
-        span = rule(smooth)
+        span = rule({**smooth, **beside})
         hidden = name == "discriminator wins" and any(
             f.name == "generator trained to be caught" for f in findings
         )
@@ -170,7 +174,12 @@ CONDITIONS = {
 
 def rules() -> str:
     """All rules as a table in Markdown: what they read, what they call it, and when."""
-    of = {"GAN": RULES, "VAE": families.RULES["vae"], "classifier": families.RULES["classifier"]}
+    of = {
+        "GAN": RULES,
+        "VAE": families.RULES["vae"],
+        "classifier": families.RULES["classifier"],
+        "flow": families.RULES["flow"],
+    }
     rows = [
         f"| {kind} | {name} | {CONDITIONS[name]} |" for kind, named in of.items() for name in named
     ]

@@ -1,15 +1,18 @@
 """Rules of `course_utils.evaluation.diagnose` for runs that are not GANs.
 
-A VAE logs ``nll`` and ``kl``, a classifier of two classes ``loss`` and ``accuracy``.
+A VAE logs ``nll`` and ``kl``, a classifier of two classes ``loss`` and ``accuracy``; flow matching, which logs ``loss``
+and ``t``, has its rules in `course_utils.evaluation.diagnose_flow`.
 
-Two of the four are no rules of thumb but theorems: a divergence has no negative values, and in cross-entropy each wrong
-answer costs at least log 2. They were tried on recorded runs (``data/results/clinic_traces.json``).
+Two of the four here are no rules of thumb but theorems: a divergence has no negative values, and in cross-entropy each
+wrong answer costs at least log 2. They were tried on recorded runs (``data/results/clinic_traces.json``).
 """
 
 import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
+
+from course_utils.evaluation import diagnose_flow as flow
 
 Series = Mapping[str, np.ndarray]
 Span = tuple[int, int] | None
@@ -18,12 +21,12 @@ LASTS = 0.2
 ROWS_FOR_A_TREND = 60
 """With fewer rows a KL that is still near its start may look constant."""
 
-REQUIRED = {"vae": ("nll", "kl"), "classifier": ("loss", "accuracy")}
-OPTIONAL = {"vae": (), "classifier": ("positive",)}
+REQUIRED = {"vae": ("nll", "kl"), "classifier": ("loss", "accuracy"), "flow": flow.REQUIRED}
+OPTIONAL = {"vae": (), "classifier": ("positive",), "flow": ()}
 
 
 def family(history: Mapping[str, object]) -> str:
-    """Which rules fit: ``"vae"``, ``"classifier"``, or ``"gan"`` for anything else."""
+    """Which rules fit: ``"vae"``, ``"classifier"``, ``"flow"``, or ``"gan"`` for anything else."""
     fits = (
         name
         for name, names in REQUIRED.items()
@@ -75,6 +78,7 @@ RULES: Mapping[str, Mapping[str, Callable[[Series], Span]]] = {
         "loss is not cross-entropy": _not_cross_entropy,
         "labels come sorted": _sorted_labels,
     },
+    "flow": flow.RULES,
 }
 """Family -> name of the failure -> its rule."""
 
@@ -83,6 +87,7 @@ CONDITIONS = {
     "constant second term": "nll falls, KL moves by less than 10 % and not along with nll; 60 rows or more",
     "loss is not cross-entropy": "loss < log 2 · share of wrong answers (a theorem; here with 5 % to spare)",
     "labels come sorted": "four of five batches hold one label, both labels occur, and they hardly alternate",
+    **flow.CONDITIONS,
 }
 """Name of the failure -> its rule in words."""
 
@@ -104,6 +109,7 @@ TEXTS = {
         "Whole stretches of batches carry a single label: the model learns what the last label was.",
         "one permutation of texts and labels together, drawn anew for each epoch.",
     ),
+    **flow.TEXTS,
 }
 """Name -> what it means, what to try."""
 
@@ -116,6 +122,7 @@ HEALTHY = {
         "No rule of this list applies.",
         "a score on examples that were not trained on, beside a baseline.",
     ),
+    "flow": flow.HEALTHY,
 }
 
 

@@ -15,6 +15,7 @@ KNOBS = {
     "03_vae_elbo": "steps",
     "04_bert_imdb": "n_train",
     "05_attention_text": "steps",
+    "09_diffusion_flow": "steps",
 }
 """The setting that a lesson's training takes its time from, by the lesson's name."""
 

@@ -137,6 +137,12 @@ def _gpt() -> Iterator[tuple[int, float]]:
     yield record["settings"]["steps"], sum(values) / len(values)
 
 
+def _flow() -> Iterator[tuple[int, float]]:
+    """Scored on the way through whole runs: the learning rate of a shorter one would fall earlier."""
+    for point in results.read("flow_laptop.json")["curve"]:
+        yield point["step"], point["FD"]["value"]
+
+
 def _bert() -> Iterator[tuple[int, float]]:
     record = results.read("bert_curve.json")
     for count in record["epochs"]:
@@ -148,6 +154,7 @@ _RECORDS = {
     "03_vae_elbo": ("bits per dimension", _vae),
     "04_bert_imdb": ("share of right answers", _bert),
     "05_attention_text": ("bits per byte", _gpt),
+    "09_diffusion_flow": ("FD", _flow),
 }
 
 

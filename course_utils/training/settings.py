@@ -62,6 +62,15 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         heads         = (    2,      4,      6),
         context       = (   64,     64,    256),
     ),
+    "flow": _table(
+        {},
+        #                smoke  laptop     gpu
+        steps         = (   40,  1_600, 80_000),
+        images        = (  512, 50_000, 50_000),
+        batch_size    = (   32,     64,    128),
+        width         = (    8,     32,     64),
+        average       = (  0.9,   0.99, 0.9995),
+    ),
 }
 # fmt: on
 """Lesson -> tier -> setting -> value."""

@@ -32,6 +32,7 @@ SWEEPS: dict[str, list[dict[str, int]]] = {
         {"context": 128},
     ],
     "bert": [{"batch_size": 8}, {"batch_size": 32}, {"max_tokens": 64}, {"max_tokens": 128}],
+    "flow": [{"width": 16}, {"width": 64}, {"batch_size": 16}, {"batch_size": 256}],
 }
 
 
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
     print(f"peak of matrix products: {peaks} GFLOP/s")
     for lesson in options.lessons:
-        data = {"data": options.images if lesson in ("dcgan", "vae") else options.reviews}
+        data = {"data": options.images if lesson in ("dcgan", "vae", "flow") else options.reviews}
         if options.busy:
             from measuring.benchmarks import busy
 

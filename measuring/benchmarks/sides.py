@@ -33,6 +33,8 @@ LAPTOP = {
         "learning_rate": 1e-4,
         "reviews": 2_000,
     },
+    "flow": {"batch_size": 64, "width": SETTINGS["flow"]["laptop"]["width"], "images": 50_000}
+    | {"average": SETTINGS["flow"]["laptop"]["average"], "workers": 2},
 }
 """What both sides train with: lesson 02's as the paper has it, without what steadies it; lesson 04's with longer texts;
 else the lessons' tier ``laptop``."""
@@ -47,7 +49,7 @@ class Side:
     """A process that trains when it is told to (see ``worker.py``).
 
     Args:
-        lesson: ``dcgan``, ``vae``, ``gpt`` or ``bert``.
+        lesson: ``dcgan``, ``vae``, ``gpt``, ``bert`` or ``flow``.
         side: ``textbook`` or ``course``.
         settings: changes to `LAPTOP`; ``data``, ``seed`` and ``steps`` among them.
         bf16: whether the course's side may use bf16 where the machine has it.

@@ -23,7 +23,7 @@ from course_utils import runtime, train
 from course_utils.datasets import texts
 from course_utils.training.run import TrainingRun
 
-NETWORKS = {"dcgan": "generator", "vae": "vae", "gpt": "gpt", "bert": "model"}
+NETWORKS = {"dcgan": "generator", "vae": "vae", "gpt": "gpt", "bert": "model", "flow": "network"}
 FOREVER = 1_000_000_000
 
 
@@ -144,6 +144,10 @@ def _textbook(
         from measuring.benchmarks import textbook_vae
 
         return textbook_vae.train(data.images, settings, gate.state)
+    if lesson == "flow":
+        from measuring.benchmarks import textbook_flow
+
+        return textbook_flow.train(data, settings, gate.state)
     if lesson == "gpt":
         from measuring.benchmarks import textbook_gpt
 

@@ -10,7 +10,7 @@ from test_threads import SPIN
 
 from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import load_reviews
-from course_utils.models import attention, bert, dcgan, vae
+from course_utils.models import attention, bert, dcgan, flow, gan_steady, vae
 from course_utils.models.pretrained import load_encoder
 from measuring.benchmarks import (
     bench,
@@ -18,6 +18,7 @@ from measuring.benchmarks import (
     quality,
     textbook_bert,
     textbook_dcgan,
+    textbook_flow,
     textbook_gpt,
     textbook_vae,
 )
@@ -52,6 +53,14 @@ SMALL = {
         "documents": 30,
     }
     | {"data": "manual"},
+    "flow": {
+        "batch_size": 16,
+        "width": 4,
+        "images": 64,
+        "average": 0.9,
+        "workers": 0,
+        "data": "standin",
+    },
     "bert": {"batch_size": 4, "max_tokens": 16, "reviews": 32, "data": "standin", "keep": "head"},
 }
 
@@ -76,7 +85,7 @@ def test_both_sides_train_in_turns(lesson: str, side: str, tmp_path) -> None:
     assert all(torch.isfinite(value.float()).all() for value in tensors.values())
 
 
-@pytest.mark.parametrize(("lesson", "steps"), [("vae", 60), ("gpt", 60)])
+@pytest.mark.parametrize(("lesson", "steps"), [("vae", 60), ("gpt", 60), ("flow", 300)])
 def test_a_textbook_loss_falls(lesson: str, steps: int) -> None:
     process = Side(lesson, "textbook", {**SMALL[lesson], "steps": 400})
     first = process.steps(3)["loss"]
@@ -129,6 +138,39 @@ def test_the_textbook_vae_is_the_lessons_network_and_loss() -> None:
     parts = vae.losses(ours, x, torch.randn(6, 8))
     torch.testing.assert_close(parts.nll.mean(), nll)
     torch.testing.assert_close(parts.kl_per_dim.sum(1).mean(), kl)
+
+
+def test_the_textbook_flow_takes_the_lessons_step() -> None:
+    images = load_images("standin", limit=16)
+    pictures = images.images.permute(0, 2, 3, 1).contiguous().numpy()
+    picture, label = textbook_flow.Labelled(pictures, images.labels.tolist())[3]
+    torch.testing.assert_close(picture, dcgan.to_tanh_range(images.images[3]))
+    assert label == images.labels[3]
+    x1, noise = dcgan.to_tanh_range(images.images), torch.randn(16, 3, 32, 32)
+    torch.manual_seed(1)
+    matcher = textbook_flow.ConditionalFlowMatcher()
+    t, xt, ut = matcher.sample_location_and_conditional_flow(noise, x1)
+    torch.manual_seed(1)
+    assert torch.equal(t, flow.sample_times(torch.randn(16)))
+    network = flow.Velocity(width=4)
+    loss = torch.mean((network(xt, t, images.labels) - ut) ** 2)
+    ours = flow.flow_step(
+        network, flow.make_optimizer(network), x1, images.labels, noise, t, lr=0.0
+    )
+    assert ours["loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_the_textbook_average_is_the_lessons() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Linear(3, 3)
+    theirs, ours = textbook_flow.EMA(network, 0.9), gan_steady.make_average(network, 0.9)
+    ours.update_parameters(network)  # its first update copies
+    for _ in range(5):
+        with torch.no_grad():
+            network.weight += torch.randn(3, 3)
+        theirs.update(network)
+        ours.update_parameters(network)
+    torch.testing.assert_close(theirs.shadow.weight, ours.module.weight)
 
 
 def test_the_textbook_gpt_is_the_lessons_network_and_loss() -> None:

@@ -15,10 +15,12 @@ from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import load_reviews
 from course_utils.display import plots
 from course_utils.models import gan_steady, vae_formulas
+from course_utils.models.flow import Velocity
 from course_utils.models.gpt_training import SIZES, TOKENIZER_TEXTS
 from course_utils.models.pretrained import load_encoder
 from course_utils.training.recipes.bert import WARM_UP, train_bert
 from course_utils.training.recipes.dcgan import train_dcgan
+from course_utils.training.recipes.flow import train_flow
 from course_utils.training.recipes.gpt import train_gpt
 from course_utils.training.recipes.vae import train_vae
 from course_utils.training.run import TrainingRun
@@ -31,8 +33,8 @@ STEPS = gan_steady.PENALTY_EVERY + 2  # lesson 02's penalty comes twice
 class Still:
     """A live figure that draws nothing."""
 
-    def __init__(self, draw, alt):
-        assert callable(draw) and alt
+    def __init__(self, draw, alt, seconds=5.0):
+        assert callable(draw) and alt and seconds
 
     def update(self):
         pass
@@ -102,6 +104,20 @@ def gpt(lesson, run, settings):
     return {**settings, **found, "model": lesson.GPT(**sizes)}
 
 
+def flow(lesson, run, settings):
+    def flow_loss(
+        network, data, noise, t
+    ):  # an exercise, which learners solve in other orders of rounding
+        at = t[:, None, None, None]
+        velocity = network((1 - at) * noise + at * data, t)
+        return torch.nn.functional.mse_loss(velocity.float(), data - noise)
+
+    network = Velocity(32, settings["width"], 10).to(memory_format=torch.channels_last)
+    averaged = gan_steady.make_average(network, settings["average"])
+    found = {"network": network, "averaged": averaged, "flow_loss": flow_loss}
+    return {**settings, **found, "classes": 10, "size": 32}
+
+
 IMAGES = {"steps": STEPS, "batch_size": 8, "width": 4}
 REVIEWS = {"epochs": 2, "batch_size": 8, "max_tokens": 16, "keep": "ends", "learning_rate": 1e-3}
 TEXTS = {"vocab": 300, "dim": 16, "layers": 2, "heads": 2, "context": 32, "batch_size": 4}
@@ -113,6 +129,10 @@ CASES = {
     "vae": (
         *("03_vae_elbo", "networks", train_vae, vae, lambda: load_images("standin", limit=20)),
         {**IMAGES, "latent_dim": 6},
+    ),
+    "flow": (
+        *("09_diffusion_flow", "optimizer", train_flow, flow),
+        *(lambda: load_images("standin", limit=20), {**IMAGES, "average": 0.9}),
     ),
     "bert": (
         *("04_bert_imdb", "before", train_bert, bert, lambda: load_reviews("standin", limit=50)),

@@ -12,6 +12,7 @@ from measuring.measure_widgets import lessons_with_widgets
 ROOT = Path(__file__).parents[3]
 TWINS = {
     "gan_game.game": "gan_game.game_static",
+    "flow_steps.flow_steps": "flow_steps.flow_steps_static",
     "latent_walk.latent_walk": "latent_walk.latent_walk_static",
     "latent_plane.latent_plane": "latent_plane.plane_static",
     "review_meter.review_meter": "review_meter.review_meter_static",

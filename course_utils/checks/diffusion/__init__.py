@@ -1,0 +1,16 @@
+"""Checks of lesson 09: diffusion and flow matching. Each returns the function that the lesson goes on with."""
+
+from course_utils.checks.diffusion.exact_velocity import exact_velocity
+from course_utils.checks.diffusion.flow_loss import flow_loss
+from course_utils.checks.diffusion.guided import guided
+from course_utils.checks.diffusion.interpolate import interpolate
+from course_utils.checks.diffusion.solve import solve
+from course_utils.checks.prediction import prediction
+
+__all__ = ["exact_velocity", "flow_loss", "guided", "interpolate", "one_call", "removable", "solve"]
+
+one_call = prediction("diffusion.one_call")
+"""How far from the ring's centre its points lie after a single step, on average; the ring has radius 2."""
+
+removable = prediction("diffusion.removable")
+"""How many percent of the loss a perfect network could still take away."""

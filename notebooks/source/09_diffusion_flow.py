@@ -1,0 +1,1272 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 9. Diffusion and flow matching
+#
+# A VAE decodes in one blurred step. A GAN decodes in one sharp step, and forgets part of the data.
+# The models of this lesson *walk*: they start as noise and take many small steps, and you choose
+# how many to pay for.
+#
+# ![A film. A round cloud of points moves, opens and ends in eight clusters on a ring; each cluster drew its points from one slice of the cloud.](figures/flow_ring.gif)
+#
+# *What to see: this is the ring that killed a generator in lesson 1. All eight clusters are
+# reached, by a network that trained for seconds. Colours tell where a point will end, so you can
+# see the slice of noise that it came from.*
+#
+# **You will learn to** train a network to predict a velocity, and walk along it · say which part of
+# its loss no network can remove · show why perfect training would memorise · turn velocity, noise,
+# clean picture and score into each other, and so read diffusion papers · generate a class on
+# demand, and pay for it in network calls.
+#
+# **You need** lesson 3 (Gaussians and the ELBO) and the scores of lesson 2.
+#
+# **Time** about {{minutes}} minutes to read and solve. The computer's share is in this table, and
+# for your machine it is printed under the settings.
+#
+# {{tiers}}
+#
+# ## Set-up
+
+# %%
+import math
+
+from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
+import torch
+from IPython.display import Markdown, display
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from course_utils import results
+from course_utils.datasets.images import load_images
+from course_utils.display import flow_plots, palette, plots
+
+# %%
+from course_utils.display.widgets import flow_steps
+from course_utils.evaluation import metrics
+from course_utils.evaluation.diagnose import diagnose
+from course_utils.models import dcgan, flow, gan_steady, known_flow
+from course_utils.training.run import TrainingRun, run_folder
+
+# %%
+run = runtime.setup(seed=0)
+
+# %% [markdown]
+# Everything you may want to change, with the values of the three tiers side by side:
+
+# %%
+from course_utils.machine import minutes_here
+
+# fmt: off
+#                     smoke  laptop     gpu
+ring_steps = run.pick(  200,  3_000,  3_000)  # steps of the small network in the plane
+steps      = run.pick(   40,  1_600, 80_000)  # steps of the network for pictures
+batch_size = run.pick(   32,     64,    128)  # pictures per step
+n_images   = run.pick(  512, 50_000, 50_000)  # training pictures
+width      = run.pick(    8,     32,     64)  # channels of the largest feature map
+average    = run.pick(  0.9,   0.99, 0.9995)  # memory of the averaged network (lesson 2)
+calls      = run.pick(    4,     16,     32)  # network calls that a shown picture costs
+n_score    = run.pick(   32,  1_000,  2_000)  # pictures that a score compares at a time
+n_search   = run.pick(   40,    300,  1_000)  # pictures whose nearest training picture is looked up
+source     = None   # None: CIFAR-10 where it is on this machine; or your own folder
+size       = 32     # pixels
+fresh      = False  # True: forget an earlier run and train again
+# fmt: on
+minutes_here.tell(run, "09_diffusion_flow", steps)
+
+# %% [markdown]
+# ## A straight line from noise to data
+#
+# Take a point of noise and a point of data, and join them by a straight line. Let a traveller leave
+# the noise at time 0 and arrive at the data at time 1, at constant speed. That is all the physics
+# of this lesson.
+#
+# ### Exercise: where, and how fast?
+#
+# *Easy, 6 minutes.* Where is the traveller at time `t`, and what is the velocity, in units per unit
+# of time? Each pair in the batch has a time of its own, so `t` has shape `(B,)`. The points may be
+# `(B, 2)` now and `(B, 3, 32, 32)` later.
+#
+# <details><summary>Hint 1</summary>At t = 0 only the noise may count, at t = 1 only the data, and
+# half-way both the same.</details>
+# <details><summary>Hint 2</summary>A tensor (B,) does not multiply (B, 3, 32, 32) as you wish;
+# (B, 1, 1, 1) does. How many ones do you need in general?</details>
+
+
+# %%
+def interpolate(noise, data, t):
+    """Place at time t and velocity of each: (B, ...), (B, ...), t (B,) -> two (B, ...)."""
+    ### BEGIN SOLUTION
+    t = t.view(-1, *[1] * (data.dim() - 1))  # (B, 1, ...)
+    return (1 - t) * noise + t * data, data - noise
+    ### END SOLUTION
+
+
+interpolate = checks.diffusion.interpolate(interpolate)
+
+# %% [markdown]
+# Now many travellers. The data are lesson 1's ring of eight clusters, and everyone gets a partner
+# by chance:
+
+# %%
+ring = known_flow.ring()  # eight Gaussians, on a circle of radius 2
+noise, data = torch.randn(400, 2), ring.draw(400)
+times = torch.linspace(0, 1, 5)
+places = [interpolate(noise, data, t.expand(400))[0] for t in times]
+
+# %%
+figure, axes = plots.subplots(1, 5, width=10, height=2.3)
+for ax, t, x in zip(axes, times, places):
+    flow_plots.plane(ax, x, f"t = {t:.2f}")
+plots.show(
+    figure,
+    alt="Five clouds of 400 points at times 0 to 1. A round cloud of noise splits into eight clusters on a ring, which shrink to small clouds at time 1.",
+)
+
+# %% [markdown]
+# Up to about $t = 0.5$ it is one cloud; where everyone is bound shows late, and then quickly.
+#
+# A generator must do the same *without the partners*: it gets noise, and no line to follow. All it
+# can know is where it is, $x$, and what time it is, $t$. But through one place run many lines, with
+# different velocities. Which one should it take?
+#
+# ## Many lines cross: take the mean
+#
+# The mean of them. If everyone at $x$ moves with the mean velocity of all who pass there,
+#
+# $$u(x, t) = \mathbb E\bigl[\text{data} - \text{noise} \;\big|\; x_t = x\bigr],$$
+#
+# then the *cloud* at each time is the same as with straight lines, although single travellers take
+# other ways. (In a crowd, too, it is the mean velocity that says how the density changes; [Lipman
+# et al. 2022](https://arxiv.org/abs/2210.02747), theorem 1.)
+#
+# An example by hand. On a line, let the data be −1 or +1, with equal chance. Who stands at $x=0$ at
+# $t=\tfrac12$ came from +1 and is bound for −1, or the other way round. The velocities are −2 and
+# +2, both equally likely, and the mean is 0: stay, until it is clear where to go.
+#
+# And a mean is what squared error finds: the best guess of a random number, by squared error, is
+# its mean. So no mean need ever be computed. Show a network $x_t$ and $t$, ask for the velocity of
+# that *one* line, and average the squared error over many lines.
+#
+# ### Exercise: the loss
+#
+# *Medium, 10 minutes.* Write this loss, the mean over all pairs and all their coordinates. It is
+# called *conditional flow matching*. You will train both networks of this lesson with it.
+#
+# <details><summary>Hint 1</summary>You wrote both ingredients a moment ago.</details>
+# <details><summary>Hint 2</summary>The network must see the place, never the partners, and each
+# place with the time of its own row.</details>
+
+
+# %%
+def flow_loss(network, data, noise, t):
+    """Loss of network(x_t, t): data and noise (B, ...), t (B,) in [0, 1] -> a scalar."""
+    ### BEGIN SOLUTION
+    x, velocity = interpolate(noise, data, t)
+    return (network(x, t).float() - velocity).square().mean()
+    ### END SOLUTION
+
+
+flow_loss = checks.diffusion.flow_loss(flow_loss)
+
+# %% [markdown]
+# For a mixture of Gaussians we can know the mean $u(x,t)$ exactly, by Bayes' rule; the course has
+# it as `ring.velocity`. So the claim can be tested. Flow matching (FM) would compare the network
+# with $u$, which nobody knows in real life. Conditional flow matching (CFM) compares it with single
+# lines. Their *gradients* must agree on average: any difference is sampling noise, and falls as
+# $1/\sqrt n$ with the number of lines.
+
+
+# %%
+class PlaneNetwork(nn.Module):
+    """A velocity in the plane: x (B, 2), t (B,) -> (B, 2)."""
+
+    def __init__(self, hidden=128):
+        super().__init__()
+        layers = [nn.Linear(3, hidden), nn.SiLU()]
+        for _ in range(2):
+            layers += [nn.Linear(hidden, hidden), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, 2))
+
+    def forward(self, x, t):
+        return self.layers(torch.cat([x, t[:, None]], dim=1))
+
+
+# %%
+def gradient_difference(network, n):
+    """Length of the difference between both losses' gradients on the same n lines."""
+    noise, data, t = torch.randn(n, 2), ring.draw(n), torch.rand(n)
+    x, _ = interpolate(noise, data, t)  # (n, 2)
+    known = nn.functional.mse_loss(network(x, t), ring.velocity(x, t))  # FM
+    losses = known, flow_loss(network, data, noise, t)  # and CFM
+    both = [torch.autograd.grad(loss, list(network.parameters())) for loss in losses]
+    flat = [torch.cat([g.flatten() for g in gradients]) for gradients in both]
+    return (flat[1] - flat[0]).norm().item()
+
+
+# %%
+torch.manual_seed(0)
+untrained = PlaneNetwork()
+sizes = [64, 256, 1_024, 4_096]
+gaps = [sum(gradient_difference(untrained, n) for _ in range(16)) / 16 for n in sizes]
+slope = math.log(gaps[-1] / gaps[0]) / math.log(sizes[-1] / sizes[0])
+
+# %%
+for n, gap in zip(sizes, gaps):
+    print(f"{n:6,} lines: the gradients differ by {gap:.3f}")
+print(f"difference ~ n to the power of {slope:.2f}")
+assert -0.6 < slope < -0.4
+
+# %% [markdown]
+# A single line is a noisy teacher, but an honest one: in the long run it teaches what the mean of
+# all lines would. Training is then a plain regression. There is no opponent as in lesson 1, no
+# encoder as in lesson 3, and nothing to balance.
+
+
+# %%
+def train_ring(steps, look=None):
+    """Train a network in the plane. ``look(step, network, loss)`` is called after each step."""
+    network = PlaneNetwork()
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step in progress_bars.progress(range(steps), "ring", leave=False):
+        loss = flow_loss(network, ring.draw(512), torch.randn(512, 2), torch.rand(512))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if look:
+            look(step + 1, network, loss.item())
+    return network.eval().requires_grad_(False)
+
+
+# %% [markdown]
+# While it trains, we keep the loss of each step, and now and then the *excess*: the mean squared
+# distance from the known $u$, on lines set apart.
+
+# %%
+test_noise, test_data, test_t = torch.randn(8_192, 2), ring.draw(8_192), torch.rand(8_192)
+test_x, _ = interpolate(test_noise, test_data, test_t)
+test_u = ring.velocity(test_x, test_t)
+
+
+# %%
+def look(step, network, loss):
+    """Keep the loss, and at every fiftieth of the run the excess."""
+    ring_losses.append(loss)
+    if step % (ring_steps // 50) == 0:
+        with torch.no_grad():
+            excess[step] = (network(test_x, test_t) - test_u).square().mean().item()
+
+
+# %%
+ring_losses, excess = [], {}
+ring_network = train_ring(ring_steps, look)
+print(f"the last hundred losses: {sum(ring_losses[-100:]) / 100:.2f} on average")
+
+# %% [markdown]
+# ## Walking
+#
+# The network is a map of arrows that changes with time. To generate, start at noise and follow the
+# arrows in small steps. **Euler's** method looks at the arrow where it stands and follows it for a
+# whole step. **Heun's** method then looks at the arrow where that step *would* end, goes back, and
+# takes the mean of the two arrows. Its path is better, and each step costs two calls of the
+# network.
+#
+# ### Exercise: follow the arrows
+#
+# *Medium, 15 minutes.* From `t = 0` to `t = 1` in equal steps, by `"euler"` or `"heun"`. Euler must
+# call `velocity(x, t)` exactly `steps` times and Heun twice as often, with `t` of shape `(B,)`.
+#
+# <details><summary>Hint 1</summary>With 4 steps, at which four times does Euler look? What is the
+# last time at which Heun looks?</details>
+# <details><summary>Hint 2</summary>Where everyone has the same time,
+# <code>x.new_full((len(x),), time)</code> makes the row of times.</details>
+
+
+# %%
+def solve(velocity, noise, steps, method):
+    """Follow velocity(x, t) from noise (B, ...) at t = 0 to t = 1: (B, ...)."""
+    ### BEGIN SOLUTION
+    x, h = noise, 1 / steps
+    for i in range(steps):
+        now, later = (x.new_full((len(x),), (i + j) / steps) for j in (0, 1))
+        v = velocity(x, now)
+        if method == "heun":
+            v = (v + velocity(x + h * v, later)) / 2
+        x = x + h * v
+    return x
+    ### END SOLUTION
+
+
+solve = checks.diffusion.solve(solve)
+
+# %% [markdown]
+# To see the way, let the velocity write down where it is asked:
+
+
+# %%
+def with_diary(velocity, diary):
+    """The same velocity, which also appends each place that it is asked about."""
+
+    def velocity_and_note(x, t):
+        diary.append(x)
+        return velocity(x, t)
+
+    return velocity_and_note
+
+
+# %%
+start = torch.randn(2_000, 2, generator=torch.Generator().manual_seed(1))
+diary = []
+end = solve(with_diary(ring_network, diary), start, 50, "euler")
+paths = torch.stack([*diary, end])  # (51, 2000, 2)
+
+
+# %%
+def nearest_cluster(x):
+    """Distance to and index of the nearest centre: (N, 2) -> (N,), (N,)."""
+    return torch.cdist(x, ring.centres).min(dim=1)
+
+
+# %%
+distance, cluster = nearest_cluster(end)
+shares = cluster[distance < 3 * ring.std].bincount(minlength=8) / len(end)
+quality = (distance < 3 * ring.std).float().mean().item()
+print("share of the samples in each cluster:", [f"{s:.1%}" for s in shares.tolist()])
+print(f"within three standard deviations of a centre: {quality:.1%} (data: 98.9 %)")
+if ring_steps >= 2_000:
+    assert (shares > 0.08).all() and quality > 0.8
+
+# %%
+some = torch.cat([(cluster == k).nonzero()[:14, 0] for k in range(8)])
+colours = [palette.COLOURS[k % 4] for k in cluster[some]]
+figure, axes = plots.subplots(1, 2, width=9, height=4.2)
+flow_plots.ways(axes[0], paths[:, some], colours, "the ways that were walked")
+flow_plots.ways(axes[1], paths[[0, -1]][:, some], colours, "the same ends, joined directly")
+plots.show(
+    figure,
+    alt="Left, the ways from noise to eight clusters, one colour for each, like petals: they first lead inward, then turn out to a cluster, and do not cross. Right, straight lines between the same ends.",
+)
+
+# %% [markdown]
+# Lesson 1's GAN, with an unlucky learning rate, found one of the eight clusters. Here a regression
+# reaches them all: the noise is cut into eight slices, one for each.
+# The straight lines crossed each other; these ways cannot, since one place has one arrow at a time.
+# So they must bend, and a bend is what makes few steps inexact. They first lead inward, because at
+# the start the arrow can only point to where data are on average.
+#
+# ### Exercise: what does a single step give?
+#
+# *Easy, 3 minutes.* A prediction. The clusters lie at distance 2 from the middle. After **one**
+# Euler step, with one call of the network, how far from the middle is a point, on average? Write
+# down your guess; it is shown beside the result, and never marked.
+#
+# <details><summary>Hint</summary>At t = 0 nobody has moved yet. What does the place of a traveller
+# tell about the partner? What is then the mean of all lines?</details>
+
+# %%
+one_call = ...
+one_call = checks.diffusion.one_call(one_call)
+
+# %%
+n_steps = 1, 2, 4, 8, 32
+walks = {n: solve(ring_network, start, n, "euler") for n in n_steps}
+one_call.beside(walks[1].norm(dim=1).mean().item(), ".2f")
+assert walks[1].norm(dim=1).mean() < 0.6
+
+# %%
+figure, axes = plots.subplots(1, 5, width=10, height=2.4)
+for ax, (n, x) in zip(axes, walks.items()):
+    flow_plots.plane(ax, x[:800], f"{n} call{'s' * (n > 1)}")
+plots.show(
+    figure,
+    alt="The same 800 points of noise after walks of 1, 2, 4, 8 and 32 Euler steps. One step: a dot in the middle, where there are no data. Then a blurred ring, and at last eight small clusters.",
+)
+
+# %% [markdown]
+# Everyone lands in the middle, where there are no data at all. At $t=0$ place and partner are
+# independent, so the arrow points to the mean of *all* data. The mean is what squared error gives
+# when it must answer in one step; lesson 3's decoder blurred for the same reason. Each further step
+# asks again, with less left to be undecided about.
+#
+# Does Heun repay its double price? Take the exact velocities, and a walk of 500 steps as the truth.
+# How far from it do cheaper walks end?
+
+
+# %%
+def mean_error(steps, method):
+    """Mean distance between the ends of this walk and of a very fine one, from the same noise."""
+    return (solve(ring.velocity, start[:500], steps, method) - truth).norm(dim=1).mean().item()
+
+
+# %%
+truth = solve(ring.velocity, start[:500], 500, "heun")
+prices = [4, 8, 16, 32, 64, 128]
+errors = {
+    "Euler": [mean_error(n, "euler") for n in prices],
+    "Heun": [mean_error(n // 2, "heun") for n in prices],
+}
+
+# %%
+figure, (ax,) = plots.subplots(width=7, height=2.8)
+plots.curves(ax, prices, errors, "calls of the velocity", "mean error")
+ax.set(xscale="log", yscale="log")
+ax.minorticks_off()
+ax.set_xticks(prices, prices)
+plots.show(
+    figure,
+    alt="Error against calls, both axes logarithmic. Euler's line starts lower; Heun's falls twice as steeply and crosses it.",
+)
+
+# %%
+for name, order in (("Euler", 1), ("Heun", 2)):
+    halved = errors[name][-2] / errors[name][-1]
+    print(f"{name}: twice the calls divide the error by {halved:.1f}, theory says {2**order}")
+    assert abs(halved - 2**order) < 0.25 * 2**order
+
+# %% [markdown]
+# Euler's error is proportional to the step, Heun's to its square. So Heun wins when you can pay,
+# and Euler when you are poor: with few, long steps Heun's second look is at a wrong place.
+#
+# ## "My loss stopped falling. Is something broken?"
+#
+# Many who train such a model ask this ([ermongroup/ddim,
+# 33](https://github.com/ermongroup/ddim/issues/33); [CompVis/latent-diffusion,
+# 369](https://github.com/CompVis/latent-diffusion/issues/369)). Maintainers report that the samples
+# keep getting better ([Open-Sora, 286](https://github.com/hpcaitech/Open-Sora/issues/286)). Here
+# you can know why. The loss of a network $v$ splits into two parts, because a mean leaves a
+# variance:
+#
+# $$\mathbb E\,\lVert v(x_t,t) - (\text{data}-\text{noise})\rVert^2 =
+# \underbrace{\mathbb E\,\lVert v(x_t,t) - u(x_t,t)\rVert^2}_{\text{excess: can be learned}} +
+# \underbrace{\mathbb E\,\mathrm{Var}(\text{data}-\text{noise}\mid x_t)}_{\text{floor: cannot}} .$$
+#
+# The floor is no fault. Many lines pass each place, and no network can tell which one you meant.
+#
+# ### Exercise: how much could be removed?
+#
+# *Easy, 3 minutes.* A prediction. Of your trained network's loss, how many **percent** are excess,
+# which a perfect network could still remove?
+
+# %%
+removable = ...
+removable = checks.diffusion.removable(removable)
+
+# %%
+final_excess = excess[max(excess)]
+with torch.no_grad():
+    final_loss = flow_loss(ring_network, test_data, test_noise, test_t).item()
+removable.beside(100 * final_excess / final_loss, ".1f")
+
+# %% [markdown]
+# For the ring, the floor at each time is an integral over the plane, and `ring.floor` computes it.
+# The network's loss at the same time must lie on it or above:
+
+# %%
+levels = [0.02 + 0.06 * k for k in range(17)]
+floors = [ring.floor(t) for t in levels]
+at_level = []
+for t in levels:
+    x, v = interpolate(test_noise, test_data, torch.full((8_192,), t))
+    at_level.append((ring_network(x, torch.full((8_192,), t)) - v).square().mean().item())
+
+# %%
+figure, axes = plots.subplots(1, 2, width=10, height=3.3)
+axes[0].fill_between(
+    levels, floors, color="black", alpha=0.15, label="floor: no network gets below"
+)
+axes[0].plot(levels, at_level, "o-", markersize=4, label="loss of the network")
+axes[0].set(xlabel="t (0: noise, 1: data)", ylabel="loss", ylim=(0, None))
+axes[0].legend(frameon=False)
+blocks = torch.tensor(ring_losses).unflatten(0, (50, -1)).mean(1)
+axes[1].semilogy(list(excess), blocks, label="loss")
+axes[1].semilogy(*zip(*excess.items()), "--", label="excess: distance from u")
+axes[1].set(xlabel="step")
+axes[1].legend(frameon=False)
+plots.show(
+    figure,
+    alt="Left, the loss at each time: the network's dots lie on the grey floor. Right, on a logarithmic axis over the steps: the loss goes flat at once, while the excess keeps falling.",
+)
+
+# %%
+early, late = blocks[10:20].mean().item(), blocks[-10:].mean().item()
+excess_early, excess_late = (
+    sum(list(excess.values())[s]) / 10 for s in (slice(10, 20), slice(-10, None))
+)
+print(f"from the second fifth of the run to the last, the loss changed by {late / early - 1:+.0%}")
+print(f"and the excess by {excess_late / excess_early - 1:+.0%}")
+
+# %% [markdown]
+# **How to read it.** On the left, every dot of a well-trained network lies on the grey. Near $t=1$
+# you see the data and cannot tell the noise, whose variance is 1: so is the floor. Near $t=0$ you
+# see the noise and cannot tell the partner. It is lowest near 0.8, where $x$ shows the cluster and
+# still carries the noise. A network whose dots leave the grey at *some* times has not learned these
+# times, and the mean over all times would hide it.
+#
+# On the right, the loss is nearly all floor. What you plot is a constant plus noise, and what you
+# learn is hidden under it. **A healthy loss looks dead.** On pictures the floor is not known,
+# but the same happens (this lesson's network for pictures, on fixed pictures, noise and times):
+# from step {{result:flow_laptop.json:curve.1.step:,}} to
+# {{result:flow_laptop.json:curve.4.step:,}} its loss went from
+# {{result:flow_laptop.json:curve.1.loss.value:.3f}} to
+# {{result:flow_laptop.json:curve.4.loss.value:.3f}}, and FD from
+# {{result:flow_laptop.json:curve.1.FD.value:.1f}} to
+# {{result:flow_laptop.json:curve.4.FD.value:.1f}}.
+
+# %%
+recorded = results.read("flow_laptop.json")
+figure, axes = plots.subplots(1, 2, width=9, height=2.6)
+flow_plots.by_step(axes, recorded["curve"])
+figure.suptitle(f"this lesson's network for pictures [{recorded['data']}]", fontsize=10)
+plots.show(
+    figure,
+    alt="Left, the loss by steps: after a first drop almost flat. Right, FD of the same network: it keeps falling.",
+)
+
+# %% [markdown]
+# ## What perfect training would give
+#
+# So the perfect network reaches the floor. Do we want it? Your training set is finite: $N$ pictures
+# $x_1 \dots x_N$, and every line ends in one of them. For this set, too, the mean velocity can be
+# computed exactly.
+#
+# ### Exercise: the exact optimum
+#
+# *Hard, 25 minutes.* Write it. You stand at $x$ at time $t<1$. All $N$ points are equally likely as
+# partners before you look at $x$, and the noise is $N(0, I)$. How likely is each point now, and
+# what is the mean velocity of the lines that pass here? The points may be pictures.
+#
+# <details><summary>Hint 1</summary>If the partner were $x_i$, which noise must the traveller have
+# started from to be at $x$ now? How dense is the noise there?</details>
+# <details><summary>Hint 2</summary>From $x$, in the time that is left, a traveller bound for $x_i$
+# must arrive there. What is that velocity?</details>
+# <details><summary>Hint 3</summary>Probabilities of $N$ points that are proportional to the
+# exponential of something: there is one stable function for that. Mind its axis.</details>
+
+
+# %%
+def exact_velocity(x, t, data):
+    """Mean velocity at x (B, ...) at time t (B,) < 1, for a training set (N, ...): (B, ...)."""
+    ### BEGIN SOLUTION
+    rows, examples, t = x.flatten(1), data.flatten(1), t[:, None]  # (B, D), (N, D), (B, 1)
+    squares = (rows[:, None] - t[:, None] * examples).square().sum(-1)  # (B, N)
+    share = (-squares / (2 * (1 - t) ** 2)).softmax(dim=1)  # (B, N)
+    return ((share @ examples - rows) / (1 - t)).view_as(x)
+    ### END SOLUTION
+
+
+exact_velocity = checks.diffusion.exact_velocity(exact_velocity)
+
+# %% [markdown]
+# Now walk with it, from fresh noise, among real training pictures:
+
+# %%
+train = load_images(source, split="train", size=size, limit=n_images)
+test = load_images(source, split="test", size=size)
+print(f"{train.name}: {len(train):,} training and {len(test):,} test pictures")
+
+# %%
+few = dcgan.to_tanh_range(train.images[:100])  # (100, 3, H, W)
+fresh_noise = torch.randn(12, *few.shape[1:], generator=torch.Generator().manual_seed(2))
+diary = []
+optimum = with_diary(lambda x, t: exact_velocity(x, t, few), diary)
+perfect = solve(optimum, fresh_noise, 20, "euler")
+_, which = metrics.nearest_distance(perfect.flatten(1), few.flatten(1))
+
+# %%
+figure, axes = plots.subplots(5, 1, width=8, height=3.2)
+rows = {f"t = {k / 20:.2f}": diary[k] for k in (0, 8, 14)} | {"t = 1.00": perfect}
+rows["the nearest training picture"] = few[which]
+for ax, (title, x) in zip(axes, rows.items()):
+    plots.image_grid(ax, dcgan.to_bytes(x.clamp(-1, 1)), 12)
+    ax.set_title(train.title(title) if ax is axes[-1] else title, fontsize=8, loc="left")
+plots.show(
+    figure,
+    alt="Twelve pictures on their way from noise. The last row, the nearest training pictures, is the same as the row above it.",
+)
+
+# %%
+to_nearest = (perfect - few[which]).flatten(1).norm(dim=1)  # (12,)
+print(f"largest distance to the nearest training picture: {to_nearest.max():.6f}")
+assert to_nearest.max() < 1e-2
+
+# %% [markdown]
+# Every walk ends *on* a training picture. The perfect answer to this loss is a very slow database.
+# New pictures come from the *error* of a real network, and it is a useful error: [Kadkhodaie et al.
+# 2023](https://arxiv.org/abs/2310.02557) trained two networks on disjoint sets of pictures, and
+# from the same noise both made nearly the same new one. Still, such a model *can* copy. That is why
+# a search for copies belongs to it, and we come back to it.
+#
+# ## Diffusion is the same network on another path
+#
+# Diffusion models came first ([Ho et al. 2020](https://arxiv.org/abs/2006.11239), DDPM). They
+# destroy a picture $x_0$ in many small steps, $x_k = \sqrt{1-\beta_k}\,x_{k-1} +
+# \sqrt{\beta_k}\,\varepsilon_k$. Sums of Gaussians are Gaussian, so one can jump: $x_k = \alpha_k
+# x_0 + \sigma_k \varepsilon$ with $\alpha_k = \prod_j \sqrt{1-\beta_j}$ and $\sigma_k^2 =
+# 1-\alpha_k^2$.
+
+# %%
+betas = torch.linspace(1e-4, 0.02, 1_000)  # of the paper, section 4
+x_0, x_k = 1.5, torch.full((50_000,), 1.5)
+alphas = (1 - betas).sqrt().cumprod(0)
+for beta in betas[:400]:
+    x_k = (1 - beta).sqrt() * x_k + beta.sqrt() * torch.randn(50_000)
+by_jump = alphas[399] * x_0, (1 - alphas[399] ** 2).sqrt()
+
+# %%
+print(f"400 small steps: mean {x_k.mean():.3f}, standard deviation {x_k.std():.3f}")
+print(f"one jump:        mean {by_jump[0]:.3f}, standard deviation {by_jump[1]:.3f}")
+assert abs(x_k.mean() - by_jump[0]) < 0.02 and abs(x_k.std() - by_jump[1]) < 0.02
+
+# %% [markdown]
+# That is our line in other clothes: some data, some noise. Only the weights lie on a circle,
+# $\alpha^2+\sigma^2=1$, where ours lie on a straight line, $t$ and $1-t$; and papers count time the
+# other way, from data to noise. What a network predicts differs too, by paper: the noise, the clean
+# picture, the velocity, or the *score* $\nabla_x \log p_t(x)$. Each can be computed from each:
+
+
+# %%
+def from_velocity(x, t, velocity):
+    """Mean clean picture, mean noise and score at x (B, D), t (B,) in (0, 1)."""
+    t = t[:, None]
+    clean, noise = x + (1 - t) * velocity, x - t * velocity
+    return clean, noise, -noise / (1 - t)
+
+
+# %%
+x, t = torch.randn(1_000, 2).double(), torch.rand(1_000).double() * 0.9 + 0.05
+column = t[:, None]
+v = ring.velocity(x, t)
+clean, noise, score = from_velocity(x, t, v)
+back = {
+    "the clean picture": (clean - x) / (1 - column),
+    "the noise": (x - noise) / column,
+    "the score": (x + (1 - column) * score) / column,
+}
+for name, velocity in back.items():
+    print(f"velocity from {name}: largest error {(velocity - v).abs().max():.1e}")
+    assert (velocity - v).abs().max() < 1e-5
+
+# %% [markdown]
+# So does your network know diffusion already? Its best known sampler, DDIM ([Song et al.
+# 2020](https://arxiv.org/abs/2010.02502)), guesses clean picture and noise, and mixes them anew for
+# the next level. Run it on the circle, with the network that was trained on the line:
+
+
+# %%
+def on_circle(t):
+    """What brings a point of the line to the circle at the same mix of data and noise."""
+    return 1 / math.sqrt(t**2 + (1 - t) ** 2)
+
+
+# %%
+def ddim(network, noise, steps):
+    """Diffusion's sampler on the circle, from noise (B, 2)."""
+    x = noise
+    for now, then in ((k / steps, (k + 1) / steps) for k in range(steps)):
+        x_line, t = x / on_circle(now), torch.full((len(x),), now)
+        clean, mean_noise, _ = from_velocity(x_line, t, network(x_line, t))
+        x = on_circle(then) * (then * clean + (1 - then) * mean_noise)
+    return x
+
+
+# %%
+gap = (ddim(ring_network, start, 20) - solve(ring_network, start, 20, "euler")).abs().max()
+print(f"DDIM and Euler, 20 calls each, 2,000 points: they differ by {gap:.1e} at most")
+assert gap < 1e-4
+
+# %% [markdown]
+# They are one algorithm. (More on this in [Gao et al.
+# 2024](https://diffusionflow.github.io/).) DDPM's own sampler differs in one thing: it adds fresh
+# noise while walking, and leans on the score to remove it. The ways become jagged, yet the cloud at
+# each time stays the same. (Why would one want that? A learned velocity has errors, which a smooth
+# walk carries to its end. Fresh noise washes old errors out, and asks for more steps in return; see
+# [Karras et al. 2022](https://arxiv.org/abs/2206.00364), section 4.) Adding noise of strength $g$
+# must be paid by a drift of $\tfrac{g^2}{2}$ times the score ([Song et al.
+# 2021](https://arxiv.org/abs/2011.13456)); here $g^2 = 2(1-t)$:
+
+
+# %%
+def noisy_walk(velocity, noise, steps, until=1.0):
+    """Walk with fresh noise in each step, up to time ``until``: (B, 2)."""
+    x, h = noise, until / steps
+    for k in range(steps):
+        t = x.new_full((len(x),), k * h)
+        v = velocity(x, t)
+        _, mean_noise, _ = from_velocity(x, t, v)  # (1 - t) * score is -mean_noise
+        x = x + h * (v - mean_noise) + math.sqrt(2 * (1 - k * h) * h) * torch.randn_like(x)
+    return x
+
+
+# %%
+def compare(until):
+    """Distance from the middle at time ``until``, (N,) each: a smooth walk's and a noisy one's."""
+    many = torch.randn(4_000, 2)
+    shorter = lambda x, t: until * ring.velocity(x, until * t)  # noqa: E731
+    smooth = solve(shorter, many, 60, "euler")
+    return smooth.norm(dim=1), noisy_walk(ring.velocity, many, 120, until).norm(dim=1)
+
+
+# %%
+for until in (0.5, 1.0):
+    smooth, noisy = compare(until)
+    print(f"distance from the middle at t = {until}, mean and standard deviation:")
+    print(f"{smooth.mean():.2f} ± {smooth.std():.2f} by smooth walks,", end=" ")
+    print(f"{noisy.mean():.2f} ± {noisy.std():.2f} by noisy ones")
+    assert abs(smooth.mean() - noisy.mean()) < 0.04 and abs(smooth.std() - noisy.std()) < 0.03
+
+# %% [markdown]
+# **And the ELBO?** Read the chain as lesson 3's VAE, with a latent for each noise level and an
+# encoder without weights, which only adds noise. Its ELBO has a KL term for each step down from
+# noise level $t$ to a cleaner $s$. Both sides are Gaussians of equal variance, whose means differ
+# only in the clean picture that they believe in, $x$ or the guess $\hat x$. So each KL is a squared
+# error ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)):
+#
+# $$\mathrm{KL} = \tfrac12\,\bigl(\mathrm{SNR}(s)-\mathrm{SNR}(t)\bigr)\,\lVert x-\hat x\rVert^2,
+# \qquad \mathrm{SNR} = \alpha^2/\sigma^2 .$$
+
+
+# %%
+def step_down(z, clean, t, s):
+    """Distribution of the cleaner point at s, given z at t and the clean picture; 0 < t < s < 1."""
+    carried, noise = t / s, (1 - t) ** 2 - (t / s) ** 2 * (1 - s) ** 2  # from s to t
+    mean = carried * (1 - s) ** 2 * z + s * noise * clean
+    return Normal(mean / (1 - t) ** 2, math.sqrt(noise) * (1 - s) / (1 - t))
+
+
+# %%
+t, s, truth, guess = 0.4, 0.5, torch.randn(5).double(), torch.randn(5).double()
+z = t * truth + (1 - t) * torch.randn(5).double()
+kl = kl_divergence(step_down(z, truth, t, s), step_down(z, guess, t, s)).sum()
+snr_gain = (s / (1 - s)) ** 2 - (t / (1 - t)) ** 2
+by_formula = snr_gain / 2 * (truth - guess).square().sum()
+
+# %%
+print(f"KL of one step: {kl:.9f} nats by the library, {by_formula:.9f} by the formula")
+assert torch.isclose(kl, by_formula)
+
+# %% [markdown]
+# So the losses of this field differ from an ELBO in how they weigh the noise levels ([Kingma and
+# Gao 2023](https://arxiv.org/abs/2303.00848)), and are otherwise lesson 3's. What became of its two
+# troubles? The posterior cannot collapse, since the encoder has nothing to learn. And the decoder's
+# blur is spread over many steps, each of which has little to average.
+#
+# ## On demand
+#
+# To get a horse, give the network the label beside $x$ and $t$, in training and in use. The mean is
+# then taken over lines that end in horses. If in training one label in ten is hidden, the same
+# network also learns the velocity of *any* picture. So it can be asked twice, with and without, and
+# the difference says what makes a horse a horse. *Guidance* exaggerates that difference ([Ho and
+# Salimans 2022](https://arxiv.org/abs/2207.12598)).
+#
+# ### Exercise: mend the guidance
+#
+# *Easy, 8 minutes.* The line below is said to guide. Instead it leads *away* from what was asked
+# for. Find out what it computes, and write it so that scale 0 ignores the label, scale 1 is the
+# velocity with label, and scale 2 goes twice as far from the one without.
+#
+# <details><summary>Hint 1</summary>Put in numbers: with label 3, without 1. What comes out at
+# scale 0, 1 and 2, and what should?</details>
+# <details><summary>Hint 2</summary>Somebody swapped two names, and copied from a paper in which 0
+# means what your 1 means.</details>
+
+
+# %%
+def guided_as_found(with_label, without, scale):
+    """Two mistakes, which hide each other at scale 0."""
+    return (1 + scale) * without - scale * with_label
+
+
+# %%
+def guided(with_label, without, scale):
+    """The guided velocity from two of the same shape; 0 ignores the label, 1 follows it."""
+    ### BEGIN SOLUTION
+    return without + scale * (with_label - without)
+    ### END SOLUTION
+
+
+guided = checks.diffusion.guided(guided)
+
+# %% [markdown]
+# In the plane all is known. Take a ring of broader clusters, and let one of them be the class:
+
+# %%
+broad = known_flow.ring(std=0.5)
+one = known_flow.Mixture(broad.centres[:1], broad.std)
+scales = [0, 1, 2, 4]
+steered = []
+for scale in scales:
+
+    def towards_one(x, t, scale=scale):
+        return guided(one.velocity(x, t), broad.velocity(x, t), scale)
+
+    steered.append(solve(towards_one, start, 60, "euler"))
+
+# %%
+figure, axes = plots.subplots(1, 4, width=10, height=2.7)
+for ax, scale, x in zip(axes, scales, steered):
+    flow_plots.plane(ax, x[:400], f"scale {scale}", broad.draw(400), palette.VERMILION, side=4.0)
+plots.show(
+    figure,
+    alt="Samples by scale of guidance. At 0 they cover the whole ring, at 1 the one cluster. At 2 and 4 they leave it outwards, away from the others, and crowd.",
+)
+assert steered[1].std(0).norm() > steered[2].std(0).norm() > steered[3].std(0).norm()
+
+# %% [markdown]
+# Guidance has a price: above 1 the samples are no longer distributed like the data. They crowd
+# where the class is most unlike the others.
+#
+# ## Pictures
+#
+# Nothing changes but the network. It is a *U-Net*: it shrinks the noisy picture to see it as a
+# whole, grows it back, and passes details across ([Ronneberger et al.
+# 2015](https://arxiv.org/abs/1505.04597)). Time and class scale and shift the maps in each of its
+# blocks. GroupNorm takes BatchNorm's place: a batch mixes pure noise with almost clean pictures,
+# and their common mean would say little about any of them. The label after the last class stands
+# for "no label".
+
+# %%
+classes = len(train.classes)
+torch.manual_seed(0)
+network = flow.Velocity(size, width, classes)
+network.to(run.device).to(memory_format=torch.channels_last)
+averaged = gan_steady.make_average(network, average)
+parameters = sum(p.numel() for p in network.parameters())
+print(f"{parameters:,} weights, {classes} classes: {', '.join(train.classes)}")
+
+# %%
+four = dcgan.to_tanh_range(train.images[:4]).to(run.device)
+with torch.no_grad():
+    probe = network(four, torch.rand(4).to(run.device), train.labels[:4].to(run.device))
+print(f"pictures {tuple(four.shape)} -> velocities {tuple(probe.shape)}")
+assert probe.shape == four.shape
+
+# %% [markdown]
+# The step is yours from the plane, with three habits of large networks: a learning rate that rises
+# and then falls, gradients cut at length 1, and the average of the weights from lesson 2. Times
+# from the middle of the way come more often, because most is to be decided there ([Esser et al.
+# 2024](https://arxiv.org/abs/2403.03206), section 3.1). And one picture in ten hides its label.
+
+
+# %%
+def train_step(network, optimizer, x, label, noise, t, lr):
+    """One step: x and noise (B, 3, H, W), label and t (B,). Returns the loss."""
+    optimizer.param_groups[0]["lr"] = lr
+    with run.autocast():  # bf16 where the hardware has it
+        loss = flow_loss(lambda x_t, t: network(x_t, t, label), x, noise, t)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+optimizer = flow.make_optimizer(network)  # AdamW
+state = {"network": network, "averaged": averaged, "optimizer": optimizer}
+config = {"lesson": "flow", "data": train.name, "images": len(train), "size": size}
+config |= {"batch_size": batch_size, "width": width, "average": average}
+training = TrainingRun(
+    run_folder("09_flow", config, state), state=state, config=config, steps=steps,
+    examples=len(train), batch_size=batch_size, seed=0, fresh=fresh, data_sha256=train.sha256,
+)  # fmt: skip
+
+
+# %%
+def sample(network, labels, noise, steps, method="euler", scale=1.0):
+    """Pictures uint8 (N, 3, H, W) of the labels (N,), from noise of that shape."""
+    pictures = []
+    for label, z in progress_bars.progress(
+        list(zip(labels.split(100), noise.split(100))), "pictures", leave=False
+    ):
+        label, nobody = label.to(run.device), torch.full_like(label, classes).to(run.device)
+
+        def velocity(x, t, label=label, nobody=nobody):
+            if scale == 1:
+                return network(x, t, label).float()
+            return guided(network(x, t, label), network(x, t, nobody), scale).float()
+
+        with torch.no_grad(), run.autocast():
+            pictures.append(solve(velocity, z.to(run.device), steps, method).cpu())
+    return dcgan.to_bytes(torch.cat(pictures).clamp(-1, 1))
+
+
+# %%
+fixed_noise = torch.randn(60, 3, size, size, generator=torch.Generator().manual_seed(1))
+fixed_labels = torch.arange(60) % classes
+
+
+# %%
+def draw_progress():
+    """The loss so far and the present pictures."""
+    figure, axes = plots.subplots(1, 2, width=9.4, height=3)
+    history = training.history
+    plots.curves(axes[0], history["step"], {"loss": history["loss"]}, "step", "loss", smooth=25)
+    axes[0].set_ylim(0)
+    pictures = sample(averaged, fixed_labels[:20], fixed_noise[:20], min(calls, 8))
+    plots.image_grid(axes[1], pictures, 5, train.title(f"generated, step {training.step}"))
+    return figure
+
+
+# %%
+live = plots.LiveFigure(
+    draw_progress,
+    alt="Left, the loss: a quick fall, then almost flat. Right, 20 pictures that go on improving.",
+    seconds=20,
+)
+pixels, labels = train.images.to(run.device), train.labels.to(run.device)
+for index in training.batches():  # (B,) the examples of this step
+    x = dcgan.to_tanh_range(pixels[index.to(run.device)])
+    noise = training.draw(torch.randn, 3, size, size).to(run.device)
+    t = flow.sample_times(training.draw(torch.randn).to(run.device))  # (B,) in (0, 1)
+    hidden = training.draw(torch.rand).to(run.device) < 0.1
+    label = labels[index.to(run.device)].masked_fill(hidden, classes)
+    lr = flow.learning_rate(training.step, steps)
+    loss = train_step(network, optimizer, x, label, noise, t, lr)
+    averaged.update_parameters(network)
+    training.log(loss=loss, t=t.mean().item())
+    live.update()
+live.close()
+
+# %%
+averaged.eval()
+some = sample(averaged, fixed_labels[:40], fixed_noise[:40], min(calls, 8))
+in_range = {"data": dcgan.to_tanh_range(train.images[:500]), "samples": dcgan.to_tanh_range(some)}
+for finding in diagnose({**training.history, **in_range}):
+    print(finding)
+
+# %% [markdown]
+# ## What it draws
+#
+# Left, your network; right, the one that the course ships, after
+# {{result:flow_cifar10.json:steps:,}} steps on {{result:flow_cifar10.json:data}}. Nobody picked these
+# pictures. Each row is a class, and guidance is 3.
+
+# %%
+shipped, facts = flow.load_shipped()
+shipped = shipped.to(run.device).eval()
+best, best_name = (
+    (shipped, f"{facts['data']}, shipped network") if size == 32 else (averaged, train.name)
+)
+
+# %%
+row_labels = torch.arange(10).repeat_interleave(6)
+figure, axes = plots.subplots(1, 2, width=9.4, height=6.4)
+for ax, net, name in ((axes[0], averaged, train.title("yours")), (axes[1], best, best_name)):
+    plots.image_grid(ax, sample(net, row_labels % classes, fixed_noise, calls, scale=3.0), 6, name)
+plots.show(
+    figure,
+    alt="Two grids with a class in each row, six pictures each: left your network, right the shipped one.",
+)
+
+# %% [markdown]
+# These are impressions, not photographs: horizons, colours and outlines come in minutes, legs and
+# wheels do not. Look first at whether a row holds *one* kind of thing, then at whether
+# its six pictures differ. A row of equal pictures would be lesson 1's collapse. A row of mixed
+# things would mean that the label never reached the network. A stranger to these pictures, the
+# feature network of the score, names {{result:flow_cifar10.json:accuracy.value:.0%}} of the shipped
+# network's pictures as the class that was asked for (without guidance), and
+# {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs.
+#
+# A film of the shipped network at work; it plays without a kernel:
+#
+# ![A film of 30 pictures, a class in each column. Grey noise turns into coloured blots, blots into silhouettes, silhouettes into impressions of animals and vehicles.](figures/flow_pictures.gif)
+#
+# Coarse things are settled first: colours, then outline, then detail. As in the plane, one step
+# gives a mean, and each further call decides something:
+
+# %%
+prices = [1, 2, 4, 8, 25]
+same_noise, same_labels = fixed_noise[:10], torch.arange(10) % classes
+figure, axes = plots.subplots(5, 1, width=7, height=4.4)
+for ax, n in zip(axes, prices):
+    plots.image_grid(ax, sample(best, same_labels, same_noise, n), 10)
+    ax.set_title(f"{n} call{'s' * (n > 1)}", fontsize=9, loc="left")
+figure.suptitle(best_name, fontsize=9)
+plots.show(
+    figure,
+    alt="Ten pictures from the same noise, with 1, 2, 4, 8 and 25 network calls in five rows: first a grey blur with rests of the noise, then outlines, at last contrast and details.",
+)
+
+# %%
+recorded = results.read("flow_calls.json")
+figure, (ax,) = plots.subplots(width=7, height=2.8)
+flow_plots.by_calls(ax, recorded).set_title(f"this lesson's network [{recorded['data']}]")
+plots.show(
+    figure,
+    alt="FD against network calls for Euler and Heun. Both fall steeply and then level off, far above the floor.",
+)
+
+# %% [markdown]
+# With 8 calls Euler reaches {{result:flow_calls.json:euler.8.FD.value:.2f}} and Heun
+# {{result:flow_calls.json:heun.8.FD.value:.2f}}; with 32,
+# {{result:flow_calls.json:euler.32.FD.value:.2f}} and
+# {{result:flow_calls.json:heun.32.FD.value:.2f}}. And guidance, from left to right 0 to 5:
+
+# %%
+scales = [0.0, 1.0, 2.0, 3.5, 5.0]
+horses = torch.full((6,), 7 % classes)
+figure, axes = plots.subplots(1, 5, width=9.6, height=2.6)
+for ax, scale in zip(axes, scales):
+    pictures = sample(best, horses, fixed_noise[:6], calls, scale=scale)
+    plots.image_grid(ax, pictures, 2, f"scale {scale:g}")
+figure.suptitle(f"asked: {train.classes[7 % classes]} [{best_name}]", fontsize=9)
+plots.show(
+    figure,
+    alt="The same six noises by scale of guidance. At 0 nothing in particular. With the scale, dark bodies on green ground take shape, contrast grows, and the six become more alike.",
+)
+
+# %%
+recorded = results.read("flow_guidance.json")
+figure, axes = plots.subplots(1, 2, width=9, height=2.7)
+flow_plots.by_guidance(axes, recorded)
+figure.suptitle(
+    f"this lesson's network, {recorded['calls']} steps [{recorded['data']}]", fontsize=9
+)
+plots.show(
+    figure,
+    alt="Left, by scale of guidance: accuracy of the asked class, precision and recall. Right, FD with its floor.",
+)
+
+# %% [markdown]
+# Guidance buys obedience with variety. Without a label, the asked class comes up by chance, in
+# {{result:flow_guidance.json:rows.0.accuracy.value:.0%}} of the pictures; at scale 1 in
+# {{result:flow_guidance.json:rows.1.accuracy.value:.0%}}, at 3 in
+# {{result:flow_guidance.json:rows.4.accuracy.value:.0%}}. Recall, the share of real photographs that
+# have a generated neighbour, goes from {{result:flow_guidance.json:rows.1.recall.value:.2f}} to
+# {{result:flow_guidance.json:rows.4.recall.value:.2f}} between these two. Which is better depends on
+# what the pictures are for: one good horse, or the variety of horses.
+#
+# ## How good, how fast, how original?
+#
+# Yours, with lesson 2's score and its floor, at 8 calls a picture:
+
+# %%
+n_each = metrics.fitting_n(n_score, train, test)
+reference = metrics.RealReference.from_images(train, test, n=n_each)
+
+
+# %%
+def sampler(network, steps):
+    """A function that makes as many pictures as it is asked for, classes in turn."""
+    return lambda count: sample(
+        network, torch.arange(count) % classes, torch.randn(count, 3, size, size), steps
+    )
+
+
+# %%
+scores = {"your network, averaged": reference.score(sampler(averaged, min(calls, 8)))}
+scores["other real pictures (the floor)"] = reference.floor
+display(Markdown(metrics.table(scores)))
+
+# %% [markdown]
+# On CIFAR-10 (JPEG copy) the recorded run of {{result:flow_laptop.json:settings.steps:,}} steps
+# reached {{result:flow_laptop.json:laptop.FD.value:.2f}}
+# ({{result:flow_laptop.json:laptop.FD.low:.2f}} to {{result:flow_laptop.json:laptop.FD.high:.2f}}),
+# and the shipped network {{result:flow_cifar10.json:score.FD.value:.2f}}
+# ({{result:flow_cifar10.json:score.FD.low:.2f}} to
+# {{result:flow_cifar10.json:score.FD.high:.2f}}). Here are the three families, each as its own lesson
+# trains it, in minutes of the same two cores:
+
+# %%
+recorded = results.read("flow_families.json")
+figure, (ax,) = plots.subplots(width=8, height=3.3)
+flow_plots.families(ax, recorded).set_title(f"three lessons [{recorded['data']}]")
+plots.show(
+    figure,
+    alt="FD by minutes of training for the GAN, the VAE and the flow on the same cores.",
+)
+
+# %% [markdown]
+# | after its last point | FD | precision | recall |
+# | --- | --- | --- | --- |
+# | GAN | {{result:flow_families.json:end.gan.FD.value:.2f}} | {{result:flow_families.json:end.gan.precision.value:.2f}} | {{result:flow_families.json:end.gan.recall.value:.2f}} |
+# | VAE | {{result:flow_families.json:end.vae.FD.value:.2f}} | {{result:flow_families.json:end.vae.precision.value:.2f}} | {{result:flow_families.json:end.vae.recall.value:.2f}} |
+# | flow | {{result:flow_families.json:end.flow.FD.value:.2f}} | {{result:flow_families.json:end.flow.precision.value:.2f}} | {{result:flow_families.json:end.flow.recall.value:.2f}} |
+#
+# The flow was told the classes, the other two were not, and each family runs its own lesson's
+# settings: this compares lessons, and not what the families could do at their best. A flow also
+# pays later: 1,000 pictures took
+# {{result:flow_seconds.json:per_1000.gan.value:.1f}} seconds by the GAN,
+# {{result:flow_seconds.json:per_1000.vae.value:.1f}} by the VAE, and
+# {{result:flow_seconds.json:per_1000.flow_25.value:.0f}} by the flow with 25 calls.
+#
+# **Copies?** The perfect network copied. Does a real one? Shrink every picture to 8×8 pixels and
+# look up the nearest training picture. Real test pictures say how near is normal; the exact optimum
+# plays the thief.
+
+
+# %%
+def thumbnails(images):
+    """Pictures uint8 (N, 3, H, W) -> (N, 192), each as 8×8 pixels in a row."""
+    parts = [nn.functional.avg_pool2d(p.float(), size // 8).flatten(1) for p in images.split(2_000)]
+    return torch.cat(parts)
+
+
+# %%
+suspects = {"the exact optimum": dcgan.to_bytes(perfect.clamp(-1, 1))}
+suspects["your network"] = sampler(averaged, min(calls, 8))(n_search)
+if size == 32:
+    suspects["the shipped network"] = sampler(shipped, min(calls, 8))(n_search)
+
+# %%
+known, unseen = thumbnails(train.images), thumbnails(test.images[:2_000])
+for name, pictures in suspects.items():
+    share = metrics.copied(thumbnails(pictures), known, unseen, level=0.01).float().mean()
+    print(f"{name:20} {share:4.0%} nearer to a training picture than 99 % of the test pictures are")
+
+# %% [markdown]
+# About 1 % is chance, and the thief is caught every time. A copy that was shifted, mirrored or
+# repainted escapes this search, and a smooth picture is near to many; so a low share is no proof,
+# and a high one a reason to look.
+#
+# ### Choose for yourself
+#
+# With a running kernel, choose class, steps, guidance and noise. Without one, see four noises at
+# five prices:
+
+
+# %%
+def walk_from(labels, steps, guidance, seed):
+    """Pictures of the labels (N,), from the noise with this number."""
+    noise = torch.randn(len(labels), 3, size, size, generator=torch.Generator().manual_seed(seed))
+    return sample(best, labels, noise, steps, scale=guidance)
+
+
+# %%
+figure, (ax,) = plots.subplots(width=5, height=4)
+flow_steps.flow_steps_static(ax, walk_from, 7 % classes, best_name, guidance=3.0)
+plots.show(
+    figure,
+    alt="Four noises in four rows, one class, with 1, 2, 4, 8 and 16 steps from left to right: from a blur to a picture.",
+)
+
+# %%
+flow_steps.flow_steps(walk_from, train.classes)
+
+# %% [markdown]
+# ## When it goes wrong: time runs backwards
+#
+# Much of the literature has data at $t=0$, as DDPM does. The [training
+# script](https://github.com/huggingface/diffusers/blob/main/examples/dreambooth/train_dreambooth_sd3.py)
+# of diffusers for Stable Diffusion 3 learns `noise - model_input`, our velocity with the other
+# sign. Each is right, together with the sampler that belongs to it. Mix two conventions, and
+# nothing crashes. Shapes, losses and training are all fine; only the pictures are not. On the ring
+# we can watch, with the exact velocities, so no network is to blame:
+
+# %%
+mistakes = {
+    "right": ring.velocity,
+    "time reversed": lambda x, t: ring.velocity(x, 1 - t),
+    "sign turned": lambda x, t: -ring.velocity(x, t),
+}
+wrecks = {name: solve(velocity, start, 100, "euler") for name, velocity in mistakes.items()}
+
+# %%
+figure, axes = plots.subplots(1, 3, width=9, height=3.2)
+for ax, (name, x) in zip(axes, wrecks.items()):
+    good = (nearest_cluster(x)[0] < 3 * ring.std).float().mean().item()
+    flow_plots.plane(ax, x[:500], f"{name}: {good:.0%} good", data, palette.VERMILION, side=6)
+    assert (good > 0.9) == (name == "right")
+plots.show(
+    figure,
+    alt="Where walks end with the exact velocities. Right: on the eight clusters. With time reversed or the sign turned they end elsewhere, without any message.",
+)
+
+# %% [markdown]
+# Find it in two lines, before you train for a day: **does your solver turn `noise` into `data` when
+# the velocity is the straight line's own?**
+
+# %%
+one_noise, one_data = torch.randn(5, 2), ring.draw(5)
+arrived = solve(lambda x, t: interpolate(one_noise, one_data, t)[1], one_noise, 4, "euler")
+print(f"largest distance from the data: {(arrived - one_data).abs().max():.1e}")
+assert torch.allclose(arrived, one_data, atol=1e-5)
+
+# %% [markdown]
+# **Two conventions of guidance.** Yours has the pure label at scale 1. The paper that introduced
+# guidance writes $(1+w)\,v_{\text{label}} - w\,v_{\text{none}}$ (equation 6), with the pure label
+# at $w=0$. Others count as you do, such as [Saharia et al.
+# 2022](https://arxiv.org/abs/2205.11487) (Imagen, equation 2), whom diffusers follow. So $w = 2$ of
+# the one is 3 of the other, and whoever overlooks it gets another picture and no message:
+
+# %%
+a, b = torch.randn(2, 4, 3, 8, 8)
+for w in (0.0, 0.5, 2.0):
+    paper = (1 + w) * a - w * b
+    print(f"the paper's w = {w} is scale {1 + w}")
+    assert torch.allclose(paper, guided(a, b, 1 + w), atol=1e-5)
+
+# %% [markdown]
+# ## Where this lives today, and what of lessons 1 to 3 is in it
+#
+# Large systems combine all three families. *Latent diffusion* ([Rombach et al.
+# 2022](https://arxiv.org/abs/2112.10752)) walks in the latent space of an autoencoder. Its public
+# [configuration](https://github.com/CompVis/stable-diffusion/blob/main/models/first_stage_models/kl-f8/config.yaml)
+# is lesson 3's KL with a weight of $10^{-6}$ beside lesson 2's discriminator: β, and a GAN, in one
+# file. *Stable Diffusion 3* trains this lesson's straight line ([Esser et al.
+# 2024](https://arxiv.org/abs/2403.03206)), and so do video models ([Polyak et al.
+# 2024](https://arxiv.org/abs/2410.13720)). And to get back to one to four calls, a walk is
+# distilled, with a discriminator's help again ([Sauer et al.
+# 2023](https://arxiv.org/abs/2311.17042)). So what you trained in lessons 1 to 3 was not replaced. It
+# moved inside.
+#
+# ## Questions
+#
+# Think first; each answer also says why the other choices are wrong.
+#
+# **1. Your loss has been flat for an hour. What do you do first?** (a) lower the learning rate (b)
+# stop: it has converged (c) look at samples, or a score, of two checkpoints (d) enlarge the network
+#
+# <details><summary>Answer</summary>(c): most of the loss is floor, and the excess may fall unseen.
+# (b) mistakes the floor for the end. (a) and (d) treat a disease that nobody has
+# diagnosed.</details>
+#
+# **2. Why is a picture that was made with one call blurred?** (a) the network is too small (b) the
+# step is too long for float32 (c) at $t=0$ the best answer is the mean of all pictures of the class
+# (d) Euler lacks Heun's correction
+#
+# <details><summary>Answer</summary>(c). (a) A perfect network blurs just so. (b) Rounding is a
+# million times smaller. (d) A Heun step costs two calls.</details>
+#
+# **3. A network that predicts noise is trained with squared error. How do you get a velocity?** (a)
+# train again (b) you cannot, it has lost the data (c) compute the clean picture from x and noise;
+# their difference is the velocity (d) divide by the score
+#
+# <details><summary>Answer</summary>(c), for any 0 &lt; t &lt; 1. (a) is not needed, since one mean
+# determines the other. (b) x holds the data. (d) The score is itself a multiple of the
+# noise.</details>
+#
+# **4. Suppose that guidance of 5 gives perfect horses, all alike. Which score will notice the
+# "alike"?** (a) accuracy of the asked class (b) recall (c) precision (d) the training loss
+#
+# <details><summary>Answer</summary>(b) asks how much of the data is covered. (a) and (c) reward
+# clear horses, even a single one. (d) knows nothing of sampling.</details>
+#
+# ## Recap
+#
+# You trained networks to predict a velocity and walked along it, said which part of the loss no
+# network can remove, showed why perfect training would memorise, turned velocity, noise, clean
+# picture and score into each other, and generated classes on demand for a price in network calls.
+#
+# **What this did not show.** Text as a condition, latents instead of pixels, and transformers
+# instead of a U-Net: what makes the large systems large. Nor the exact likelihood that a walk can
+# give. And our score sees what its features see.
+#
+# **Sources**, where the text does not say which part: Lipman et al. 2022, theorems 1 and 2 · Tong
+# et al. 2023, [arXiv 2302.00482](https://arxiv.org/abs/2302.00482) · Liu, Gong, Liu 2022,
+# *rectified flow*, [arXiv 2209.03003](https://arxiv.org/abs/2209.03003) · Ho et al. 2020, sections 2
+# and 4 · Karras et al. 2022, Heun's method for diffusion,
+# [arXiv 2206.00364](https://arxiv.org/abs/2206.00364).
+#
+# **Next:** lesson 10 asks what all these models can do in the world, and what they cost.

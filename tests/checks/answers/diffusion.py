@@ -1,0 +1,559 @@
+"""Lesson 09: right and wrong answers to its exercises."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from answers import book
+
+RIGHT, WRONG, right, wrong = book()
+
+
+def column(t, x):
+    return t.view(-1, *[1] * (x.dim() - 1))
+
+
+# ---- interpolate
+
+
+@right("interpolate")
+def path(noise, data, t):
+    t = t.view(-1, *[1] * (data.dim() - 1))
+    return (1 - t) * noise + t * data, data - noise
+
+
+@right("interpolate")
+def path_in_a_loop(noise, data, t):
+    points = [n + float(s) * (d - n) for n, d, s in zip(noise, data, t, strict=True)]
+    return torch.stack(points), torch.stack([d - n for n, d in zip(noise, data, strict=True)])
+
+
+@right("interpolate")
+def path_by_einsum(noise, data, t):
+    point = torch.einsum("b,b...->b...", 1 - t, noise) + torch.einsum("b,b...->b...", t, data)
+    return point, -(noise - data)
+
+
+@right("interpolate")
+def path_in_numpy(noise, data, t):
+    n, d = noise.numpy().astype(np.float64), data.numpy().astype(np.float64)
+    s = t.numpy().reshape(-1, *[1] * (d.ndim - 1))
+    return [torch.from_numpy(d * s + n * (1 - s)), torch.from_numpy(d - n)]
+
+
+@right("interpolate")
+class Path:
+    def __new__(cls, noise, data, t):
+        flat = torch.addcmul(noise.flatten(1), t[:, None], (data - noise).flatten(1))
+        return flat.view_as(data), torch.sub(data, noise)
+
+
+def path_by_what_is_left(noise, data, t):
+    point, _ = path(noise, data, t)
+    return point, (data - point) / (1 - column(t, data))
+
+
+def path_for_pictures(noise, data, t):
+    t = t.view(-1, 1, 1, 1)
+    return (1 - t) * noise + t * data, data - noise
+
+
+def path_with(point=None, velocity=None):
+    """Right but for one of the two."""
+
+    def answer(noise, data, t):
+        x, v = path(noise, data, t)
+        s = column(t, data)
+        return (point(noise, data, s) if point else x, velocity(noise, data, s) if velocity else v)
+
+    return answer
+
+
+WRONG["interpolate"] += [
+    (path_with(point=lambda n, d, s: s * n + (1 - s) * d), "Time runs the other way"),
+    (path_with(point=lambda n, d, s: d.lerp(n, s)), "Time runs the other way"),
+    (lambda n, d, t: path(d, n, t), "Time runs the other way"),
+    (lambda n, d, t: ((1 - t) * n + t * d, d - n), "the *last* dimension"),
+    (lambda n, d, t: (torch.lerp(n, d, t[:, None]), d - n), "the *last* dimension"),
+    (path_for_pictures, "dimensions for pictures only"),
+    (path_with(point=lambda n, d, s: (1 - s[0]) * n + s[0] * d), "One time for the whole"),
+    (path_with(point=lambda n, d, s: n.lerp(d, s.mean())), "One time for the whole"),
+    (path_with(point=lambda n, d, s: (1 - s * s).sqrt() * n + s * d), "a path of diffusion"),
+    (path_with(point=lambda n, d, s: (1 - s) ** 0.5 * n + s**0.5 * d), "a path of diffusion"),
+    (path_with(point=lambda n, d, s: n + s * d), "both have a weight"),
+    (path_with(point=lambda n, d, s: n - s * (d - n)), "leads away from the data"),
+    (lambda n, d, t: path(n, d, t)[::-1], "two results are exchanged"),
+    (lambda n, d, t: path(n, d, t)[0], "Return both"),
+    (path_with(velocity=lambda n, d, s: n - d), "The sign of the velocity"),
+    (path_with(velocity=lambda n, d, s: (1 - s) * (d - n)), "the way still to go"),
+    (path_with(velocity=lambda n, d, s: s * (d - n)), "the way already gone"),
+    (path_with(velocity=lambda n, d, s: d.clone()), "the data themselves"),
+    (path_with(velocity=lambda n, d, s: n.clone()), "predicts it is a relative (DDPM)"),
+    (path_with(velocity=lambda n, d, s: n + d), "the derivative of (1 - t)"),
+    (path_with(velocity=lambda n, d, s: (d - n) / 2), "goes from 2 to 10, evenly"),
+    (path_with(point=lambda n, d, s: (n + d) / 2), "three quarters of 2"),
+    (path_with(point=lambda n, d, s: (n.lerp(d, s)).clamp(-1, 1)), "three quarters of 2"),
+    (path_by_what_is_left, "0/0"),
+]
+
+
+# ---- flow_loss
+
+
+@right("flow_loss")
+def loss(network, data, noise, t):
+    x, velocity = path(noise, data, t)
+    return (network(x, t) - velocity).square().mean()
+
+
+@right("flow_loss")
+def loss_by_sums(network, data, noise, t):
+    x, velocity = path_by_einsum(noise, data, t)
+    error = (velocity - network(x, t)).flatten()
+    return error @ error / len(error)
+
+
+@right("flow_loss")
+def loss_of_each(network, data, noise, t):
+    x, velocity = path(noise, data, t)
+    came = network(x, t)
+    return torch.stack([F.mse_loss(a, b) for a, b in zip(came, velocity, strict=True)]).mean()
+
+
+@right("flow_loss")
+class Loss(nn.Module):
+    """In float64, one example after the other."""
+
+    def __new__(cls, network, data, noise, t):
+        total = 0.0
+        for i in range(len(data)):
+            x, velocity = path(noise[i : i + 1], data[i : i + 1], t[i : i + 1])
+            total = total + (network(x, t[i : i + 1]) - velocity).double().norm() ** 2
+        return (total / data.numel()).float()
+
+
+def loss_with(
+    reduce=lambda e: (e**2).mean(), target=None, point=None, told=lambda t: t, used=lambda t: t
+):
+    """A solution with parts to get wrong."""
+
+    def answer(network, data, noise, t):
+        x, velocity = path(noise, data, used(t))
+        x = x if point is None else point(data, noise, x)
+        goal = velocity if target is None else target(data, noise, x)
+        return reduce(network(x, told(used(t))) - goal)
+
+    return answer
+
+
+def loss_with_own_noise(network, data, noise, t):
+    return loss(network, data, torch.randn_like(data), t)
+
+
+def loss_with_own_times(network, data, noise, t):
+    return loss(network, data, noise, torch.rand(len(data)))
+
+
+def loss_that_trains(network, data, noise, t):
+    value = loss(network, data, noise, t)
+    value.backward(retain_graph=True)
+    return value
+
+
+def loss_without_a_graph(network, data, noise, t):
+    with torch.no_grad():
+        return loss(network, data, noise, t)
+
+
+def loss_of_one_answer(network, data, noise, t):
+    x, velocity = path(noise, data, t)
+    return (network(x, t).detach() - velocity).square().mean() + 0 * network(x, t).sum()
+
+
+WRONG["flow_loss"] += [
+    (loss_with(lambda e: (e**2).sum()), "A sum over everything"),
+    (loss_with(lambda e: (e**2).sum() / len(e)), "A sum over the pixels"),
+    (loss_with(lambda e: (e**2).flatten(1).mean(1).sum()), "A sum over the pictures"),
+    (loss_with(lambda e: F.l1_loss(e, torch.zeros_like(e))), "mean of absolute errors"),
+    (loss_with(lambda e: (e**2).mean() ** 0.5), "The root is too much"),
+    (loss_with(lambda e: 0.5 * (e**2).mean()), "Half of it"),
+    (loss_with(lambda e: e.mean() ** 2), "square of the mean"),
+    (loss_with(lambda e: e.mean()), "The square is missing"),
+    (loss_with(lambda e: (e**2).flatten(1).mean(1)), "One number for the whole batch"),
+    (loss_with(target=lambda d, n, x: d), "this takes the data"),
+    (loss_with(target=lambda d, n, x: n), "this takes the noise"),
+    (loss_with(target=lambda d, n, x: n - d), "The sign of the target"),
+    (loss_with(target=lambda d, n, x: d - x), "the way that is left"),
+    (loss_with(target=lambda d, n, x: x), "this takes x_t itself"),
+    (lambda f, d, n, t: loss(f, n, d, t), "Noise and data are exchanged"),
+    (loss_with(point=lambda d, n, x: d), "asked about the wrong picture"),
+    (loss_with(point=lambda d, n, x: n), "asked about the wrong picture"),
+    (loss_with(told=lambda t: 1 - t), "told another time"),
+    (loss_with(told=lambda t: 0 * t), "told another time"),
+    (loss_with(used=lambda t: t[0].repeat(len(t))), "One time for the whole batch"),
+    (loss_with(used=lambda t: torch.full_like(t, float(t.mean()))), "One time for the whole batch"),
+    (loss_with(told=lambda t: t.view(-1, 1, 1, 1)), "The network takes t as (B,)"),
+    (loss_with(told=lambda t: float(t[0])), "The network takes t as (B,)"),
+    (loss_with_own_noise, "draw none of your own"),
+    (loss_with_own_times, "draw none of your own"),
+    (loss_that_trains, "training loop's part"),
+    (loss_without_a_graph, "it trains nothing"),
+    (loss_of_one_answer, "it trains nothing"),
+    (lambda *a: loss(*a).item(), "Return a tensor"),
+    (loss_with(lambda e: (e**2).mean() * 1.05), "the loss is 1."),
+]
+
+
+# ---- solve
+
+
+@right("solve")
+def walk(velocity, noise, steps, method):
+    x, h = noise, 1 / steps
+    for i in range(steps):
+        now, later = (x.new_full((len(x),), (i + j) / steps) for j in (0, 1))
+        v = velocity(x, now)
+        if method == "heun":
+            v = (v + velocity(x + h * v, later)) / 2
+        x = x + h * v
+    return x
+
+
+@right("solve")
+def walk_from_step_to_step(velocity, noise, steps, method):
+    """By recursion, with times in float32."""
+    times = torch.linspace(0, 1, steps + 1)
+
+    def after(i, x):
+        if i == steps:
+            return x
+        step = times[i + 1] - times[i]
+        k1 = velocity(x, times[i].expand(len(x)))
+        if method == "euler":
+            return after(i + 1, x + step * k1)
+        k2 = velocity(x + step * k1, times[i + 1].repeat(len(x)))
+        return after(i + 1, x + step / 2 * k1 + step / 2 * k2)
+
+    return after(0, noise)
+
+
+@right("solve")
+@torch.no_grad()
+def walk_in_double(velocity, noise, steps, method):
+    """In float64, the time added up."""
+    x, t = noise.double(), torch.zeros(len(noise), dtype=torch.float64)
+    for _ in range(steps):
+        v = velocity(x, t)
+        t = t + 1 / steps
+        if method != "euler":
+            v = torch.stack([v, velocity(x + v / steps, t)]).mean(0)
+        x = x.add(v, alpha=1 / steps)
+    return x.float()
+
+
+@right("solve")
+class Walk:
+    """On a copy, in place."""
+
+    def __new__(cls, velocity, noise, steps, method):
+        x = noise.clone()
+        for k in range(1, steps + 1):
+            begin, end = (k - 1) / steps, k / steps
+            slope = velocity(x, torch.full((len(x),), begin))
+            if method == "heun":
+                slope = 0.5 * slope + 0.5 * velocity(
+                    x + (end - begin) * slope, torch.full((len(x),), end)
+                )
+            x += (end - begin) * slope
+        return x
+
+
+def walk_with(
+    first=0,
+    more=0,
+    step=lambda n: 1 / n,
+    begin=lambda i, n: i / n,
+    end=lambda i, n: (i + 1) / n,
+    heun=lambda x, h, a, v, t: (a + v(x + h * a, t)) / 2,
+    is_heun=lambda method, i, n: method == "heun",
+):
+    """A solution with parts to get wrong."""
+
+    def answer(velocity, noise, steps, method):
+        x, h = noise, step(steps)
+        for i in range(first, steps + more):
+            slope = velocity(x, torch.full((len(x),), float(begin(i, steps))))
+            if is_heun(method, i, steps):
+                slope = heun(x, h, slope, velocity, x.new_full((len(x),), end(i, steps)))
+            x = x + h * slope
+        return x
+
+    return answer
+
+
+def walk_while(velocity, noise, steps, method):
+    """0.1 ten times is less than 1."""
+    x, t, h = noise, 0.0, 1 / steps
+    while t < 1:
+        slope = velocity(x, torch.full((len(x),), t))
+        if method == "heun":
+            slope = (slope + velocity(x + h * slope, torch.full((len(x),), t + h))) / 2
+        x, t = x + h * slope, t + h
+    return x
+
+
+def walk_with_both_slopes(velocity, noise, steps, method):
+    x = noise
+    for i in range(steps):
+        v = velocity(x, torch.full((len(x),), i / steps))
+        w = velocity(x + v / steps, torch.full((len(x),), (i + 1) / steps))
+        x = x + (v if method == "euler" else (v + w) / 2) / steps
+    return x
+
+
+def walk_in_finer_steps(velocity, noise, steps, method):
+    return walk(velocity, noise, 2 * steps, method)
+
+
+def walk_with_a_time(time):
+    def answer(velocity, noise, steps, method):
+        return walk(lambda x, t: velocity(x, time(x, t)), noise, steps, method)
+
+    return answer
+
+
+WRONG["solve"] += [
+    (walk_with(more=-1), "The last step is missing"),
+    (lambda v, x, n, m: walk_with(more=-1)(v, x, n, m) if n > 1 else walk(v, x, n, m), "The last"),
+    (walk_with(more=1), "A step too many"),
+    (walk_while, "A step too many"),
+    (walk_with(begin=lambda i, n: (i + 1) / n), "where the step *begins*"),
+    (
+        lambda v, x, n, m: walk_with(end=lambda i, n: (i + 2) / n)(v, x, n, m),
+        "asked for past t = 1",
+    ),
+    (walk_with(end=lambda i, n: i / n), "not to where it begins"),
+    (
+        walk_with(heun=lambda x, h, a, v, t: (a + v(x, t)) / 2),
+        "the point that Euler's step reaches",
+    ),
+    (
+        walk_with(begin=lambda i, n: 1 - i / n, end=lambda i, n: 1 - (i + 1) / n),
+        "Time runs the other way",
+    ),
+    (
+        walk_with(
+            step=lambda n: -1 / n, begin=lambda i, n: 1 - i / n, end=lambda i, n: 1 - (i + 1) / n
+        ),
+        "Time runs the other way",
+    ),
+    (walk_with(step=lambda n: -1 / n), "against the velocity"),
+    (walk_with(step=lambda n: 1), "size of the step is missing"),
+    (
+        walk_with(begin=lambda i, n: i / max(n - 1, 1), end=lambda i, n: (i + 1) / max(n - 1, 1)),
+        "do not fit",
+    ),
+    (lambda v, x, n, m: walk(lambda x, t: v(x, 0 * t), x, n, m), "The time stands still"),
+    (
+        walk_with(begin=lambda i, n: i, end=lambda i, n: i + 1),
+        "The time counts steps",
+    ),
+    (walk_with(heun=lambda x, h, a, v, t: a + v(x + h * a, t)), "Heun adds both slopes"),
+    (walk_with(heun=lambda x, h, a, v, t: v(x + h * a, t)), "second slope alone"),
+    (
+        walk_with(end=lambda i, n: (i + 0.5) / n, heun=lambda x, h, a, v, t: v(x + h / 2 * a, t)),
+        "the midpoint rule",
+    ),
+    (walk_with(is_heun=lambda m, i, n: False), "This is the other method"),
+    (walk_with(is_heun=lambda m, i, n: m == "Heun"), "This is the other method"),
+    (walk_with(is_heun=lambda m, i, n: m == "euler"), "This is the other method"),
+    (walk_with(is_heun=lambda m, i, n: m == "heun" and i < n - 1), "The last step is Euler's"),
+    (walk_with_both_slopes, "calls are what a sampler costs"),
+    (walk_in_finer_steps, "calls are what a sampler costs"),
+    (walk_with_a_time(lambda x, t: column(t, x)), "takes t as (B,)"),
+    (walk_with_a_time(lambda x, t: float(t[0])), "takes t as (B,)"),
+    (lambda *a: walk(*a) * 1.01, "Take velocity = t"),
+    (lambda v, x, n, m: walk(v, x, n, m).clamp(-1, 1), "Take velocity = t"),
+]
+
+
+# ---- guided
+
+
+@right("guided")
+def line(with_label, without, scale):
+    return without + scale * (with_label - without)
+
+
+@right("guided")
+def by_weights(with_label, without, scale):
+    return scale * with_label + (1 - scale) * without
+
+
+@right("guided")
+def as_in_the_paper(with_label, without, scale):
+    w = scale - 1
+    return (1 + w) * with_label - w * without
+
+
+@right("guided")
+def in_numpy(with_label, without, scale):
+    c, u = (v.numpy().astype("float64") for v in (with_label, without))
+    return torch.from_numpy(np.tensordot(np.array([scale, 1 - scale]), np.stack([c, u]), 1))
+
+
+@right("guided")
+class Guided:
+    def __new__(cls, with_label, without, scale):
+        weights = torch.tensor([float(scale), 1.0 - scale])
+        return torch.einsum("k,k...->...", weights, torch.stack([with_label, without]))
+
+
+WRONG["guided"] += [
+    (lambda c, u, s: (1 + s) * c - s * u, "w = scale - 1"),
+    (lambda c, u, s: c + s * (c - u), "w = scale - 1"),
+    (lambda c, u, s: (2 + s) * c - (s + 1) * u, "the wrong way round"),
+    (lambda c, u, s: line(u, c, s), "two velocities are exchanged"),
+    (lambda c, u, s: (1 + s) * u - s * c, "walks away from the class"),
+    (lambda c, u, s: u - s * (c - u), "walks away from the class"),
+    (lambda c, u, s: s * (c - u), "Only the difference is left"),
+    (lambda c, u, s: c.mul(s), "has no part in it"),
+    (lambda c, u, s: c.clone(), "this is the velocity with the"),
+    (lambda c, u, s: u.clone(), "without a label"),
+    (lambda c, u, s: 0.5 * c + 0.5 * u, "the mean of the two"),
+    (lambda c, u, s: u.lerp(c, min(1.0, s)), "kept within 0 and 1"),
+    (lambda c, u, s: u + s * c, "weights of a line"),
+    (lambda c, u, s: (s * c + u) / (s + 1), "weights of a line"),
+    (lambda c, u, s: line(c, u, s) / line(c, u, s).norm() * c.norm(), "length was changed"),
+    (lambda c, u, s: line(c, u, s).clamp(-1, 1), "Scale 0, 1 and 2"),
+    (lambda c, u, s: line(c, u, s).mean(0), "the shape of both"),
+    (lambda c, u, s: u.add_(s * (c - u)), "In-place"),
+]
+
+
+# ---- exact_velocity
+
+
+@right("exact_velocity")
+def exact(x, t, data):
+    points, examples, t = x.flatten(1), data.flatten(1), t[:, None]
+    squares = (points[:, None] - t[:, None] * examples).square().sum(-1)
+    weights = (-squares / (2 * (1 - t) ** 2)).softmax(1)
+    return ((weights @ examples - points) / (1 - t)).view_as(x)
+
+
+@right("exact_velocity")
+def exact_by_distances(x, t, data):
+    examples = data.flatten(1)
+    rows = []
+    for point, time in zip(x.flatten(1), t, strict=True):
+        distance = torch.cdist(point[None], time * examples)[0]
+        weights = F.softmax(-((distance / (1 - time)) ** 2) / 2, dim=0)
+        rows.append((torch.einsum("n,nd->d", weights, examples) - point) / (1 - time))
+    return torch.stack(rows).reshape(x.shape)
+
+
+@right("exact_velocity")
+def exact_by_the_noise(x, t, data):
+    """Each example would need its own noise; the velocity is the mean of data - noise."""
+    examples, s = data.flatten(1)[None], t[:, None, None]
+    noise = (x.flatten(1)[:, None] - s * examples) / (1 - s)
+    weights = (-noise.square().sum(-1, keepdim=True) / 2).softmax(1)
+    return (weights * (examples - noise)).sum(1).unflatten(1, x.shape[1:])
+
+
+@right("exact_velocity")
+def exact_in_numpy(x, t, data):
+    """Products instead of distances, in float64; the largest exponent taken away by hand."""
+    p, e = (v.flatten(1).numpy().astype(np.float64) for v in (x, data))
+    s = t.numpy().astype(np.float64)[:, None]
+    exponents = (s * (p @ e.T) - s**2 * (e**2).sum(1) / 2) / (1 - s) ** 2
+    weights = np.exp(exponents - exponents.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    return torch.from_numpy((weights @ e - p) / (1 - s)).reshape(x.shape)
+
+
+@right("exact_velocity")
+class Exact:
+    def __new__(cls, x, t, data):
+        return torch.func.vmap(cls.one, in_dims=(0, 0, None))(x, t, data)
+
+    @staticmethod
+    def one(x, t, data):
+        squares = (x - t * data).pow(2).flatten(1).sum(1)
+        weights = torch.softmax(-squares / (1 - t).square() / 2, 0)
+        return (torch.tensordot(weights, data, 1) - x) / (1 - t)
+
+
+def exact_with(
+    centre=lambda t: t,
+    exponent=lambda d2, left, t: -d2 / (2 * left**2),
+    weigh=lambda e: e.softmax(1),
+    finish=lambda mean, x, left, t: (mean - x) / left,
+    times=lambda t: t,
+):
+    """A solution with parts to get wrong."""
+
+    def answer(x, t, data):
+        t = times(t)[:, None]
+        points, examples = x.flatten(1), data.flatten(1)
+        d2 = torch.stack([((points - centre(t) * e) ** 2).sum(1) for e in examples], 1)
+        mean = weigh(exponent(d2, 1 - t, t)) @ examples
+        return finish(mean, points, 1 - t, t).view_as(x)
+
+    return answer
+
+
+def exact_by_division(x, t, data):
+    return exact_with(weigh=lambda e: e.exp() / e.exp().sum(1, keepdim=True))(x, t, data)
+
+
+def exact_on_the_plane(x, t, data):
+    t = t[:, None]
+    d2 = ((x[:, None, :] - t[:, :, None] * data[None, :, :]) ** 2).sum(2)
+    return ((-d2 / (2 * (1 - t) ** 2)).softmax(1) @ data - x) / (1 - t)
+
+
+WRONG["exact_velocity"] += [
+    (exact_with(weigh=lambda e: F.softmax(e, 0)), "The softmax runs over the batch"),
+    (exact_with(exponent=lambda d2, left, t: -0.5 * d2), "How wide is the Gaussian"),
+    (exact_with(exponent=lambda d2, left, t: -d2 / left**2), "How wide is the Gaussian"),
+    (exact_with(exponent=lambda d2, left, t: -d2 / 2 / left), "How wide is the Gaussian"),
+    (exact_with(exponent=lambda d2, left, t: -d2 / 2 * left**2), "How wide is the Gaussian"),
+    (exact_with(exponent=lambda d2, left, t: -d2 / (2 * t**2)), "Time runs the other way"),
+    (exact_with(centre=lambda t: 1 - t), "Time runs the other way"),
+    (exact_with(exponent=lambda d2, left, t: d2 / (2 * left**2)), "that are far away"),
+    (
+        exact_with(exponent=lambda d2, left, t: -(d2**0.5) / (2 * left**2)),
+        "The distance is not squared",
+    ),
+    (exact_with(centre=lambda t: 1.0), "x is compared with t * x_i"),
+    (exact_with(weigh=lambda e: torch.ones_like(e) / e.shape[1]), "All examples count alike"),
+    (exact_with(weigh=lambda e: F.one_hot(e.argmax(1), e.shape[1]).float()), "Only the nearest"),
+    (exact_with(weigh=lambda e: e.exp()), "do not add up to 1: divide"),
+    (exact_with(weigh=lambda e: e.log_softmax(1)), "weights are logarithms"),
+    (exact_with(finish=lambda m, x, left, t: m - x), "*per time that is left*"),
+    (exact_with(finish=lambda m, x, left, t: m), "*per time that is left*"),
+    (exact_with(finish=lambda m, x, left, t: (m - x) / left**2), "*per time that is left*"),
+    (exact_with(finish=lambda m, x, left, t: (x - m) / left), "walks away from the examples"),
+    (exact_with(finish=lambda m, x, left, t: (m - x) / t), "Divided by the time that is gone"),
+    (exact_with(finish=lambda m, x, left, t: (t * m - x) / left), "minus the noise"),
+    (exact_with(times=lambda t: t[0].expand(len(t))), "One time for the whole batch"),
+    (exact_with(times=lambda t: t.mean().repeat(len(t))), "One time for the whole batch"),
+    (exact_by_division, "0/0"),
+    *[
+        (
+            exact_with(finish=lambda m, x, left, t, tiny=tiny: (m - x) / (left + tiny)),
+            "something added to 1 - t",
+        )
+        for tiny in (1e-3, 1e-5)
+    ],
+    (
+        exact_with(finish=lambda m, x, left, t: (m - x) / left.clamp_min(0.02)),
+        "something added to 1 - t",
+    ),
+    (exact_on_the_plane, "Here x are pictures"),
+    (lambda *a: exact(*a) * 1.02, "tanh(1)"),
+    (lambda *a: exact(*a).sum(0), "One velocity for each x"),
+]
