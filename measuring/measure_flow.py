@@ -5,8 +5,9 @@
 found lies in DIR, and so do the weights.
 ``... speed --data FOLDER --work DIR`` times a step of each family, in turn, on this machine: only on quiet cores.
 ``... families --work DIR`` joins both to ``flow_families.json`` and ``flow_laptop.json``.
-``... calls``, ``guidance`` and ``seconds`` ask the trained flows: scores against network calls, against guidance, and
-the seconds of 1,000 pictures (quiet cores). ``... ship`` ships the flow of the run in ``--run-dir``.
+``... calls``, ``guidance`` and ``seconds`` ask the flow of the first seed: scores against network calls
+(``flow_calls.json``), against guidance (``flow_guidance.json``), and the seconds of 1,000 pictures (quiet cores;
+``flow_seconds.json``). ``... ship`` ships the flow of the run in ``--run-dir`` (``flow_cifar10.json``).
 """
 
 import argparse

@@ -1549,7 +1549,7 @@ print(f"mended: {result['test']:.1%} of the test digits; runs spent: {runs_left.
 # %% [markdown]
 # ## What a trace can tell, and when it goes wrong
 #
-# `diagnose` reads histories: of GANs since lesson 1, and also of VAEs and classifiers. These are
+# `diagnose` reads histories: of GANs since lesson 1, and of VAEs, classifiers and flows. These are
 # its rules; a state counts when it lasts for a fifth of the run:
 
 # %%
