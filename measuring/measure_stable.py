@@ -5,12 +5,16 @@ sets and at two learning rates, and writes ``data/results/stable_plane.json``.
 ``... pictures --data FOLDER --work DIR`` trains the three class-conditional ways with pictures, three seeds each and
 the same number of steps, and writes ``data/results/stable_pictures.json``: distances, recall, the distance of each
 class and how often the class that was asked for is read.
+``... ship --data FOLDER --work DIR`` takes the newest checkpoint of a long run of ``course_utils.train cgan`` in DIR,
+writes its averaged generator to ``data/checkpoints/cgan_cifar10.safetensors`` and the same scores to
+``data/results/cgan_cifar10.json``.
 
 Both work on one thread. Finished parts are kept in DIR and cut ones go on;
 several programs may share one DIR. ``--so-far`` trains nothing and writes what is finished.
 """
 
 import argparse
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +24,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from course_utils import results, runtime
-from course_utils.datasets.images import load_images
+from course_utils.datasets.images import ImageSet, load_images
+from course_utils.errors import CourseError
 from course_utils.evaluation.class_scores import ClassReference, ClassScores
-from course_utils.models import cgan, plane_gan
+from course_utils.models import cgan, plane_gan, shipped
+from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import numbers, over_seeds
@@ -33,6 +39,7 @@ PICTURES = {**SETTINGS["cgan"]["laptop"], "width": 32, "steps": 2_000}
 """The lesson's, but for the width and the number of steps: nine runs have to fit into a morning."""
 N = 100
 """Images of a class in one draw; ten times as many in a draw of all."""
+NAMES = ("FD", "KD", "precision", "recall")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,17 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("plane", "pictures"))
+    parser.add_argument("what", choices=("plane", "pictures", "ship"))
     parser.add_argument("--data", help="CIFAR-10 as an archive or a folder of class folders")
     parser.add_argument("--work", type=Path, required=True, help="folder of runs and records")
     parser.add_argument("--only", action="append", help="train these methods (or data sets)")
     parser.add_argument("--so-far", action="store_true", help="train nothing, write what there is")
     options = parser.parse_args(argv)
-    if options.what == "pictures" and not options.data:
-        parser.error("pictures need --data")
+    if options.what != "plane" and not options.data:
+        parser.error(f"{options.what} needs --data")
     options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    {"plane": _plane, "pictures": _pictures}[options.what](options)
+    {"plane": _plane, "pictures": _pictures, "ship": _ship}[options.what](options)
     return 0
 
 
@@ -121,32 +128,73 @@ def _pictures(options: argparse.Namespace) -> None:
                 found[name][seed] = json.loads(record.read_text(encoding="utf-8"))
     if options.so_far or all(len(rows) == len(SEEDS) for rows in found.values()):
         result = {
-            "data": train.name,
-            "classes": train.classes,
-            "n": 10 * N,
-            "n_of_class": N,
-            "draws": len(reference.total.blocks),
-            "features": reference.total.network.description,
+            **_measured_with(train, reference),
             "settings": PICTURES,
-            "real": _record(reference.real),
             "ways": {name: _over(list(rows.values())) for name, rows in found.items() if rows},
         }
         print(results.write("stable_pictures.json", result, made_with))
 
 
-def _train(name: str, seed: int, train: Any, reference: ClassReference, record: Path) -> None:
+def _train(name: str, seed: int, train: ImageSet, reference: ClassReference, record: Path) -> None:
     if record.is_file():
         return
     run = runtime.setup(seed)
     torch.set_num_threads(1)
     settings = {**PICTURES, "method": name}
     training, _ = train_cgan(run, train, record.with_suffix(""), settings)
-    noise = torch.Generator().manual_seed(99)
-    scores = reference.score(
-        lambda labels: cgan.sample(training.state["averaged"], labels, generator=noise)
-    )
+    averaged, noise = training.state["averaged"], torch.Generator().manual_seed(99)
+    assert isinstance(averaged, torch.nn.Module)
+    scores = reference.score(lambda labels: cgan.sample(averaged, labels, generator=noise))
     record.write_text(json.dumps(_record(scores)), encoding="utf-8")
     print(name, seed, _record(scores), flush=True)
+
+
+def _ship(options: argparse.Namespace) -> None:
+    found = newest_generation(options.work)
+    if found is None:
+        raise CourseError(
+            "measure-no-run",
+            f"{options.work} holds no checkpoint.",
+            "Nothing can be shipped.",
+            "Train first: python -m course_utils.train cgan --run-dir DIR",
+        )
+    config, prefix = found.record["config"], "averaged.module."
+    weights = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
+    facts = {
+        **{
+            k: config[k]
+            for k in ("data", "classes", "size", "latent_dim", "width", "method", "seed")
+        },
+        "steps": found.step,
+        "epochs": round(found.step * config["batch_size"] / config["examples"]),
+    }
+    made_with = results.provenance()  # before weights are written that are not committed
+    content = shipped.write(cgan.SHIPPED, weights, facts).read_bytes()
+    network, _ = cgan.load_shipped()
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
+    reference = ClassReference.from_images(train, test, N, names=NAMES)
+    noise = torch.Generator().manual_seed(99)
+    result = {
+        **facts,
+        **_measured_with(train, reference),
+        **_record(reference.score(lambda labels: cgan.sample(network, labels, generator=noise))),
+        "file_sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    print(results.write(f"{cgan.SHIPPED}.json", result, made_with))
+
+
+def _measured_with(train: ImageSet, reference: ClassReference) -> dict[str, Any]:
+    """What all scores of a file depend on, and what real images score."""
+    return {
+        "data": train.name,
+        "classes": train.classes,
+        "n": 10 * N,
+        "n_of_class": N,
+        "draws": len(reference.total.blocks),
+        "features": reference.total.network.description,
+        "real": _record(reference.real),
+    }
 
 
 def _record(scores: ClassScores) -> dict[str, Any]:

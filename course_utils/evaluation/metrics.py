@@ -71,10 +71,21 @@ STANDIN = "drawn stand-in (not CIFAR-10)"
 class Images(Protocol):
     """What is needed of an image set; ``course_utils.datasets.images.ImageSet`` has it."""
 
-    images: Tensor
-    name: str
-    is_standin: bool
-    split: str
+    @property
+    def images(self) -> Tensor:
+        """(N, 3, H, W), uint8."""
+
+    @property
+    def name(self) -> str:
+        """Of the set."""
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether the course drew it."""
+
+    @property
+    def split(self) -> str:
+        """Its part: ``train`` or ``test``."""
 
 
 def extract_features(images: Tensor, network: FeatureNetwork, exact: bool = False) -> Tensor:
