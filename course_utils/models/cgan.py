@@ -68,9 +68,14 @@ class ConditionalBatchNorm(nn.Module):
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        """Maps (B, channels, H, W) and classes (B,) -> maps of the same shape."""
-        weight, bias = self.weight(label).to(x.dtype), self.bias(label).to(x.dtype)
+        """Maps (B, channels, H, W) and classes (B,), or mixtures of them -> maps of the same shape."""
+        weight, bias = (row_of(table, label).to(x.dtype) for table in (self.weight, self.bias))
         return torch.addcmul(bias[:, :, None, None], self.norm(x), weight[:, :, None, None])
+
+
+def row_of(table: nn.Embedding, label: Tensor) -> Tensor:
+    """Each class's row, or for shares of all classes the mean of the rows: (B,) int64 or (B, classes) -> (B, D)."""
+    return table(label) if label.dim() == 1 else label.to(table.weight.dtype) @ table.weight
 
 
 class Generator(nn.Module):
@@ -110,8 +115,12 @@ class Generator(nn.Module):
         self.apply(init_dcgan_weights)
 
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        """(B, latent_dim, 1, 1), (B,) int64 -> (B, 3, size, size) in [-1, 1]."""
-        x = self.first(torch.cat([noise, self.embedding(label)[:, :, None, None]], dim=1))
+        """(B, latent_dim, 1, 1), (B,) int64 -> (B, 3, size, size) in [-1, 1].
+
+        In the place of a class, a row may hold shares of all classes: ``label`` is (B, classes) then.
+        """
+        told = row_of(self.embedding, label)[:, :, None, None]
+        x = self.first(torch.cat([noise, told], dim=1))
         for norm, doubling in zip(self.norms, self.doublings, strict=True):
             x = doubling(norm(x, label).relu())
         return x.tanh()
@@ -322,11 +331,11 @@ def sample(
     generator: torch.Generator | None = None,
     batch_size: int = 500,
 ) -> Tensor:
-    """A picture of each class asked for, with the network in evaluation mode: (N,) int64 -> uint8 (N, 3, H, W).
+    """A picture of each class asked for, with the network in evaluation mode: uint8 (N, 3, H, W).
 
     Args:
         network: a `Generator`, or an average of one.
-        labels: the classes.
+        labels: the classes (N,) int64, or shares of all classes (N, classes), for what lies between two of them.
         noise: latent vectors (N, latent_dim) or (N, latent_dim, 1, 1); drawn where there are none.
         generator: what they are drawn from, on the CPU; by default the global one.
         batch_size: pictures made at a time.

@@ -43,7 +43,7 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "cgan": _table(
         {"latent_dim": 100, **STEADY},
         #                smoke  laptop     gpu
-        steps         = (   30,  3_000, 80_000),
+        steps         = (   30,  2_000, 80_000),
         images        = (  512, 50_000, 50_000),
         batch_size    = (   32,     64,     64),
         width         = (   16,     64,     64),

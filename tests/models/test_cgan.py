@@ -224,6 +224,21 @@ def test_samples_are_bytes_and_each_depends_on_its_own_class_and_noise():
     assert all(module.training for module in generator.modules())
 
 
+def test_shares_of_classes_lead_from_one_to_the_other():
+    generator, _ = players()
+    generator.eval()
+    _, _, noise = batch(1)
+    shares = torch.zeros(3, CLASSES)
+    shares[0, 1] = shares[2, 4] = 1
+    shares[1, [1, 4]] = 0.5
+    walk = generator(noise.repeat(3, 1, 1, 1), shares)
+    ends = generator(noise.repeat(2, 1, 1, 1), torch.tensor([1, 4]))
+    torch.testing.assert_close(walk[[0, 2]], ends)
+    way = (ends[0] - ends[1]).abs().mean()
+    assert way > 1e-5 and max((walk[1] - end).abs().mean() for end in ends) < way
+    assert cgan.sample(generator, shares, noise.repeat(3, 1, 1, 1)).shape == (3, 3, 32, 32)
+
+
 def test_samples_of_an_average_and_of_a_generator_of_random_numbers():
     generator, _ = players()
     average, label = gan_steady.make_average(generator, 0.9), torch.arange(CLASSES)
