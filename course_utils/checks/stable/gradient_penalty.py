@@ -155,10 +155,18 @@ def gradient_penalty(fn: Answer) -> None:
     Its gradient must reach the critic's weights, and no other gradient may be left in them.
     """
     for shape in ((5, 2), (4, 3, 4, 4), (2, 2), (1, 6)):
-        critic = smooth_critic(torch.zeros(shape)[0].numel())
+        numbers = torch.zeros(shape)[0].numel()
+        critic = smooth_critic(numbers) if shape[0] > 1 else _steep_plane(numbers)
         real, fake = torch.randn(shape), torch.randn(shape) + 1
         inputs = (critic, real, fake, torch.linspace(0.1, 0.8, shape[0]))
         what = f"the penalty for examples of shape {shape}"
         expected = _penalty_one_by_one(*inputs)
         came = call(fn, *inputs, says=_TOLD)
         expect_penalty(came, expected, what, critic, inputs, _MISTAKES, _WORKED)
+
+
+def _steep_plane(numbers: int) -> nn.Module:
+    """A critic of slope 7, whose penalty is 36."""
+    plane = nn.Linear(numbers, 1)
+    plane.weight.data = 7 * F.normalize(plane.weight.data)
+    return nn.Sequential(nn.Flatten(), plane, nn.Flatten(0))

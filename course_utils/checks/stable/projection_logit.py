@@ -173,7 +173,7 @@ def projection_logit(fn: Answer) -> None:
     """Check ``projection_logit(features, labels, embedding, linear)``: (B, F), (B,), two layers -> (B,)."""
     for batch, width, classes in ((5, 7, 4), (3, 4, 10), (4, 4, 4), (1, 6, 3)):
         embedding, linear = nn.Embedding(classes, width), nn.Linear(width, 1)
-        features = torch.randn(batch, width, requires_grad=True)
+        features = (4 * torch.randn(batch, width)).requires_grad_()
         labels = torch.tensor([2, 0, 1, 2, 3])[:batch] % classes
         inputs = (features, labels, embedding, linear)
         what = f"the logits of {batch} pictures" if batch > 1 else "the logit of one picture"
