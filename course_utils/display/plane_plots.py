@@ -42,8 +42,11 @@ def spiral(ax: Axes, path: Tensor, colour: str, title: str, side: float = 2.6) -
     return ax
 
 
-def game(ax: Axes, samples: Tensor, judges: Judges, run: int) -> Axes:
-    """One run's samples, of (seeds, N, 2), on the landscape of its discriminator's logit: dark where it is high."""
+def game(ax: Axes, samples: Tensor, judges: Judges, centres: Tensor, run: int) -> Axes:
+    """One run's samples, of (seeds, N, 2), on the landscape of its discriminator's logit: dark where it is high.
+
+    Crosses mark the data's centres (modes, 2).
+    """
     line = torch.linspace(-_SIDE, _SIDE, 90)
     places = torch.cartesian_prod(line, line)  # (8100, 2)
     with torch.no_grad():
@@ -53,7 +56,9 @@ def game(ax: Axes, samples: Tensor, judges: Judges, run: int) -> Axes:
     ax.imshow(logits, cmap="Greys", origin="lower", extent=edges, vmin=low, vmax=2 * high - low)
     x, y = samples[run, :400].T.numpy()
     ax.scatter(x, y, s=4, color=VERMILION, linewidths=0)
+    ax.plot(*centres.T.numpy(), "x", color=BLUE, markersize=7, markeredgewidth=1.5)
     ax.set(xlim=edges[:2], ylim=edges[2:], xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     return ax
 
 
@@ -84,4 +89,5 @@ def methods(
     ax.axvline(most, color="black", linewidth=0.8)
     ax.set_yticks(range(len(names)), names[::-1])
     ax.set(xlim=(-0.02 * most, 1.03 * most), ylim=(-0.6, len(names) - 0.4), xlabel=xlabel)
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(rates))
     return ax
