@@ -35,7 +35,7 @@ from measuring.with_intervals import numbers, over_seeds
 
 PLANE_SEEDS, PLANE_STEPS, RATES = 5, 2_000, (1e-3, 3e-3)
 SEEDS = (0, 1, 2)
-PICTURES = {**SETTINGS["cgan"]["laptop"], "width": 32, "steps": 2_000}
+PICTURES = {**SETTINGS["cgan"]["laptop"], "width": 32, "steps": 1_000}
 """The lesson's, but for the width and the number of steps: nine runs have to fit into a morning."""
 N = 100
 """Images of a class in one draw; ten times as many in a draw of all."""
