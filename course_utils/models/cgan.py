@@ -296,7 +296,7 @@ def cgan_penalty_step(
     discriminator: nn.Module,
     d_optimizer: torch.optim.Optimizer,
     real: Tensor,
-    fake: Tensor,
+    fake: Tensor | None,
     label: Tensor,
     gamma: float,
     method: str = DEFAULT,
@@ -307,13 +307,14 @@ def cgan_penalty_step(
         discriminator: (images, label) -> logits (B,).
         d_optimizer: holds its parameters.
         real: photographs (B, 3, H, W) in [-1, 1].
-        fake: generated pictures of the same classes.
+        fake: generated pictures of the same classes; None where the method does not ask for them.
         label: the classes (B,).
         gamma: weight of each penalty, as if it were taken in every step.
         method: a name of `METHODS`, which says at which pictures the slope counts; where it counts at none, no step.
     """
     way, judge = METHODS[method], Judging(discriminator, label)
-    counted = [x for x, counts in ((real, way.real_penalty), (fake, way.fake_penalty)) if counts]
+    asked = (real, way.real_penalty), (fake, way.fake_penalty)
+    counted = [x for x, counts in asked if counts and x is not None]
     if not counted:
         return 0.0
     steepness = torch.stack([slope(judge, x) for x in counted]).sum()

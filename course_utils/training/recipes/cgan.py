@@ -90,8 +90,10 @@ def train_cgan(
             *players, g_optimizer, d_optimizer, real, label, noise, method, run.autocast
         )
         if settings["gamma"] and training.step % gan_steady.PENALTY_EVERY == 0:
-            with torch.no_grad():
-                fake = generator(noise, label)
+            fake = None
+            if cgan.METHODS[method].fake_penalty:
+                with torch.no_grad():
+                    fake = generator(noise, label)
             cgan.cgan_penalty_step(
                 discriminator, d_optimizer, real, fake, label, settings["gamma"], method
             )
