@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks.core import Answer, Wrong, call, exercise
+from course_utils.checks.core import Answer, Wrong, call, exercise, require
 from course_utils.checks.stable.shared import (
     bare,
     expect_penalty,
@@ -136,6 +136,9 @@ _WORKED = (
     "A plane of slope 3 has this slope everywhere: the penalty is (3 - 1)² = 4, wherever you ask. Then look at where "
     "you ask, and at the mean."
 )
+_OWN_ALPHA = (
+    "`alpha` is an argument: draw none of your own, or nobody could check (or repeat) the penalty."
+)
 _TOLD = {
     "must match the size": "alpha has B numbers. Shape it to (B, 1, 1, 1) for pictures and (B, 1) for points: "
     "`alpha.view(-1, *[1] * (real.dim() - 1))`.",
@@ -162,7 +165,16 @@ def gradient_penalty(fn: Answer) -> None:
         what = f"the penalty for examples of shape {shape}"
         expected = _penalty_one_by_one(*inputs)
         came = call(fn, *inputs, says=_TOLD)
+        draws = _draws_itself(fn, came, inputs)
+        require(not draws, "the same penalty again for the same arguments", "another", _OWN_ALPHA)
         expect_penalty(came, expected, what, critic, inputs, _MISTAKES, _WORKED)
+
+
+def _draws_itself(fn: Answer, came: object, inputs: tuple) -> bool:
+    """Whether a second call differs."""
+    again = call(fn, *inputs, says=_TOLD)
+    both = isinstance(came, Tensor) and isinstance(again, Tensor)
+    return both and not torch.equal(came, again)
 
 
 def _steep_plane(numbers: int) -> nn.Module:

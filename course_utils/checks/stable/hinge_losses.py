@@ -36,6 +36,11 @@ _MARGIN = "The margin is 1: real logits count until they reach +1, fakes until t
 
 _MISTAKES: list[Wrong] = [
     (
+        lambda r, f: (torch.cat([F.relu(1 - r), F.relu(1 - f)]).mean(), None),
+        "Two things in one line: fakes belong *below* -1, so they count relu(1 + fake), and each batch has a mean of "
+        "its own.",
+    ),
+    (
         lambda r, f: (_g(r, f), _d(r, f)),
         "The two losses are exchanged: the discriminator's comes first.",
     ),
@@ -46,6 +51,8 @@ _MISTAKES: list[Wrong] = [
     (lambda r, f: (-_d(r, f), None), "The sign is wrong: both losses are minimised."),
     (lambda r, f: (None, F.relu(1 - f).mean()), _RELU_IN_G),
     (lambda r, f: (None, F.relu(-f).mean()), _RELU_IN_G),
+    (lambda r, f: (None, F.relu(-f - 1).mean()), _RELU_IN_G),
+    (lambda r, f: (None, F.relu(-f - 4).mean()), _RELU_IN_G),
     (lambda r, f: (None, -F.relu(f).mean()), _RELU_IN_G),
     (lambda r, f: (None, -F.relu(1 + f).mean()), _RELU_IN_G),
     (

@@ -39,7 +39,7 @@ def expect_losses(
         }
         came, expected = call(fn, *mine.values()), oracle(*mine.values())[place]
         two = "Return both losses: the discriminator's, then the generator's."
-        require(type(came) in (tuple, list) and len(came) == 2, "two losses", came, two)
+        require(isinstance(came, tuple | list) and len(came) == 2, "two losses", came, two)
         one = "One number for the whole batch: a mean over its logits."
         expect_tensor(came[place], (), what, torch.float32, hint=one)
         named: list[Wrong] = [

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import namedtuple
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import nn
 from answers import book
 
 RIGHT, WRONG, right, wrong = book()
+Losses = namedtuple("Losses", ["d", "g"])
 
 
 # ---- spectral_norm
@@ -130,6 +132,7 @@ def all_without_gradients(weight, u, steps):
 
 
 WRONG["spectral_norm"] += [
+    (lambda w, u, steps: iterated(w, u, min(steps, 5)), "in *every* step"),
     (search(flat=lambda w: w), "not flattened to a matrix"),
     (search(flat=lambda w: w.flatten(0, -2)), "not flattened to a matrix"),
     (of_each_kernel, "not flattened to a matrix"),
@@ -212,15 +215,25 @@ def d_hinge(r, f):
 
 def hinge_as_found(r, f):
     """The page's broken one."""
-    d_loss = torch.cat([F.relu(1 - r), F.relu(1 + f)]).mean()
-    return d_loss, F.relu(1 - f).mean()
+    return torch.cat([F.relu(1 - r), F.relu(1 - f)]).mean(), F.relu(-f - 4).mean()
+
+
+def one_mean(r, f):
+    return torch.cat([F.relu(1 - r), F.relu(1 + f)]).mean(), -f.mean()
+
+
+def two_as_named(r, f):
+    """A tuple with names is a tuple."""
+    return Losses(*hinge_by_relu(r, f))
 
 
 WRONG["hinge_losses"] += [
     (lambda r, f: (d_hinge(r, f), F.relu(1 - f).mean()), "G's loss has no ReLU"),
     (lambda r, f: (d_hinge(r, f), F.relu(-f).mean()), "G's loss has no ReLU"),
     (lambda r, f: (d_hinge(r, f), -(1 + f).clamp_min(0).mean()), "G's loss has no ReLU"),
-    (hinge_as_found, "One mean over the joined batch"),
+    (hinge_as_found, "Two things in one line"),
+    (one_mean, "One mean over the joined batch"),
+    (lambda r, f: (d_hinge(r, f), hinge_as_found(r, f)[1]), "G's loss has no ReLU"),
     (lambda r, f: (d_hinge(-r, -f), -f.mean()), "what is missing; fakes"),
     (lambda r, f: (d_hinge(r, -f), -f.mean()), "what is missing; fakes"),
     (
@@ -254,6 +267,9 @@ WRONG["hinge_losses"] += [
     (lambda r, f: (d_hinge(r, f) + 0.5, -f.mean()), "lacks 0.7 to the margin"),
     (lambda r, f: (d_hinge(r.clamp(-9, 9), f), -f.mean()), "lacks 0.7 to the margin"),
 ]
+
+
+RIGHT["hinge_losses"].append(two_as_named)
 
 
 # ---- gradient_penalty
@@ -343,7 +359,12 @@ def of_another(critic, r, f, a):
     return to_one(torch.autograd.grad(logits, x, create_graph=True)[0])
 
 
+def with_own_alpha(critic, r, f, a):
+    return penalty_by_rows(critic, r, f, torch.rand_like(a))
+
+
 WRONG["gradient_penalty"] += [
+    (with_own_alpha, "`alpha` is an argument"),
     (scored(lambda g: (g.norm() - 1) ** 2), "One length for the whole batch"),
     (asked(lambda r, f, a: a[0] * r + (1 - a[0]) * f), "same share of its way"),
     (asked(lambda r, f, a: a.mean() * r + (1 - a.mean()) * f), "same share of its way"),
