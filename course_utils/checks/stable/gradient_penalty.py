@@ -173,8 +173,9 @@ def gradient_penalty(fn: Answer) -> None:
 def _draws_itself(fn: Answer, came: object, inputs: tuple) -> bool:
     """Whether a second call differs."""
     again = call(fn, *inputs, says=_TOLD)
-    both = isinstance(came, Tensor) and isinstance(again, Tensor)
-    return both and not torch.equal(came, again)
+    if not (isinstance(came, Tensor) and isinstance(again, Tensor)):
+        return False
+    return not torch.equal(came, again)
 
 
 def _steep_plane(numbers: int) -> nn.Module:

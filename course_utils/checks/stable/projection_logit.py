@@ -1,5 +1,7 @@
 """Exercise `projection_logit`: how real a picture is, and how much of its class it shows, in one number."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -179,7 +181,12 @@ def projection_logit(fn: Answer) -> None:
         what = f"the logits of {batch} pictures" if batch > 1 else "the logit of one picture"
         came = call(fn, *inputs, says=_TOLD)
         expected = _logit_by_weights(*inputs)
-        how = {"inputs": inputs, "wrong": _MISTAKES, "dtype": torch.float32, "hint": _WORKED}
+        how: dict[str, Any] = {
+            "inputs": inputs,
+            "wrong": _MISTAKES,
+            "dtype": torch.float32,
+            "hint": _WORKED,
+        }
         expect_like(came, expected, what, shape=_SHAPE, **how)
         leaves = {
             "the features": features,

@@ -1,6 +1,7 @@
 """Exercise `spectral_norm`: by how much a layer can stretch a vector, found by power iteration."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -165,10 +166,10 @@ def _expect_iteration(fn: Answer, kernel: Tensor, steps: int) -> None:
     _expect_gradient(sigma, right_sigma, weight)
 
 
-def _pair(came: object) -> tuple[Tensor, Tensor]:
+def _pair(came: Any) -> Pair:
     two = "Return both: sigma, then the u that the next call begins with."
     require(isinstance(came, tuple | list) and len(came) == 2, "sigma and u", came, two)
-    first, second = came  # type: ignore[misc]
+    first, second = came
     swapped = "Sigma comes first, then u."
     turned = isinstance(first, Tensor) and first.dim() == 1 and first.numel() > 1
     require(not turned, "sigma, then u", first, swapped)
