@@ -54,8 +54,6 @@ from torch import nn
 from course_utils import progress_bars, results
 from course_utils.display import class_plots, palette, plane_plots, plots
 from course_utils.display.widgets import class_walk
-
-# %%
 from course_utils.datasets.images import load_images
 from course_utils.evaluation import class_scores, metrics
 from course_utils.models import cgan, dcgan, gan_steady, plane_gan
@@ -294,6 +292,10 @@ def hinge_losses(real_logits, fake_logits):
 hinge_losses = checks.stable.hinge_losses(hinge_losses)
 
 # %% [markdown]
+# Why a margin? A photograph that D already calls real by 3 has nothing to teach, so the hinge spends
+# its whole gradient on the doubtful ones. The generator has no such comfort: a fake that passes
+# today may be caught tomorrow.
+#
 # ## Hold the slope itself: two penalties
 #
 # WGAN-GP asks for a slope of exactly 1, on the way between a photograph $x$ and a fake $\tilde x$
@@ -385,7 +387,8 @@ class Line(nn.Module):
 
 
 # %%
-RATE, PULL = 0.1, 0.5  # step size of both players, weight of the penalty
+RATE = 0.1  # step size of both players
+PULL = 0.5  # weight of the penalty
 
 
 # %%
@@ -604,11 +607,12 @@ for data, rates in record["games"].items():
 # settings file, the order is as much about that number as about the methods.
 #
 # WGAN-GP stands there twice for the same reason: its paper gives the critic five steps for each of
-# the generator's. Which row would you have published? (And five steps cost about three times as
-# much: equal steps are not equal time.)
+# the generator's. Which row would you have published? (And five steps cost more than one: equal
+# steps are not equal time.)
 #
-# A failure would show as a bar at 0: see the clipped WGAN, whose weights are held, but whose slope
-# may be anything between almost nothing and far too much.
+# A failure shows as a bar near 0: see the clipped WGAN. Its weights are held, and nobody knows at
+# which slope; its authors themselves call clipping "a clearly terrible way"
+# ([1701.07875](https://arxiv.org/abs/1701.07875), section 3).
 #
 # ## Steering: tell both players the class
 #
@@ -636,8 +640,8 @@ for data, rates in record["games"].items():
 
 # %%
 def projection_logit(features, labels, embedding, linear):
-    """The logit of each picture for the class that was asked: linear(h) + embedding(y) · h; features
-    (B, F), labels (B,) -> (B,)."""
+    """The logit of each picture for the class that was asked: linear(h) + embedding(y) · h;
+    features (B, F), labels (B,) -> (B,)."""
     ### BEGIN SOLUTION
     return linear(features).squeeze(1) + (embedding(labels) * features).sum(dim=1)
     ### END SOLUTION
@@ -727,6 +731,11 @@ def draw_progress():
     plots.image_grid(axes[1], pictures, 8, train.title(f"step {training.step}"))
     return figure
 
+
+# %% [markdown]
+# While it runs, watch the rows and not the losses. At first all rows look alike; the step at which
+# they part is the step at which steering begins. If they never part, one of the players does not
+# listen to its label: a missing embedding in G, or a D that adds the same number whatever the class.
 
 # %%
 live = plots.LiveFigure(
