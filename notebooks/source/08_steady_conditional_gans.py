@@ -292,8 +292,8 @@ def hinge_losses(real_logits, fake_logits):
 hinge_losses = checks.stable.hinge_losses(hinge_losses)
 
 # %% [markdown]
-# Why a margin? A photograph that D already calls real by 3 has nothing to teach, so the hinge spends
-# its whole gradient on the doubtful ones. The generator has no such comfort: a fake that passes
+# Why a margin? A photograph that D already calls real by 3 has nothing to teach, so the hinge
+# spends its whole gradient on the doubtful ones. The generator has no such comfort: a fake that passes
 # today may be caught tomorrow.
 #
 # ## Hold the slope itself: two penalties
@@ -735,7 +735,7 @@ def draw_progress():
 # %% [markdown]
 # While it runs, watch the rows and not the losses. At first all rows look alike; the step at which
 # they part is the step at which steering begins. If they never part, one of the players does not
-# listen to its label: a missing embedding in G, or a D that adds the same number whatever the class.
+# listen to its label: a missing embedding in G, or a D that adds the same number for every class.
 
 # %%
 live = plots.LiveFigure(
