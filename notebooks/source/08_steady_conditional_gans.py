@@ -293,8 +293,8 @@ hinge_losses = checks.stable.hinge_losses(hinge_losses)
 
 # %% [markdown]
 # Why a margin? A photograph that D already calls real by 3 has nothing to teach, so the hinge
-# spends its whole gradient on the doubtful ones. The generator has no such comfort: a fake that passes
-# today may be caught tomorrow.
+# spends its whole gradient on the doubtful ones. The generator has no such comfort: a fake that
+# passes today may be caught tomorrow.
 #
 # ## Hold the slope itself: two penalties
 #
