@@ -59,7 +59,7 @@ def by_way(ax: Axes, rows: Mapping[str, Mapping[str, Any]], xlabel: str) -> Axes
         rows: way -> ``value``, ``low``, ``high``, ``seeds``.
         xlabel: what they are.
     """
-    for place, (row, colour) in enumerate(zip(reversed(rows.values()), COLOURS, strict=False)):
+    for place, (row, colour) in enumerate(zip(list(rows.values())[::-1], COLOURS, strict=False)):
         ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=6, alpha=0.25)
         ax.plot(row["seeds"], [place] * len(row["seeds"]), "o", color=colour, alpha=0.6)
         ax.plot(row["value"], place, "|", color="black", markersize=16)
