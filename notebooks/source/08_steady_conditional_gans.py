@@ -85,7 +85,7 @@ latent_dim   = 100    # numbers that a picture is made from
 source       = None   # None: CIFAR-10 where it is on this machine; or your own folder of classes
 fresh        = False  # True: forget an earlier run and train again
 # fmt: on
-minutes_here.tell(run, "08_steady_conditional_gans", steps)
+minutes_here.tell(run, "08_steady_conditional_gans")
 
 # %% [markdown]
 # ## The cliff
