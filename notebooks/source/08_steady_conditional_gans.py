@@ -610,6 +610,12 @@ for data, rates in record["games"].items():
 # the generator's. Which row would you have published? (And five steps cost more than one: equal
 # steps are not equal time.)
 #
+# On the grid most games are far from done: points strewn evenly over the square would be good in
+# one case of ten (25 discs of radius 0.15 in a square of side 4.3). Least squares leads there, and
+# on the ring at the high rate it is among the last. Nor do the zero-centred games lead, which
+# theory prefers. It promises that they converge, not that they arrive in so few steps; a likely
+# reason is that a D which is held flat teaches slowly, and the penalty's weight is one more setting.
+#
 # A failure shows as a bar near 0: see the clipped WGAN. Its weights are held, and nobody knows at
 # which slope; its authors themselves call clipping "a clearly terrible way"
 # ([1701.07875](https://arxiv.org/abs/1701.07875), section 3).
