@@ -614,7 +614,7 @@ for data, rates in record["games"].items():
 # one case of ten (25 discs of radius 0.15 in a square of side 4.3). Least squares leads there, and
 # on the ring at the high rate it is among the last. Nor do the zero-centred games lead, which
 # theory prefers. It promises that they converge, not that they arrive in so few steps; a likely
-# reason is that a D which is held flat teaches slowly, and the penalty's weight is one more setting.
+# reason is that a D which is held flat teaches slowly; and the penalty's weight is a setting, too.
 #
 # A failure shows as a bar near 0: see the clipped WGAN. Its weights are held, and nobody knows at
 # which slope; its authors themselves call clipping "a clearly terrible way"
