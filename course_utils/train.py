@@ -20,6 +20,7 @@ from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
 from course_utils.tiers import TIERS
 from course_utils.training import processes
+from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.recipes.dcgan import train_dcgan
 from course_utils.training.recipes.flow import train_flow
 from course_utils.training.recipes.vae import train_vae
@@ -91,6 +92,7 @@ _TEXTS = ("manual", *_TEXT), "the path of a text file, of a folder of them, or o
 LESSONS: Mapping[str, Lesson] = {
     "dcgan": Lesson(_load_images, train_dcgan, *_IMAGES),
     "vae": Lesson(_load_images, train_vae, *_IMAGES),
+    "cgan": Lesson(_load_images, train_cgan, *_IMAGES),
     "bert": Lesson(_load_reviews, _train_bert, *_REVIEWS),
     "gpt": Lesson(_load_texts, _train_gpt, *_TEXTS),
     "flow": Lesson(_load_images, train_flow, *_IMAGES),

@@ -71,10 +71,21 @@ STANDIN = "drawn stand-in (not CIFAR-10)"
 class Images(Protocol):
     """What is needed of an image set; ``course_utils.datasets.images.ImageSet`` has it."""
 
-    images: Tensor
-    name: str
-    is_standin: bool
-    split: str
+    @property
+    def images(self) -> Tensor:
+        """(N, 3, H, W), uint8."""
+
+    @property
+    def name(self) -> str:
+        """Of the set."""
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether the course drew it."""
+
+    @property
+    def split(self) -> str:
+        """Its part: ``train`` or ``test``."""
 
 
 def extract_features(images: Tensor, network: FeatureNetwork, exact: bool = False) -> Tensor:
@@ -162,6 +173,26 @@ class RealReference:
         blocks, other = (
             extract_features(part, network).unflatten(0, (draws, n)) for part in (first, second)
         )
+        return cls.from_features(blocks, other, network, real, names)
+
+    @classmethod
+    def from_features(
+        cls,
+        blocks: Tensor,
+        other: Tensor,
+        network: FeatureNetwork,
+        real: Images,
+        names: tuple[str, ...] = ("FD", "KD"),
+    ) -> "RealReference":
+        """As `from_images`, of features that were computed before.
+
+        Args:
+            blocks: (draws, n, D) of the real images to compare with.
+            other: (draws, n, D) of held-out ones, for the floor.
+            network: whose features they are.
+            real: the set that the images are of.
+            names: which of ``NAMES`` to compute.
+        """
         real_set = f"{STANDIN if real.is_standin else real.name}, {real.split}"
         empty = cls(blocks, {}, network, real_set, names)
         return cls(blocks, empty._compare(other), network, real_set, names)
@@ -188,6 +219,10 @@ class RealReference:
             images = generated if isinstance(generated, Tensor) else generated.images
             features = extract_features(_shuffled(images, n, draws, seed=1), self.network)
         return self._compare(features.unflatten(0, (draws, n)))
+
+    def score_features(self, features: Tensor) -> dict[str, Score]:
+        """As `score`, of features that were computed before: (draws, n, D), as `extract_features` gives them."""
+        return self._compare(features)
 
     def _compare(self, features: Tensor) -> dict[str, Score]:
         """Score (draws, n, D) features, each draw against its own real images."""

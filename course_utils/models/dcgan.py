@@ -32,7 +32,7 @@ def make_generator(
 
     Source: arXiv 1511.06434, section 3 and figure 1.
     """
-    maps = [width * 2**i for i in reversed(range(_blocks(size)))]
+    maps = [width * 2**i for i in reversed(range(blocks_of(size)))]
     layers: list[nn.Module] = [
         nn.ConvTranspose2d(latent_dim, maps[0], 4, 1, 0, bias=False)
     ]  # (B, maps[0], 4, 4)
@@ -63,7 +63,7 @@ def make_discriminator(width: int = 64, channels: int = 3, size: int = 32) -> nn
 
     Source: arXiv 1511.06434, section 3.
     """
-    maps = [width * 2**i for i in range(_blocks(size))]
+    maps = [width * 2**i for i in range(blocks_of(size))]
     layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
     for narrow, wide in pairwise(maps):
         layers += [
@@ -135,7 +135,7 @@ def dcgan_step(
     d_loss.backward()
     d_optimizer.step()
 
-    with _frozen(discriminator):  # the generator's step needs gradients through D, not of D
+    with frozen(discriminator):  # the generator's step needs gradients through D, not of D
         with autocast():
             logits = discriminator(fake)
         g_loss = -F.logsigmoid(logits.float()).mean()
@@ -206,7 +206,7 @@ def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
 
 
 @contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
+def frozen(network: nn.Module) -> Iterator[None]:
     """Within this block no gradients of the network are made; afterwards, even after an error, all is as before."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
@@ -218,7 +218,12 @@ def _frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _blocks(size: int) -> int:
+def blocks_of(size: int) -> int:
+    """Number of stride-2 layers between a 4×4 map and an image of ``size`` pixels.
+
+    Raises:
+        CourseError: neither 32 nor 64.
+    """
     if size not in _BLOCKS:
         raise CourseError(
             "dcgan-size",

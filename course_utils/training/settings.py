@@ -40,6 +40,15 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         batch_size    = (   32,    128,    128),
         width         = (    8,     32,     32),
     ),
+    "cgan": _table(
+        {"latent_dim": 100, **STEADY},
+        #                smoke  laptop     gpu
+        steps         = (   30,  2_000, 80_000),
+        images        = (  512, 50_000, 50_000),
+        batch_size    = (   32,     64,     64),
+        width         = (   16,     64,     64),
+        average       = (  0.9,   0.99,  0.999),
+    ),
     "bert": _table(
         {"keep": "ends"},
         #                smoke  laptop     gpu

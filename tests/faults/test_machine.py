@@ -127,7 +127,7 @@ def test_a_path_with_spaces_and_letters_of_other_languages(tmp_path, environment
 
 
 @pytest.mark.fault("D2")
-@pytest.mark.parametrize("name", ["dcgan", "vae", "gpt", "bert"])
+@pytest.mark.parametrize("name", ["dcgan", "vae", "cgan", "gpt", "bert"])
 def test_a_batch_that_is_far_too_large_is_refused_with_one_that_fits(name, tmp_path, monkeypatch):
     if name not in train.LESSONS:
         pytest.skip(f"course_utils.train does not know the lesson {name} yet")

@@ -28,6 +28,7 @@ WHOLE = {"lesson": "vae", "tier": "smoke", "data": None, "seed": 0, "steps": 40,
 SMALL = {
     "dcgan": {"latent_dim": 8, "width": 4, "d_lr": 4e-4, "gamma": 0.1, "average": 0.9},
     "vae": {"latent_dim": 8, "width": 4},
+    "cgan": {"latent_dim": 8, "width": 4, "d_lr": 4e-4, "gamma": 0.1, "average": 0.9},
     "gpt": {"vocab": 300, "dim": 16, "layers": 2, "heads": 2, "context": 16},
     "bert": {"max_tokens": 24, "learning_rate": 1e-3, "keep": "head"},
 }
@@ -37,7 +38,7 @@ def run(lesson, folder, steps, examples, seed=0):
     """A lesson's own training function; without dropout, which draws other masks in each process."""
     machine = runtime.setup(seed, quiet=True)
     settings = {**SMALL[lesson], "steps": steps, "batch_size": 5}
-    if lesson in ("dcgan", "vae"):
+    if lesson in ("dcgan", "vae", "cgan"):
         return train.LESSONS[lesson].train(
             machine, load_images("standin", limit=examples), folder, settings
         )[0]

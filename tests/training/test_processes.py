@@ -158,7 +158,7 @@ def test_two_processes_reach_what_one_reaches(runs, lesson, case):
         )
         < 1e-4
     )
-    if lesson in ("dcgan", "vae"):
+    if lesson in ("dcgan", "vae", "cgan"):
         assert distance(one.tensors, two.tensors, lambda name: "running" in name) < 1e-5
     for name, values in one.record["history"].items():
         assert two.record["history"][name] == pytest.approx(values, rel=1e-5, abs=1e-6), name

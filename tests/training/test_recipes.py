@@ -14,11 +14,13 @@ from course_utils.datasets import texts
 from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import load_reviews
 from course_utils.display import plots
+from course_utils.models import cgan as package_cgan
 from course_utils.models import gan_steady, vae_formulas
 from course_utils.models.flow import Velocity
 from course_utils.models.gpt_training import SIZES, TOKENIZER_TEXTS
 from course_utils.models.pretrained import load_encoder
 from course_utils.training.recipes.bert import WARM_UP, train_bert
+from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.recipes.dcgan import train_dcgan
 from course_utils.training.recipes.flow import train_flow
 from course_utils.training.recipes.gpt import train_gpt
@@ -65,6 +67,19 @@ def dcgan(lesson, run, settings):
     for network in networks.values():
         network.to(memory_format=torch.channels_last)
     return {**networks, **settings, "size": 32}
+
+
+def cgan(lesson, run, settings):
+    classes = len(settings["train"].classes)
+    lesson.projection_logit = package_cgan.projection_logit
+    lesson.zero_centred_penalty = gan_steady.slope
+    networks = {
+        "generator": package_cgan.Generator(settings["latent_dim"], settings["width"], 32, classes),
+        "discriminator": lesson.Discriminator(settings["width"], 32, classes),
+    }
+    for network in networks.values():
+        network.to(memory_format=torch.channels_last)
+    return {**networks, **settings, "n_classes": classes}
 
 
 def vae(lesson, run, settings):
@@ -124,6 +139,11 @@ TEXTS = {"vocab": 300, "dim": 16, "layers": 2, "heads": 2, "context": 32, "batch
 CASES = {
     "dcgan": (
         *("02_dcgan_cifar10", "adam", train_dcgan, dcgan, lambda: load_images("standin", limit=20)),
+        {**IMAGES, **STEADY, "latent_dim": 8, "average": 0.9},
+    ),
+    "cgan": (
+        *("08_steady_conditional_gans", "averaged", train_cgan, cgan),
+        lambda: load_images("standin", limit=20),
         {**IMAGES, **STEADY, "latent_dim": 8, "average": 0.9},
     ),
     "vae": (

@@ -14,6 +14,7 @@ TWINS = {
     "gan_game.game": "gan_game.game_static",
     "flow_steps.flow_steps": "flow_steps.flow_steps_static",
     "latent_walk.latent_walk": "latent_walk.latent_walk_static",
+    "class_walk.class_walk": "class_walk.class_walk_static",
     "latent_plane.latent_plane": "latent_plane.plane_static",
     "review_meter.review_meter": "review_meter.review_meter_static",
     "sampling.sampling": "sampling.sampling_static",

@@ -1,0 +1,753 @@
+"""Lesson 08: right and wrong answers to its exercises."""
+
+import copy
+import math
+from collections import namedtuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from answers import book
+
+RIGHT, WRONG, right, wrong = book()
+Losses = namedtuple("Losses", ["d", "g"])
+
+
+# ---- spectral_norm
+
+
+@right("spectral_norm")
+def norm_by_normalize(weight, u, steps):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(steps):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return u @ matrix @ v, u
+
+
+@right("spectral_norm")
+def norm_of_a_product(weight, u, steps):
+    """The length of W v instead of uᵀ W v: the same number, and the same gradient."""
+    matrix, fixed = weight.reshape(len(weight), -1), weight.detach().reshape(len(weight), -1)
+    for _ in range(steps):
+        v = fixed.t().mv(u)
+        v = v / v.norm()
+        u = fixed.mv(v)
+        u = u / u.norm()
+    return matrix.mv(v).norm(), u
+
+
+@right("spectral_norm")
+def norm_by_einsum(weight, u, steps):
+    fixed, count = weight.detach().double(), 0
+    u = u.double()
+    while count < steps:
+        v = torch.einsum("oi,o->i", fixed.flatten(1), u)
+        v = v / (v.norm() + 1e-12)
+        u = torch.einsum("oi,i->o", fixed.flatten(1), v)
+        u = u / (u.norm() + 1e-12)
+        count += 1
+    sigma = torch.einsum("o,oi,i->", u.float(), weight.flatten(1), v.float())
+    return sigma, u.float()
+
+
+@right("spectral_norm")
+class NormAsAnObject:
+    """A class with `__new__`: the pair, by the convolution's own shape."""
+
+    def __new__(cls, weight, u, steps):
+        fixed = weight.data
+        for _ in range(steps):
+            v = (fixed * u.view(-1, *[1] * (weight.dim() - 1))).sum(0)
+            v = v / v.square().sum().sqrt()
+            u = (fixed * v).flatten(1).sum(1)
+            u = u / u.square().sum().sqrt()
+        return (weight * v).flatten(1).sum(1).dot(u), u.clone()
+
+
+def iterated(
+    weight,
+    u,
+    steps,
+    flat=lambda w: w.flatten(1),
+    sigma=lambda w, before, v, u: u @ w @ v,
+    back=lambda before, v, u: u,
+    unit=lambda x: F.normalize(x, dim=0),
+    guard=torch.no_grad,
+):
+    """The right search but for what is given."""
+    matrix = flat(weight)
+    with guard():
+        for _ in range(steps):
+            before = u
+            v = unit(matrix.T @ u)
+            u = unit(matrix @ v)
+    return sigma(matrix, before, v, u), back(before, v, u)
+
+
+def search(**parts):
+    return lambda weight, u, steps: iterated(weight, u, steps, **parts)
+
+
+def in_place(weight, u, steps):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(steps):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u.copy_(F.normalize(matrix @ v, dim=0))
+    return u @ matrix @ v, u
+
+
+def from_a_draw(weight, u, steps):
+    return iterated(weight, F.normalize(torch.randn_like(u), dim=0), steps)
+
+
+def from_ones(weight, u, steps):
+    return iterated(weight, F.normalize(torch.ones_like(u), dim=0), steps)
+
+
+def exact(weight, u, steps):
+    matrix = weight.flatten(1)
+    return torch.linalg.svdvals(matrix)[0], torch.linalg.svd(matrix.detach())[0][:, 0]
+
+
+def of_each_kernel(weight, u, steps):
+    return torch.linalg.matrix_norm(weight, 2).max(), u
+
+
+def unit_at_the_end(weight, u, steps):
+    matrix = weight.detach().flatten(1)
+    for _ in range(steps):
+        v = matrix.T @ u
+        u = matrix @ v
+    v, u = F.normalize(v, dim=0), F.normalize(u, dim=0)
+    return u @ weight.flatten(1) @ v, u
+
+
+@torch.no_grad()
+def all_without_gradients(weight, u, steps):
+    return iterated(weight, u, steps)
+
+
+WRONG["spectral_norm"] += [
+    (lambda w, u, steps: iterated(w, u, min(steps, 5)), "in *every* step"),
+    (search(flat=lambda w: w), "not flattened to a matrix"),
+    (search(flat=lambda w: w.flatten(0, -2)), "not flattened to a matrix"),
+    (of_each_kernel, "not flattened to a matrix"),
+    (search(flat=lambda w: w.view(len(w), -1)), "another order in memory"),
+    (search(back=lambda before, v, u: before), "begin again from nothing"),
+    (lambda w, u, steps: (iterated(w, u, steps)[0], u), "begin again from nothing"),
+    (from_a_draw, "hundreds from a random one"),
+    (from_ones, "hundreds from a random one"),
+    (search(back=lambda before, v, u: v), "with the inputs' numbers"),
+    (lambda w, u, steps: iterated(w, u, steps)[::-1], "Sigma comes first"),
+    (lambda w, u, steps: iterated(w, u, steps)[0], "Return both"),
+    (search(guard=torch.enable_grad), "constants for the gradient"),
+    (
+        lambda w, u, steps: (
+            iterated(w, u, steps, guard=torch.enable_grad)[0],
+            iterated(w, u, steps)[1],
+        ),
+        "constants for the gradient",
+    ),
+    (all_without_gradients, "lost its path"),
+    (search(sigma=lambda w, before, v, u: (u @ w @ v).detach()), "lost its path"),
+    (search(sigma=lambda w, before, v, u: before @ w @ v), "Half a step early"),
+    (search(sigma=lambda w, before, v, u: (w.T @ before).norm()), "Half a step early"),
+    (search(sigma=lambda w, before, v, u: (w @ v).square().sum()), "eigenvalue of W Wᵀ"),
+    (search(sigma=lambda w, before, v, u: 1 / (u @ w @ v)), "the layer divides by it"),
+    (exact, "Exact, and too dear"),
+    (lambda w, u, steps: (w.norm(), iterated(w, u, steps)[1]), "Frobenius"),
+    (lambda w, u, steps: (w.abs().max(), iterated(w, u, steps)[1]), "largest number in the kernel"),
+    (lambda w, u, steps: iterated(w, u, 1), "One step, whatever"),
+    (lambda w, u, steps: iterated(w, u, steps + 1), "One step too many"),
+    (lambda w, u, steps: iterated(w, u, max(1, steps - 1)), "One step too few"),
+    (search(sigma=lambda w, before, v, u: (w @ v) @ (w @ v)), "eigenvalue of W Wᵀ"),
+    (search(back=lambda before, v, u: 2 * u), "by hand for W = diag"),
+    (unit_at_the_end, "in *every* step"),
+    (search(unit=lambda x: x / (x.norm() + 1e-2)), "by hand for W = diag"),
+    (in_place, "caller's u was overwritten"),
+    (search(sigma=lambda w, before, v, u: (u @ w @ v).item()), "nothing around it"),
+    (search(sigma=lambda w, before, v, u: (u @ w @ v)[None]), "One number: uᵀ W v"),
+]
+
+
+# ---- hinge_losses
+
+
+@right("hinge_losses")
+def hinge_by_relu(real_logits, fake_logits):
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean(), -fake_logits.mean()
+
+
+@right("hinge_losses")
+def hinge_by_clamp(real_logits, fake_logits):
+    d_loss = (1 - real_logits).clamp(min=0).sum() / len(real_logits)
+    d_loss = d_loss + (fake_logits + 1).clamp(min=0).sum() / len(fake_logits)
+    return [d_loss, fake_logits.neg().mean()]
+
+
+@right("hinge_losses")
+def hinge_in_a_loop(real_logits, fake_logits):
+    of_real = [1 - a if a < 1 else 0 * a for a in real_logits]
+    of_fake = [1 + a if a > -1 else 0 * a for a in fake_logits]
+    d_loss = sum(of_real) / len(of_real) + sum(of_fake) / len(of_fake)
+    return d_loss, -sum(fake_logits) / len(fake_logits)
+
+
+@right("hinge_losses")
+def hinge_by_the_library(real_logits, fake_logits):
+    loss = F.hinge_embedding_loss
+    ones = torch.ones_like
+    d_loss = loss(1 + fake_logits * 0 + fake_logits, ones(fake_logits), reduction="none")
+    return (
+        torch.where(1 - real_logits > 0, 1 - real_logits, 0.0).mean()
+        + torch.where(d_loss > 0, d_loss, 0.0).mean(),
+        -torch.mean(fake_logits),
+    )
+
+
+def d_hinge(r, f):
+    return F.relu(1 - r).mean() + F.relu(1 + f).mean()
+
+
+def hinge_as_found(r, f):
+    """The page's broken one."""
+    return torch.cat([F.relu(1 - r), F.relu(1 - f)]).mean(), F.relu(-f - 4).mean()
+
+
+def one_mean(r, f):
+    return torch.cat([F.relu(1 - r), F.relu(1 + f)]).mean(), -f.mean()
+
+
+def two_as_named(r, f):
+    """A tuple with names is a tuple."""
+    return Losses(*hinge_by_relu(r, f))
+
+
+WRONG["hinge_losses"] += [
+    (lambda r, f: (d_hinge(r, f), F.relu(1 - f).mean()), "G's loss has no ReLU"),
+    (lambda r, f: (d_hinge(r, f), F.relu(-f).mean()), "G's loss has no ReLU"),
+    (lambda r, f: (d_hinge(r, f), -(1 + f).clamp_min(0).mean()), "G's loss has no ReLU"),
+    (hinge_as_found, "Two things in one line"),
+    (one_mean, "One mean over the joined batch"),
+    (lambda r, f: (d_hinge(r, f), hinge_as_found(r, f)[1]), "G's loss has no ReLU"),
+    (lambda r, f: (d_hinge(-r, -f), -f.mean()), "what is missing; fakes"),
+    (lambda r, f: (d_hinge(r, -f), -f.mean()), "what is missing; fakes"),
+    (
+        lambda r, f: (F.relu(r - 1).mean() + F.relu(-1 - f).mean(), -f.mean()),
+        "what is missing; fakes",
+    ),
+    (lambda r, f: (-d_hinge(r, f), -f.mean()), "both losses are minimised"),
+    (lambda r, f: (d_hinge(r, f), f.mean()), "*lowers* D's opinion"),
+    (lambda r, f: (d_hinge(r, f), -d_hinge(r, f)), "not minus D's"),
+    (lambda r, f: (-f.mean(), d_hinge(r, f)), "are exchanged"),
+    (lambda r, f: (d_hinge(r, f) / 2, -f.mean()), "Half of it"),
+    (lambda r, f: (d_hinge(r, f), -f.mean() / 2), "Half of it"),
+    (lambda r, f: (F.relu(1 - r).sum() + F.relu(1 + f).sum(), -f.mean()), "grows with the batch"),
+    (lambda r, f: (d_hinge(r, f), -f.sum()), "grows with the batch"),
+    (lambda r, f: (F.relu(1 - r.mean()) + F.relu(1 + f.mean()), -f.mean()), "ReLU of a mean"),
+    (lambda r, f: (f.mean() - r.mean(), -f.mean()), "Wasserstein"),
+    (lambda r, f: (2 + f.mean() - r.mean(), -f.mean()), "Wasserstein"),
+    (lambda r, f: (F.relu(-r).mean() + F.relu(f).mean(), -f.mean()), "The margin is 1"),
+    (
+        lambda r, f: (F.relu(1 - r).pow(2).mean() + F.relu(1 + f).pow(2).mean(), -f.mean()),
+        "Squared: the hinge",
+    ),
+    (lambda r, f: (F.softplus(-r).mean() + F.softplus(f).mean(), -f.mean()), "has a corner"),
+    (lambda r, f: (d_hinge(r.sigmoid(), f.sigmoid()), -f.mean()), "sigmoids are too much"),
+    (lambda r, f: (F.relu(1 - r).mean(), -f.mean()), "Only the real logits"),
+    (lambda r, f: (F.relu(1 + f).mean(), -f.mean()), "Only the fake logits"),
+    (lambda r, f: d_hinge(r, f), "Return both losses"),
+    (lambda r, f: (F.relu(1 - r) + F.relu(1 + f[:1]), -f.mean()), "a mean over its logits"),
+    (lambda r, f: (d_hinge(r, f), -f.detach().mean()), "no gradient passes"),
+    (lambda r, f: (d_hinge(r, f.detach()), -f.mean()), "no gradient passes"),
+    (lambda r, f: (d_hinge(r, f) + 0.5, -f.mean()), "lacks 0.7 to the margin"),
+    (lambda r, f: (d_hinge(r.clamp(-9, 9), f), -f.mean()), "lacks 0.7 to the margin"),
+]
+
+
+RIGHT["hinge_losses"].append(two_as_named)
+
+
+# ---- gradient_penalty
+
+
+def shaped(alpha, real):
+    return alpha.view(-1, *[1] * (real.dim() - 1))
+
+
+def between(real, fake, alpha):
+    return shaped(alpha, real) * real + (1 - shaped(alpha, real)) * fake
+
+
+def gradients(network, x, of=torch.sum, graph=True):
+    x = x.detach().clone().requires_grad_(True)
+    return torch.autograd.grad(of(network(x)), x, create_graph=graph)[0]
+
+
+def to_one(gradient):
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+@right("gradient_penalty")
+def penalty_by_rows(critic, real, fake, alpha):
+    return to_one(gradients(critic, between(real, fake, alpha)))
+
+
+@right("gradient_penalty")
+def penalty_in_a_loop(critic, real, fake, alpha):
+    total = 0
+    for r, f, a in zip(real, fake, alpha, strict=True):
+        x = (a * r + (1 - a) * f)[None].requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(x)[0], x, create_graph=True)
+        total = total + (gradient.square().sum().sqrt() - 1) ** 2
+    return total / len(real)
+
+
+@right("gradient_penalty")
+def penalty_with_grad_outputs(critic, real, fake, alpha):
+    """As in much published code: ones for the outputs' gradients, a small number under the root."""
+    x = torch.lerp(fake, real, shaped(alpha, real)).requires_grad_(True)
+    scores = critic(x)
+    gradient = torch.autograd.grad(
+        outputs=scores,
+        inputs=x,
+        grad_outputs=torch.ones_like(scores),
+        create_graph=True,
+        retain_graph=True,
+    )[0].reshape(len(x), -1)
+    return ((torch.sqrt(torch.sum(gradient**2, dim=1) + 1e-12) - 1) ** 2).mean()
+
+
+@right("gradient_penalty")
+def penalty_by_functions(critic, real, fake, alpha):
+    single = lambda x: critic(x[None])[0]  # noqa: E731
+    gradient = torch.vmap(torch.func.grad(single))(between(real, fake, alpha))
+    length = torch.einsum("bi,bi->b", gradient.flatten(1), gradient.flatten(1)).sqrt()
+    return F.mse_loss(length, torch.ones_like(length))
+
+
+def scored(reduce, **how):
+    return lambda critic, r, f, a: reduce(gradients(critic, between(r, f, a), **how))
+
+
+def asked(place):
+    return lambda critic, r, f, a: to_one(gradients(critic, place(r, f, a)))
+
+
+def with_backward(critic, r, f, a):
+    x = between(r, f, a).requires_grad_(True)
+    critic(x).sum().backward(create_graph=True)
+    return to_one(x.grad)
+
+
+def of_the_caller(critic, r, f, a):
+    r.requires_grad_(True)
+    return to_one(torch.autograd.grad(critic(r).sum(), r, create_graph=True)[0])
+
+
+def never_asked(critic, r, f, a):
+    return to_one(torch.autograd.grad(critic(between(r, f, a)).sum(), r, create_graph=True)[0])
+
+
+def of_another(critic, r, f, a):
+    x = between(r, f, a).requires_grad_(True)
+    logits = critic(x.clone().detach()).sum()
+    return to_one(torch.autograd.grad(logits, x, create_graph=True)[0])
+
+
+def with_own_alpha(critic, r, f, a):
+    return penalty_by_rows(critic, r, f, torch.rand_like(a))
+
+
+WRONG["gradient_penalty"] += [
+    (with_own_alpha, "`alpha` is an argument"),
+    (scored(lambda g: (g.norm() - 1) ** 2), "One length for the whole batch"),
+    (asked(lambda r, f, a: a[0] * r + (1 - a[0]) * f), "same share of its way"),
+    (asked(lambda r, f, a: a.mean() * r + (1 - a.mean()) * f), "same share of its way"),
+    (asked(lambda r, f, a: torch.lerp(f, r, 0.5)), "Always half-way"),
+    (scored(to_one, graph=False), "`create_graph=True`"),
+    (lambda c, r, f, a: penalty_by_rows(c, r, f, a).detach(), "`create_graph=True`"),
+    (asked(lambda r, f, a: r), "real examples only"),
+    (asked(lambda r, f, a: f), "generated examples only"),
+    (asked(lambda r, f, a: between(f, r, a)), "real and fake are exchanged"),
+    (asked(lambda r, f, a: a * r + (1 - a) * f), "alpha has B numbers"),
+    (
+        asked(lambda r, f, a: a.view(-1, 1, 1, 1) * r + (1 - a.view(-1, 1, 1, 1)) * f),
+        "as many dimensions",
+    ),
+    (asked(lambda r, f, a: shaped(a, r) * r + f), "share is 1 - alpha"),
+    (
+        scored(lambda g: to_one(g.T) if g.dim() == 2 else to_one(g.transpose(0, 1))),
+        "*across* the batch",
+    ),
+    (scored(lambda g: (g.flatten(1).norm(dim=1).mean() - 1) ** 2), "mean came too early"),
+    (scored(lambda g: g.square().flatten(1).sum(1).mean()), "The 1 is missing"),
+    (scored(lambda g: ((g.flatten(1) ** 2).sum(1) - 1).square().mean()), "root is missing"),
+    (scored(lambda g: (g.flatten(1).norm(dim=1) - 1).abs().mean()), "not its absolute value"),
+    (scored(lambda g: (g.flatten(1).norm(dim=1) - 1).mean()), "to 1 is not squared"),
+    (scored(lambda g: (g.flatten(1).norm(dim=1) - 1).clamp_min(0).square().mean()), "One-sided"),
+    (scored(lambda g: (g.flatten(1).norm(dim=1) - 1).square().sum()), "A sum over the batch"),
+    (scored(lambda g: 10 * to_one(g)), "factor lambda"),
+    (scored(to_one, of=torch.mean), "divides each gradient by B"),
+    (scored(lambda g: (g.flatten(1).norm(p=1, dim=1) - 1).square().mean()), "Euclidean"),
+    (
+        scored(lambda g: (g.flatten(1).square().mean(1).sqrt() - 1).square().mean()),
+        "over coordinates",
+    ),
+    (scored(lambda g: (g.norm(2, dim=1) - 1).square().mean()), "along the channels only"),
+    (scored(lambda g: (g.flatten(1).norm(dim=1) - 1).square()), "what each example counts"),
+    (scored(lambda g: to_one(g) + 0.1), "A plane of slope 3"),
+    (with_backward, "`autograd.grad`"),
+    (of_the_caller, "the point in between"),
+    (never_asked, "needs a gradient before the critic"),
+    (of_another, "that you differentiate by"),
+    (lambda c, r, f, a: gradients(c, between(r, f, a), of=lambda y: y), "one number: the *sum*"),
+]
+
+
+# ---- relativistic_losses
+
+
+@right("relativistic_losses")
+def pairs_by_softplus(real_logits, fake_logits):
+    lead = real_logits - fake_logits
+    return F.softplus(-lead).mean(), F.softplus(lead).mean()
+
+
+@right("relativistic_losses")
+def pairs_by_logsigmoid(real_logits, fake_logits):
+    d_loss = -F.logsigmoid(real_logits - fake_logits).mean()
+    g_loss = -F.logsigmoid(fake_logits - real_logits).mean()
+    return d_loss, g_loss
+
+
+@right("relativistic_losses")
+def pairs_in_a_loop(real_logits, fake_logits):
+    def loss(winner, loser):
+        each = [torch.logaddexp(torch.zeros(()), b - a) for a, b in zip(winner, loser, strict=True)]
+        return sum(each) / len(each)
+
+    return [loss(real_logits, fake_logits), loss(fake_logits, real_logits)]
+
+
+@right("relativistic_losses")
+def pairs_by_cross_entropy(real_logits, fake_logits):
+    """Two classes for each pair: which one is the real one?"""
+    pair = torch.stack([real_logits, fake_logits], dim=1)
+    first = torch.zeros(len(pair), dtype=torch.int64)
+    return F.cross_entropy(pair, first), F.cross_entropy(pair, 1 - first)
+
+
+@right("relativistic_losses")
+def pairs_with_constant_photographs(real_logits, fake_logits):
+    """G's loss by real logits that are cut off: nothing of G leads there."""
+    d_loss = F.softplus(fake_logits - real_logits).mean()
+    return d_loss, F.softplus(real_logits.detach() - fake_logits).mean()
+
+
+def pair_losses(lead):
+    return F.softplus(-lead).mean(), F.softplus(lead).mean()
+
+
+def against_averages(r, f):
+    d = F.softplus(-(r - f.mean())).mean() + F.softplus(f - r.mean()).mean()
+    return d, F.softplus(r - f.mean()).mean() + F.softplus(-(f - r.mean())).mean()
+
+
+WRONG["relativistic_losses"] += [
+    (lambda r, f: pair_losses(r.mean() - f.mean()), "means came before"),
+    (against_averages, "the *average* of the other side"),
+    (lambda r, f: tuple(a / 2 for a in against_averages(r, f)), "the *average* of the other side"),
+    (lambda r, f: pair_losses(f - r), "falls when real logits lead"),
+    (
+        lambda r, f: (-F.softplus(f - r).mean(), -F.softplus(r - f).mean()),
+        "minimised, and positive",
+    ),
+    (lambda r, f: (F.softplus(f - r).mean(), -F.softplus(f - r).mean()), "*turned* difference"),
+    (
+        lambda r, f: (F.softplus(-r).mean() + F.softplus(f).mean(), F.softplus(-f).mean()),
+        "losses of lesson 1",
+    ),
+    (lambda r, f: (pair_losses(r - f)[0], F.softplus(-f).mean()), "losses of lesson 1"),
+    (lambda r, f: (pair_losses(r - f)[0], -f.mean()), "looks at the pair, too"),
+    (lambda r, f: ((f - r).mean(), (r - f).mean()), "Wasserstein"),
+    (
+        lambda r, f: (1 - (r - f).sigmoid().mean(), 1 - (f - r).sigmoid().mean()),
+        "logarithm is missing",
+    ),
+    (
+        lambda r, f: (F.relu(1 - (r - f)).mean(), F.relu(1 + (r - f)).mean()),
+        "hinge of the difference",
+    ),
+    (lambda r, f: tuple(len(r) * a for a in pair_losses(r - f)), "grows with the batch"),
+    (lambda r, f: pair_losses(r[:, None] - f), "B × B pairs"),
+    (lambda r, f: tuple(a / math.log(2) for a in pair_losses(r - f)), "bits"),
+    (lambda r, f: tuple(a / 2 for a in pair_losses(r - f)), "Half of it"),
+    (lambda r, f: tuple(2 * a for a in pair_losses(r - f)), "Twice of it"),
+    (lambda r, f: pair_losses(r.sigmoid() - f.sigmoid()), "sigmoids before it"),
+    (
+        lambda r, f: (-(r - f).sigmoid().log().mean(), -(f - r).sigmoid().log().mean()),
+        "logarithm is lost",
+    ),
+    (
+        lambda r, f: (
+            -((r - f).sigmoid() + 1e-8).log().mean(),
+            -((f - r).sigmoid() + 1e-8).log().mean(),
+        ),
+        "logarithm is lost",
+    ),
+    (lambda r, f: pair_losses((r - f).clamp(-50, 50)), "The real one leads by 1"),
+    (lambda r, f: pair_losses((r - f).detach()), "no gradient passes"),
+    (lambda r, f: (pair_losses(r - f.detach())[0], pair_losses(r - f)[1]), "no gradient passes"),
+    (lambda r, f: F.softplus(f - r).mean(), "Return both losses"),
+    (lambda r, f: (F.softplus(f - r), F.softplus(r - f)), "a mean over its logits"),
+]
+
+
+# ---- zero_centred_penalty
+
+
+class evaluation:
+    """Within this block a network is in evaluation mode; afterwards its layers have their modes back."""
+
+    def __init__(self, network, put_back=True):
+        self.modes = [(layer, layer.training) for layer in network.modules()]
+        self.put_back = put_back
+
+    def __enter__(self):
+        for layer, _ in self.modes:
+            layer.training = False
+
+    def __exit__(self, *_):
+        for layer, mode in self.modes if self.put_back else ():
+            layer.training = mode
+
+
+def squares(gradient):
+    return gradient.square().flatten(1).sum(1).mean()
+
+
+@right("zero_centred_penalty")
+def centred_in_evaluation_mode(discriminator, x):
+    with evaluation(discriminator):
+        return squares(gradients(discriminator, x))
+
+
+@right("zero_centred_penalty")
+def centred_one_by_one(discriminator, x):
+    with evaluation(discriminator):
+        lengths = [gradients(discriminator, one).norm() ** 2 for one in x.split(1)]
+    return sum(lengths) / len(x)
+
+
+@right("zero_centred_penalty")
+def centred_by_a_twin(discriminator, x):
+    twin = copy.deepcopy(discriminator).eval()
+    weights = dict(discriminator.named_parameters())
+    network = lambda a: torch.func.functional_call(twin, weights, (a,))  # noqa: E731
+    return squares(gradients(network, x))
+
+
+@right("zero_centred_penalty")
+def centred_with_norms_alone_in_evaluation_mode(discriminator, x):
+    norms = [m for m in discriminator.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+    for norm in norms:
+        norm.eval()
+    gradient = gradients(discriminator, x)
+    for norm in norms:
+        norm.train()
+    return torch.einsum("bi,bi->", gradient.flatten(1), gradient.flatten(1)) / len(x)
+
+
+def in_evaluation(reduce, put_back=True, **how):
+    def answer(discriminator, x):
+        with evaluation(discriminator, put_back):
+            return reduce(gradients(discriminator, x, **how))
+
+    return answer
+
+
+def own_in_the_batch(discriminator, x):
+    x = x.detach().clone().requires_grad_(True)
+    rows = [torch.autograd.grad(a, x, create_graph=True)[0] for a in discriminator(x)]
+    return torch.stack([row[i].square().sum() for i, row in enumerate(rows)]).mean()
+
+
+def training_afterwards(discriminator, x):
+    discriminator.eval()
+    came = squares(gradients(discriminator, x))
+    discriminator.train()
+    return came
+
+
+def centred_by_backward(discriminator, x):
+    with evaluation(discriminator):
+        x = x.detach().clone().requires_grad_(True)
+        discriminator(x).sum().backward(create_graph=True)
+        return squares(x.grad)
+
+
+def on_the_callers_own(discriminator, x):
+    with evaluation(discriminator):
+        x.requires_grad_(True)
+        return squares(torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)[0])
+
+
+def through_the_generator(discriminator, x):
+    with evaluation(discriminator):
+        x = x if x.requires_grad else x.clone().requires_grad_(True)
+        return squares(torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)[0])
+
+
+def without_asking(discriminator, x):
+    with evaluation(discriminator):
+        return squares(torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)[0])
+
+
+def by_another_copy(discriminator, x):
+    with evaluation(discriminator):
+        other = x.detach().clone().requires_grad_(True)
+        logits = discriminator(x).sum()
+        return squares(torch.autograd.grad(logits, other, create_graph=True)[0])
+
+
+def for_pictures_alone(discriminator, x):
+    with evaluation(discriminator):
+        return gradients(discriminator, x).square().sum(dim=(1, 2, 3)).mean()
+
+
+WRONG["zero_centred_penalty"] += [
+    (lambda d, x: squares(gradients(d, x)), "BatchNorm mixes the batch"),
+    (lambda d, x: squares(gradients(d.train(), x)), "BatchNorm mixes the batch"),
+    (own_in_the_batch, "inside the batch"),
+    (
+        lambda d, x: torch.stack([squares(gradients(d, one)) for one in x.split(1)]).mean(),
+        "that example's own mean",
+    ),
+    (in_evaluation(lambda g: g.flatten(1).norm(dim=1).mean()), "These are lengths"),
+    (in_evaluation(to_one), "as WGAN-GP does"),
+    (in_evaluation(lambda g: g.square().sum()), "squares of all examples"),
+    (in_evaluation(lambda g: g.square().mean()), "A mean over coordinates"),
+    (in_evaluation(squares, of=torch.mean), "by B twice"),
+    (in_evaluation(lambda g: squares(g) / 2), "Half of it"),
+    (in_evaluation(lambda g: g.flatten(1).sum(1).square().mean()), "Squared after the sum"),
+    (in_evaluation(lambda g: g.mean(0).square().sum()), "opposite slopes cancel"),
+    (in_evaluation(lambda g: g.square().sum(1).mean()), "along the channels only"),
+    (in_evaluation(squares, of=lambda a: a.sigmoid().sum()), "slope of the probability"),
+    (in_evaluation(lambda g: g.square().flatten(1).sum(1)), "what each example counts"),
+    (in_evaluation(squares, put_back=False), "in which it was"),
+    (training_afterwards, "in which it was"),
+    (in_evaluation(squares, graph=False), "`create_graph=True`"),
+    (lambda d, x: centred_in_evaluation_mode(d, x).detach(), "`create_graph=True`"),
+    (centred_by_backward, "`autograd.grad`"),
+    (on_the_callers_own, "ask it of a copy"),
+    (through_the_generator, "G was pulled along"),
+    (without_asking, "before D sees them"),
+    (by_another_copy, "that you differentiate by"),
+    (for_pictures_alone, "makes rows of both"),
+    (in_evaluation(lambda g: squares(g) + 0.1), "A plane w · x"),
+    (in_evaluation(squares, of=lambda a: a), "one number: the *sum*"),
+]
+
+
+# ---- projection_logit
+
+
+@right("projection_logit")
+def logit_by_rows(features, labels, embedding, linear):
+    return linear(features).squeeze(1) + (embedding(labels) * features).sum(dim=1)
+
+
+@right("projection_logit")
+def logit_by_einsum(features, labels, embedding, linear):
+    return linear(features)[:, 0] + torch.einsum("bf,bf->b", features, embedding(labels))
+
+
+@right("projection_logit")
+def logit_by_one_hot(features, labels, embedding, linear):
+    chosen = F.one_hot(labels, embedding.num_embeddings).float()
+    return (
+        linear(features) + (features @ embedding.weight.T * chosen).sum(1, keepdim=True)
+    ).flatten()
+
+
+@right("projection_logit")
+def logit_in_a_loop(features, labels, embedding, linear):
+    rows = []
+    for h, y in zip(features, labels, strict=True):
+        rows.append(linear(h)[0] + torch.dot(h, embedding(y)))
+    return torch.stack(rows)
+
+
+@right("projection_logit")
+def logit_by_gather(features, labels, embedding, linear):
+    table = linear(features) + features @ embedding.weight.T  # (B, classes)
+    return table.gather(1, labels[:, None]).squeeze(1)
+
+
+@right("projection_logit")
+class LogitAsAnObject:
+    """A class with `__new__`: batched products of a row and a column."""
+
+    def __new__(cls, features, labels, embedding, linear):
+        own = torch.bmm(embedding(labels)[:, None, :], features[:, :, None])
+        return linear(features).view(-1) + own.view(-1)
+
+
+def product(h, y, e):
+    return (e(y) * h).sum(1)
+
+
+WRONG["projection_logit"] += [
+    (
+        lambda h, y, e, li: li(h).squeeze(1) + product(h, y.flip(0), e),
+        "Another row of the embedding",
+    ),
+    (
+        lambda h, y, e, li: (
+            li(h).squeeze(1) + (h * e.weight[: len(h)]).sum(1)
+            if len(h) <= e.num_embeddings
+            else li(h).squeeze(1) + product(h, torch.zeros_like(y), e)
+        ),
+        "Another row of the embedding",
+    ),
+    (
+        lambda h, y, e, li: li(h).squeeze(1) + product(h, (y + 1) % e.num_embeddings, e),
+        "One row off",
+    ),
+    (lambda h, y, e, li: li(h).squeeze(1) + product(h, y + 1, e), "a row for each label from 0 on"),
+    (lambda h, y, e, li: li(h).squeeze(1) + (e(y) * h).sum(), "adds the same number"),
+    (lambda h, y, e, li: li(h).squeeze(1) + h @ e(y).mean(0), "adds the same number"),
+    (lambda h, y, e, li: li(h).squeeze(1) + product(h, y, e).mean(), "adds the same number"),
+    (lambda h, y, e, li: li(h).squeeze(1), "The class has no say"),
+    (lambda h, y, e, li: product(h, y, e), "The first term is missing"),
+    (lambda h, y, e, li: h @ li.weight[0] + product(h, y, e), "The bias is missing"),
+    (lambda h, y, e, li: li(h).squeeze(1) + (h @ e.weight.T).amax(1), "fits best"),
+    (lambda h, y, e, li: li(h).squeeze(1) + (h @ e.weight.T).sum(1), "All classes were added"),
+    (lambda h, y, e, li: li(h).squeeze(1) + (h @ e.weight.T).mean(1), "All classes were averaged"),
+    (lambda h, y, e, li: li(h).squeeze(1) + e(y).sum(1), "without the features"),
+    (lambda h, y, e, li: li(h + e(y)).squeeze(1), "went into the features"),
+    (lambda h, y, e, li: li(h * e(y)).squeeze(1), "through the linear layer"),
+    (lambda h, y, e, li: li(h).squeeze(1) + (e(y) * h).mean(1), "A mean over the features"),
+    (lambda h, y, e, li: li(h).squeeze(1) - product(h, y, e), "A sign"),
+    (lambda h, y, e, li: li(h).squeeze(1) * product(h, y, e), "are added, not multiplied"),
+    (lambda h, y, e, li: (li(h).squeeze(1) + product(h, y, e)).sigmoid(), "This is a probability"),
+    (
+        lambda h, y, e, li: li(h).squeeze(1) + F.cosine_similarity(e(y), h),
+        "lengths were divided out",
+    ),
+    (lambda h, y, e, li: li(h) + product(h, y, e), "make a table"),
+    (lambda h, y, e, li: li(h).squeeze(1) + h @ e(y).T, "Every picture met every label"),
+    (lambda h, y, e, li: li(h) + product(h, y, e)[:, None], "the dimension of 1 off, "),
+    (lambda h, y, e, li: (li(h).squeeze(1) + product(h, y, e)).mean(), "A mean over the batch"),
+    (lambda h, y, e, li: li(h) + h @ e.weight.T, "A logit for every class"),
+    (lambda h, y, e, li: (li(h).squeeze() + product(h, y, e)).squeeze(), "lost its dimension"),
+    (lambda h, y, e, li: logit_by_rows(h, y, e, li).detach(), "is not: `.detach()`"),
+    (lambda h, y, e, li: logit_by_rows(h, y, e, li) + 0.5, "h = (1, 2)"),
+    (lambda h, y, e, li: logit_by_rows(h, y, e, li).double(), "Convert with"),
+    (lambda h, y, e, li: li(h).squeeze(1) + h @ e(y), "multiply them number by number"),
+]
