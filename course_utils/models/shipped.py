@@ -16,7 +16,7 @@ from course_utils.errors import CourseError
 if TYPE_CHECKING:
     from torch import Tensor
 
-WHY = "Lessons 2 to 6 compare your network with trained ones that ship with the course."
+WHY = "Lessons 2 to 10 compare your network with trained ones that ship with the course."
 FIX = "git checkout -- data/checkpoints data/catalogue.json   # or download the course again"
 
 
