@@ -76,7 +76,7 @@ _MISTAKES: list[Wrong] = [
     (_clipped(lambda g, clip: F.normalize(g, dim=1)), _LONG),
     (
         _clipped(lambda g, clip: g * (clip / g.norm(dim=1, keepdim=True)).clamp(min=1, max=1e6)),
-        _LONG,
+        "min and max changed places: the factor is min(1, clip / norm), the divisor max(1, norm / clip).",
     ),
     (
         _clipped(lambda g, clip: torch.where(g.norm(dim=1, keepdim=True) > clip, 0 * g, g)),
@@ -99,10 +99,6 @@ _MISTAKES: list[Wrong] = [
     (
         _clipped(lambda g, clip: g / g.norm(dim=1, keepdim=True).clamp(min=clip)),
         "Divided by max(norm, clip) and not multiplied by clip: small rows would be blown up.",
-    ),
-    (
-        _clipped(lambda g, clip: g / (g.norm(dim=1, keepdim=True) / clip).clamp(max=1)),
-        "min and max changed places: the divisor is max(1, norm / clip).",
     ),
     (
         _clipped(lambda g, clip: g / (1 + g.norm(dim=1, keepdim=True) / clip)),
@@ -168,9 +164,10 @@ def clip_and_noise(fn: Answer) -> None:
         ]
     )
     full = torch.tensor([True, True, True, False, True, True])
-    _without_noise(fn, rows[full], 1.5, "five rows, clipped and averaged")
-    _without_noise(fn, rows[full], 0.6, "five rows, clipped at 0.6 and averaged")
+    _without_noise(fn, rows[full], 0.9, "five rows, clipped at 0.9 and averaged")
+    _without_noise(fn, rows[full], 2.0, "five rows, clipped at 2 and averaged")
     _without_noise(fn, 0.01 * torch.randn(7, 30), 2.0, "seven short rows, averaged")
+    _without_noise(fn, 60 * rows[full], 90.0, "five large rows, clipped at 90 and averaged")
     _without_noise(fn, rows, 1.5, "six rows, of which one is 0", _ZERO_ROW)
     _draws_from_the_generator(fn)
     _noise_is_right(fn)

@@ -102,7 +102,10 @@ def exposure(fn: Answer) -> None:
     losses = torch.tensor([4.5, 2.25, 3.0, 1.5, 6.0, 2.75, 5.0])
     _expect(fn, 2.5, losses, "the exposure of the third of 8 candidates")
     _expect(
-        fn, 2.25, torch.cat([losses, losses + 0.125, losses[1:2]]), "the exposure with two ties"
+        fn,
+        2.25,
+        torch.cat([losses, losses + 0.125, losses[1:2], losses[1:2]]),
+        "the exposure with three ties",
     )
     _expect(fn, 1.0, torch.arange(2.0, 17.0), "the exposure of the best of 16 candidates")
     _expect(fn, 9.0, losses, "the exposure of the last of 8 candidates")

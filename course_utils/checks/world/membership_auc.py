@@ -55,6 +55,10 @@ _DIVIDE = (
 )
 
 _MISTAKES: list[Wrong] = [
+    (
+        _of(lambda area, n, m: max(area, 1 - area)),
+        "An area below 0.5 says that members have the *higher* losses: report it as it is.",
+    ),
     (_of(lambda area, n, m: 1 - area), _TURNED),
     (_pairs(lambda a, b: a < b), _HALF),
     (_pairs(lambda a, b: a <= b), _HALF),
@@ -78,10 +82,6 @@ _MISTAKES: list[Wrong] = [
     (
         _of(lambda area, n, m: 2 * area - 1),
         "That is twice the area minus 1, which some call advantage; chance is 0.5 here.",
-    ),
-    (
-        _of(lambda area, n, m: max(area, 1 - area)),
-        "An area below 0.5 says that members have the *higher* losses: report it as it is.",
     ),
     (
         _of(lambda area, n, m: area - 1),
@@ -114,8 +114,8 @@ def membership_auc(fn: Answer) -> None:
     The probability that a random member of the training set (losses (N,) float32) has a *lower* loss than a random
     other example (M,); equal losses count half. 0.5 is chance. N and M need not be equal.
     """
-    member = torch.tensor([0.5, 2.0, 1.0, 0.25, 1.0])
-    other = torch.tensor([1.0, 3.0, 0.5, 2.5, 4.0, 1.0, 0.125, 2.0])
+    member = torch.tensor([0.5, 2.0, 1.0, 0.25, 3.5])
+    other = torch.tensor([0.375, 3.0, 1.0, 1.5, 5.0, 1.0, 2.5, 2.0])
     _expect(fn, member, other, "the area of 5 members and 8 others, with ties")
     _expect(fn, other, member, "the area of 8 members and 5 others, with ties")
     _expect(fn, torch.randn(60) + 0.3, torch.randn(40), "the area of 60 members and 40 others")

@@ -111,9 +111,22 @@ _MONEY: list[Wrong] = [
     ),
 ]
 _PARTS = (("hours", _HOURS), ("kWh", _KWH), ("money", _MONEY))
+_RIGHT: tuple[Callable[[float, float, float, float], float], ...] = (
+    lambda s, w, p, r: s / 3600,
+    lambda s, w, p, r: s * w / _JOULES,
+    lambda s, w, p, r: s * w / _JOULES * p,
+)
 _ORDER = "The three are right, their order is not: `return hours, kwh, money`."
 _THREE = "Return three numbers in this order: `return hours, kwh, money`."
-_ROUNDED = "Rounded: a single answer costs little, and its money would be 0. Round where you print."
+_ROUNDED = "Rounded: one answer costs little, and its money would be 0. Round where you print."
+
+
+def _rounded(part: Callable[[float, float, float, float], float], digits: int) -> Answer:
+    return _with(lambda s, w, p, r: round(part(s, w, p, r), digits))
+
+
+for (_, _wrong), _part in zip(_PARTS, _RIGHT, strict=True):
+    _wrong += [(_rounded(_part, digits), _ROUNDED) for digits in range(6)]
 
 
 @exercise(_by_joules)
@@ -137,8 +150,9 @@ def _expect(fn: Answer, inputs: tuple[float, ...], case: str, hint: str = "") ->
     turned = not _near(numbers, expected) and _near(sorted(numbers), sorted(expected))
     require(not turned, f"{case}: hours, kWh, money", "another order", _ORDER)
     for number, right, (name, wrong) in zip(numbers, expected, _PARTS, strict=True):
-        exact = {"inputs": inputs, "wrong": wrong, "atol": 0.0, "rtol": 1e-4}
-        expect_close(number, right, f"{case}: {name}", hint=hint or _FORMULA[name], **exact)
+        told = hint or _FORMULA[name]
+        what = f"{case}: {name}"
+        expect_close(number, right, what, inputs=inputs, wrong=wrong, hint=told, atol=0.0)
 
 
 _FORMULA = {

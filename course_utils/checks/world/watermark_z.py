@@ -116,12 +116,12 @@ _MISTAKES: list[Wrong] = [
         _RED,
     ),
     (
-        _with(lambda green, n, gamma: -_z(green, n, gamma)),
-        "The sign: more green than chance is above 0.",
-    ),
-    (
         _with(lambda green, n, gamma: abs(_z(green, n, gamma))),
         "Less green than chance is below 0: no abs.",
+    ),
+    (
+        _with(lambda green, n, gamma: -_z(green, n, gamma)),
+        "The sign: more green than chance is above 0.",
     ),
     (
         _with(
@@ -151,7 +151,7 @@ def _listed(*green: Pair) -> IsGreen:
     return lambda previous, token: (previous, token) in green
 
 
-_MUCH = _listed((5, 2), (2, 7), (1, 4), (3, 6), (6, 5), (4, 8), (5, 1), (4, 1), (8, 5), (5, 5))
+_MUCH = _listed((5, 2), (2, 7), (1, 4), (3, 6), (6, 5), (7, 3), (5, 1), (4, 1), (8, 5), (5, 5))
 _LITTLE = _listed((2, 2), (5, 1), (1, 5), (0, 5), (7, 2), (3, 3), (1, 7), (4, 8))
 
 
@@ -173,7 +173,12 @@ def watermark_z(fn: Answer) -> None:
     even: IsGreen = lambda previous, token: (previous + 2 * token) % 3 == 0  # noqa: E731
     expect_score(fn, (long, even, 0.5), _by_shares(long, even, 0.5), "z of 200 tokens", _MISTAKES)
     short = "No pair of neighbours, no evidence: return 0.0 before anything is divided by n."
-    says = {"ZeroDivisionError": short, "IndexError": short, "division by zero": short}
+    says = {
+        "ZeroDivisionError": short,
+        "IndexError": short,
+        "division by zero": short,
+        "math domain": short,
+    }
     for tokens in ([], [3]):
         what = f"z of {len(tokens)} tokens"
         expect_score(fn, (tokens, _MUCH, 0.25), 0.0, what, hint=short, says=says)
