@@ -264,7 +264,7 @@ def misspelt(sentence: str) -> Iterator[str]:
     """Every text that one swap of the second and third letter of a longer word makes."""
     words = sentence.split()
     for i, word in enumerate(words):
-        if len(word) > 3:
+        if len(word) > 3 and word[1] != word[2]:
             yield " ".join([*words[:i], word[0] + word[2] + word[1] + word[3:], *words[i + 1 :]])
 
 
