@@ -329,14 +329,13 @@ bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), defaul
 #
 # | weights | MB | more bits per byte (95 % over documents) |
 # | --- | --- | --- |
-# | half precision | {{result:world_small.json:half.mb:.1f}} | {{result:world_small.json:half.value:+.4f}} ({{result:world_small.json:half.low:+.4f}} to {{result:world_small.json:half.high:+.4f}}) |
 # | 8 bits | {{result:world_small.json:bits_8.mb:.1f}} | {{result:world_small.json:bits_8.value:+.4f}} ({{result:world_small.json:bits_8.low:+.4f}} to {{result:world_small.json:bits_8.high:+.4f}}) |
 # | 4 bits | {{result:world_small.json:bits_4.mb:.1f}} | {{result:world_small.json:bits_4.value:+.3f}} ({{result:world_small.json:bits_4.low:+.3f}} to {{result:world_small.json:bits_4.high:+.3f}}) |
 # | 2 bits | {{result:world_small.json:bits_2.mb:.1f}} | {{result:world_small.json:bits_2.value:+.2f}} ({{result:world_small.json:bits_2.low:+.2f}} to {{result:world_small.json:bits_2.high:+.2f}}) |
 # | the smallest 30 % set to 0 | | {{result:world_small.json:pruned_30.value:+.3f}} ({{result:world_small.json:pruned_30.low:+.3f}} to {{result:world_small.json:pruned_30.high:+.3f}}) |
 # | the smallest 50 % | | {{result:world_small.json:pruned_50.value:+.3f}} ({{result:world_small.json:pruned_50.low:+.3f}} to {{result:world_small.json:pruned_50.high:+.3f}}) |
 #
-# Half of the bits of half precision cost nothing that can be measured; then there is a cliff.
+# Half of the 16 bits can go, and nothing that can be measured goes with them; then there is a cliff.
 # Whoever ships a smaller network should say on which side of it they stand, with the interval.
 #
 # **Limit.** Bytes are not time: these weights become floats again before they multiply. In networks
@@ -567,9 +566,10 @@ for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actre
 
 # %% [markdown]
 # In {{result:world_bias.json:corpus}} *she* makes up
-# {{result:world_bias.json:she_in_corpus.value:.0%}} of all *he* and *she*. The network stays below
-# that even for a nurse, and even for an *actress* it prefers *he*. A bias can be the data's, and it
-# can be a small network's ignorance that falls back on what is frequent.
+# {{result:world_bias.json:she_in_corpus.value:.0%}} of all *he* and *she*. For nearly everybody the
+# network stays below that, for a nurse at {{result:world_bias.json:she.nurse:.0%}}, and even for an
+# *actress* it prefers *he* ({{result:world_bias.json:she.actress:.0%}} *she*). A bias can be the
+# data's, and it can be a small network's ignorance that falls back on what is frequent.
 #
 # Now pictures. CIFAR-10 holds ten classes, a tenth each.
 #
