@@ -133,6 +133,15 @@ made = dcgan.sample(generator, noise)  # uint8 (4 N, 3, 32, 32)
 named = small_classifier.classes_of(judge, made)
 
 # %%
+figure, axes = plots.subplots(2, 10, width=9.5, height=2.6)
+for ax, picture, label in zip(axes, made, named):
+    plots.image_grid(ax, picture[None], 1, CLASSES[label])
+plots.show(
+    figure,
+    alt="Twenty generated pictures, each with the class that the feature network gives it: some look like it, and some like nothing.",
+)
+
+# %%
 both = torch.cat([few.images, made]), torch.cat([few.labels, named])
 four = train.take(4 * n_few)
 sets = {
