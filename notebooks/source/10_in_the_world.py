@@ -80,7 +80,7 @@ from course_utils.machine import minutes_here
 # fmt: off
 #                    smoke  laptop    gpu
 n_few     = run.pick(   60,    500,   500)  # labelled pictures of an owner who has few
-steps     = run.pick(    5,    400,   400)  # training steps of a small picture classifier
+steps     = run.pick(    5,    200,   200)  # training steps of a small picture classifier
 n_images  = run.pick(  100,  2_000, 2_000)  # pictures that are attacked, scored and counted
 n_reviews = run.pick(  100,  1_000, 2_500)  # reviews of a test
 tuning    = run.pick(    3,     40,    40)  # steps in which the GPT reads secrets
@@ -175,7 +175,6 @@ generated_gain.beside(mean, "+.1f")
 # | --- | --- | --- |
 # | real pictures | {{result:world_worth.json:plain.value:.1%}} | {{result:world_worth.json:plain.gain.value:+.1%}} ({{result:world_worth.json:plain.gain.low:+.1%}} to {{result:world_worth.json:plain.gain.high:+.1%}}) |
 # | the same, moved | {{result:world_worth.json:moved.value:.1%}} | |
-# | moved, and 1 generated each | {{result:world_worth.json:dcgan_1.value:.1%}} | {{result:world_worth.json:dcgan_1.gain.value:+.1%}} ({{result:world_worth.json:dcgan_1.gain.low:+.1%}} to {{result:world_worth.json:dcgan_1.gain.high:+.1%}}) |
 # | moved, and 4 generated each | {{result:world_worth.json:dcgan_4.value:.1%}} | {{result:world_worth.json:dcgan_4.gain.value:+.1%}} ({{result:world_worth.json:dcgan_4.gain.low:+.1%}} to {{result:world_worth.json:dcgan_4.gain.high:+.1%}}) |
 # | moved, and 3 more real ones each | {{result:world_worth.json:real_4.value:.1%}} | {{result:world_worth.json:real_4.gain.value:+.1%}} ({{result:world_worth.json:real_4.gain.low:+.1%}} to {{result:world_worth.json:real_4.gain.high:+.1%}}) |
 #
