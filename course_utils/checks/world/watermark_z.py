@@ -172,6 +172,9 @@ def watermark_z(fn: Answer) -> None:
     long = [(7 * i * i + 3 * i) % 11 for i in range(200)]
     even: IsGreen = lambda previous, token: (previous + 2 * token) % 3 == 0  # noqa: E731
     expect_score(fn, (long, even, 0.5), _by_shares(long, even, 0.5), "z of 200 tokens", _MISTAKES)
+    pair = "Two tokens hold one pair of neighbours, which is judged: only shorter texts give 0.0."
+    inputs = ([5, 2], _MUCH, 0.25)
+    expect_score(fn, inputs, _by_shares(*inputs), "z of two tokens", _MISTAKES, pair)
     short = "No pair of neighbours, no evidence: return 0.0 before anything is divided by n."
     says = {
         "ZeroDivisionError": short,

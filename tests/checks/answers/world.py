@@ -139,6 +139,11 @@ def z_of_each_pair_once(tokens, is_green, gamma):
     return (green - gamma * n) / math.sqrt(n * gamma * (1 - gamma)) if n else 0.0
 
 
+@wrong("watermark_z", "Two tokens hold one pair")
+def z_of_three_tokens_or_more(tokens, is_green, gamma):
+    return z_by_a_loop(tokens, is_green, gamma) if len(tokens) > 2 else 0.0
+
+
 WRONG["watermark_z"] += [
     (z_over(lambda t: zip(t[1:], t, strict=False)), "is_green(previous, token), in this order"),
     (z_over(lambda t: zip(t[1:], t[1:], strict=True)), "not from itself"),
