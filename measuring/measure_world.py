@@ -37,8 +37,8 @@ from course_utils.training.checkpoints import newest_generation
 from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import numbers, over_seeds, share
 
-SEEDS = (0, 1, 2)
-FEW, STEPS, TEST = 500, 200, 2_000
+SEEDS = (0, 1, 2, 3, 4)
+FEW, STEPS, TEST = 500, 400, 2_000
 """Labelled pictures of an owner who has few, training steps of each classifier, and pictures that it is tested on."""
 PICTURES, COUNTED, N = 1_000, 2_000, 500
 """Pictures that are attacked, those that are counted, and those on each side of one FD."""
@@ -94,6 +94,7 @@ def worth(options: argparse.Namespace) -> dict[str, Any]:
         arms = {
             "plain": (x[:FEW], y[:FEW]),
             "moved": (x[:FEW], y[:FEW]),
+            "dcgan_1": (torch.cat([x[:FEW], made[:FEW]]), torch.cat([y[:FEW], named[:FEW]])),
             "dcgan_4": (torch.cat([x[:FEW], made]), torch.cat([y[:FEW], named])),
             "real_4": (x, y),
         }
