@@ -1,10 +1,10 @@
 """Measure what a network gives away, what DP-SGD changes, and what a watermark shows, for lesson 10.
 
 ``python -m measuring.measure_privacy canary`` fine-tunes the shipped GPT on critics' sentences with planted codes,
-three seeds: exposure, and membership by loss before and after. ``... shipped --data IMDB`` asks the second of the
+eight seeds: exposure, and membership by loss before and after. ``... shipped --data IMDB`` asks the second of the
 shipped GPT and the reviews that it was trained on. ``... words`` trains a word counter with clipped gradients and
-noise, and ``... private`` fine-tunes the GPT so; their epsilons come from Opacus (``pip install --no-deps opacus``).
-Each writes its part of ``data/results/world_privacy.json``. ``... watermark --data IMDB`` marks texts of the shipped
+noise, and ``... private`` fine-tunes the GPT so, three seeds; their epsilons come from Opacus (``pip install --no-deps
+opacus``). Each writes its part of ``data/results/world_privacy.json``. ``... watermark --data IMDB`` marks texts of the shipped
 GPT and counts green tokens (``world_provenance.json``).
 """
 
@@ -35,7 +35,7 @@ from course_utils.models.watermark import Watermark, write
 from measuring.with_intervals import over_seeds, share
 
 PRIVACY, PROVENANCE = "world_privacy.json", "world_provenance.json"
-SEEDS, WORD_SEEDS = (0, 1, 2), (0, 1, 2, 3, 4)
+SEEDS, WORD_SEEDS, PRIVATE_SEEDS = tuple(range(8)), tuple(range(5)), tuple(range(3))
 SENTENCES = 300
 """Critics' sentences to train on; as many others are held out."""
 TRAINING = {"steps": 40, "batch_size": 16, "context": 64}
@@ -197,22 +197,27 @@ def _canary(_: argparse.Namespace) -> None:
         fine_tune(model, text.windows, TRAINING["steps"], TRAINING["batch_size"], seed)
         after.append(given_away(model, tokenizer, text))
         print(seed, before[-1], after[-1], flush=True)
+        if seed:  # an interval needs two
+            _add(_about_canaries(before, after, len(text.windows)))
+
+
+def _about_canaries(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], windows: int
+) -> dict[str, Any]:
     old, new = _over(before), _over(after)
-    canary = {"most": math.log2(OTHERS + 1), "seeds": len(SEEDS), "before": old["exposure"]}
+    canary = {"most": math.log2(OTHERS + 1), "seeds": len(after), "before": old["exposure"]}
     areas = results.earlier(PRIVACY).get("auc", {}) | {"before": old["auc"], "after": new["auc"]}
-    _add(
-        {
-            "data": SENTENCE_SET,
-            "reviews": SENTENCES,
-            **TRAINING,
-            "windows": len(text.windows),
-            "carrier": CARRIER,
-            "canary": {**new["exposure"], **canary},
-            "auc": areas,
-            "nats": {"before": old["nats"], "after": new["nats"]},
-            "seeds": {"before": before, "after": after},
-        }
-    )
+    return {
+        "data": SENTENCE_SET,
+        "reviews": SENTENCES,
+        **TRAINING,
+        "windows": windows,
+        "carrier": CARRIER,
+        "canary": {**new["exposure"], **canary},
+        "auc": areas,
+        "nats": {"before": old["nats"], "after": new["nats"]},
+        "seeds": {"before": before, "after": after},
+    }
 
 
 def _shipped(options: argparse.Namespace) -> None:
@@ -292,7 +297,7 @@ def _private(_: argparse.Namespace) -> None:
     read, unread = _sentences()
     for name, (clip, noise) in WAYS.items():
         rows = []
-        for seed in SEEDS:
+        for seed in PRIVATE_SEEDS:
             model, tokenizer, _ = attention.load_shipped()
             text = planted(read, unread, tokenizer, seed)
             private_tune(model, text.windows, clip, noise, seed)
@@ -301,7 +306,7 @@ def _private(_: argparse.Namespace) -> None:
         rate = TRAINING["batch_size"] / len(text.windows)
         spent = epsilon(noise, rate, TRAINING["steps"], DELTA)
         found = {**_over(rows), "clip": clip, "noise_multiplier": noise, "epsilon": spent}
-        about = {"delta": DELTA, "windows": len(text.windows), "seeds": len(SEEDS)}
+        about = {"delta": DELTA, "windows": len(text.windows), "seeds": len(PRIVATE_SEEDS)}
         known = results.earlier(PRIVACY).get("dp", {})
         gpt = {**known.get("gpt", {}), name: found, **about}
         _add({"dp": {**known, "gpt": gpt, "library": _library()}})
