@@ -4,8 +4,8 @@
 eight seeds: exposure, and membership by loss before and after. ``... shipped --data IMDB`` asks the second of the
 shipped GPT and the reviews that it was trained on. ``... words`` trains a word counter with clipped gradients and
 noise, and ``... private`` fine-tunes the GPT so, three seeds; their epsilons come from Opacus (``pip install --no-deps
-opacus``). Each writes its part of ``data/results/world_privacy.json``. ``... watermark --data IMDB`` marks texts of the shipped
-GPT and counts green tokens (``world_provenance.json``).
+opacus``). Each writes its part of ``data/results/world_privacy.json``. ``... watermark --data IMDB`` marks texts of
+the shipped GPT and counts green tokens (``world_provenance.json``).
 """
 
 import argparse
