@@ -729,17 +729,18 @@ first = next((str(copies) for copies, found in bits.items() if found == most), "
 copies_needed.beside(first)
 
 # %% [markdown]
-# The course's measurement, {{result:world_privacy.json:canary.seeds}} seeds with other secrets:
-# {{result:world_privacy.json:canary.1.value:.1f}} bits
-# ({{result:world_privacy.json:canary.1.low:.1f}} to
-# {{result:world_privacy.json:canary.1.high:.1f}}) for one copy,
-# {{result:world_privacy.json:canary.10.value:.1f}}
-# ({{result:world_privacy.json:canary.10.low:.1f}} to
-# {{result:world_privacy.json:canary.10.high:.1f}}) for ten,
-# {{result:world_privacy.json:canary.100.value:.1f}}
-# ({{result:world_privacy.json:canary.100.low:.1f}} to
-# {{result:world_privacy.json:canary.100.high:.1f}}) for a hundred. So remove copies before you
-# train.
+# The course's measurement, bits of at most {{result:world_privacy.json:canary.most:.1f}}, with other
+# secrets for each seed:
+#
+# | copies | seed 0 | seed 1 | seed 2 |
+# | --- | --- | --- | --- |
+# | none | {{result:world_privacy.json:seeds.after.0.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.0:.1f}} |
+# | 1 | {{result:world_privacy.json:seeds.after.0.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.1:.1f}} |
+# | 10 | {{result:world_privacy.json:seeds.after.0.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.10:.1f}} |
+# | 100 | {{result:world_privacy.json:seeds.after.0.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.100:.1f}} |
+#
+# One copy cannot be told from none here, ten mostly win, a hundred always. So remove copies before
+# you train.
 #
 # ### Was it in there?
 #
