@@ -345,7 +345,8 @@ bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), defaul
 # | the smallest 30 % set to 0 | | {{result:world_small.json:pruned_30.value:+.3f}} ({{result:world_small.json:pruned_30.low:+.3f}} to {{result:world_small.json:pruned_30.high:+.3f}}) |
 # | the smallest 50 % | | {{result:world_small.json:pruned_50.value:+.3f}} ({{result:world_small.json:pruned_50.low:+.3f}} to {{result:world_small.json:pruned_50.high:+.3f}}) |
 #
-# Half of the 16 bits can go, and nothing measurable goes with them; then there is a cliff. Whoever ships a smaller network should say on which side of it they stand, with the interval.
+# Half of the 16 bits can go, and nothing measurable goes with them; then there is a cliff. Whoever
+# ships a smaller network should say on which side of it they stand, with the interval.
 #
 # **Limit.** Bytes are not time: these weights become floats again before they multiply. In networks
 # of billions of weights a few very large entries spoil plain rounding, and are kept apart
