@@ -211,7 +211,7 @@ def robust(options: argparse.Namespace) -> dict[str, Any]:
 def worst_direction(network: nn.Module, images: Tensor) -> Tensor:
     """Signs of the gradient that is uphill for the network's own answers: uint8 (N, 3, H, W) -> floats of that shape.
 
-    Source: arXiv 1412.6572, section 3.
+    Source: arXiv 1412.6572, section 4.
     """
     found = []
     for part in images.split(250):

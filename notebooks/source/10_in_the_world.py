@@ -234,7 +234,7 @@ assert abs(1.1 * kwh / 1000 / 1287 - 1) < 0.02
 # %%
 price = 0.30  # money per kWh
 watts = 45.0  # of a laptop under load; a plug-in meter tells
-gpu = {"flops_per_second": 400e12, "watts": 700}  # one H100: what it reaches, and its limit
+gpu = {"flops_per_second": 400e12, "watts": 700}  # assumed: an H100 at 40 % of its peak
 
 # %%
 a = torch.randn(1024, 1024)
@@ -270,12 +270,12 @@ seconds = time.perf_counter() - began
 print(f"lesson 4's word counter, trained in {seconds:.1f} s: {watts * seconds / 3.6e6:.0e} kWh")
 
 # %% [markdown]
-# Between the word counter and GPT-3 lie more than ten powers of ten. Ask first what the cheap end
-# can do: you met its accuracy in lesson 4.
+# Between the energy of the word counter and that of GPT-3 lie about ten powers of ten. Ask first
+# what the cheap end can do: you met its accuracy in lesson 4.
 #
 # **Limit.** A matrix product is the best case; real trainings reach a part of that speed, and the
 # sheet leaves out making the machines, failed runs and all answers that will ever be given
-# ([Luccioni et al. 2023](https://arxiv.org/abs/2211.02001) count them for one model).
+# ([Luccioni et al. 2023](https://arxiv.org/abs/2211.02001) count more of it for one model).
 #
 # ## Making it small
 #
@@ -361,7 +361,7 @@ bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), defaul
 # For noise the answer is "far". An attacker does better: the gradient of the loss *with respect to
 # the picture* says for each pixel in which direction the answer becomes worse. Move every pixel by
 # the same small amount that way ([Goodfellow et al. 2015](https://arxiv.org/abs/1412.6572), section
-# 3, the *fast gradient sign method*):
+# 4, the *fast gradient sign method*):
 #
 # $$x' = x + \varepsilon\,\mathrm{sign}\bigl(\nabla_x\,\mathrm{loss}(x)\bigr).$$
 
@@ -979,7 +979,7 @@ watermark_z = checks.world.watermark_z(watermark_z)
 # %% [markdown]
 # ### Exercise: predict the length
 #
-# *Easy, 2 minutes.* Raise the alarm at z > 4: a fair coin does that in about 3 of 100,000 texts.
+# *Easy, 2 minutes.* Raise the alarm at z > 4: chance alone does that in about 3 of 100,000 texts.
 # After how many tokens does half of the marked texts set it off?
 
 # %%
