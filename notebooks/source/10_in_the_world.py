@@ -732,19 +732,19 @@ bits = {copies: exposure(nats(student, [x]).item(), rated) for copies, x in secr
 for copies, found in bits.items():
     print(f"{copies:>3} copies: {found:.1f} of at most {math.log2(n_codes + 1):.1f} bits")
 most = math.log2(n_codes + 1)
-first = next((str(copies) for copies, found in bits.items() if found == most), "none")
+first = next((str(copies) for copies, found in bits.items() if found > most - 0.01), "none")
 copies_needed.beside(first)
 
 # %% [markdown]
 # The course's measurement, bits of at most {{result:world_privacy.json:canary.most:.1f}}, with other
 # secrets for each seed:
 #
-# | copies | seed 0 | seed 1 | seed 2 |
-# | --- | --- | --- | --- |
-# | none | {{result:world_privacy.json:seeds.after.0.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.0:.1f}} |
-# | 1 | {{result:world_privacy.json:seeds.after.0.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.1:.1f}} |
-# | 10 | {{result:world_privacy.json:seeds.after.0.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.10:.1f}} |
-# | 100 | {{result:world_privacy.json:seeds.after.0.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.100:.1f}} |
+# | copies | seed 0 | seed 1 | seed 2 | mean of {{result:world_privacy.json:canary.seeds}} seeds |
+# | --- | --- | --- | --- | --- |
+# | none | {{result:world_privacy.json:seeds.after.0.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.0:.1f}} | {{result:world_privacy.json:canary.0.value:.1f}} |
+# | 1 | {{result:world_privacy.json:seeds.after.0.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.1:.1f}} | {{result:world_privacy.json:canary.1.value:.1f}} |
+# | 10 | {{result:world_privacy.json:seeds.after.0.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.10:.1f}} | {{result:world_privacy.json:canary.10.value:.1f}} |
+# | 100 | {{result:world_privacy.json:seeds.after.0.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.100:.1f}} | {{result:world_privacy.json:canary.100.value:.1f}} |
 #
 # One copy cannot be told from none here, ten mostly win, a hundred always. So remove copies before
 # you train.
