@@ -17,8 +17,8 @@
 # what they are good for, what they cost, and what can go wrong. One answer to start with. A network
 # that names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's photographs rightly
 # changes its mind on half of them when every pixel moves by
-# {{result:world_robust.json:half:.1f}} of 255 grey levels. No eye sees it. Noise of the same size
-# changes {{result:world_robust.json:noise_2.value:.1%}} of its answers.
+# {{result:world_robust.json:half:.1f}} of 255 grey levels. No eye sees it. Noise of 2 levels changes
+# {{result:world_robust.json:noise_2.value:.1%}} of its answers.
 #
 # **You will learn to** test whether generated pictures are worth their price, and compute that
 # price · shrink a network until it breaks · attack pictures and reviews · measure bias in pairs ·
