@@ -180,8 +180,8 @@ generated_gain.beside(mean, "+.1f")
 # | moved, and 3 more real ones each | {{result:world_worth.json:real_4.value:.1%}} | {{result:world_worth.json:real_4.gain.value:+.1%}} ({{result:world_worth.json:real_4.gain.low:+.1%}} to {{result:world_worth.json:real_4.gain.high:+.1%}}) |
 #
 # Moving pictures, which costs two lines of code, helps; so do more real ones. Our generator's
-# pictures add nothing to that. A generator can only hand on what *its* training pictures held, and
-# loses some of it on the way.
+# pictures do harm: with them the same steps are spent on worse pictures. A generator can only hand
+# on what *its* training pictures held, and loses some of it on the way.
 #
 # **Limit.** Our generator is small and does not know classes. With a diffusion model for ImageNet
 # the gain was real, if small ([Azizi et al. 2023](https://arxiv.org/abs/2304.08466)). Models that
