@@ -736,15 +736,15 @@ first = next((str(copies) for copies, found in bits.items() if found > most - 0.
 copies_needed.beside(first)
 
 # %% [markdown]
-# The course's measurement, bits of at most {{result:world_privacy.json:canary.most:.1f}}, with other
-# secrets for each seed:
+# The course's measurement, with other secrets for each of
+# {{result:world_privacy.json:canary.seeds}} seeds:
 #
-# | copies | seed 0 | seed 1 | seed 2 | mean of {{result:world_privacy.json:canary.seeds}} seeds |
-# | --- | --- | --- | --- | --- |
-# | none | {{result:world_privacy.json:seeds.after.0.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.0:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.0:.1f}} | {{result:world_privacy.json:canary.0.value:.1f}} |
-# | 1 | {{result:world_privacy.json:seeds.after.0.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.1:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.1:.1f}} | {{result:world_privacy.json:canary.1.value:.1f}} |
-# | 10 | {{result:world_privacy.json:seeds.after.0.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.10:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.10:.1f}} | {{result:world_privacy.json:canary.10.value:.1f}} |
-# | 100 | {{result:world_privacy.json:seeds.after.0.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.1.exposure.100:.1f}} | {{result:world_privacy.json:seeds.after.2.exposure.100:.1f}} | {{result:world_privacy.json:canary.100.value:.1f}} |
+# | copies | exposure (bits, at most {{result:world_privacy.json:canary.most:.1f}}) | 95 % over seeds |
+# | --- | --- | --- |
+# | never planted | {{result:world_privacy.json:canary.0.value:.1f}} | {{result:world_privacy.json:canary.0.low:.1f}} to {{result:world_privacy.json:canary.0.high:.1f}} |
+# | 1 | {{result:world_privacy.json:canary.1.value:.1f}} | {{result:world_privacy.json:canary.1.low:.1f}} to {{result:world_privacy.json:canary.1.high:.1f}} |
+# | 10 | {{result:world_privacy.json:canary.10.value:.1f}} | {{result:world_privacy.json:canary.10.low:.1f}} to {{result:world_privacy.json:canary.10.high:.1f}} |
+# | 100 | {{result:world_privacy.json:canary.100.value:.1f}} | the same in every seed |
 #
 # One copy cannot be told from none here, ten mostly win, a hundred always. So remove copies before
 # you train.
@@ -793,10 +793,13 @@ for name, model in {"before": writer, "after": student}.items():
     print(f"AUC {name} fine-tuning: {area:.2f}")
 
 # %% [markdown]
-# Before the fine-tuning the bet is worth nothing, as it must be. After it: AUC
+# Before the fine-tuning the bet is worth nothing, as it must be (measured: AUC
+# {{result:world_privacy.json:auc.before.value:.2f}},
+# {{result:world_privacy.json:auc.before.low:.2f}} to
+# {{result:world_privacy.json:auc.before.high:.2f}} over seeds). After it:
 # {{result:world_privacy.json:auc.after.value:.2f}}
 # ({{result:world_privacy.json:auc.after.low:.2f}} to
-# {{result:world_privacy.json:auc.after.high:.2f}} over seeds). Many passes over few texts are the
+# {{result:world_privacy.json:auc.after.high:.2f}}). Many passes over few texts are the
 # reason. The shipped GPT read its 25,000 reviews about once, and there the same bet is a little
 # above guessing, {{result:world_privacy.json:auc.shipped.value:.2f}}
 # ({{result:world_privacy.json:auc.shipped.low:.2f}} to
