@@ -21,7 +21,16 @@ from course_utils.errors import CourseError
 from course_utils.evaluation import diagnose, distances, elbo, intervals, manifolds, scores
 from course_utils.evaluation.metrics import RealReference, fitting_n
 from course_utils.learner import clinic
-from course_utils.models import attention, dcgan, features, masked_lm, pretrained, shipped, vae
+from course_utils.models import (
+    attention,
+    dcgan,
+    features,
+    masked_lm,
+    pretrained,
+    shipped,
+    vae,
+    watermark,
+)
 from course_utils.training import checkpoints
 from course_utils.training.recipes import vae_laboratory  # fmt: skip
 from course_utils.training.run import TrainingRun
@@ -378,6 +387,8 @@ EXECUTED = {
     "clinic-unknown-case": lambda place: clinic.checklist({}, {"9.9": "x"}),
     "gpt-heads": lambda place: attention.GPT(vocab=8, dim=6, layers=1, heads=4, context=8),
     "gpt-context": lambda place: attention.GPT(8, 6, 1, 2, 4)(torch.zeros(1, 5, dtype=torch.int64)),
+    "watermark-share": lambda place: watermark.Watermark(40, gamma=0.0),
+    "watermark-delta": lambda place: watermark.Watermark(40, delta=-1.0),
     "texts-none": empty_texts,
     "texts-too-short": lambda place: texts.windows([[0, 1, 2]], 64),
     "text-encoding": lambda place: texts.load_texts(book(place)),

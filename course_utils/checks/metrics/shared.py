@@ -1,6 +1,6 @@
 """What the checks of scores that are one number share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ def expect_score(
     wrong: Sequence[Wrong] = (),
     hint: str = "Compare with the formula term by term on the smallest example.",
     atol: float = 1e-6,
+    says: Mapping[str, str] | None = None,
 ) -> None:
-    """Require one number of any kind near the expected one, within 0.1 % or ``atol``."""
-    got = call(fn, *inputs)
+    """Require one number of any kind near the expected one, within 0.1 % or ``atol``; ``says`` goes to `call`."""
+    got = call(fn, *inputs, says=says)
     dtype = str(getattr(got, "dtype", type(got).__name__))
     unreal = (
         "A root came out complex. Take it of something symmetric, or keep the real part (`.real`)."
