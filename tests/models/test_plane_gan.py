@@ -101,7 +101,7 @@ def test_weights_are_held_where_the_method_says_so():
         largest = torch.linalg.svdvals(weight)[:, 0]
         assert torch.allclose(largest, torch.full((2,), 3.0), rtol=1e-3)
     _, clipped = plane_gan.play(plane_gan.METHODS["WGAN, clipped"], ring, 2, 5)
-    assert max(p.abs().max().item() for p in clipped.parameters()) <= 0.1
+    assert max(p.abs().max().item() for p in clipped.parameters()) <= 0.1 + 1e-6
 
 
 def test_equal_seeds_start_alike_whatever_the_method():
