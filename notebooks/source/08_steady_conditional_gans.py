@@ -572,7 +572,7 @@ for ax, (data, rates) in zip(axes, record["games"].items()):
 axes[1].set_yticklabels([])
 plots.show(
     figure,
-    alt="Modes covered by method, on the ring and on the grid. A dot for each seed, and a bar with its interval for each of two learning rates. For several methods the two rates lie further apart than the methods do.",
+    alt="Modes covered by method, on the ring and on the grid. A dot for each seed, and a bar with its interval for each of two learning rates. On the ring most intervals overlap, and the clipped WGAN covers none; on the grid least squares covers most, and many methods change places with the rate.",
 )
 
 # %%

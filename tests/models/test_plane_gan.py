@@ -92,11 +92,16 @@ def test_a_run_does_not_depend_on_the_runs_beside_it(name):
 def test_weights_are_held_where_the_method_says_so():
     ring = plane_gan.ring()
     _, held = plane_gan.play(plane_gan.METHODS["hinge + spectral norm"], ring, 2, 30)
+    held.train()  # each look at the weights in training mode is one more turn of the power iteration
     for layer in held.layers:
-        largest = torch.linalg.svdvals(layer.weight.detach())[:, 0]
-        assert torch.allclose(largest, torch.full((2,), 3.0), rtol=0.05)
+        rough = torch.linalg.svdvals(layer.weight.detach())[:, 0]  # one turn a step lags a little
+        assert torch.allclose(rough, torch.full((2,), 3.0), rtol=0.15)
+        for _ in range(300):
+            weight = layer.weight.detach()
+        largest = torch.linalg.svdvals(weight)[:, 0]
+        assert torch.allclose(largest, torch.full((2,), 3.0), rtol=1e-3)
     _, clipped = plane_gan.play(plane_gan.METHODS["WGAN, clipped"], ring, 2, 5)
-    assert max(p.abs().max().item() for p in clipped.parameters()) <= 0.1
+    assert max(p.abs().max().item() for p in clipped.parameters()) <= 0.1 + 1e-6
 
 
 def test_equal_seeds_start_alike_whatever_the_method():
@@ -104,7 +109,9 @@ def test_equal_seeds_start_alike_whatever_the_method():
         plane_gan.Judges(plane_gan.METHODS[name], 2, seed=3)
         for name in ("saturating", "relativistic + R1")
     )
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
     assert isinstance(first.layers[0], StackedLinear)
 
 
