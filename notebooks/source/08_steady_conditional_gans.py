@@ -19,9 +19,10 @@
 # | reproduction | DCGAN | WGAN-GP | SNGAN |
 # | --- | --- | --- | --- |
 # | [one collection](https://github.com/w86763777/pytorch-gan-collections) | 42.7 | 19.8 | **17.8** |
-# | [the other](https://github.com/xyfJASON/gans-pytorch) | **24.7** | 28.8 | 24.9 |
+# | [the other](https://github.com/xyfJASON/gans-pytorch/tree/067891c) | **24.8** | 31.9 | 28.8 |
 #
-# In the first, the old method is the worst by far. In the second it is the best. Who is right? You
+# In the first, the old method is the worst by far. In the second it is the best (and its author
+# warns that each model had settings of its own, perhaps not the best ones). Who is right? You
 # will write the methods yourself, let nine of them play with many seeds, and see how far such a
 # table can be trusted. Then you will steer a GAN: ask for a horse, and measure whether a horse
 # comes.
