@@ -1,4 +1,4 @@
-"""Draw the README's four pictures from what ships, in half a minute: ``python -m measuring.readme_tiles``.
+"""Draw the README's pictures from what ships, in half a minute: ``python -m measuring.readme_tiles``.
 
 They go to ``notebooks/figures/readme_NAME.png``. Each file holds a digest of what it was drawn from, so that a test
 can tell when it is out of date.
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import palette, plots
-from course_utils.models import attention, dcgan, shipped
+from course_utils.models import attention, cgan, dcgan, shipped
 from course_utils.models.attention import filter_logits, generate
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +123,17 @@ def ruler() -> Figure:
     return figure
 
 
+def classes(columns: int = 10) -> Figure:
+    """Lesson 08: the first pictures of each class that the class-conditional generator makes, a row a class."""
+    generator, facts = cgan.load_shipped()
+    labels = torch.arange(len(facts["classes"])).repeat_interleave(columns)
+    random = torch.Generator().manual_seed(0)
+    figure, ax = _square(whole=True)
+    pictures = cgan.sample(generator, labels, generator=random)
+    plots.image_grid(ax, pictures, columns=columns, gap=0)
+    return figure
+
+
 def _scores() -> list[tuple[float, ...]]:
     """Numbers of photographs, FD at each, and both ends of its interval."""
     measured = results.read("scores_bias.json")["rows"]["real"]
@@ -153,6 +164,7 @@ TILES: dict[str, tuple[Callable[[], Figure], Callable[[], bytes]]] = {
     "ring": (ring, _ring_code),
     "walk": (walk, shipped.path("dcgan_cifar10").read_bytes),
     "words": (words, shipped.path(attention.SHIPPED).read_bytes),
+    "classes": (classes, shipped.path(cgan.SHIPPED).read_bytes),
     "ruler": (ruler, lambda: repr(_scores()).encode()),
 }
 """Name of a picture -> what draws it, and what reads what it is drawn from."""
