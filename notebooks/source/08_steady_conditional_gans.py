@@ -13,19 +13,20 @@
 # %% [markdown]
 # # 8. Steadying and steering GANs
 #
-# Two people reproduced the same three papers on the same 50,000 photographs, and published what
-# they found. The numbers are FIDs, so lower is better:
+# Two people reproduced the same three papers on the same 50,000 photographs (CIFAR-10), and
+# published what they found. The numbers are FIDs, so lower is better. DCGAN is lesson 2's; the
+# other two come below.
 #
 # | reproduction | DCGAN | WGAN-GP | SNGAN |
 # | --- | --- | --- | --- |
 # | [one collection](https://github.com/w86763777/pytorch-gan-collections) | 42.7 | 19.8 | **17.8** |
 # | [the other](https://github.com/xyfJASON/gans-pytorch/tree/067891c) | **24.8** | 31.9 | 28.8 |
 #
-# In the first, the old method is the worst by far. In the second it is the best (and its author
-# warns that each model had settings of its own, perhaps not the best ones). Who is right? You
-# will write the methods yourself, let nine of them play with many seeds, and see how far such a
-# table can be trusted. Then you will steer a GAN: ask for a horse, and measure whether a horse
-# comes.
+# In the first, DCGAN, the oldest of the three, is the worst by far. In the second it is the best.
+# (Its author warns that each model had settings of its own, perhaps not the best ones.) Who is
+# right? You will write the main ones yourself, let nine methods play with many seeds, and see how
+# far such a table can be trusted. Then you will steer a GAN: ask for a horse, and measure whether a
+# horse comes.
 #
 # **You will learn to** hold down the slope of a discriminator in four ways and tell what each one
 # holds · show which of them lets the smallest game converge · compare methods with seeds, so that a
@@ -91,9 +92,9 @@ minutes_here.tell(run, "08_steady_conditional_gans")
 # %% [markdown]
 # ## The cliff
 #
-# All that a generator ever learns is the slope of D's logit at its own samples. Now let D win. In
-# one dimension, with data at +1 and fakes at −1, D is one sigmoid of a line, and gradient descent
-# makes the line steeper and steeper:
+# All that a generator ever learns is the slope of D's logit at its own samples. Now let D win. Take
+# one dimension, data at +1 and fakes at −1. D's logit is the line $w x$ with slope $w$. Gradient
+# descent makes it steeper and steeper:
 
 
 # %%
@@ -112,9 +113,9 @@ for steps_of_d in (10, 100, 1_000, 10_000):
     print(f"after {steps_of_d:6,} steps: slope {free:5.2f}, with a small penalty {held:.2f}")
 
 # %% [markdown]
-# There is no best slope: whatever D has, twice as much is better. With the smallest penalty there
-# is one. So the methods of the last ten years agree on the aim, hold the slope down, and differ in
-# what they take hold of:
+# Without a penalty there is no best slope: whatever D has, twice as much is better. With even a
+# small penalty there is one. The methods of the last ten years share this aim, to hold the slope
+# down. They differ in what they hold:
 #
 # | method | it holds | source |
 # | --- | --- | --- |
@@ -124,11 +125,15 @@ for steps_of_d in (10, 100, 1_000, 10_000):
 # | R1 | the slope near 0, at the data | [1801.04406](https://arxiv.org/abs/1801.04406) |
 # | R1 + R2 | the slope near 0, at data and fakes | [2501.05441](https://arxiv.org/abs/2501.05441) |
 #
+# Clipping you saw in lesson 1. You write the other four now: first the hold on each layer, then
+# those on the slope itself.
+#
 # ## Hold each layer: the spectral norm
 #
-# A linear layer $Wx$ maps a circle to an ellipse. How far can it stretch a vector at most? By the
-# longest half-axis, its largest *singular value* $\sigma(W)$. Divide the weights by it, and no
-# vector gets longer:
+# A linear layer $Wx$ maps the circle of all vectors of length 1 to an ellipse. How far can it
+# stretch a vector at most? As far as the ellipse's longest half-axis. Its length is the largest
+# *singular value* of $W$, also called its *spectral norm* $\sigma(W)$. Divide the weights by it,
+# and no vector gets longer:
 
 # %%
 W = torch.tensor([[1.6, 0.9], [-0.3, 1.1]])
@@ -144,21 +149,26 @@ plots.show(
 )
 
 # %% [markdown]
-# A decomposition in every step would be slow. *Power iteration* finds $\sigma$ with two products:
-# send a vector through $W^\top$ and back through $W$, keep its length at 1, and it turns towards
-# the direction that is stretched most. As the weights change little from step to step, one turn per
-# step is enough, **if the vector is kept**.
+# On the left the ellipse leaves the grey circle. On the right it lies inside and touches the circle
+# where the arrow ends (and on the opposite side).
+#
+# The picture used `svdvals`, which is too slow for every training step. *Power iteration* is
+# cheaper. Send a vector $u$ through $W^\top$, set the length of the result $v$ to 1, send it back
+# through $W$, and set the length to 1 again. After each such *turn* the two lie nearer to the
+# directions that are stretched most. The weights change little from step to step. So one turn per
+# step is enough, **if the next step starts from the last $u$**.
 #
 # ### Exercise: the spectral norm
 #
-# *Medium, 12 minutes.* Write it for any kernel `(out, ...)`, as a matrix with a row for each
-# output. Return $\sigma$ and the vector to go on with. $\sigma$ will stand in a loss: its gradient
-# has to reach the weight, but not the turns that found the directions.
+# *Medium, 12 minutes.* Write power iteration for any kernel `(out, ...)`, seen as a matrix with a
+# row for each output, with `steps` turns (at least one). Return $\sigma$, and the $u$ from which
+# the next call starts. $\sigma$ will stand in a loss. There its gradient has to reach the weight,
+# but not go through the turns: $u$ and $v$ count as constants.
 #
 # <details><summary>Hint 1</summary>With unit vectors u (out,) and v, what is the number uᵀWv when
 # both point where W stretches most?</details>
 # <details><summary>Hint 2</summary>How many columns has the matrix of a kernel of shape (8, 3, 4,
-# 4)? <code>flatten(1)</code> knows.</details>
+# 4)? <code>flatten(1)</code> makes it.</details>
 # <details><summary>Hint 3</summary>The directions are found without a gradient; only the last
 # product is made with one.</details>
 
@@ -186,7 +196,7 @@ spectral_norm = checks.stable.spectral_norm(spectral_norm)
 torch.manual_seed(0)
 kernel, u = torch.randn(32, 16, 4, 4), F.normalize(torch.randn(32), dim=0)
 for _ in range(200):
-    kernel += 0.01 * torch.randn_like(kernel)  # training, played by chance
+    kernel += 0.01 * torch.randn_like(kernel)  # random changes in the place of training
     sigma, u = spectral_norm(kernel, u, steps=1)
 
 # %%
@@ -196,8 +206,9 @@ assert 0.98 * exact < sigma <= exact * (1 + 1e-5)
 
 
 # %% [markdown]
-# Slopes multiply along a chain, and LeakyReLU has a slope of at most 1. So for layers of norm 1 the
-# whole network has a slope of at most $1 \cdot 1 \cdots 1 = 1$, wherever you measure:
+# By the chain rule the slopes of layers multiply, and LeakyReLU has a slope of at most 1. So a
+# network whose layers have norm 1 has a slope of at most $1 \cdot 1 \cdots 1 = 1$, wherever you
+# measure it:
 
 
 # %%
@@ -221,15 +232,17 @@ points = (4 * torch.randn(2_000, 2)).requires_grad_(True)
 
 # %%
 def bound_and_steepest(judge):
-    """The product of its layers' norms, and the steepest of its slopes at the points."""
-    (gradient,) = torch.autograd.grad(judge(points).sum(), points)
-    norms = [torch.linalg.svdvals(layer.weight)[0].item() for layer in judge[::2]]
+    """Its layers' norms, their product, and the steepest of its slopes at the points."""
+    (gradient,) = torch.autograd.grad(judge(points).sum(), points)  # (2000, 2)
+    linear = judge[::2]  # every second layer; between them are the LeakyReLUs
+    norms = [torch.linalg.svdvals(layer.weight)[0].item() for layer in linear]
     return norms, math.prod(norms), gradient.norm(dim=1).max().item()
 
 
 # %%
 for name in ("as initialised", "normalised"):
-    judge = judge if name == "as initialised" else normalised(judge)
+    if name == "normalised":
+        judge = normalised(judge)
     norms, product, steepest = bound_and_steepest(judge)
     print(f"{name}: norms {[round(n, 3) for n in norms]}, their product {product:.3f}, "
           f"steepest of 2,000 slopes {steepest:.3f}")  # fmt: skip
@@ -237,13 +250,14 @@ for name in ("as initialised", "normalised"):
 assert max(norms) <= 1 + 1e-3
 
 # %% [markdown]
-# Two things to notice. The bound holds, as it must, and the measured slope lies far below it: no
-# vector is stretched most by all three layers at once. So spectral normalisation promises more than
-# is needed, and pays for it: such a network has to be flat everywhere, also where data and fakes
-# lie close together and a steep wall between them would be right. In the plane below each layer is
-# therefore held at 3 instead of 1.
-# And for a *convolution* the kernel as a matrix is not the whole map: an input
-# pixel takes part in several outputs. A kernel of norm 1 can stretch a picture:
+# The bound holds, as it must, and the measured slope lies far below it: no vector is stretched most
+# by all three layers at once. So spectral normalisation holds D down more than was asked, and at
+# every point. That has a price. Where data and fakes lie close together, D should be steep, and now
+# it cannot. (In the games with points further down, each layer is therefore held at 3 instead of
+# 1.)
+#
+# For a *convolution* there is a second catch. The kernel as a matrix is not the whole map, since an
+# input pixel takes part in several outputs. So a kernel of norm 1 can still stretch a picture:
 
 # %% tags=["nbval-check-output"]
 even = torch.full((1, 1, 4, 4), 0.25)  # all weights alike
@@ -253,20 +267,22 @@ print(f"norm of the kernel {torch.linalg.svdvals(even.flatten(1))[0]:.2f}, ", en
 print(f"a plain picture gets {answer.norm() / plain.norm():.2f} times as long")
 
 # %% [markdown]
-# Nearly 2, since each pixel is seen by four outputs ($\sqrt4 = 2$). SNGAN normalises the kernel,
-# and lives with that factor.
+# Nearly 2, since each pixel (but those at the border) is seen by four outputs, and $\sqrt4 = 2$.
+# SNGAN normalises the kernel all the same, and accepts that factor.
 #
-# SNGAN plays the *hinge* game. D stops pushing where a logit is beyond the margin of 1; G never
-# stops:
+# SNGAN is often played with the *hinge* losses. With $a$ for D's logit, as in lesson 2: D has
+# nothing to gain from a photograph with a logit above the margin 1, or from a fake with one below
+# −1. G has no margin:
 #
 # $$L_D = \mathbb{E}_x \max(0,\, 1 - a(x)) + \mathbb{E}_z \max(0,\, 1 + a(G(z))), \qquad
 # L_G = -\mathbb{E}_z\, a(G(z)).$$
 #
 # ### Exercise: mend the hinge
 #
-# *Easy, 8 minutes.* This was found in a program that runs. The generator learns nothing for a
-# while, then D's advice is wrong; and with more fakes than photographs everything shifts. Three
-# mistakes: write it as it should be.
+# *Easy, 8 minutes.* The function below runs without a message and has three mistakes. You see them
+# in training: D never learns to reject fakes; G stops learning long before its fakes are good; and
+# D's loss changes when a batch has more fakes than photographs, although no logit has changed.
+# Write `hinge_losses` as the two formulas say.
 #
 # <details><summary>Hint 1</summary>Try logits by hand: a photograph with logit 3 and a fake with
 # logit −3 are both right. What should D's loss be?</details>
@@ -276,7 +292,7 @@ print(f"a plain picture gets {answer.norm() / plain.norm():.2f} times as long")
 
 # %%
 def hinge_as_found(real_logits, fake_logits):
-    """Three mistakes."""
+    """D's loss and G's loss, with three mistakes."""
     both = torch.cat([F.relu(1 - real_logits), F.relu(1 - fake_logits)])
     return both.mean(), F.relu(-fake_logits - 4).mean()
 
@@ -293,29 +309,31 @@ def hinge_losses(real_logits, fake_logits):
 hinge_losses = checks.stable.hinge_losses(hinge_losses)
 
 # %% [markdown]
-# Why a margin? A photograph that D already calls real by 3 has nothing to teach, so the hinge
-# spends its whole gradient on the doubtful ones. The generator has no such comfort: a fake that
-# passes today may be caught tomorrow.
+# Why a margin? A photograph with logit 3 is clearly real to D and has nothing more to teach it. So
+# the whole gradient comes from the doubtful pictures. G may not rest like that: a fake that passes
+# today may be caught tomorrow, when D has changed.
 #
 # ## Hold the slope itself: two penalties
 #
-# WGAN-GP asks for a slope of exactly 1, on the way between a photograph $x$ and a fake $\tilde x$
-# (its equation 3; the factor $\lambda$ stands outside):
+# WGAN-GP asks its *critic* (lesson 1's name for a discriminator without sigmoid) for a slope of
+# exactly 1 at random points on the line between a photograph $x$ and a fake $\tilde x$. This is its
+# equation 3, without the factor $\lambda$:
 #
 # $$\mathbb{E}\,\bigl(\lVert \nabla_{\!\hat x}\, a(\hat x) \rVert - 1\bigr)^2, \qquad
 # \hat x = \alpha\, x + (1 - \alpha)\, \tilde x, \quad \alpha \sim U[0, 1].$$
 #
 # ### Exercise: the penalty between
 #
-# *Medium, 15 minutes.* Examples are points `(B, 2)` or pictures `(B, 3, H, W)`; `alpha` `(B,)` has
-# one number for each pair. The result must be something to train on.
+# *Medium, 15 minutes.* Write the mean over a batch. Examples are points `(B, 2)` or pictures
+# `(B, 3, H, W)`; `alpha` `(B,)` has one number for each pair. The result will be part of the
+# critic's loss: its own gradient has to reach the critic's weights.
 #
 # <details><summary>Hint 1</summary>A number for each example has to be multiplied with all of its
 # pixels: which shape lets it?</details>
-# <details><summary>Hint 2</summary>The length belongs to one example, so flatten what is behind the
-# batch before you take it.</details>
-# <details><summary>Hint 3</summary><code>autograd.grad</code> forgets how it was made, unless
-# told.</details>
+# <details><summary>Hint 2</summary>Each example has a gradient with a length of its own, so flatten
+# all dimensions but the first before you take it.</details>
+# <details><summary>Hint 3</summary><code>torch.autograd.grad</code> throws its graph away, unless
+# you ask for it, as in lesson 2.</details>
 
 
 # %%
@@ -333,16 +351,19 @@ def gradient_penalty(critic, real, fake, alpha):
 gradient_penalty = checks.stable.gradient_penalty(gradient_penalty)
 
 # %% [markdown]
-# R1 is the other kind. It asks for a slope of 0, at the photographs; R2 asks the same at the fakes.
-# One function does both: $\mathbb{E}\,\lVert \nabla_{\!x}\, a(x) \rVert^2$ at whatever $x$ it is
-# given.
+# R1 is the other kind. It is *zero-centred*: it asks for a slope of 0, at the photographs; R2 asks
+# the same at the fakes. One function does both: it computes
+# $\mathbb{E}\,\lVert \nabla_{\!x}\, a(x) \rVert^2$ at whatever $x$ it is given.
 #
 # ### Exercise: the zero-centred penalty
 #
-# *Hard, 20 minutes.* Write it so that it can be trusted. It will be given points and pictures, real
-# ones, and fakes that still hang on the generator's graph, whose weights are none of its business.
-# It will be given discriminators *with BatchNorm*, in training mode: each slope is still to be the
-# picture's own, and afterwards every layer is in the mode in which it came.
+# *Hard, 20 minutes.* Lesson 2's penalty, for more cases. Three demands:
+#
+# - `x` are points or pictures, real or fake. Fakes may still hang on the generator's graph: the
+#   penalty must leave `x` and the generator without a gradient, and reach D's weights.
+# - The discriminator may have *BatchNorm* and be in training mode. Each slope must still be that of
+#   one example's logit by this example alone.
+# - Afterwards each layer is in the mode in which it came.
 #
 # <details><summary>Hint 1</summary>Lesson 2 asked for the slope at photographs. What is new here is
 # what <code>x</code> may drag along.</details>
@@ -371,8 +392,9 @@ zero_centred_penalty = checks.stable.zero_centred_penalty(zero_centred_penalty)
 # ### The smallest game, with your penalties
 #
 # Slope 1 or slope 0: does it matter? Lesson 1 had the smallest game: the data are the point 0, the
-# generator's only sample is at $a$, the critic is the line $b\,x$. Now play it with *your* two
-# functions, on a real module, both players at once.
+# generator's only sample is at $a$ (here a place and no logit), the critic is the line $b\,x$. The
+# solution is $a = b = 0$. Now play it with *your* two functions, on an `nn.Module`. Both players
+# step at once.
 
 
 # %%
@@ -398,9 +420,10 @@ def smallest_game(penalty, steps=400):
     critic, a = Line(), torch.ones(1, 1, requires_grad=True)
     path, data = [(1.0, 1.0)], torch.zeros(1, 1)
     for _ in range(steps):
-        lead = critic(a).sum() - critic(data).sum()  # G lowers -lead, the critic lowers lead
-        (of_a,) = torch.autograd.grad(-lead, a, retain_graph=True)
-        (of_b,) = torch.autograd.grad(lead + penalty(critic, data, a.detach()), critic.b)
+        fake_lead = critic(a).sum() - critic(data).sum()  # G raises it, the critic lowers it
+        (of_a,) = torch.autograd.grad(-fake_lead, a, retain_graph=True)
+        d_loss = fake_lead + penalty(critic, data, a.detach())
+        (of_b,) = torch.autograd.grad(d_loss, critic.b)
         with torch.no_grad():
             a -= RATE * of_a
             critic.b -= RATE * of_b
@@ -433,11 +456,15 @@ plots.show(
 )
 
 # %% [markdown]
-# For R1 the step is a matrix, so its eigenvalues tell the future: inside the unit circle the spiral
-# turns inwards, by their size in every step.
+# Each path starts at (1, 1), and the cross is the solution. The first path leaves it, the second
+# ends in it, the third circles around it without end.
+#
+# Without a penalty and with R1, one step multiplies $(a, b)$ by a matrix. Its two eigenvalues have
+# the same size. By this factor the distance from the solution changes in a step, on average. Below
+# 1, the spiral turns inwards.
 
 # %%
-step_of = {
+step_of = {  # (a, b) after a step = matrix @ (a, b)
     "no penalty": torch.tensor([[1.0, RATE], [-RATE, 1.0]]),
     "zero-centred (R1)": torch.tensor([[1.0, RATE], [-RATE, 1.0 - RATE * PULL]]),
 }
@@ -458,8 +485,9 @@ assert ends["zero-centred (R1)"].max() < 0.02 < 0.5 < ends["WGAN-GP"].min()
 
 # %% [markdown]
 # At the goal the critic has nothing left to say: its slope must be 0. A penalty that demands slope
-# 1 will not let it rest ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406) prove both). A
-# smallest game is not a large one; but a method that cannot win it owes us an explanation.
+# 1 will not let it rest. [Mescheder et al. 2018](https://arxiv.org/abs/1801.04406) prove that
+# zero-centred penalties converge near the solution and that WGAN-GP does not always. The smallest
+# game is not a large one, but a method that cannot win it owes us an explanation.
 #
 # ## Change the question: which of the two?
 #
@@ -469,13 +497,15 @@ assert ends["zero-centred (R1)"].max() < 0.02 < 0.5 < ends["WGAN-GP"].min()
 # $$L_D = \tfrac1B \textstyle\sum_i \log(1 + e^{-\ell_i}), \qquad
 # L_G = \tfrac1B \textstyle\sum_i \log(1 + e^{\ell_i}).$$
 #
-# Every fake is measured against a photograph, so a heap of fakes on one mode leaves the other
-# photographs in the lead. [Huang et al. 2024](https://arxiv.org/abs/2501.05441) (R3GAN) argue that
-# this game with R1 and R2 needs no other tricks.
+# Every fake is measured against a photograph. If all fakes lie on one *mode* (one cluster of the
+# data), the photographs of the other modes keep their lead, and G still loses. [Huang et al.
+# 2024](https://arxiv.org/abs/2501.05441) (R3GAN) argue that this game with R1 and R2 needs no other
+# tricks.
 #
 # ### Exercise: the relativistic game
 #
-# *Easy, 6 minutes.* Logits come in pairs: `(B,)` and `(B,)`. Stay finite for leads of ±200.
+# *Easy, 6 minutes.* Logits come in pairs, `(B,)` and `(B,)`: number $i$ of one with number $i$ of
+# the other. Return $L_D$ and $L_G$. Both must stay finite for leads of ±200.
 #
 # <details><summary>Hint</summary>Average last. The softplus of a mean is not the mean of
 # softplus.</details>
@@ -493,7 +523,8 @@ def relativistic_losses(real_logits, fake_logits):
 relativistic_losses = checks.stable.relativistic_losses(relativistic_losses)
 
 # %% [markdown]
-# A relativistic D cannot win by calling everything real: adding 5 to all logits changes nothing.
+# Only the lead counts. Add 5 to all logits, so that D calls everything more real: the hinge losses
+# change, the relativistic ones do not.
 
 # %%
 of_real, of_fake = torch.randn(2, 64)
@@ -504,34 +535,42 @@ for name, game in (("hinge", hinge_losses), ("relativistic", relativistic_losses
         (b - a).item() for a, b in zip(game(of_real, of_fake), game(of_real + 5, of_fake + 5))
     ]
     print(f"{name}: D's loss changes by {change[0]:.3f}, G's by {change[1]:.3f}")
-assert max(abs(c) for c in change) < 1e-5
+assert max(abs(c) for c in change) < 1e-5  # of the last game, the relativistic one
 
 # %% [markdown]
 # ## Nine methods, many seeds
 #
-# Now let them play where success can be counted: a ring of 8 small clusters, and a grid of 25. A
-# mode is *covered* if good points on it, within three standard deviations, make at least a tenth of
-# its fair share. All methods start from the same weights, see the same points, and take the same
-# number of generator's steps. The games of one method run side by side, as one batched network.
+# Now let them play where success can be counted: in the plane, with a ring of 8 small clusters
+# (modes) and a grid of 25. As in lesson 1, a generated point is *good* if it lies within three
+# standard deviations of a mode's centre. A mode is *covered* if the good points on it are at least
+# a tenth of its fair share of all points (1/8 or 1/25). All methods start from the same weights,
+# see the same points, and take the same number of generator steps.
+#
+# The nine are: the saturating (minimax) and the non-saturating game of lesson 1 · least squares,
+# where D pulls its logits to 1 for photographs and to 0 for fakes by squared distance, and G pulls
+# its own to 1 · WGAN, clipped · WGAN-GP · hinge with spectral norm · non-saturating with R1 ·
+# relativistic with R1 · relativistic with R1 and R2.
 #
 # ### Exercise: how many of 25?
 #
 # *Easy, 2 minutes.* A prediction: how many modes of the grid will the plain non-saturating game of
-# lesson 1 cover, on average, after {{result:stable_plane.json:steps:,}} steps? Write a number from
-# 0 to 25.
+# lesson 1 cover, on average over seeds, after {{result:stable_plane.json:steps:,}} steps at learning
+# rate 0.001? Write a number from 0 to 25.
 
 # %%
 grid_modes = ...
 grid_modes = checks.stable.grid_modes(grid_modes)
 
 # %% [markdown]
-# Three rows are yours to run, the third with *your* relativistic losses. Behind the points is what
-# D thinks: the darker, the more real.
+# Three methods you run yourself, on the ring, the third with *your* relativistic losses. All seeds
+# of a method are trained at once, by one batched network. In the figure, the grey behind the points
+# is D's logit: the darker, the more real.
 
 # %%
 from dataclasses import replace
 
 chosen = {name: plane_gan.METHODS[name] for name in ("non-saturating", "non-saturating + R1")}
+# a copy of the package's method, with your losses as its game
 yours = replace(plane_gan.METHODS["relativistic + R1 + R2"], game=relativistic_losses)
 chosen["relativistic + R1 + R2"] = yours
 
@@ -556,14 +595,15 @@ plots.show(
 )
 
 # %% [markdown]
-# **How to read it.** A good game has orange on every cross and nowhere else, on dark ground that is
-# dark all around the ring. There are two failures to look for: points in a streak between the
-# clusters, and clusters that nobody visits although D shouts "real" there. With a penalty the
-# landscape is gentle, and a point that lies in the wrong place finds a slope to follow. Count
-# before you judge: one lucky column proves nothing.
+# **How to read it.** A row is a method, a column a seed. A good game has orange on every cross and
+# nowhere else, and the ground is dark all around the ring. Look for two failures: points in a
+# streak between the clusters, and dark clusters without points. Compare how suddenly the grey
+# changes with a penalty (the lower two rows) and without. Count before you judge: one lucky column
+# proves nothing.
 #
-# And here is everything, as recorded: two learning rates, five seeds each, with 95 % intervals of
-# the mean over seeds.
+# And here are all nine, as recorded: two learning rates, five seeds each, with 95 % intervals of
+# the mean over seeds. WGAN-GP has two rows: its paper gives the critic five steps for each of the
+# generator's, and the other row gives it one, as the other methods have it.
 
 # %%
 record = results.read("stable_plane.json")
@@ -584,9 +624,10 @@ from itertools import combinations
 
 
 def changed_places(one, two):
-    """How many pairs of methods two dicts method -> number order differently, of how many."""
+    """Two dicts method -> number: how many pairs they order differently, and how many there are."""
     pairs = list(combinations(one, 2))
-    return sum((one[a] - one[b]) * (two[a] - two[b]) < 0 for a, b in pairs), len(pairs)
+    turned = [(one[a] - one[b]) * (two[a] - two[b]) < 0 for a, b in pairs]
+    return sum(turned), len(pairs)
 
 
 # %%
@@ -595,30 +636,34 @@ def most(mean):
     return " and ".join(name for name in mean if mean[name] == max(mean.values()))
 
 
+def mean_modes(rows):
+    """Method -> modes covered, the mean over its seeds."""
+    return {name: row["modes"]["value"] for name, row in rows.items()}
+
+
 # %%
 for data, rates in record["games"].items():
-    low, high = ({n: row["modes"]["value"] for n, row in r.items()} for r in rates.values())
+    low, high = [mean_modes(rows) for rows in rates.values()]  # of the two learning rates
     turned, of = changed_places(low, high)
     print(f"{data}: most modes at the low rate by {most(low)}, at the high rate by {most(high)}")
     print(f"    {turned} of {of} pairs of methods change places with the rate")
 
 # %% [markdown]
 # **How to read it.** Compare the two colours of *one* method before you compare two methods. A
-# published table shows one colour, and one dot of it. Where pairs change places with a number in a
-# settings file, the order is as much about that number as about the methods.
+# published table shows one colour, and one dot of it. A pair that changes places when only the
+# learning rate changes has an order that is as much about the rate as about the methods. The two
+# rows of WGAN-GP differ by one setting, too. Which would you have published? (And five steps cost
+# more than one: equal steps are not equal time.)
 #
-# WGAN-GP stands there twice for the same reason: its paper gives the critic five steps for each of
-# the generator's. Which row would you have published? (And five steps cost more than one: equal
-# steps are not equal time.)
+# On the grid most games are far from done. Of points spread evenly over the square, without any
+# training, one in ten would be good (25 discs of radius 0.15 in a square of side 4.3), and in the
+# record most methods do hardly better. Least squares leads on the grid, and on the ring at the high
+# rate it is among the last. The zero-centred games, which theory prefers, do not lead. But theory
+# promises that they converge near the solution, not that they arrive in so few steps. Perhaps a D
+# that is held flat teaches slowly (not tested). And the penalty's weight is a setting, too.
 #
-# On the grid most games are far from done: points strewn evenly over the square would be good in
-# one case of ten (25 discs of radius 0.15 in a square of side 4.3). Least squares leads there, and
-# on the ring at the high rate it is among the last. Nor do the zero-centred games lead, which
-# theory prefers. It promises that they converge, not that they arrive in so few steps; a likely
-# reason is that a D which is held flat teaches slowly; and the penalty's weight is a setting, too.
-#
-# A failure shows as a bar near 0: see the clipped WGAN. Its weights are held, and nobody knows at
-# which slope; its authors themselves call clipping "a clearly terrible way"
+# A failure shows as a bar near 0: see the clipped WGAN on the ring. Its weights are held, but that
+# does not tell how steep D is. Its authors themselves call clipping "a clearly terrible way"
 # ([1701.07875](https://arxiv.org/abs/1701.07875), section 3).
 #
 # ## Steering: tell both players the class
@@ -626,18 +671,21 @@ for data, rates in record["games"].items():
 # A generator that makes "something" is a toy; one that makes a *horse when asked* is a tool. Both
 # players must be told. The **generator** gets the class twice: a learned vector stands beside the
 # noise, and after every BatchNorm each class has weights and biases of its own. The
-# **discriminator** must judge the picture *and* whether it fits. [Miyato and Koyama
-# 2018](https://arxiv.org/abs/1802.05637) found a form that follows from how log-probabilities of
-# classes look. With features $h(x)$, a vector $e_y$ for each class and one linear map,
+# **discriminator** must judge the picture *and* whether it fits its class. [Miyato and Koyama
+# 2018](https://arxiv.org/abs/1802.05637) give it one logit for both. Let $h(x)$ be the features of
+# the picture, the outputs of D's last hidden layer. A linear layer has weights $w$ and a bias $c$;
+# each class $y$ has a vector $e_y$, which is learned:
 #
 # $$a(x, y) = w \cdot h(x) + c + e_y \cdot h(x).$$
 #
-# The first part says *a photograph?*, the last *of this class?*
+# The first two terms ask *is it a photograph?*, the last asks *of this class?* Why an inner
+# product? A classifier with a linear last layer also scores class $y$ by one: by a vector of the
+# class times the features.
 #
 # ### Exercise: the projection
 #
-# *Medium, 10 minutes.* One logit for each picture. `embedding` is an `nn.Embedding`, `linear` an
-# `nn.Linear` to one number.
+# *Medium, 10 minutes.* Write $a(x, y)$ for a batch: one logit for each picture. `embedding` is an
+# `nn.Embedding` with the rows $e_y$, `linear` an `nn.Linear` to one number.
 #
 # <details><summary>Hint 1</summary>Which row of the embedding belongs to picture i? Print the shape
 # of <code>embedding(labels)</code>.</details>
@@ -659,7 +707,7 @@ projection_logit = checks.stable.projection_logit(projection_logit)
 
 # %%
 class Discriminator(cgan.Discriminator):
-    """Lesson 2's convolutions, with your logit at the end."""
+    """Lesson 2's convolutions (``features``), with your logit at the end."""
 
     def forward(self, images, label):
         return projection_logit(self.features(images), label, self.embedding, self.linear)
@@ -673,8 +721,8 @@ print(f"{train.name}: {len(train):,} training images of {', '.join(train.classes
 # %%
 torch.manual_seed(0)
 n_classes = len(train.classes)
-generator = cgan.Generator(latent_dim, width, 32, n_classes)
-discriminator = Discriminator(width, 32, n_classes)
+generator = cgan.Generator(latent_dim, width, size=32, classes=n_classes)
+discriminator = Discriminator(width, size=32, classes=n_classes)
 for network in (generator, discriminator):
     network.to(run.device, memory_format=torch.channels_last)
 
@@ -686,15 +734,16 @@ print(f"{tuple(noise.shape)} and {labels.tolist()} -> {tuple(pictures.shape)}", 
 print(f"{tuple(discriminator(pictures, labels).shape)}")
 
 # %% [markdown]
-# The step is lesson 2's, with a label handed to both players: the fakes of a step are asked for in
-# the classes of its photographs. The penalty is yours. D is told the labels first, so that your
-# function sees a discriminator of pictures.
+# The step is lesson 2's, with the non-saturating losses and a label for both players: G makes one
+# fake for the class of each photograph. The penalty is yours, at photographs (R1). Your function
+# calls D with pictures alone. `cgan.Judging` is D with the labels already filled in. As in lesson
+# 2, the penalty is taken in every sixteenth step.
 
 
 # %%
 def penalty_step(discriminator, d_optimizer, real, label):
     """A step of the discriminator against its slope at photographs, sixteen times as strong."""
-    told = cgan.Judging(discriminator, label)
+    told = cgan.Judging(discriminator, label)  # pictures (B, 3, H, W) -> logits (B,)
     penalty = gamma / 2 * gan_steady.PENALTY_EVERY * zero_centred_penalty(told, real)
     d_optimizer.zero_grad()
     penalty.backward()
@@ -801,15 +850,17 @@ plots.show(
 # %% [markdown]
 # **How to read it.** Read across a row first: is it one kind of thing, in eight different ways?
 # Then down a column, which shares one latent point: background, light and pose often stay while
-# the object changes, although nobody asked the network to keep the two apart. After few minutes of
-# training expect colours and places; shapes come later.
+# the object changes, although nobody asked the network to keep the two apart. After a few minutes
+# of training expect only colours and where they lie; shapes come later.
 #
-# Does it make what you ask for? Do not trust your eyes, which know what the row is called. A
-# *reader* that does not know names each picture: on CIFAR-10 the feature network, which is not
-# always right about photographs, either. And each class gets an FD of its own.
+# Does it make what you ask for? Do not trust your eyes: they have read the name of the row. A
+# *reader*, a classifier, names each picture without knowing what was asked. On CIFAR-10 it is the
+# feature network, which makes mistakes with photographs, too. So the last row below is what *other
+# real images* get: the floor of FD, and the share of right names to hope for. Each class also gets
+# an FD of its own.
 
 # %%
-n_each = class_scores.fitting_n(n_score, train, test)
+n_each = class_scores.fitting_n(n_score, train, test)  # n_score, or fewer for a small data set
 reference = class_scores.ClassReference.from_images(train, test, n_each)
 
 
@@ -853,16 +904,16 @@ plots.show(
 )
 
 # %% [markdown]
-# **How to read it.** Each class has its own distance and its own floor, and the distance between
-# the two is what counts. Where some classes lie much nearer to their floor than others, a table
-# with one FD shows nothing of it. Mind the floor: FD falls with the number of images, and a class
-# has only a tenth of them, so classes are compared with classes and never with the total.
+# **How to read it.** Each class has an FD and a floor of its own, and the gap between the two is
+# what counts. Some classes may lie much nearer to their floor than others; one total FD shows
+# nothing of it. Do not compare a class with the total: FD falls with the number of images (lesson
+# 2), and a class has only a part of them.
 #
 # ### Exercise: which number moves?
 #
-# *Easy, 2 minutes.* A prediction. Somebody ships the best of these generators with two labels
-# swapped: who asks for one class gets the other. Which FD will tell: `"the total"`, `"the classes"`
-# or `"both"`?
+# *Easy, 2 minutes.* A prediction. Somebody ships the last of these generators with two labels
+# swapped: who asks for one class gets the other. Which FD will change: `"the total"`,
+# `"the classes"` or `"both"`?
 
 # %%
 which_moves = ...
@@ -874,7 +925,7 @@ order = torch.arange(n_classes)
 order[[first, second]] = order[[second, first]]
 
 # %%
-best = list(candidates)[-1]
+best = list(candidates)[-1]  # the shipped one, where it can be compared
 honest = pictures_of(candidates[best])
 swapped = reference.score(lambda labels: honest(order[labels]))
 
@@ -885,8 +936,9 @@ assert abs(total - moved) < 1e-3 * total
 which_moves.beside("the classes")
 
 # %% [markdown]
-# The total is *blind*: the same pictures, in the same numbers, only under other names. Now find
-# the two. (Without looking at `order`!)
+# The total is *blind*: it sees the same pictures in the same numbers, only under other names. Which
+# two classes were swapped? Find the two rows on the right whose dark cell is not on the diagonal.
+# (Without looking at `order`!)
 
 # %%
 figure, axes = plots.subplots(1, 2, width=9.6, height=4.4)
@@ -906,13 +958,13 @@ print("FD rose most for", " and ".join(f"{train.classes[k]} (+{worse[k]:.1f})" f
 
 # %% [markdown]
 # Swapped labels are no fantasy: folders are sorted by name in one program and by date in another,
-# or a class has been renamed. Whoever publishes a conditional generator with one FID has not
-# looked.
+# or a class has been renamed. A single FID of a conditional generator would not show it.
 #
 # ## A walk between two classes
 #
-# A class is a vector inside the generator, and between two vectors there are others. So ask for
-# 30 % horse and 70 % ship, from one latent point:
+# Inside the generator a class is a set of learned vectors, and between two vectors there are
+# others. So ask for 30 % horse and 70 % ship, from one latent point: the generator then takes the
+# weighted mean of the two classes' vectors.
 
 
 # %%
@@ -922,7 +974,7 @@ def decode(shares, z):
 
 
 # %%
-pairs = ((7, 8), (0, 2), (3, 5))
+pairs = ((7, 8), (0, 2), (3, 5))  # horse and ship, airplane and bird, cat and dog
 
 # %%
 figure, axes = plots.subplots(3, 1, width=9, height=3.4)
@@ -936,8 +988,9 @@ plots.show(
 )
 
 # %% [markdown]
-# The network never saw such a mixture: no photograph is 30 % horse. With a running kernel, choose
-# the classes and the point yourself.
+# From left to right the share of the second class grows. The network never saw such a mixture in
+# training: no photograph is 30 % horse. With a running kernel, choose the classes and the point
+# yourself.
 
 # %%
 class_walk.class_walk(decode, facts["classes"], eight)
@@ -945,8 +998,15 @@ class_walk.class_walk(decode, facts["classes"], eight)
 # %% [markdown]
 # ## Three ways with pictures, recorded
 #
-# Which of the methods is best on photographs? Three ways, {{result:stable_pictures.json:settings.steps:,}}
-# steps each, three seeds, networks of width {{result:stable_pictures.json:settings.width}}.
+# Which of the methods is best on photographs? We compare three ways to train the conditional GAN:
+# non-saturating with R1, hinge with spectral norm, relativistic with R1 and R2. Each has
+# {{result:stable_pictures.json:settings.steps:,}} steps, three seeds, and networks of width
+# {{result:stable_pictures.json:settings.width}}.
+#
+# Beside FD stands *recall*, which falls when a generator forgets a part of the data. It is the share
+# of real images whose features lie near a generated image. Near means: no farther than that
+# generated image's third nearest generated neighbour ([Kynkäänniemi et al.
+# 2019](https://arxiv.org/abs/1904.06991), equations 1 and 2).
 
 # %%
 record = results.read("stable_pictures.json")
@@ -977,14 +1037,16 @@ for other, row in others:
     print(f"{other} above {name} by {mean:.2f} ({low:.2f} to {high:.2f}): {verdict}")
 
 # %% [markdown]
-# **How to read it.** The differences are taken seed by seed, and an interval that holds 0 says that
-# three seeds do not tell. Other widths, rates or steps may order the three in another way: this is
-# one row of one column of the table at the top, with the error bars that it lacks.
+# **How to read it.** Low is good for FD, high for the other two. The printed differences are taken
+# seed by seed: if the interval contains 0, three seeds cannot tell the two ways apart. Other
+# widths, rates or steps may order the three in another way. This is one row of a table like the one
+# at the top, with the intervals that it lacks.
 #
 # ## When it goes wrong: BatchNorm under a gradient penalty
 #
-# Lesson 2 met a penalty that read 0. With WGAN-GP the same slip is worse. A critic for two small
-# clouds, with BatchNorm before its last layer:
+# In lesson 2 a penalty read 0, because BatchNorm was in training mode. With WGAN-GP the same
+# mistake does more harm. Here is a critic for two small clouds of points, with BatchNorm before its
+# last layer:
 
 
 # %%
@@ -1037,12 +1099,12 @@ assert abs(found["BatchNorm"][0] - 1) < 1e-3 and found["BatchNorm"][1] > 100
 assert all(abs(found[name][1] - 1) < 0.3 for name in ("GroupNorm", "none"))
 
 # %% [markdown]
-# The penalty reads 1 and cannot be lowered: BatchNorm fixes the mean over the batch, so the *sum*
-# of the logits has no slope, each gradient is 0, and $(0 - 1)^2 = 1$ whatever the weights are. It
-# holds nothing, and the true slope climbs a cliff behind its back. The cures are the two lower
-# rows: no norm, or one that looks at each picture alone (so did the authors of WGAN-GP,
-# [1704.00028](https://arxiv.org/abs/1704.00028), section 4). Or ask in evaluation mode, as yours
-# does:
+# The penalty reads 1 and cannot be lowered. BatchNorm fixes the mean over the batch, so the *sum*
+# of the logits is a constant. Its gradient by each example is 0, and $(0 - 1)^2 = 1$ whatever the
+# weights are. The penalty holds nothing, and the true slope grows without being seen. The two lower
+# rows are cures: a norm that looks at each example alone, or none. (The authors of WGAN-GP omit
+# BatchNorm in the critic for this reason, [1704.00028](https://arxiv.org/abs/1704.00028), section
+# 4.) A third cure is to ask in evaluation mode, as your zero-centred penalty does:
 
 # %%
 critic = make_critic(nn.BatchNorm1d(32))
@@ -1069,11 +1131,12 @@ assert abs(by_yours - alone) < 1e-4 * alone
 # the bound around.</details>
 #
 # **2. Why does the hinge generator's loss have no ReLU?** (a) it would be negative (b) a fake that
-# D rejects must not be without a slope, wherever its logit lies (c) it saves time (d) D has two
+# D rejects must not be without a slope, wherever its logit lies (c) it saves time (d) D's loss has
+# two already
 #
 # <details><summary>Answer</summary>(b): with a ReLU, fakes beyond some margin would get no
-# gradient. (a) A loss may be negative. (c) Not measurably. (d) D's two stop it where it is right by
-# a margin; G has no such goal.</details>
+# gradient. (a) A loss may be negative. (c) Not measurably. (d) Those two let D rest where it is
+# right by a margin; G has no such goal.</details>
 #
 # **3. At the end of a perfect game, what is the slope of D at the data?** (a) 1 (b) 0 (c) as large
 # as possible (d) it cannot be said
@@ -1092,9 +1155,10 @@ assert abs(by_yours - alone) < 1e-4 * alone
 # **5. Method A has FD 2.1 and B 2.3, one seed each. You** (a) publish A (b) run both with more
 # seeds, and print the interval of the difference (c) publish B (d) compute FD on more images
 #
-# <details><summary>Answer</summary>(b). The recorded seeds of one method lie apart by as much.
-# (a) and (c) are the table at the top. (d) narrows the interval of the two networks' scores, not
-# that of the methods.</details>
+# <details><summary>Answer</summary>(b). With one seed you cannot know how far apart two seeds of
+# the *same* method lie; look at the dots of the recorded runs. (a) and (c) repeat the table at the
+# top. (d) makes the scores of these two networks more exact, and says nothing about other
+# seeds.</details>
 #
 # ## Recap
 #
@@ -1103,18 +1167,20 @@ assert abs(by_yours - alone) < 1e-4 * alone
 # something, built a generator that makes the class you ask for, and judged it class by class.
 #
 # **Who was right?** Both, about their own programs. [Lucic et al.
-# 2017](https://arxiv.org/abs/1711.10337) compared GANs with many seeds and settings, and found that
-# with enough search most methods reach similar scores. The second collection says so itself: its
-# rates differ by method, *so some models may not reach their optimal performance*.
+# 2017](https://arxiv.org/abs/1711.10337) compared GANs with many settings and restarts, and found
+# that most models reach similar scores with enough of both. The second collection warns of the
+# same: its optimisers and rates differ by method, *so some models may not reach their optimal
+# performance*.
 #
-# **What this did not show.** Networks of the size that papers use, and searches of their size. Two
-# rates are not a search. A reader that names a horse has not said that the horse has four legs.
+# **What this did not show.** The networks are smaller than those of papers, and two rates are not a
+# search for the best settings. A reader that names a horse has not said that the horse has four
+# legs.
 #
 # **Sources**, where the text does not say: Miyato et al. 2018, [arXiv
 # 1802.05957](https://arxiv.org/abs/1802.05957), algorithm 1 · Mao et al. 2016, *Least squares GAN*,
 # [arXiv 1611.04076](https://arxiv.org/abs/1611.04076) · Jolicoeur-Martineau 2018, *The relativistic
-# discriminator*, [arXiv 1807.00734](https://arxiv.org/abs/1807.00734) · Dumoulin et al. 2017, [arXiv
-# 1610.07629](https://arxiv.org/abs/1610.07629), the class's own weights after a normalisation ·
-# lesson 2 for R1 every sixteenth step.
+# discriminator*, [arXiv 1807.00734](https://arxiv.org/abs/1807.00734) · Dumoulin et al. 2017,
+# [arXiv 1610.07629](https://arxiv.org/abs/1610.07629), the class's own weights after a
+# normalisation · lesson 2 for R1 every sixteenth step.
 #
 # **Next:** lesson 9, where no game is played at all: a flow from noise to pictures.
