@@ -1235,8 +1235,8 @@ for w in (0.0, 0.5, 2.0):
 # Large systems combine all three families. *Latent diffusion* ([Rombach et al.
 # 2022](https://arxiv.org/abs/2112.10752)) walks in the latent space of an autoencoder. Its public
 # [configuration](https://github.com/CompVis/stable-diffusion/blob/main/models/first_stage_models/kl-f8/config.yaml)
-# is lesson 3's KL with a weight of $10^{-6}$ beside a discriminator, as in lesson 2: β, and a GAN, in one
-# file. *Stable Diffusion 3* trains this lesson's straight line ([Esser et al.
+# is lesson 3's KL with a weight of $10^{-6}$ beside a discriminator, as in lesson 2: β, and a GAN,
+# in one file. *Stable Diffusion 3* trains this lesson's straight line ([Esser et al.
 # 2024](https://arxiv.org/abs/2403.03206)), and so do video models ([Polyak et al.
 # 2024](https://arxiv.org/abs/2410.13720)). And to get back to one to four calls, a walk is
 # *distilled*: a second network learns to jump along it, with a discriminator's help ([Sauer et al.
