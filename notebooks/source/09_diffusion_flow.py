@@ -163,7 +163,8 @@ plots.show(
 # *Medium, 10 minutes.* Write this loss, the mean over all pairs and all their coordinates. It is
 # called *conditional flow matching*. You will train both networks of this lesson with it.
 #
-# <details><summary>Hint 1</summary>You wrote both ingredients a moment ago.</details>
+# <details><summary>Hint 1</summary>You wrote both ingredients a moment ago. Mind the order:
+# <code>interpolate</code> takes the noise first.</details>
 # <details><summary>Hint 2</summary>The network must see the place, never the partners, and each
 # place with the time of its own row.</details>
 
