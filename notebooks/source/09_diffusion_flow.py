@@ -28,7 +28,7 @@
 # clean picture and score into each other, and so read diffusion papers · generate a class on
 # demand, and pay for it in network calls.
 #
-# **You need** lesson 3 (Gaussians and the ELBO) and the scores of lesson 2.
+# **You need** lesson 3 (Gaussians and the ELBO), and from lesson 2 the distance FD and its floor.
 #
 # **Time** about {{minutes}} minutes to read and solve. The computer's share is in this table, and
 # for your machine it is printed under the settings.
@@ -92,9 +92,9 @@ minutes_here.tell(run, "09_diffusion_flow", steps)
 #
 # ### Exercise: where, and how fast?
 #
-# *Easy, 6 minutes.* Where is the traveller at time `t`, and what is the velocity, in units per unit
-# of time? Each pair in the batch has a time of its own, so `t` has shape `(B,)`. The points may be
-# `(B, 2)` now and `(B, 3, 32, 32)` later.
+# *Easy, 6 minutes.* Return two tensors: where the traveller is at time `t`, and its velocity (how
+# far it goes in one unit of time, and in which direction). Each pair in the batch has a time of its
+# own, so `t` has shape `(B,)`. The points are `(B, 2)` now and `(B, 3, 32, 32)` later.
 #
 # <details><summary>Hint 1</summary>At t = 0 only the noise may count, at t = 1 only the data, and
 # half-way both the same.</details>
@@ -133,7 +133,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Up to about $t = 0.5$ it is one cloud; where everyone is bound shows late, and then quickly.
+# Up to about $t = 0.5$ it is one cloud. The eight clusters show late, and then quickly.
 #
 # A generator must do the same *without the partners*: it gets noise, and no line to follow. All it
 # can know is where it is, $x$, and what time it is, $t$. But through one place run many lines, with
@@ -141,28 +141,30 @@ plots.show(
 #
 # ## Many lines cross: take the mean
 #
-# The mean of them. If everyone at $x$ moves with the mean velocity of all who pass there,
+# The mean of them. Let everyone at $x$ move with the mean velocity of all who pass there at time
+# $t$ (read the bar as "given that"):
 #
-# $$u(x, t) = \mathbb E\bigl[\text{data} - \text{noise} \;\big|\; x_t = x\bigr],$$
+# $$u(x, t) = \mathbb E\bigl[\text{data} - \text{noise} \;\big|\; x_t = x\bigr] .$$
 #
-# then the *cloud* at each time is the same as with straight lines, although single travellers take
+# Then the *cloud* at each time is the same as with straight lines, although single travellers take
 # other ways. (In a crowd, too, it is the mean velocity that says how the density changes; [Lipman
 # et al. 2022](https://arxiv.org/abs/2210.02747), theorem 1.)
 #
-# An example by hand. On a line, let the data be −1 or +1, with equal chance. Who stands at $x=0$ at
-# $t=\tfrac12$ came from +1 and is bound for −1, or the other way round. The velocities are −2 and
-# +2, both equally likely, and the mean is 0: stay, until it is clear where to go.
+# An example by hand. On a line, let the data be −1 or +1, with equal chance. A traveller who stands
+# at $x=0$ at $t=\tfrac12$ came from +1 and goes to −1, or the other way round. The velocities are
+# −2 and +2, both equally likely, and the mean is 0: stay, until it is clear where to go.
 #
-# And a mean is what squared error finds: the best guess of a random number, by squared error, is
-# its mean. So no mean need ever be computed. Show a network $x_t$ and $t$, ask for the velocity of
-# that *one* line, and average the squared error over many lines.
+# How do we find this mean? Squared error finds it: the guess of a random number with the least
+# squared error is its mean. So we never compute a mean ourselves. We show a network $x_t$ and $t$,
+# ask for the velocity of that *one* line, and average the squared error over many lines.
 #
 # ### Exercise: the loss
 #
 # *Medium, 10 minutes.* Write this loss, the mean over all pairs and all their coordinates. It is
 # called *conditional flow matching*. You will train both networks of this lesson with it.
 #
-# <details><summary>Hint 1</summary>You wrote both ingredients a moment ago.</details>
+# <details><summary>Hint 1</summary>You wrote both ingredients a moment ago. Mind the order:
+# <code>interpolate</code> takes the noise first.</details>
 # <details><summary>Hint 2</summary>The network must see the place, never the partners, and each
 # place with the time of its own row.</details>
 
@@ -182,8 +184,8 @@ flow_loss = checks.diffusion.flow_loss(flow_loss)
 # For a mixture of Gaussians we can know the mean $u(x,t)$ exactly, by Bayes' rule; the course has
 # it as `ring.velocity`. So the claim can be tested. Flow matching (FM) would compare the network
 # with $u$, which nobody knows in real life. Conditional flow matching (CFM) compares it with single
-# lines. Their *gradients* must agree on average: any difference is sampling noise, and falls as
-# $1/\sqrt n$ with the number of lines.
+# lines. Their *gradients* must agree on average (theorem 2 of the same paper). So any difference is
+# sampling noise, and falls as $1/\sqrt n$ with the number $n$ of lines: a power of −0.5.
 
 
 # %%
@@ -251,7 +253,7 @@ def train_ring(steps, look=None):
 
 # %% [markdown]
 # While it trains, we keep the loss of each step, and now and then the *excess*: the mean squared
-# distance from the known $u$, on lines set apart.
+# distance from the known $u$, on lines that are not used for training.
 
 # %%
 test_noise, test_data, test_t = torch.randn(8_192, 2), ring.draw(8_192), torch.rand(8_192)
@@ -355,15 +357,15 @@ flow_plots.ways(axes[0], paths[:, some], colours, "the ways that were walked")
 flow_plots.ways(axes[1], paths[[0, -1]][:, some], colours, "the same ends, joined directly")
 plots.show(
     figure,
-    alt="Left, the ways from noise to eight clusters, one colour for each, like petals: they first lead inward, then turn out to a cluster, and do not cross. Right, straight lines between the same ends.",
+    alt="Left, the ways from noise to eight clusters, like petals; opposite clusters share a colour: they first lead inward, then turn out to a cluster, and do not cross. Right, straight lines between the same ends.",
 )
 
 # %% [markdown]
 # Lesson 1's GAN, with an unlucky learning rate, found one of the eight clusters. Here a regression
-# reaches them all: the noise is cut into eight slices, one for each.
-# The straight lines crossed each other; these ways cannot, since one place has one arrow at a time.
-# So they must bend, and a bend is what makes few steps inexact. They first lead inward, because at
-# the start the arrow can only point to where data are on average.
+# reaches them all: the noise is cut into eight slices, one for each (opposite clusters share a
+# colour). The lines of training crossed each other. These ways cannot, since at each time a place
+# has only one arrow. So they must bend: compare them with the direct lines on the right. Bends are
+# what makes a walk of few steps inexact. And why do the ways first lead inward?
 #
 # ### Exercise: what does a single step give?
 #
@@ -394,10 +396,10 @@ plots.show(
 )
 
 # %% [markdown]
-# Everyone lands in the middle, where there are no data at all. At $t=0$ place and partner are
-# independent, so the arrow points to the mean of *all* data. The mean is what squared error gives
-# when it must answer in one step; lesson 3's decoder blurred for the same reason. Each further step
-# asks again, with less left to be undecided about.
+# After one step everyone is in the middle, where there are no data at all. At $t=0$ place and
+# partner are independent, so the arrow points to the mean of *all* data. The mean is what squared
+# error gives when it must answer in one step; lesson 3's decoder blurred for the same reason. Each
+# further step asks again, and less is undecided.
 #
 # Does Heun repay its double price? Take the exact velocities, and a walk of 500 steps as the truth.
 # How far from it do cheaper walks end?
@@ -435,23 +437,25 @@ for name, order in (("Euler", 1), ("Heun", 2)):
     assert abs(halved - 2**order) < 0.25 * 2**order
 
 # %% [markdown]
-# Euler's error is proportional to the step, Heun's to its square. So Heun wins when you can pay,
-# and Euler when you are poor: with few, long steps Heun's second look is at a wrong place.
+# Euler's error is proportional to the length of a step, Heun's to its square. So Heun wins when you
+# can pay for many calls, and Euler when you cannot: with few, long steps Heun takes its second look
+# at a wrong place.
 #
 # ## "My loss stopped falling. Is something broken?"
 #
 # Many who train such a model ask this ([ermongroup/ddim,
 # 33](https://github.com/ermongroup/ddim/issues/33); [CompVis/latent-diffusion,
-# 369](https://github.com/CompVis/latent-diffusion/issues/369)). Maintainers report that the samples
-# keep getting better ([Open-Sora, 286](https://github.com/hpcaitech/Open-Sora/issues/286)). Here
-# you can know why. The loss of a network $v$ splits into two parts, because a mean leaves a
-# variance:
+# 369](https://github.com/CompVis/latent-diffusion/issues/369)). An answer to the same question about
+# Open-Sora says that the model keeps improving
+# ([286](https://github.com/hpcaitech/Open-Sora/issues/286)). Here you can see why. The loss of a
+# network $v$ is the sum of two parts (the mixed term is zero on average, since $u$ is the mean):
 #
 # $$\mathbb E\,\lVert v(x_t,t) - (\text{data}-\text{noise})\rVert^2 =
 # \underbrace{\mathbb E\,\lVert v(x_t,t) - u(x_t,t)\rVert^2}_{\text{excess: can be learned}} +
 # \underbrace{\mathbb E\,\mathrm{Var}(\text{data}-\text{noise}\mid x_t)}_{\text{floor: cannot}} .$$
 #
 # The floor is no fault. Many lines pass each place, and no network can tell which one you meant.
+# (The code divides all three terms by the number of coordinates.)
 #
 # ### Exercise: how much could be removed?
 #
@@ -507,11 +511,11 @@ print(f"from the second fifth of the run to the last, the loss changed by {late 
 print(f"and the excess by {excess_late / excess_early - 1:+.0%}")
 
 # %% [markdown]
-# **How to read it.** On the left, every dot of a well-trained network lies on the grey. Near $t=1$
-# you see the data and cannot tell the noise, whose variance is 1: so is the floor. Near $t=0$ you
-# see the noise and cannot tell the partner. It is lowest near 0.8, where $x$ shows the cluster and
-# still carries the noise. A network whose dots leave the grey at *some* times has not learned these
-# times, and the mean over all times would hide it.
+# **How to read it.** On the left, every dot of a well-trained network lies on the edge of the grey.
+# Near $t=1$ you see the data and cannot tell the noise. It has variance 1, and so 1 is the floor.
+# Near $t=0$ you see the noise and cannot tell the partner. The floor is lowest near 0.8, where $x$
+# shows the cluster and still carries the noise. If the dots leave the grey at *some* times, the
+# network has not learned these times, and the mean over all times would hide it.
 #
 # On the right, the loss is nearly all floor. What you plot is a constant plus noise, and what you
 # learn is hidden under it. **A healthy loss looks dead.** On pictures the floor is not known,
@@ -519,7 +523,7 @@ print(f"and the excess by {excess_late / excess_early - 1:+.0%}")
 # from step {{result:flow_laptop.json:curve.1.step:,}} to
 # {{result:flow_laptop.json:curve.4.step:,}} its loss went from
 # {{result:flow_laptop.json:curve.1.loss.value:.3f}} to
-# {{result:flow_laptop.json:curve.4.loss.value:.3f}}, and FD from
+# {{result:flow_laptop.json:curve.4.loss.value:.3f}}, and FD (lower is better) from
 # {{result:flow_laptop.json:curve.1.FD.value:.1f}} to
 # {{result:flow_laptop.json:curve.4.FD.value:.1f}}.
 
@@ -542,9 +546,9 @@ plots.show(
 #
 # ### Exercise: the exact optimum
 #
-# *Hard, 25 minutes.* Write it. You stand at $x$ at time $t<1$. All $N$ points are equally likely as
-# partners before you look at $x$, and the noise is $N(0, I)$. How likely is each point now, and
-# what is the mean velocity of the lines that pass here? The points may be pictures.
+# *Hard, 25 minutes.* Write the mean velocity of the lines that pass $x$ at time $t<1$. Before you
+# look at $x$, all $N$ points are equally likely as partners, and the noise is $N(0, I)$. How likely
+# is each point once you know $x$? The points may be pictures.
 #
 # <details><summary>Hint 1</summary>If the partner were $x_i$, which noise must the traveller have
 # started from to be at $x$ now? How dense is the noise there?</details>
@@ -603,17 +607,18 @@ assert to_nearest.max() < 1e-2
 # %% [markdown]
 # Every walk ends *on* a training picture. The perfect answer to this loss is a very slow database.
 # New pictures come from the *error* of a real network, and it is a useful error: [Kadkhodaie et al.
-# 2023](https://arxiv.org/abs/2310.02557) trained two networks on disjoint sets of pictures, and
-# from the same noise both made nearly the same new one. Still, such a model *can* copy. That is why
-# a search for copies belongs to it, and we come back to it.
+# 2023](https://arxiv.org/abs/2310.02557) trained two networks on large sets with no picture in
+# common, and from the same noise both made nearly the same new one. Still, such a model *can* copy.
+# That is why we search for copies later.
 #
 # ## Diffusion is the same network on another path
 #
 # Diffusion models came first ([Ho et al. 2020](https://arxiv.org/abs/2006.11239), DDPM). They
 # destroy a picture $x_0$ in many small steps, $x_k = \sqrt{1-\beta_k}\,x_{k-1} +
-# \sqrt{\beta_k}\,\varepsilon_k$. Sums of Gaussians are Gaussian, so one can jump: $x_k = \alpha_k
-# x_0 + \sigma_k \varepsilon$ with $\alpha_k = \prod_j \sqrt{1-\beta_j}$ and $\sigma_k^2 =
-# 1-\alpha_k^2$.
+# \sqrt{\beta_k}\,\varepsilon_k$. Here $k$ counts the steps, $\beta_k$ is the share of variance that
+# is replaced, and $\varepsilon_k$ is fresh noise from $N(0, I)$. A sum of independent Gaussians is
+# Gaussian, so one can jump from $x_0$ to $x_k$ in a single draw: $x_k = \alpha_k x_0 + \sigma_k
+# \varepsilon$ with $\alpha_k = \prod_j \sqrt{1-\beta_j}$ and $\sigma_k^2 = 1-\alpha_k^2$.
 
 # %%
 betas = torch.linspace(1e-4, 0.02, 1_000)  # of the paper, section 4
@@ -631,8 +636,11 @@ assert abs(x_k.mean() - by_jump[0]) < 0.02 and abs(x_k.std() - by_jump[1]) < 0.0
 # %% [markdown]
 # That is our line in other clothes: some data, some noise. Only the weights lie on a circle,
 # $\alpha^2+\sigma^2=1$, where ours lie on a straight line, $t$ and $1-t$; and papers count time the
-# other way, from data to noise. What a network predicts differs too, by paper: the noise, the clean
-# picture, the velocity, or the *score* $\nabla_x \log p_t(x)$. Each can be computed from each:
+# other way, from data to noise. Papers also differ in what the network predicts: the noise, the
+# clean picture, the velocity, or the *score* $\nabla_x \log p_t(x)$. (This score is no mark for
+# quality. It is an arrow: the direction in which the density of the cloud grows fastest.) Each
+# follows from each. From $x$, a velocity leads on to the clean picture and back to the noise. The
+# score is the mean noise with the other sign, divided by the noise's standard deviation $1-t$:
 
 
 # %%
@@ -658,6 +666,8 @@ for name, velocity in back.items():
     assert (velocity - v).abs().max() < 1e-5
 
 # %% [markdown]
+# (The noisy walk below tests the score itself.)
+#
 # So does your network know diffusion already? Its best known sampler, DDIM ([Song et al.
 # 2020](https://arxiv.org/abs/2010.02502)), guesses clean picture and noise, and mixes them anew for
 # the next level. Run it on the circle, with the network that was trained on the line:
@@ -665,7 +675,7 @@ for name, velocity in back.items():
 
 # %%
 def on_circle(t):
-    """What brings a point of the line to the circle at the same mix of data and noise."""
+    """The factor from the line to the circle, with the same ratio of data to noise."""
     return 1 / math.sqrt(t**2 + (1 - t) ** 2)
 
 
@@ -674,7 +684,7 @@ def ddim(network, noise, steps):
     """Diffusion's sampler on the circle, from noise (B, 2)."""
     x = noise
     for now, then in ((k / steps, (k + 1) / steps) for k in range(steps)):
-        x_line, t = x / on_circle(now), torch.full((len(x),), now)
+        x_line, t = x / on_circle(now), torch.full((len(x),), now)  # back on the line
         clean, mean_noise, _ = from_velocity(x_line, t, network(x_line, t))
         x = on_circle(then) * (then * clean + (1 - then) * mean_noise)
     return x
@@ -688,12 +698,16 @@ assert gap < 1e-4
 # %% [markdown]
 # They are one algorithm. (More on this in [Gao et al.
 # 2024](https://diffusionflow.github.io/).) DDPM's own sampler differs in one thing: it adds fresh
-# noise while walking, and leans on the score to remove it. The ways become jagged, yet the cloud at
-# each time stays the same. (Why would one want that? A learned velocity has errors, which a smooth
-# walk carries to its end. Fresh noise washes old errors out, and asks for more steps in return; see
-# [Karras et al. 2022](https://arxiv.org/abs/2206.00364), section 4.) Adding noise of strength $g$
-# must be paid by a drift of $\tfrac{g^2}{2}$ times the score ([Song et al.
-# 2021](https://arxiv.org/abs/2011.13456)); here $g^2 = 2(1-t)$:
+# noise while walking, and follows the score to remove it. The ways become jagged, yet the cloud at
+# each time stays the same.
+#
+# Why would one want that? A learned velocity has errors, which a smooth walk carries to its end.
+# Fresh noise corrects old errors, but needs more steps ([Karras et al.
+# 2022](https://arxiv.org/abs/2206.00364), section 4).
+#
+# In a short time $h$ we add noise of variance $g^2 h$. To keep the cloud as it was, the velocity
+# must grow by $\tfrac{g^2}{2}$ times the score ([Song et al.
+# 2021](https://arxiv.org/abs/2011.13456)). We choose $g^2 = 2(1-t)$:
 
 
 # %%
@@ -712,6 +726,7 @@ def noisy_walk(velocity, noise, steps, until=1.0):
 def compare(until):
     """Distance from the middle at time ``until``, (N,) each: a smooth walk's and a noisy one's."""
     many = torch.randn(4_000, 2)
+    # solve walks from 0 to 1: stretch the time until `until` over it
     shorter = lambda x, t: until * ring.velocity(x, until * t)  # noqa: E731
     smooth = solve(shorter, many, 60, "euler")
     return smooth.norm(dim=1), noisy_walk(ring.velocity, many, 120, until).norm(dim=1)
@@ -728,9 +743,10 @@ for until in (0.5, 1.0):
 # %% [markdown]
 # **And the ELBO?** Read the chain as lesson 3's VAE, with a latent for each noise level and an
 # encoder without weights, which only adds noise. Its ELBO has a KL term for each step down from
-# noise level $t$ to a cleaner $s$. Both sides are Gaussians of equal variance, whose means differ
-# only in the clean picture that they believe in, $x$ or the guess $\hat x$. So each KL is a squared
-# error ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)):
+# noise level $t$ to a cleaner $s$. It compares two Gaussians of equal variance: the step of someone
+# who knows the clean picture $x$, and the step of the network, which has only a guess $\hat x$. So
+# each KL is a squared error, weighted by how much the ratio of signal to noise (SNR) grows ([Kingma
+# et al. 2021](https://arxiv.org/abs/2107.00630)); for our line, $\alpha = t$ and $\sigma = 1-t$:
 #
 # $$\mathrm{KL} = \tfrac12\,\bigl(\mathrm{SNR}(s)-\mathrm{SNR}(t)\bigr)\,\lVert x-\hat x\rVert^2,
 # \qquad \mathrm{SNR} = \alpha^2/\sigma^2 .$$
@@ -738,8 +754,9 @@ for until in (0.5, 1.0):
 
 # %%
 def step_down(z, clean, t, s):
-    """Distribution of the cleaner point at s, given z at t and the clean picture; 0 < t < s < 1."""
-    carried, noise = t / s, (1 - t) ** 2 - (t / s) ** 2 * (1 - s) ** 2  # from s to t
+    """The point at s, given z at t and the clean picture, by Bayes' rule; 0 < t < s < 1."""
+    carried = t / s  # z at t is carried * z at s, plus noise
+    noise = (1 - t) ** 2 - carried**2 * (1 - s) ** 2  # of this variance
     mean = carried * (1 - s) ** 2 * z + s * noise * clean
     return Normal(mean / (1 - t) ** 2, math.sqrt(noise) * (1 - s) / (1 - t))
 
@@ -798,7 +815,8 @@ def guided(with_label, without, scale):
 guided = checks.diffusion.guided(guided)
 
 # %% [markdown]
-# In the plane all is known. Take a ring of broader clusters, and let one of them be the class:
+# In the plane all is known. Take a ring of broader clusters, and let the one on the right be the
+# class. Grey is the whole ring, colour are the guided samples:
 
 # %%
 broad = known_flow.ring(std=0.5)
@@ -831,9 +849,9 @@ assert steered[1].std(0).norm() > steered[2].std(0).norm() > steered[3].std(0).n
 # Nothing changes but the network. It is a *U-Net*: it shrinks the noisy picture to see it as a
 # whole, grows it back, and passes details across ([Ronneberger et al.
 # 2015](https://arxiv.org/abs/1505.04597)). Time and class scale and shift the maps in each of its
-# blocks. GroupNorm takes BatchNorm's place: a batch mixes pure noise with almost clean pictures,
-# and their common mean would say little about any of them. The label after the last class stands
-# for "no label".
+# blocks. GroupNorm, which looks at one picture at a time, takes BatchNorm's place: a batch mixes
+# pure noise with almost clean pictures, and their common mean would say little about any of them.
+# The labels are 0 to `classes - 1`; the label `classes` means "no label".
 
 # %%
 classes = len(train.classes)
@@ -854,8 +872,9 @@ assert probe.shape == four.shape
 # %% [markdown]
 # The step is yours from the plane, with three habits of large networks: a learning rate that rises
 # and then falls, gradients cut at length 1, and the average of the weights from lesson 2. Times
-# from the middle of the way come more often, because most is to be decided there ([Esser et al.
-# 2024](https://arxiv.org/abs/2403.03206), section 3.1). And one picture in ten hides its label.
+# from the middle of the way come more often, because at both ends the best answer is simple, a mean
+# ([Esser et al. 2024](https://arxiv.org/abs/2403.03206), section 3.1); `flow.sample_times` draws
+# them. And one picture in ten hides its label.
 
 
 # %%
@@ -971,12 +990,13 @@ plots.show(
 
 # %% [markdown]
 # These are impressions, not photographs: horizons, colours and outlines come in minutes, legs and
-# wheels do not. Look first at whether a row holds *one* kind of thing, then at whether
-# its six pictures differ. A row of equal pictures would be lesson 1's collapse. A row of mixed
-# things would mean that the label never reached the network. A stranger to these pictures, the
-# feature network of the score, names {{result:flow_cifar10.json:accuracy.value:.0%}} of the shipped
+# wheels do not. Look first at whether the rows differ, then at whether the six pictures of a row
+# differ. Six equal pictures would be lesson 1's collapse. If all rows looked alike, the label would
+# never have reached the network. After so short a training, expect a class that you can often only
+# guess. A judge that had no part in the training, the feature network behind FD, names
+# {{result:flow_cifar10.json:accuracy.value:.0%}} of the shipped
 # network's pictures as the class that was asked for (without guidance), and
-# {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs.
+# {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs. Chance is 10 %.
 #
 # A film of the shipped network at work; it plays without a kernel:
 #
@@ -1011,7 +1031,8 @@ plots.show(
 # With 8 calls Euler reaches {{result:flow_calls.json:euler.8.FD.value:.2f}} and Heun
 # {{result:flow_calls.json:heun.8.FD.value:.2f}}; with 32,
 # {{result:flow_calls.json:euler.32.FD.value:.2f}} and
-# {{result:flow_calls.json:heun.32.FD.value:.2f}}. And guidance, from left to right 0 to 5:
+# {{result:flow_calls.json:heun.32.FD.value:.2f}}. Where a curve is level, more calls no longer help:
+# what is left is the network's own error. And guidance, from left to right 0 to 5:
 
 # %%
 scales = [0.0, 1.0, 2.0, 3.5, 5.0]
@@ -1039,7 +1060,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Guidance buys obedience with variety. Without a label, the asked class comes up by chance, in
+# Guidance buys obedience, and variety is the price. Without a label, the asked class comes up
+# by chance, in
 # {{result:flow_guidance.json:rows.0.accuracy.value:.0%}} of the pictures; at scale 1 in
 # {{result:flow_guidance.json:rows.1.accuracy.value:.0%}}, at 3 in
 # {{result:flow_guidance.json:rows.4.accuracy.value:.0%}}. Recall, the share of real photographs that
@@ -1049,7 +1071,8 @@ plots.show(
 #
 # ## How good, how fast, how original?
 #
-# Yours, with lesson 2's score and its floor, at 8 calls a picture:
+# Yours at 8 calls a picture, by lesson 2's FD. Its floor is what *other real pictures* reach, and
+# has nothing to do with the floor of the loss:
 
 # %%
 n_each = metrics.fitting_n(n_score, train, test)
@@ -1195,8 +1218,8 @@ assert torch.allclose(arrived, one_data, atol=1e-5)
 
 # %% [markdown]
 # **Two conventions of guidance.** Yours has the pure label at scale 1. The paper that introduced
-# guidance writes $(1+w)\,v_{\text{label}} - w\,v_{\text{none}}$ (equation 6), with the pure label
-# at $w=0$. Others count as you do, such as [Saharia et al.
+# guidance writes $(1+w)\,v_{\text{label}} - w\,v_{\text{none}}$ (equation 6, there for the noise),
+# with the pure label at $w=0$. Others count as you do, such as [Saharia et al.
 # 2022](https://arxiv.org/abs/2205.11487) (Imagen, equation 2), whom diffusers follow. So $w = 2$ of
 # the one is 3 of the other, and whoever overlooks it gets another picture and no message:
 
@@ -1213,13 +1236,13 @@ for w in (0.0, 0.5, 2.0):
 # Large systems combine all three families. *Latent diffusion* ([Rombach et al.
 # 2022](https://arxiv.org/abs/2112.10752)) walks in the latent space of an autoencoder. Its public
 # [configuration](https://github.com/CompVis/stable-diffusion/blob/main/models/first_stage_models/kl-f8/config.yaml)
-# is lesson 3's KL with a weight of $10^{-6}$ beside lesson 2's discriminator: β, and a GAN, in one
-# file. *Stable Diffusion 3* trains this lesson's straight line ([Esser et al.
+# is lesson 3's KL with a weight of $10^{-6}$ beside a discriminator, as in lesson 2: β, and a GAN,
+# in one file. *Stable Diffusion 3* trains this lesson's straight line ([Esser et al.
 # 2024](https://arxiv.org/abs/2403.03206)), and so do video models ([Polyak et al.
 # 2024](https://arxiv.org/abs/2410.13720)). And to get back to one to four calls, a walk is
-# distilled, with a discriminator's help again ([Sauer et al.
-# 2023](https://arxiv.org/abs/2311.17042)). So what you trained in lessons 1 to 3 was not replaced. It
-# moved inside.
+# *distilled*: a second network learns to jump along it, with a discriminator's help ([Sauer et al.
+# 2023](https://arxiv.org/abs/2311.17042)). So lessons 1 to 3 were not
+# replaced: they are parts of these systems.
 #
 # ## Questions
 #
@@ -1241,7 +1264,7 @@ for w in (0.0, 0.5, 2.0):
 #
 # **3. A network that predicts noise is trained with squared error. How do you get a velocity?** (a)
 # train again (b) you cannot, it has lost the data (c) compute the clean picture from x and noise;
-# their difference is the velocity (d) divide by the score
+# clean picture minus noise is the velocity (d) divide by the score
 #
 # <details><summary>Answer</summary>(c), for any 0 &lt; t &lt; 1. (a) is not needed, since one mean
 # determines the other. (b) x holds the data. (d) The score is itself a multiple of the
@@ -1261,9 +1284,9 @@ for w in (0.0, 0.5, 2.0):
 #
 # **What this did not show.** Text as a condition, latents instead of pixels, and transformers
 # instead of a U-Net: what makes the large systems large. Nor the exact likelihood that a walk can
-# give. And our score sees what its features see.
+# give. And FD sees only what its features see.
 #
-# **Sources**, where the text does not say which part: Lipman et al. 2022, theorems 1 and 2 · Tong
+# **Sources**, where the text does not say which part: Tong
 # et al. 2023, [arXiv 2302.00482](https://arxiv.org/abs/2302.00482) · Liu, Gong, Liu 2022,
 # *rectified flow*, [arXiv 2209.03003](https://arxiv.org/abs/2209.03003) · Ho et al. 2020, sections 2
 # and 4 · Karras et al. 2022, Heun's method for diffusion,
