@@ -42,9 +42,9 @@
 #
 # Two sets of film reviews return all the time. **IMDB** is what lesson 5's GPT learned from. The
 # **critics' sentences** are single sentences of film critics, each positive or negative; the GPT
-# has never read them. The **feature network** is the picture classifier
-# behind lesson 6's FD. The **word counter** is lesson 4's baseline: logistic regression on how often
-# each word stands in a review.
+# has never read them. The **feature network** is the picture classifier behind lesson 6's FD. The
+# **word counter** is lesson 4's baseline: logistic regression on how often each word stands in a
+# review.
 
 # %%
 import copy
