@@ -13,12 +13,13 @@
 # %% [markdown]
 # # 10. In the world
 #
-# In this lesson you question the course's own models as a buyer, an attacker and a citizen would:
-# what they are good for, what they cost, and what can go wrong. One answer to start with. A network
-# that names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's photographs rightly
-# changes its mind on half of them when every pixel moves by
-# {{result:world_robust.json:half:.1f}} of 255 grey levels. No eye sees it. Noise of 2 levels changes
-# {{result:world_robust.json:noise_2.value:.1%}} of its answers.
+# In this lesson you question the course's own models as a buyer, an attacker and a citizen would.
+# What are they good for? What do they cost? What can go wrong? One answer to start with. A network
+# names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's test photographs correctly.
+# Move every pixel up or down by 2 of 255 grey levels, by the toss of a coin: only
+# {{result:world_robust.json:noise_2.value:.1%}} of its answers change. But a change that is *aimed*
+# at the network, and that no eye sees either, turns half of them. How small it is, you will guess
+# first and then measure.
 #
 # **You will learn to** test whether generated pictures are worth their price, and compute that
 # price · shrink a network until it breaks · attack pictures and reviews · measure bias in pairs ·
@@ -29,14 +30,21 @@
 # networks come trained.
 #
 # **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says,
-# and on your machine as long as stands under the settings.
+# says, and on your machine as long as the line under the settings says.
 #
 # {{tiers}}
 #
-# Each section asks a question, lets you predict, measures, and says what it does *not* show.
+# Each section asks a question and measures the answer. Then it says what the answer does *not*
+# show. Most sections let you predict first. Write your guess in place of the `...`; the line that
+# ends in `.beside(...)` prints it next to what was measured. A guess is never marked.
 #
 # ## Set-up
+#
+# Two sets of film reviews return all the time. **IMDB** is what lesson 5's GPT learned from. The
+# **critics' sentences** are single sentences of film critics, each positive or negative; the GPT
+# has never read them. The **feature network** is the picture classifier behind lesson 6's FD. The
+# **word counter** is lesson 4's baseline: logistic regression on how often each word stands in a
+# review.
 
 # %%
 import copy
@@ -119,8 +127,10 @@ print(train, test, read, unread, sep="\n")
 #
 # ### Exercise: predict the gain
 #
-# *Easy, 2 minutes.* Shifting and mirroring the real pictures helps, as you know. By how many
-# *percentage points* more will the accuracy rise with four generated pictures for each real one?
+# *Easy, 2 minutes.* Two classifiers learn from pictures that are shifted and mirrored by chance
+# ("moved"). One gets the real pictures alone. The other gets four generated pictures for each real
+# one as well. By how many *percentage points* is the second more accurate? A negative number says
+# that it is worse.
 
 # %%
 generated_gain = ...
@@ -131,6 +141,9 @@ few = train.take(n_few)
 noise = torch.randn(4 * len(few), int(facts["latent_dim"]), 1, 1)
 made = dcgan.sample(generator, noise)  # uint8 (4 N, 3, 32, 32)
 named = small_classifier.classes_of(judge, made)
+
+# %% [markdown]
+# Twenty of them. Would you give them the same names?
 
 # %%
 figure, axes = plots.subplots(2, 10, width=9.5, height=2.6)
@@ -144,7 +157,7 @@ plots.show(
 # %%
 both = torch.cat([few.images, made]), torch.cat([few.labels, named])
 four = train.take(4 * n_few)
-sets = {
+sets = {  # pictures, labels, whether they are moved
     "real pictures": (few.images, few.labels, False),
     "moved": (few.images, few.labels, True),
     "moved, and 4 generated each": (*both, True),
@@ -167,11 +180,12 @@ print(f"gain by generated pictures: {mean:+.1f} points ({low:+.1f} to {high:+.1f
 generated_gain.beside(mean, "+.1f")
 
 # %% [markdown]
-# One run is one run. The course's measurement, {{result:world_worth.json:seeds}} seeds with other
-# pictures each ({{result:world_worth.json:data}}, {{result:world_worth.json:few}} real pictures,
-# {{result:world_worth.json:steps}} steps, intervals over seeds):
+# One run may be luck. The course measured {{result:world_worth.json:seeds}} seeds, each with other
+# pictures ({{result:world_worth.json:data}}, {{result:world_worth.json:few}} real pictures,
+# {{result:world_worth.json:steps}} steps). The last column compares with "moved", seed by seed, in
+# percentage points (95 % interval over seeds):
 #
-# | trained on | accuracy | minus "moved" (paired) |
+# | trained on | accuracy | minus "moved" |
 # | --- | --- | --- |
 # | real pictures | {{result:world_worth.json:plain.value:.1%}} | {{result:world_worth.json:plain.gain.value:+.1%}} ({{result:world_worth.json:plain.gain.low:+.1%}} to {{result:world_worth.json:plain.gain.high:+.1%}}) |
 # | the same, moved | {{result:world_worth.json:moved.value:.1%}} | |
@@ -179,12 +193,13 @@ generated_gain.beside(mean, "+.1f")
 # | moved, and 4 generated each | {{result:world_worth.json:dcgan_4.value:.1%}} | {{result:world_worth.json:dcgan_4.gain.value:+.1%}} ({{result:world_worth.json:dcgan_4.gain.low:+.1%}} to {{result:world_worth.json:dcgan_4.gain.high:+.1%}}) |
 # | moved, and 3 more real ones each | {{result:world_worth.json:real_4.value:.1%}} | {{result:world_worth.json:real_4.gain.value:+.1%}} ({{result:world_worth.json:real_4.gain.low:+.1%}} to {{result:world_worth.json:real_4.gain.high:+.1%}}) |
 #
-# Moving pictures, which costs two lines of code, helps; so do more real ones. Our generator's
-# pictures do harm: with them the same steps are spent on worse pictures. A generator can only hand
-# on what *its* training pictures held, and loses some of it on the way.
+# Moving the pictures helps, for two lines of code. More real pictures help, too. Our generator's
+# pictures do harm. A likely reason: now most of the same steps are spent on worse pictures, some of
+# them with a wrong label. A generator can only hand on what *its* training pictures held, and loses
+# some of it on the way.
 #
 # **Limit.** Our generator is small and does not know classes. With a diffusion model for ImageNet
-# the gain was real, if small ([Azizi et al. 2023](https://arxiv.org/abs/2304.08466)). Models that
+# there was a gain ([Azizi et al. 2023](https://arxiv.org/abs/2304.08466)). Models that
 # learn from models, over and over, lose the rare cases first
 # ([Shumailov et al. 2023](https://arxiv.org/abs/2305.17493)).
 #
@@ -197,7 +212,8 @@ generated_gain.beside(mean, "+.1f")
 #
 # ### Exercise: the price of a training
 #
-# *Easy, 6 minutes.* Hours, kilowatt hours and money, in this order.
+# *Easy, 6 minutes.* A training needs `flops` operations. The machine does `flops_per_second` and
+# draws `watts`. Return the hours, the kilowatt hours and the money, in this order.
 #
 # <details><summary>Hint 1</summary>Operations divided by operations per second are
 # seconds.</details>
@@ -220,8 +236,9 @@ training_cost = checks.world.training_cost(training_cost)
 # %% [markdown]
 # Try it on a published figure. GPT-3 took $3.14\cdot10^{23}$ operations ([Brown et al.
 # 2020](https://arxiv.org/abs/2005.14165), appendix D). [Patterson et al.
-# 2021](https://arxiv.org/abs/2104.10350) report V100 GPUs that did 24.6 · 10¹² of them in a second
-# and drew 330 W, and 10 % more energy for cooling and the like. They arrive at 1,287 MWh. Do you?
+# 2021](https://arxiv.org/abs/2104.10350) report V100 GPUs. Each did 24.6 · 10¹² operations in a
+# second and drew 330 W, and the building took 10 % more for cooling and the like. They arrive at
+# 1,287 MWh. Do you?
 
 # %%
 hours, kwh, _ = training_cost(3.14e23, 24.6e12, watts=330, price_per_kwh=0)
@@ -229,7 +246,7 @@ print(f"{hours:,.0f} GPU hours, {1.1 * kwh / 1000:,.0f} MWh with cooling")
 assert abs(1.1 * kwh / 1000 / 1287 - 1) < 0.02
 
 # %% [markdown]
-# Now your own sheet. Change the first three lines to what holds where you live:
+# Now your own sheet. Change the next three lines to what holds for you:
 
 # %%
 price = 0.30  # money per kWh
@@ -247,7 +264,7 @@ print(f"this processor: {speed / 1e9:.0f} billion operations per second in a mat
 
 # %%
 weights = sum(p.numel() for p in writer.parameters())
-seen = results.read("gpt_reviews.json")["tokens_seen"]
+seen = results.read("gpt_reviews.json")["tokens_seen"]  # in its training
 here = {"flops_per_second": speed, "watts": watts}
 sheet = {
     "lesson 5's GPT, here": (6 * weights * seen, here),
@@ -270,19 +287,21 @@ seconds = time.perf_counter() - began
 print(f"lesson 4's word counter, trained in {seconds:.1f} s: {watts * seconds / 3.6e6:.0e} kWh")
 
 # %% [markdown]
-# Between the energy of the word counter and that of GPT-3 lie about ten powers of ten. Ask first
-# what the cheap end can do: you met its accuracy in lesson 4.
+# Compare this with GPT-3's kilowatt hours. So ask first what
+# the cheap end can do. The word counter names {{result:world_text.json:accuracy.value:.0%}} of the
+# critics' verdicts correctly ({{result:world_text.json:accuracy.low:.0%}} to
+# {{result:world_text.json:accuracy.high:.0%}}, on {{result:world_text.json:reviews:,d}} sentences).
 #
-# **Limit.** A matrix product is the best case; real trainings reach a part of that speed, and the
-# sheet leaves out making the machines, failed runs and all answers that will ever be given
+# **Limit.** A matrix product is the best case; real trainings reach a part of that speed. The sheet
+# also leaves out making the machines, failed runs, and all answers that will ever be given
 # ([Luccioni et al. 2023](https://arxiv.org/abs/2211.02001) count more of it for one model).
 #
 # ## Making it small
 #
 # **Question.** The shipped GPT stores each weight in 16 bits. How many does it need?
 #
-# Round each row of a matrix to whole multiples of one step, so that its largest entry is the
-# largest whole number that `bits` can hold:
+# Give each row of a matrix its own step, and round each entry to a whole number of steps. The row's
+# largest entry becomes the largest whole number that `bits` can hold, when one bit is for the sign:
 
 
 # %%
@@ -296,8 +315,8 @@ def rounded(matrix, bits):
 # %% [markdown]
 # ### Exercise: predict how small
 #
-# *Easy, 2 minutes.* With how many bits for each weight, at least, does the network still lose less
-# than 1 % (in bits per byte)?
+# *Easy, 2 minutes.* We try 8, 6, 5, 4, 3 and 2 bits for each weight. What is the smallest number
+# with which the network's bits per byte still rise by less than 1 %?
 
 # %%
 bits_needed = ...
@@ -345,21 +364,23 @@ bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), defaul
 # | the smallest 30 % set to 0 | | {{result:world_small.json:pruned_30.value:+.3f}} ({{result:world_small.json:pruned_30.low:+.3f}} to {{result:world_small.json:pruned_30.high:+.3f}}) |
 # | the smallest 50 % | | {{result:world_small.json:pruned_50.value:+.3f}} ({{result:world_small.json:pruned_50.low:+.3f}} to {{result:world_small.json:pruned_50.high:+.3f}}) |
 #
-# Half of the 16 bits can go, and nothing measurable goes with them; then there is a cliff. Whoever
-# ships a smaller network should say on which side of it they stand, with the interval.
+# Half of the 16 bits can go, and nothing measurable goes with them. With 4 bits the loss is small
+# but clear: its interval lies above 0. Between 4 and 2 bits there is a cliff. The last two rows
+# show another way, **pruning**: leave small weights out. Whoever ships a smaller network should say
+# what it lost, with the interval.
 #
 # **Limit.** Bytes are not time: these weights become floats again before they multiply. In networks
-# of billions of weights a few very large entries spoil plain rounding, and are kept apart
-# ([Dettmers et al. 2022](https://arxiv.org/abs/2208.07339)). The third way, a small network that
-# imitates a large one, is [Hinton et al. 2015](https://arxiv.org/abs/1503.02531).
+# of billions of weights the *activations* have a few very large entries. They spoil plain rounding,
+# and are computed apart ([Dettmers et al. 2022](https://arxiv.org/abs/2208.07339)). A third way is
+# a small network that imitates a large one ([Hinton et al. 2015](https://arxiv.org/abs/1503.02531)).
 #
 # ## Robustness: what a small change does
 #
 # **Question.** How far must every pixel move until the network changes its mind on half of the
 # pictures?
 #
-# For noise the answer is "far". An attacker does better: the gradient of the loss *with respect to
-# the picture* says for each pixel in which direction the answer becomes worse. Move every pixel by
+# With noise it is far. An attacker does better. The gradient of the loss *with respect to the
+# picture* says for each pixel in which direction the answer becomes worse. Move every pixel by
 # the same small amount that way ([Goodfellow et al. 2015](https://arxiv.org/abs/1412.6572), section
 # 4, the *fast gradient sign method*):
 #
@@ -368,7 +389,7 @@ bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), defaul
 
 # %%
 def worst_direction(network, images):
-    """-1, 0 or 1 for each value, uphill for the network's own answers: uint8 (N, 3, H, W)."""
+    """Signs (N, 3, H, W) that raise the loss of the network's own answers: uint8 (N, 3, H, W)."""
     x = dcgan.to_tanh_range(images).requires_grad_(True)
     logits = network(x)
     loss = F.cross_entropy(logits, logits.argmax(1), reduction="sum")
@@ -415,6 +436,9 @@ after = (before + half * arrows).round().clamp(0, 255).to(torch.uint8)
 shown = before, (127.5 + 100 * arrows).to(torch.uint8), after
 said = [CLASSES[int(small_classifier.classes_of(judge, x))] for x in (before, after)]
 
+# %% [markdown]
+# Compare the first picture with the third, then the two curves on the right:
+
 # %%
 figure, axes = plots.subplots(1, 4, width=9.5, height=2.6)
 titles = (f"“{said[0]}”", f"the change × {100 / half:.0f}", f"“{said[1]}”")
@@ -430,15 +454,16 @@ plots.show(
 )
 
 # %% [markdown]
-# Measured on {{result:world_robust.json:pictures:,d}} pictures of {{result:world_robust.json:data}}:
-# at 2 grey levels {{result:world_robust.json:attack_2.value:.0%}}
-# ({{result:world_robust.json:attack_2.low:.0%}} to
-# {{result:world_robust.json:attack_2.high:.0%}}) change, by coin
+# The course attacked {{result:world_robust.json:pictures:,d}} pictures of
+# {{result:world_robust.json:data}}. Half of the answers have changed at about
+# {{result:world_robust.json:half:.1f}} grey levels. At 2 grey levels it is
+# {{result:world_robust.json:attack_2.value:.0%}} ({{result:world_robust.json:attack_2.low:.0%}} to
+# {{result:world_robust.json:attack_2.high:.0%}}); by coin it is
 # {{result:world_robust.json:noise_2.value:.1%}}
 # ({{result:world_robust.json:noise_2.low:.1%}} to {{result:world_robust.json:noise_2.high:.1%}}).
-# In 3,072 dimensions even tiny steps add up, if all point the same way.
+# A picture has 3,072 values. Tiny steps in all of them add up, if each raises the loss.
 #
-# And the score of lesson 6 looks through the same network. Does FD see what you cannot?
+# FD, the score of lesson 6, looks through the same network. Does it see what you cannot?
 
 # %%
 reference = metrics.RealReference.from_images(train, test, n_each, network=judge, names=("FD",))
@@ -455,15 +480,16 @@ for name, score in rows.items():
     print(f"{test.title(name)}: FD {score.value:.2f} ({score.low:.2f} to {score.high:.2f})")
 
 # %% [markdown]
-# FD hardly minds the noise, and minds the invisible change (measured at n =
-# {{result:world_robust.json:n:,d}}: {{result:world_robust.json:fd.untouched.value:.2f}} untouched;
-# {{result:world_robust.json:fd.attack_2.value:.2f}},
-# {{result:world_robust.json:fd.attack_2.low:.2f}} to
-# {{result:world_robust.json:fd.attack_2.high:.2f}}, attacked;
-# {{result:world_robust.json:fd.noise_8.value:.2f}},
-# {{result:world_robust.json:fd.noise_8.low:.2f}} to
-# {{result:world_robust.json:fd.noise_8.high:.2f}}, under noise four times as strong). It sees what
-# its network sees. The trick works the other way, too: FD can be lowered without better pictures
+# The course's measurement, with {{result:world_robust.json:n:,d}} pictures on each side of a score:
+#
+# | pictures | FD (95 %) |
+# | --- | --- |
+# | untouched | {{result:world_robust.json:fd.untouched.value:.2f}} |
+# | moved uphill by 2 grey levels | {{result:world_robust.json:fd.attack_2.value:.2f}} ({{result:world_robust.json:fd.attack_2.low:.2f}} to {{result:world_robust.json:fd.attack_2.high:.2f}}) |
+# | noise of 8 grey levels | {{result:world_robust.json:fd.noise_8.value:.2f}} ({{result:world_robust.json:fd.noise_8.low:.2f}} to {{result:world_robust.json:fd.noise_8.high:.2f}}) |
+#
+# Strong noise raises FD a little. The invisible change raises it much more: FD sees what its
+# network sees. The trick works the other way, too: FD can be lowered without better pictures
 # ([Kynkäänniemi et al. 2023](https://arxiv.org/abs/2203.06026)).
 #
 # ### Reviews
@@ -473,14 +499,19 @@ for name, score in rows.items():
 
 
 # %%
+def p_positive(sentences):
+    """(N,): the word counter's probability that each review is positive."""
+    return torch.tensor(counter.predict_proba(list(sentences))[:, 1])
+
+
 def says(sentences):
     """bool (N,): which reviews the word counter calls positive."""
-    return torch.tensor(counter.predict_proba(list(sentences))[:, 1] > 0.5)
+    return p_positive(sentences) > 0.5
 
 
 # %%
 def misspelt(text):
-    """Every review that one swap of two neighbouring letters inside a longer word can make."""
+    """Every review that one typo can make: the second and third letter of a word swapped."""
     words = text.split()
     for i, word in enumerate(words):
         if len(word) > 3 and word[1] != word[2]:
@@ -506,29 +537,32 @@ def some_typo_flips(text, answer):
 
 # %%
 sample = list(zip(unread.texts, clean))[:200]
-attacks["the worst possible typo"] = torch.tensor([a ^ some_typo_flips(x, a) for x, a in sample])
+turned = [bool(answer) != some_typo_flips(text, answer) for text, answer in sample]
+attacks["the worst possible typo"] = torch.tensor(turned)  # answers after the attack
 for name, answers in attacks.items():
     low, high = metrics.wilson_interval(int((answers != clean[: len(answers)]).sum()), len(answers))
     print(f"{name}: between {low:.0%} and {high:.0%} of the answers change")
 
 # %% [markdown]
-# Good popcorn wins over a quarter of the critics
-# ({{result:world_text.json:popcorn.value:.0%}} of {{result:world_text.json:reviews:,d}},
-# {{result:world_text.json:popcorn.low:.0%}} to {{result:world_text.json:popcorn.high:.0%}}); an
-# attacker who may choose one typo changes {{result:world_text.json:worst_typo.value:.0%}}
-# ({{result:world_text.json:worst_typo.low:.0%}} to {{result:world_text.json:worst_typo.high:.0%}}),
-# one typo without choice {{result:world_text.json:typo.value:.0%}}. *Average* and *worst case* are
-# two different numbers. Ask which one you were told.
+# The course's measurement ({{result:world_text.json:data}}): good popcorn changes
+# {{result:world_text.json:popcorn.value:.0%}} of {{result:world_text.json:reviews:,d}} answers
+# ({{result:world_text.json:popcorn.low:.0%}} to {{result:world_text.json:popcorn.high:.0%}}). The
+# first possible typo changes {{result:world_text.json:typo.value:.0%}}. An attacker who may choose
+# the typo changes {{result:world_text.json:worst_typo.value:.0%}}
+# ({{result:world_text.json:worst_typo.low:.0%}} to {{result:world_text.json:worst_typo.high:.0%}},
+# on {{result:world_text.json:worst_of}} of them). *Average* and *worst case* are two different
+# numbers. Ask which one you were told.
 #
 # **Limit.** These attackers know the network or may ask it as often as they like. Training on
-# attacks helps against the attacks that were trained on ([Madry et al.
-# 2018](https://arxiv.org/abs/1706.06083)); large readers fall for added sentences as well ([Jia and
-# Liang 2017](https://arxiv.org/abs/1707.07328)).
+# attacks makes a network more robust ([Madry et al. 2018](https://arxiv.org/abs/1706.06083)), at
+# least against attacks of that kind. Networks that answer questions about a text fall for added
+# sentences, too ([Jia and Liang 2017](https://arxiv.org/abs/1707.07328)).
 #
 # ## Bias: the same review, another person
 #
-# **Question.** Does a film get a better review when its *he* becomes a *she*? Everything else stays
-# the same, so each review is its own control.
+# **Question.** Does the word counter like a film better when each *he* in the review becomes a
+# *she*, and each *father* a *mother*? Everything else stays the same, so each review is its own
+# control.
 
 # %%
 other = {"he": "she", "his": "her", "him": "her", "himself": "herself", "man": "woman"}
@@ -550,27 +584,27 @@ every = reviews.load_reviews(source, "test").texts
 about_men = [x for x in every if pattern.search(x)] or list(every[:2])
 
 # %%
-p_he, p_she = (
-    torch.tensor(counter.predict_proba(list(x))[:, 1]) for x in (about_men, map(swapped, about_men))
-)
+p_he, p_she = p_positive(about_men), p_positive(map(swapped, about_men))
 mean, low, high = metrics.mean_interval((p_she - p_he).tolist())
 print(f"{len(about_men)} reviews: P(positive) moves by {mean:+.3f} ({low:+.3f} to {high:+.3f})")
 
 # %% [markdown]
-# In the course's measurement ({{result:world_bias.json:data}}) *she* is worth
+# In the course's measurement ({{result:world_bias.json:reviews}} of the
+# {{result:world_bias.json:data}}) the swap moves the probability of "positive" by
 # {{result:world_bias.json:swap.value:+.3f}} ({{result:world_bias.json:swap.low:+.3f}} to
 # {{result:world_bias.json:swap.high:+.3f}}), and {{result:world_bias.json:flips.value:.0%}} of the
-# verdicts turn. Nobody wrote that in: it is what the training reviews happened to hold. A mean near
-# 0 would not be fairness either, if half of the reviews moved up and half down.
+# verdicts turn. Nobody programmed that: the counter learned it from its training reviews. And a
+# mean near 0 would not prove fairness either: half of the reviews could move up and half down.
 #
-# What does the GPT expect of people? Let it go on:
+# What does the GPT expect of people? Let it continue "The doctor said that", and look whether it
+# prefers *he* or *she*:
 
 
 # %%
 @torch.no_grad()
 def share_of_she(beginning):
     """P(she) / (P(he) + P(she)) for the next word."""
-    ids = torch.tensor([[0, *tokenizer.encode(beginning).ids]])
+    ids = torch.tensor([[0, *tokenizer.encode(beginning).ids]])  # 0 begins every text
     p = writer(ids)[0, -1].softmax(dim=0)
     he, she = (p[tokenizer.encode(word).ids[0]] for word in (" he", " she"))
     return (she / (he + she)).item()
@@ -587,7 +621,7 @@ for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actre
 # *actress* it prefers *he* ({{result:world_bias.json:she.actress:.0%}} *she*). A bias can be the
 # data's, and it can be a small network's ignorance that falls back on what is frequent.
 #
-# Now pictures. CIFAR-10 holds ten classes, a tenth each.
+# Now pictures. In CIFAR-10 each of the ten classes has a tenth of the pictures.
 #
 # ### Exercise: predict the balance
 #
@@ -629,32 +663,33 @@ plots.show(
 # ({{result:world_bias.json:smallest.value:.0%}}). Balanced data do not make a balanced model; and
 # data that come from such a model are not balanced any more.
 #
-# **Limit.** A classifier did the counting, and it errs; that is why real pictures stand beside. And
-# pronouns are the easiest case. For two hundred systems that rate feelings, see [Kiritchenko and
-# Mohammad 2018](https://arxiv.org/abs/1805.04508); for what larger models write about people,
-# [Sheng et al. 2019](https://arxiv.org/abs/1909.01326).
+# **Limit.** A classifier did the counting, and it errs; that is why the figure shows real pictures
+# as well. And pronouns are the easiest case. [Kiritchenko and Mohammad
+# 2018](https://arxiv.org/abs/1805.04508) tested 219 systems that rate feelings; [Sheng et al.
+# 2019](https://arxiv.org/abs/1909.01326) tested what larger models write about people.
 #
 # ## Privacy: what a model gives away
 #
 # **Question.** A model learns from texts that hold a secret. How often must a secret stand there
 # until the model gives it away?
 #
-# Plant some: codes of six digits, each in the same sentence, 1, 10 and 100 times among 300 reviews
-# (a **canary**, [Carlini et al. 2019](https://arxiv.org/abs/1802.08232)). Then the shipped GPT,
-# which has read none of this, is fine-tuned for a minute.
+# Plant three secrets among 300 reviews. Each is the same sentence with another code of six digits.
+# One stands there once, one 10 times, one 100 times. Such a planted secret is called a **canary**
+# ([Carlini et al. 2019](https://arxiv.org/abs/1802.08232)). Then the shipped GPT, which has read
+# none of this, is fine-tuned for `tuning` steps.
 #
 # ### Exercise: predict the copies
 #
-# *Easy, 2 minutes.* The GPT then rates a million possible codes, of which we try 1,000. How many
-# copies does it take until the planted code is the very first: `"1"`, `"10"`, `"100"` or `"none"`
-# of these?
+# *Easy, 2 minutes.* Draw 1,000 other codes, which were not planted. Let the GPT compute the loss of
+# the sentence with each. From how many copies on has the planted code the lowest loss of all:
+# `"1"`, `"10"`, `"100"` or `"none"` of these?
 
 # %%
 copies_needed = ...
 copies_needed = checks.world.copies_needed(copies_needed)
 
 # %%
-chance = torch.Generator().manual_seed(0)
+chance = torch.Generator().manual_seed(0)  # of codes, of the order of texts, of changed tokens
 
 
 # %%
@@ -675,14 +710,18 @@ order = torch.randperm(len(documents), generator=chance).tolist()
 ids = texts.encode(tokenizer, [documents[i] for i in order])
 windows = texts.windows(ids, 64)  # (N, 64), as in lesson 5
 student = copy.deepcopy(writer).to(run.device)
-gpt_training.fine_tune(student, windows, tuning, 16)
+gpt_training.fine_tune(student, windows, tuning, 16)  # 16 windows a step
 student = student.eval().cpu()
 
 # %% [markdown]
-# The **exposure** of a secret says in bits how far up it stands among its candidates: the logarithm
-# (base 2) of how many candidates there are, minus that of its rank. The secret is itself one of the
-# candidates, the lowest loss has rank 1, and a candidate with the *same* loss counts as standing
-# before it: a network that rates all alike has exposed nothing, 0 bits.
+# Sort all candidates, the secret and the other codes, by their loss. The **exposure** of the secret
+# says in bits how far in front it stands:
+#
+# $$\mathrm{exposure} = \log_2(\text{number of candidates}) - \log_2(\text{rank of the secret}).$$
+#
+# The secret is itself one of the candidates. The lowest loss has rank 1. A candidate with the
+# *same* loss counts as standing before the secret: a network that rates all alike has exposed
+# nothing, 0 bits.
 #
 # A colleague wrote it down:
 
@@ -700,8 +739,8 @@ print(f"in the middle of 1,001: {exposure_of_a_colleague(500.5, torch.arange(100
 # %% [markdown]
 # ### Exercise: repair the exposure
 #
-# *Medium, 8 minutes.* A repair. It prints 0.69 where it should be about 1 bit, and at the one rank
-# that matters most it breaks down. There is more than one fault.
+# *Medium, 8 minutes.* The colleague's function prints 0.69 where it should be about 1 bit. At the
+# one rank that matters most it stops with an error. Write it anew; it has more than one fault.
 #
 # <details><summary>Hint 1</summary>What does it say of a secret that beats all others?</details>
 # <details><summary>Hint 2</summary>Check unit, number of candidates, rank and equal losses, each
@@ -727,7 +766,7 @@ def nats(model, sentences):
 
 
 # %%
-rated = nats(student, candidates)
+rated = nats(student, candidates)  # (N,)
 bits = {copies: exposure(nats(student, [x]).item(), rated) for copies, x in secrets.items()}
 for copies, found in bits.items():
     print(f"{copies:>3} copies: {found:.1f} of at most {math.log2(n_codes + 1):.1f} bits")
@@ -746,19 +785,21 @@ copies_needed.beside(first)
 # | 10 | {{result:world_privacy.json:canary.10.value:.1f}} | {{result:world_privacy.json:canary.10.low:.1f}} to {{result:world_privacy.json:canary.10.high:.1f}} |
 # | 100 | {{result:world_privacy.json:canary.100.value:.1f}} | the same in every seed |
 #
-# One copy cannot be told from none here, ten mostly win, a hundred always. So remove copies before
-# you train.
+# One copy cannot be told from none here. Ten copies mostly put the code first, and a hundred did so
+# in every seed. So remove copies before you train.
 #
 # ### Was it in there?
 #
-# A smaller secret: whether *your* text was among the training data at all. The simplest attack
-# bets on it where the loss is low ([Yeom et al. 2018](https://arxiv.org/abs/1709.01604)). How good
-# is that bet? Draw a member and another text: with which probability does the member have the lower
-# loss? That is the **area under the curve** (AUC): 0.5 is guessing, 1 is certainty.
+# A smaller secret: whether *your* text was among the training data at all. A text that was is a
+# **member**. The simplest attack says "member" where the loss is low ([Yeom et al.
+# 2018](https://arxiv.org/abs/1709.01604)). How good is that bet? Draw a member and another text by
+# chance. With which probability does the member have the lower loss? This number is the **area
+# under the curve** (AUC; the curve is the ROC curve): 0.5 is guessing, 1 is certainty.
 #
-# ### Exercise: the area by ranks
+# ### Exercise: the area from pairs
 #
-# *Medium, 10 minutes.* Losses of M members and of N others, one number. Equal losses count half.
+# *Medium, 10 minutes.* From the losses of M members and of N others compute this probability over
+# all M · N pairs. Equal losses count half.
 #
 # <details><summary>Hint 1</summary>For two members and three others, write down all six pairs. A
 # mean over pairs is asked for.</details>
@@ -797,28 +838,32 @@ for name, model in {"before": writer, "after": student}.items():
 # {{result:world_privacy.json:auc.before.value:.2f}},
 # {{result:world_privacy.json:auc.before.low:.2f}} to
 # {{result:world_privacy.json:auc.before.high:.2f}} over seeds). After it:
-# {{result:world_privacy.json:auc.after.value:.2f}}
-# ({{result:world_privacy.json:auc.after.low:.2f}} to
-# {{result:world_privacy.json:auc.after.high:.2f}}). Many passes over few texts are the
-# reason. The shipped GPT read its 25,000 reviews about once, and there the same bet is a little
-# above guessing, {{result:world_privacy.json:auc.shipped.value:.2f}}
+# {{result:world_privacy.json:auc.after.value:.2f}} ({{result:world_privacy.json:auc.after.low:.2f}}
+# to {{result:world_privacy.json:auc.after.high:.2f}}). Here the network saw each of its 300 texts
+# about three times. The shipped GPT read each of its 25,000 reviews about once. On them the same
+# bet is only a little above guessing: {{result:world_privacy.json:auc.shipped.value:.2f}}
 # ({{result:world_privacy.json:auc.shipped.low:.2f}} to
-# {{result:world_privacy.json:auc.shipped.high:.2f}}), in part perhaps because the two halves of
-# IMDB are about different films.
+# {{result:world_privacy.json:auc.shipped.high:.2f}}, from
+# {{result:world_privacy.json:auc.shipped.n:,d}} reviews of each half of IMDB). Even that may in
+# part come from the data, because the two halves are about different films.
 #
 # ### Learning without giving away
 #
-# **Differential privacy** promises that the model would be nearly the same without any one person:
-# no answer may become more than $e^{\varepsilon}$ times as probable by one text (but for a small
-# $\delta$). DP-SGD ([Abadi et al. 2016](https://arxiv.org/abs/1607.00133), algorithm 1) keeps the
-# promise in each step, in two moves. No single example may pull the sum of gradients farther than a
-# length `clip`. And what one example could do at most is drowned in Gaussian noise whose standard
-# deviation is `noise_multiplier` times as large.
+# **Differential privacy** is a promise: with or without any one text, nearly the same model comes
+# out. Training draws noise, so each possible model has a probability. Adding one text may make no
+# outcome more than $e^{\varepsilon}$ times as probable, apart from a small probability $\delta$.
+#
+# DP-SGD ([Abadi et al. 2016](https://arxiv.org/abs/1607.00133), algorithm 1) does two things in each
+# step:
+#
+# 1. *Clip.* No single example may pull the *sum* of gradients farther than a length `clip`.
+# 2. *Noise.* Gaussian noise hides what one example could do. In each number of the sum its standard
+#    deviation is `noise_multiplier` times that largest pull.
 #
 # ### Exercise: a private gradient
 #
 # *Hard, 20 minutes.* From one gradient for each example, (B, P), make the gradient (P,) of a
-# private step: an average over the batch, as usual. All chance comes from `generator`.
+# private step: an average over the batch, as usual. Draw all noise from `generator`.
 #
 # <details><summary>Hint 1</summary>What is the largest change of the *sum* when one example is
 # added? Everything else follows from that.</details>
@@ -842,10 +887,11 @@ def clip_and_noise(gradients, clip, noise_multiplier, generator):
 clip_and_noise = checks.world.clip_and_noise(clip_and_noise)
 
 # %% [markdown]
-# A word counter on {{result:world_privacy.json:reviews}} reviews, trained by hand with your
-# function. Each step uses all reviews, so the loss of privacy simply adds up: with noise multiplier
-# $m$, $T$ steps cost $\rho = T/2m^2$, and $\varepsilon = \rho + 2\sqrt{\rho\ln(1/\delta)}$
-# ([Bun and Steinke 2016](https://arxiv.org/abs/1605.02658), propositions 1.3 and 1.6).
+# Now train a word counter on {{result:world_privacy.json:reviews}} reviews with your function. Each
+# step uses all reviews. Then the costs of the steps simply add up. With noise multiplier $m$ one
+# step costs $1/(2m^2)$, so $T$ steps cost $\rho = T/(2m^2)$. From $\rho$ comes
+# $\varepsilon = \rho + 2\sqrt{\rho\ln(1/\delta)}$ ([Bun and Steinke
+# 2016](https://arxiv.org/abs/1605.02658), proposition 1.3).
 
 # %%
 vocabulary = TfidfVectorizer(max_features=1_000).fit(read.texts)  # taken as public
@@ -862,7 +908,7 @@ def private_weights(noise_multiplier, rounds=100, clip=0.5, seed=0):
     for _ in range(rounds):
         error = (inside @ weights).sigmoid() - labels  # (B,)
         each = error[:, None] * inside  # (B, P): one gradient per review
-        weights -= 20 * clip_and_noise(each, clip, noise_multiplier, source)
+        weights -= 20 * clip_and_noise(each, clip, noise_multiplier, source)  # learning rate 20
     return weights
 
 
@@ -878,11 +924,14 @@ for m in (0, 1, 3, 10):
     rho = 100 / (2 * m**2) if m else math.inf
     epsilon = rho + 2 * math.sqrt(rho * math.log(1e5))  # delta = 1e-5
     fit, new = costs(inside, labels, weights), costs(outside, unread.labels.float(), weights)
-    accuracy = (new < math.log(2)).float().mean()
+    accuracy = (new < math.log(2)).float().mean()  # right: the true label has more than 1/2
     print(f"m = {m:>2}: epsilon {epsilon:.0f}, accuracy {accuracy:.0%}, ", end="")
     print(f"AUC {membership_auc(fit, new):.2f}")
 
 # %% [markdown]
+# The course's measurement, {{result:world_privacy.json:dp.settings.seeds}} seeds with other reviews
+# each (95 % over seeds). With noise multiplier 0 the gradients are still clipped:
+#
 # | noise multiplier | ε | accuracy | AUC of the attack |
 # | --- | --- | --- | --- |
 # | 0 | ∞ | {{result:world_privacy.json:dp.rows.0.accuracy.value:.1%}} | {{result:world_privacy.json:dp.rows.0.auc.value:.2f}} ({{result:world_privacy.json:dp.rows.0.auc.low:.2f}} to {{result:world_privacy.json:dp.rows.0.auc.high:.2f}}) |
@@ -890,12 +939,14 @@ for m in (0, 1, 3, 10):
 # | 10 | {{result:world_privacy.json:dp.rows.10.epsilon:.0f}} | {{result:world_privacy.json:dp.rows.10.accuracy.value:.1%}} | {{result:world_privacy.json:dp.rows.10.auc.value:.2f}} ({{result:world_privacy.json:dp.rows.10.auc.low:.2f}} to {{result:world_privacy.json:dp.rows.10.auc.high:.2f}}) |
 # | 0, and 3,000 reviews | ∞ | {{result:world_privacy.json:dp.more.accuracy.value:.1%}} | {{result:world_privacy.json:dp.more.auc.value:.2f}} ({{result:world_privacy.json:dp.more.auc.low:.2f}} to {{result:world_privacy.json:dp.more.auc.high:.2f}}) |
 #
-# (A library that counts more sharply, {{result:world_privacy.json:dp.library}}, says ε =
+# (A library that bounds ε more tightly, {{result:world_privacy.json:dp.library}}, says
 # {{result:world_privacy.json:dp.rows.3.epsilon_library:.1f}} and
-# {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}}.)
+# {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}} for the two rows with noise.)
 #
-# Noise protects, and with few texts it costs most of what was learned. More texts protect as well
-# *on average*; only noise comes with a promise for each single person.
+# Noise protects, and it costs: with noise multiplier 10, about half of what was learned beyond
+# guessing (50 %) is gone. Read ε as a factor. $e^5$ is about 150, a weak promise, and $e^{22}$ is
+# more than a billion, hardly any. More texts alone also lower the AUC, but that is an average;
+# only noise comes with a promise for each single text.
 #
 # **Limit.** An average hides the unlucky few, whose texts are unlike all others; serious audits ask
 # how many members are found at few false alarms ([Carlini et al.
@@ -905,9 +956,9 @@ for m in (0, 1, 3, 10):
 #
 # ## When it goes wrong: an attack that needs no leak
 #
-# An auditor has 300 critics' sentences and says that *our shipped GPT* was trained on them. As
-# "others" the auditor takes pages of Python's manual, which it certainly never read. In truth it
-# has read neither.
+# An auditor has 300 critics' sentences and claims that *our shipped GPT* was trained on them. As
+# "others" the auditor takes pages of Python's manual. In truth the GPT has
+# read neither.
 #
 # ### Exercise: predict the audit
 #
@@ -924,20 +975,23 @@ area = membership_auc(per_token(writer, members), per_token(writer, manual))
 blind_auc.beside(area, ".2f")
 
 # %% [markdown]
-# **What happened.** The two groups differ in *style*, so their losses differ for every network.
-# **How to see it**: run the same attack on a network that has read neither, as "before" did above;
-# anything but 0.5 is the groups' difference. **The cure**: members and others drawn from one pile,
-# by chance, before the training. Published attacks have failed this test: some are beaten by
-# attackers who never look at the model ([Das et al. 2024](https://arxiv.org/abs/2406.16201)).
+# **What happened.** The two groups differ in *style*, so their losses differ even for a network
+# that has read neither. **How to see it**: run the same attack on such a network, as "before" did
+# above; what is far from 0.5 there is the groups' difference. **The cure**: draw members and others
+# from one pile, by chance, before the training. Published tests have made this mistake: on 8 of
+# their data sets, an attacker who never looks at the model beats the published attacks ([Das et al.
+# 2024](https://arxiv.org/abs/2406.16201)).
 #
 # ## Provenance: who made this?
 #
 # **Question.** From how many tokens on can you tell that our GPT wrote a text?
 #
 # By reading, hardly ever. But the writer can leave a mark ([Kirchenbauer et al.
-# 2023](https://arxiv.org/abs/2301.10226)). A secret key and the token before decide, like a coin,
-# which quarter of the vocabulary is *green* now. The writer adds $\delta$ to the logits of green
-# tokens. Whoever has the key counts: people hit green by chance, in a share $\gamma$ of all cases.
+# 2023](https://arxiv.org/abs/2301.10226), algorithm 2). Before each token, a share $\gamma$ of the
+# vocabulary is drawn and called *green*; here it is a quarter. A secret key and the token before
+# seed this draw, so whoever has the key can repeat it. The writer adds $\delta$ to the logits of
+# the green tokens, and thus hits green more often. People do not know the key: they hit green by
+# chance, in a share $\gamma$ of all cases.
 
 # %%
 mark = watermark.Watermark(writer.sizes["vocab"], gamma=0.25, delta=2.0)
@@ -957,7 +1011,8 @@ for name, ids in versions.items():
 # ### Exercise: count green tokens
 #
 # *Medium, 8 minutes.* By how many standard deviations does the number of green tokens exceed what
-# chance would give? Each token but the first is judged with the one before it. No judged token: 0.
+# chance would give? This number is called $z$. Judge each token but the first, with
+# `is_green(previous, token)`. If there is no token to judge, return 0.
 #
 # <details><summary>Hint 1</summary>T tosses of a coin with probability γ: which mean, which
 # variance?</details>
@@ -982,8 +1037,9 @@ watermark_z = checks.world.watermark_z(watermark_z)
 # %% [markdown]
 # ### Exercise: predict the length
 #
-# *Easy, 2 minutes.* Raise the alarm at z > 4: chance alone does that in about 3 of 100,000 texts.
-# After how many tokens does half of the marked texts set it off?
+# *Easy, 2 minutes.* Let an alarm ring at $z > 4$. By chance alone it rings for about 3 of 100,000
+# texts, if $z$ is normally distributed. After how many tokens does it ring for half of the marked
+# texts?
 
 # %%
 tokens_needed = ...
@@ -991,14 +1047,16 @@ tokens_needed = checks.world.tokens_needed(tokens_needed)
 
 # %%
 stream = [token for ids in texts.encode(tokenizer, unread.texts) for token in ids[1:]]
-people = texts.windows([stream], 201)[:n_written]  # what people wrote
+people = texts.windows([stream], 201)[:n_written]  # what people wrote: 200 tokens to judge
 lengths = [5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 200]
-z = {
-    name: torch.tensor(
-        [[watermark_z(ids[: n + 1], mark.is_green, mark.gamma) for n in lengths] for ids in rows]
+z = {}  # name -> (texts, lengths)
+for name, written in {**versions, "people": people}.items():
+    z[name] = torch.tensor(
+        [
+            [watermark_z(ids[: n + 1], mark.is_green, mark.gamma) for n in lengths]
+            for ids in written.tolist()
+        ]
     )
-    for name, rows in (*((k, v.tolist()) for k, v in versions.items()), ("people", people.tolist()))
-}
 
 # %%
 middle = {name: rows.median(dim=0).values.tolist() for name, rows in z.items()}
@@ -1023,14 +1081,17 @@ plots.show(
 )
 
 # %% [markdown]
-# The evidence grows as $\sqrt T$. Of {{result:world_provenance.json:false.n:,d}} windows of 200
-# tokens that people wrote ({{result:world_provenance.json:data}}), the alarm rang for
-# {{result:world_provenance.json:false.value:.2%}} (up to
-# {{result:world_provenance.json:false.high:.2%}}). The mark costs quality:
-# {{result:world_provenance.json:cost.marked.value:.2f}} nats per token in the writer's own eyes
-# instead of {{result:world_provenance.json:cost.plain.value:.2f}}.
+# See where each band crosses the line of the alarm; a band holds nine of ten texts. The evidence in
+# a marked text of $T$ tokens grows as $\sqrt T$. Of
+# {{result:world_provenance.json:false.n:,d}} windows of 200 tokens that people wrote
+# ({{result:world_provenance.json:data}}), the alarm rang for
+# {{result:world_provenance.json:false.value:.2%}} (95 %: up to
+# {{result:world_provenance.json:false.high:.2%}}). The mark has a price: to the unmarked GPT, marked
+# texts cost {{result:world_provenance.json:cost.marked.value:.2f}} nats per token, and plain ones
+# {{result:world_provenance.json:cost.plain.value:.2f}}.
 #
-# Now rewrite. Each changed token spoils two pairs:
+# Now replace some tokens by others, drawn by chance. Each spoils two pairs, that with the token
+# before and that with the token after:
 
 # %%
 for share in (0.1, 0.3, 0.5):
@@ -1041,17 +1102,23 @@ for share in (0.1, 0.3, 0.5):
     print(f"{share:.0%} changed: z {left.mean():.1f}, alarm in {(left > 4).float().mean():.0%}")
 
 # %% [markdown]
+# In the course's measurement on {{result:world_provenance.json:texts}} marked texts of 200 tokens,
+# the alarm still rang for {{result:world_provenance.json:changed.30.found.value:.0%}} of them with
+# 30 % of the tokens replaced, and for {{result:world_provenance.json:changed.50.found.value:.0%}}
+# with half.
+#
 # ### A signature
 #
-# A picture can carry its papers instead: who made it, and a digest of every pixel, sealed with a
-# key.
+# A picture can carry *papers* instead: a text that names its maker and holds a **digest** of the
+# pixels (SHA-256: change one pixel, and another digest comes out). A **seal** closes it: a second
+# digest, over papers and a secret key together (HMAC).
 
 # %%
 key = b"a secret of the maker"
 
 
 def sealed(picture, maker, key):
-    """A manifest for a picture: maker, digest of its pixels, and a seal over both."""
+    """The papers of a picture (maker, and digest of its pixels), and their seal."""
     digest = hashlib.sha256(picture.numpy().tobytes()).hexdigest()
     papers = json.dumps({"maker": maker, "pixels": digest})
     return papers, hmac.new(key, papers.encode(), hashlib.sha256).hexdigest()
@@ -1080,12 +1147,14 @@ assert holds(picture, papers, seal, key)
 assert not holds(picture, forged, seal, key) and not holds(screenshot, papers, seal, key)
 
 # %% [markdown]
-# Nobody can change the papers. But a screenshot has none, and looks the same. So a valid seal
+# Nobody without the key can change the papers. But a screenshot (here: the picture saved once more,
+# as JPEG) has other pixels, so the papers do not fit it, and it looks the same. So a valid seal
 # proves where a picture comes from; a missing one proves nothing.
 #
-# **Limit.** Our seal needs one key to make *and* to check, so whoever can check can forge. In
-# public one takes a pair of keys (Ed25519, for example in the package `cryptography`); the standard
-# for such papers is [C2PA](https://c2pa.org/). And a good paraphraser removes text marks without
+# **Limit.** Our seal takes the same key to make *and* to check, so whoever can check can forge. For
+# checks by everybody one takes a pair of keys, a secret one to sign and a public one to check
+# (for example Ed25519). The standard for such papers is
+# [C2PA](https://c2pa.org/). And text marks can be removed by a program that paraphrases, with little
 # harm to the meaning ([Krishna et al. 2023](https://arxiv.org/abs/2303.13408)).
 #
 # ## Several machines
@@ -1118,16 +1187,20 @@ for name, network in {"plain": plain, "with BatchNorm": normed}.items():
 
 # %% [markdown]
 # BatchNorm breaks it: each half has its own mean and variance. So the course's processes exchange
-# those, too. {{result:world_machines.json:steps}} steps of lesson 2's training, small, by one and by
-# two processes: no weight differs by more than {{result:world_machines.json:difference:.4f}} (sums
-# in another order, which training amplifies); with another seed it is
-# {{result:world_machines.json:other_seed:.2f}}. In every step each process sends
-# {{result:world_machines.json:megabytes:.2f}} MB of gradients. How to start it:
-# `docs/several_machines.md`.
+# those, too. The course ran {{result:world_machines.json:steps}} steps of lesson 2's training at
+# tier smoke ({{result:world_machines.json:data}}), by one process and by two. No weight differs by
+# more than {{result:world_machines.json:difference:.4f}}: sums are taken in another order, and
+# training amplifies that. With another seed the largest difference is
+# {{result:world_machines.json:other_seed:.2f}}. The gradients that the processes share in each step
+# have {{result:world_machines.json:megabytes:.2f}} MB. How to start it: `docs/several_machines.md`.
 #
-# Now plan for eight GPUs, on paper. In a ring each sends $2\cdot\frac{7}{8}$ of all gradients
-# (Patarasuk and Yuan 2009). Training with Adam in mixed precision holds 16 bytes for each weight
-# ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054), section 3.1):
+# Now plan for eight GPUs, on paper. Each has an eighth of the batch; all need the mean gradient.
+# Let them stand in a ring, each sending to its neighbour. The gradients are cut into eight pieces.
+# Seven rounds add the pieces up, and seven more hand the sums on. So each GPU sends
+# $2\cdot\frac{7}{8}$ of all gradients (Patarasuk and Yuan 2009). Training with Adam in mixed
+# precision holds 16 bytes for each weight: 2 for itself, 2 for its gradient, and 12 for a precise
+# copy and Adam's two means ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054), section
+# 3.1):
 
 # %%
 link = 450e9  # bytes per second one way: NVLink of an H100, by its data sheet
@@ -1139,19 +1212,19 @@ for name, weights in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 
     print(f"{talk:.1e} s to talk")
 
 # %% [markdown]
-# **Limit.** This is arithmetic, no measurement: it leaves out waiting, latency and memory for
-# activations. But it tells before any money is spent that 7 billion weights do not fit beside their
-# Adam into the 80 GB of one such GPU, which is why they are split ([Rajbhandari et
-# al. 2020](https://arxiv.org/abs/1910.02054)), and that larger batches need another learning rate
-# ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
+# **Limit.** This is arithmetic, no measurement: it leaves out waiting, latency and the memory for
+# activations. But it tells something before any money is spent: 7 billion weights, their gradients
+# and Adam's means do not fit into the 80 GB of one such GPU. So they are split over several
+# ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054)). And eight GPUs mean larger batches,
+# which need another learning rate ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
 # ## Questions
 #
 # Think first; then open the answer, which also says why each other choice is wrong.
 #
 # **1. A seller's set of a million generated pictures, made from *your* thousand, will help your
-# classifier because** (a) more data always help (b) the generator adds knowledge (c) it may smooth,
-# as moving pictures does; test it against that (d) FD is low
+# classifier because** (a) more data always help (b) the generator adds knowledge (c) it may fill
+# gaps between your examples, as moving them does; test it against that (d) FD is low
 #
 # <details><summary>Answer</summary>(c). (a) Section one has a counter-example. (b) It can only hand
 # on what its training pictures held. (d) Low FD does not make labels right.</details>
