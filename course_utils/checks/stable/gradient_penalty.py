@@ -27,6 +27,17 @@ def _penalty_one_by_one(critic: nn.Module, real: Tensor, fake: Tensor, alpha: Te
     return torch.stack([(row.square().sum().sqrt() - 1) ** 2 for row in gradient]).mean()
 
 
+def _penalty_in_one(critic: nn.Module, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
+    """The whole batch at once: what the lesson trains with where nobody has answered."""
+    between = bare(_between(real, fake, alpha))
+    logits = critic(between)
+    (gradient,) = torch.autograd.grad(
+        logits, between, torch.ones_like(logits), create_graph=True
+    )  # (B, ...)
+    lengths = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return (lengths.square() - 2 * lengths + 1).mean()
+
+
 def _at(critic: nn.Module, x: Tensor, of: Callable[[Tensor], Tensor] = torch.sum) -> Tensor:
     """Gradients (B, ...) at x."""
     x = bare(x)
@@ -151,7 +162,7 @@ _TOLD = {
 }
 
 
-@exercise(_penalty_one_by_one)
+@exercise(_penalty_in_one)
 def gradient_penalty(fn: Answer) -> None:
     """Check ``gradient_penalty(critic, real, fake, alpha)``: points and pictures, alpha (B,) -> a scalar.
 

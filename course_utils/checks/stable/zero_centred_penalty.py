@@ -13,6 +13,7 @@ from course_utils.checks.stable.shared import (
     own_gradients,
     smooth_critic,
 )
+from course_utils.models import gan_steady
 
 
 def _penalty_one_by_one(discriminator: nn.Module, x: Tensor) -> Tensor:
@@ -126,7 +127,7 @@ _TOLD = {
 }
 
 
-@exercise(_penalty_one_by_one)
+@exercise(gan_steady.slope)
 def zero_centred_penalty(fn: Answer) -> None:
     """Check ``zero_centred_penalty(discriminator, x)``: the mean of each logit's squared slope, a scalar.
 
