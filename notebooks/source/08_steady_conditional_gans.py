@@ -1003,7 +1003,7 @@ class_walk.class_walk(decode, facts["classes"], eight)
 # {{result:stable_pictures.json:settings.steps:,}} steps, three seeds, and networks of width
 # {{result:stable_pictures.json:settings.width}}.
 #
-# Beside FD stands *recall*, which falls when a generator forgets a part of the data. It is the share
+# Beside FD stands *recall*, which falls when a generator forgets a part of the data: the share
 # of real images whose features lie near a generated image. Near means: no farther than that
 # generated image's third nearest generated neighbour ([Kynkäänniemi et al.
 # 2019](https://arxiv.org/abs/1904.06991), equations 1 and 2).

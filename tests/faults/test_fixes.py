@@ -406,6 +406,11 @@ EXECUTED = {
 }
 
 ELSEWHERE = {
+    "class-scores-few": "evaluation/test_class_scores.py::"
+    "test_too_few_of_a_class_are_refused_with_what_fits",
+    "flow-method": "models/test_flow.py::test_another_method_is_refused_by_name",
+    "long-run-company": "measuring/test_long_runs.py::test_refuses_to_begin_beside_other_work",
+    "long-run-dirty": "measuring/test_long_runs.py::test_refuses_code_that_is_not_committed",
     "asset-certificate-refused": "fetching/test_http.py::"
     "test_a_refused_certificate_is_named_and_the_networks_own_can_be_given",
     "asset-socks-proxy": "fetching/test_http.py::test_a_socks_proxy_is_named_and_the_way_around_it_works",
