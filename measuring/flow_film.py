@@ -24,8 +24,7 @@ from torch import Tensor
 
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import flow_plots, palette, plots
-from course_utils.models import dcgan, flow, known_flow
-from course_utils.paths import checkpoints_dir
+from course_utils.models import dcgan, flow, known_flow, shipped
 
 FIGURES = Path(__file__).parents[1] / "notebooks" / "figures"
 RING, PICTURES = FIGURES / "flow_ring.gif", FIGURES / "flow_pictures.gif"
@@ -108,8 +107,7 @@ def code_digest(lesson: ModuleType | None = None) -> str:
 
 def weights_digest() -> str:
     """SHA-256 of the shipped weights that the pictures' film is drawn by."""
-    path = checkpoints_dir() / f"{flow.SHIPPED}.safetensors"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return shipped.digests()[flow.SHIPPED]
 
 
 def _ring_frame(x: Tensor, colours: list[str], grid: Tensor, arrow: Tensor, t: float) -> Figure:

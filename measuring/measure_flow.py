@@ -123,15 +123,9 @@ def _train(options: argparse.Namespace) -> None:
         last = _in_parts(options.family, machine, train, folder, settings, at, score)
     torch.save(last.state_dict(), _weights(options.work, options.family, options.seed))
     record = {
-        "data": train.name,
-        "n": N,
-        "draws": DRAWS,
+        **_about(train, reference, options.seed),
         "draws_on_the_way": ON_THE_WAY,
-        "features": reference.network.description,
-        "real_set": reference.real_set,
-        "floor": numbers(reference.floor),
         "settings": dict(settings),
-        "seed": options.seed,
         "rows": rows,
         **made_with,
     }
@@ -321,8 +315,8 @@ def _guidance(options: argparse.Namespace) -> None:
     print(results.write("flow_guidance.json", result, made_with))
 
 
-def _about(train: ImageSet, reference: RealReference) -> dict[str, Any]:
-    """What scores of one network depend on; their intervals are over the draws."""
+def _about(train: ImageSet, reference: RealReference, seed: int = SEEDS[0]) -> dict[str, Any]:
+    """What the scores of a network depend on; their intervals are over the draws."""
     return {
         "data": train.name,
         "n": N,
@@ -330,7 +324,7 @@ def _about(train: ImageSet, reference: RealReference) -> dict[str, Any]:
         "features": reference.network.description,
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
-        "seed": SEEDS[0],
+        "seed": seed,
     }
 
 

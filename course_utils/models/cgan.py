@@ -12,8 +12,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from course_utils.models import shipped
 from course_utils.models.dcgan import blocks_of, frozen, init_dcgan_weights, to_bytes
+from course_utils.models.dcgan import make_optimizers as make_optimizers  # lesson 08's, too
 from course_utils.models.gan_losses import GAMES
 from course_utils.models.gan_steady import PENALTY_EVERY, slope
+from course_utils.models.modes import evaluation_mode
 
 SHIPPED = "cgan_cifar10"
 DEFAULT = "non-saturating + R1"
@@ -226,17 +228,6 @@ def make_players(
     return generator.to(memory_format=layout), discriminator.to(memory_format=layout)
 
 
-def make_optimizers(
-    generator: nn.Module, discriminator: nn.Module, d_lr: float = 4e-4, g_lr: float = 2e-4
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Adam for the generator and for the discriminator, with lesson 02's settings."""
-    adam: dict[str, Any] = {"betas": (0.5, 0.999), "fused": True}
-    return (
-        torch.optim.Adam(generator.parameters(), lr=g_lr, **adam),
-        torch.optim.Adam(discriminator.parameters(), lr=d_lr, **adam),
-    )
-
-
 def cgan_step(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -349,14 +340,9 @@ def sample(
         noise = torch.randn(len(labels), latent_dim_of(network), generator=generator)
     noise = noise.reshape(len(labels), -1, 1, 1).to(first.device, first.dtype)
     labels = labels.to(first.device)
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
+    with evaluation_mode(network):
         parts = zip(noise.split(batch_size), labels.split(batch_size), strict=True)
         return torch.cat([to_bytes(network(*part)).cpu() for part in parts])
-    finally:
-        for module in training:
-            module.training = True
 
 
 def latent_dim_of(network: nn.Module) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from course_utils.errors import CourseError
 from course_utils.models import shipped
+from course_utils.models.modes import evaluation_mode
 
 _BLOCKS = {32: 3, 64: 4}
 """Number of stride-2 layers between a 4x4 map and an image of that size."""
@@ -101,6 +102,17 @@ def to_bytes(images: Tensor) -> Tensor:
     return ((images.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def make_optimizers(
+    generator: nn.Module, discriminator: nn.Module, d_lr: float = 4e-4, g_lr: float = 2e-4
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Adam for the generator and for the discriminator, with lesson 02's settings."""
+    adam: dict[str, Any] = {"betas": (0.5, 0.999), "fused": True}
+    return (
+        torch.optim.Adam(generator.parameters(), lr=g_lr, **adam),
+        torch.optim.Adam(discriminator.parameters(), lr=d_lr, **adam),
+    )
+
+
 def dcgan_step(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -157,13 +169,8 @@ def sample(generator: nn.Module, noise: Tensor, batch_size: int = 500) -> Tensor
     In evaluation mode BatchNorm uses its running statistics, so an image depends on its own latent vector only.
     The mode of each layer is given back as it was.
     """
-    training = [module for module in generator.modules() if module.training]
-    generator.eval()
-    try:
+    with evaluation_mode(generator):
         return torch.cat([to_bytes(generator(part)).cpu() for part in noise.split(batch_size)])
-    finally:
-        for module in training:
-            module.training = True
 
 
 def load_shipped_generator(

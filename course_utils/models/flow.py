@@ -6,7 +6,7 @@ quarter, and a processor makes several times the steps in the same minutes.
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from course_utils.errors import CourseError
 from course_utils.models import dcgan, shipped
+from course_utils.models.modes import evaluation_mode
 
 SHIPPED = "flow_cifar10"
 PEAK = 1e-3
@@ -279,7 +280,7 @@ def sample(
     """
     device = next(network.parameters()).device
     found = []
-    with _in_evaluation_mode(network):
+    with evaluation_mode(network):
         for part in labels.split(batch_size):
             noise = torch.randn(len(part), 3, network.size, network.size, generator=generator)
             *_, last = walk(
@@ -311,13 +312,3 @@ def _silent(layer: nn.Conv2d) -> nn.Conv2d:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-@contextmanager
-def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
-    mode = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(mode)

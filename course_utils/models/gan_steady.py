@@ -1,11 +1,12 @@
 """What steadies a GAN (lesson 02): a penalty on the discriminator's slope, an average of the generator's weights."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from course_utils.models.modes import evaluation_mode
 
 PENALTY_EVERY = 16
 """Steps between two penalties. Source: arXiv 1912.04958, section 3.1 ("lazy regularization")."""
@@ -24,7 +25,7 @@ def slope(discriminator: nn.Module, real: Tensor) -> Tensor:
 
     Source: Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 (R1, without its factor).
     """
-    with _in_evaluation_mode(discriminator):
+    with evaluation_mode(discriminator):
         return slope_of_the_sum(discriminator, real)
 
 
@@ -73,15 +74,3 @@ def make_average(generator: nn.Module, decay: float) -> AveragedModel:
     """
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     return average.requires_grad_(False)
-
-
-@contextmanager
-def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Within this block the network is in evaluation mode; afterwards each layer has the mode that it had."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -16,12 +16,11 @@ from course_utils.checks.core import (
     expect_tensor,
     require,
 )
-
-
-def _slope_of_the_package(discriminator: nn.Module, real: Tensor) -> Tensor:
-    from course_utils.models.gan_steady import slope
-
-    return slope(discriminator, real)
+from course_utils.checks.dcgan.shared import (
+    expect_as_it_came,
+    slope_of_the_package,
+    small_judge,
+)
 
 
 def _alone(discriminator: nn.Module, picture: Tensor) -> Tensor:
@@ -121,7 +120,7 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
-@exercise(_slope_of_the_package)
+@exercise(slope_of_the_package)
 def slope(fn: Answer) -> None:
     """Check ``slope(discriminator, real)``: mean squared length of each logit's gradient, a scalar.
 
@@ -132,26 +131,9 @@ def slope(fn: Answer) -> None:
     layer.weight.data.mul_(8)
     plane = nn.Sequential(nn.Flatten(), layer, nn.Flatten(0))
     _expect_slope(fn, plane, torch.randn(5, 3, 6, 6), "the slope of a plane")
-    judge = _judge()
+    judge = small_judge()
     _expect_slope(fn, judge, torch.rand(6, 3, 16, 16) * 2 - 1, "the slope of a D with BatchNorm")
     _expect_slope(fn, judge.eval(), torch.rand(4, 3, 16, 16), "the slope of a D in evaluation mode")
-
-
-def _judge() -> nn.Module:
-    """A small discriminator, whose BatchNorm has seen pictures, and one layer of which is in evaluation mode."""
-    network = nn.Sequential(
-        nn.Conv2d(3, 6, 4, 2, 1),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(6, 8, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(8),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(8, 1, 4, bias=False),
-        nn.Flatten(0),
-    )
-    for _ in range(20):
-        network(torch.rand(8, 3, 16, 16) * 2 - 1)
-    network[1].eval()
-    return network.requires_grad_(True)
 
 
 def _expect_slope(fn: Answer, network: nn.Module, real: Tensor, what: str) -> None:
@@ -177,13 +159,7 @@ def _expect_slope(fn: Answer, network: nn.Module, real: Tensor, what: str) -> No
 
 def _expect_left_alone(network: nn.Module, before: nn.Module) -> None:
     """Modes, averages, weights and their gradients are as they were."""
-    modes = [[module.training for module in net.modules()] for net in (network, before)]
-    hint = "Training goes on after the penalty: give each layer back the mode in which it was, in D and inside it."
-    require(modes[0] == modes[1], "D in the mode in which it came", "layers in another mode", hint)
-    state, old = network.state_dict(), before.state_dict()
-    moved = [name for name in state if not torch.equal(state[name], old[name])]
-    hint = "BatchNorm's running averages moved: D was asked in training mode."
-    require(not moved, "D's weights and averages as before", ", ".join(moved[:3]), hint)
+    expect_as_it_came(network, before)
     filled = [name for name, p in network.named_parameters() if p.grad is not None]
     hint = "`backward` fills `.grad` of every weight, and the next step of the optimiser uses it: `autograd.grad`."
     require(not filled, "no gradients left in D", ", ".join(filled[:3]), hint)

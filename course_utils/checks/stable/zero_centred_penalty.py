@@ -7,13 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.checks.core import Answer, Wrong, call, exercise, require
+from course_utils.checks.dcgan.shared import (
+    expect_as_it_came,
+    slope_of_the_package,
+    small_judge,
+)
 from course_utils.checks.stable.shared import (
     bare,
     expect_penalty,
     own_gradients,
     smooth_critic,
 )
-from course_utils.models import gan_steady
 
 
 def _penalty_one_by_one(discriminator: nn.Module, x: Tensor) -> Tensor:
@@ -127,7 +131,7 @@ _TOLD = {
 }
 
 
-@exercise(gan_steady.slope)
+@exercise(slope_of_the_package)
 def zero_centred_penalty(fn: Answer) -> None:
     """Check ``zero_centred_penalty(discriminator, x)``: the mean of each logit's squared slope, a scalar.
 
@@ -139,7 +143,7 @@ def zero_centred_penalty(fn: Answer) -> None:
     plane = nn.Sequential(nn.Flatten(), layer, nn.Flatten(0))
     _expect_penalty(fn, plane, torch.randn(5, 3, 6, 6), "the penalty of a plane")
     _expect_penalty(fn, smooth_critic(2), torch.randn(5, 2), "the penalty of a D of points")
-    judge = _judge()
+    judge = small_judge()
     _expect_penalty(
         fn, judge, torch.rand(6, 3, 16, 16) * 2 - 1, "the penalty of a D with BatchNorm"
     )
@@ -147,34 +151,11 @@ def zero_centred_penalty(fn: Answer) -> None:
     _expect_cut_off(fn)
 
 
-def _judge() -> nn.Module:
-    """A small discriminator, whose BatchNorm has seen pictures, and one layer of which is in evaluation mode."""
-    network = nn.Sequential(
-        nn.Conv2d(3, 6, 4, 2, 1),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(6, 8, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(8),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(8, 1, 4, bias=False),
-        nn.Flatten(0),
-    )
-    for _ in range(20):
-        network(torch.rand(8, 3, 16, 16) * 2 - 1)
-    network[1].eval()
-    return network.requires_grad_(True)
-
-
 def _expect_penalty(fn: Answer, network: nn.Module, x: Tensor, what: str) -> None:
     before, expected = copy.deepcopy(network), _penalty_one_by_one(network, x)
     came = call(fn, network, x, may_change=[network], says=_TOLD)
     expect_penalty(came, expected, what, network, [before, x], _MISTAKES, _WORKED)
-    modes = [[module.training for module in net.modules()] for net in (network, before)]
-    hint = "Training goes on after the penalty: give each layer back the mode in which it was, in D and inside it."
-    require(modes[0] == modes[1], "D in the mode in which it came", "layers in another mode", hint)
-    state, old = network.state_dict(), before.state_dict()
-    moved = [name for name in state if not torch.equal(state[name], old[name])]
-    hint = "BatchNorm's running averages moved: D was asked in training mode."
-    require(not moved, "D's weights and averages as before", ", ".join(moved[:3]), hint)
+    expect_as_it_came(network, before)
 
 
 def _expect_cut_off(fn: Answer) -> None:

@@ -56,7 +56,7 @@ def train_cgan(
 
     batch_memory.require_batch(min(settings["batch_size"], len(images)), forward, run.device)
     averaged = gan_steady.make_average(generator, settings["average"])
-    g_optimizer, d_optimizer = cgan.make_optimizers(*players, settings["d_lr"])
+    g_optimizer, d_optimizer = dcgan.make_optimizers(*players, settings["d_lr"])
     training = TrainingRun(
         folder,
         state={

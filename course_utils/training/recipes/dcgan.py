@@ -58,9 +58,7 @@ def train_dcgan(
 
     batch_memory.require_batch(min(settings["batch_size"], len(images)), forward, run.device)
     averaged = gan_steady.make_average(generator, settings["average"])
-    adam: dict[str, Any] = {"betas": (0.5, 0.999), "fused": True}
-    g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, **adam)
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=settings["d_lr"], **adam)
+    g_optimizer, d_optimizer = dcgan.make_optimizers(generator, discriminator, settings["d_lr"])
     training = TrainingRun(
         folder,
         state={
