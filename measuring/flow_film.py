@@ -114,7 +114,7 @@ def _ring_frame(x: Tensor, colours: list[str], grid: Tensor, arrow: Tensor, t: f
     with plots.style():
         figure = plt.figure(figsize=(5.2, 5.4), dpi=90, layout="none")
         ax = figure.add_axes((0.02, 0.01, 0.96, 0.92))
-        ax.quiver(*grid.T, *arrow.T, color="silver", scale=90, width=0.003)
+        ax.quiver(*grid.T, *arrow.T, color=palette.ARROWS, scale=90, width=0.003)
         ax.scatter(x[:, 0], x[:, 1], s=5, c=colours, linewidths=0)
         flow_plots.frame(ax, f"t = {t:.2f}", SIDE)
     return figure

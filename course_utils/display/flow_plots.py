@@ -56,7 +56,7 @@ def frame(ax: Axes, title: str, side: float) -> Axes:
     """A square frame without ticks, from ``-side`` to ``side``."""
     ax.set(xlim=(-side, side), ylim=(-side, side), xticks=[], yticks=[], aspect="equal")
     ax.set_title(title, fontsize=10)
-    ax.spines[:].set(visible=True, color="lightgrey")
+    ax.spines[:].set(visible=True, color=palette.FRAME)
     return ax
 
 

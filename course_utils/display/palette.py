@@ -24,3 +24,8 @@ AMOUNTS = "cividis"
 """matplotlib's map for amounts in a picture."""
 SHARES = "Blues"
 """matplotlib's map for shares of one: none is white."""
+BACKGROUND = "Greys"
+"""matplotlib's map for what lies behind points, which keep their colours on it."""
+
+FRAME, ARROWS = "lightgrey", "silver"
+"""Of a plane's frame, and of the arrows that fill it behind the points."""

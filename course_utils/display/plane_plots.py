@@ -8,7 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_utils.display.palette import BLUE, VERMILION
+from course_utils.display.palette import BACKGROUND, BLUE, VERMILION
 from course_utils.models.plane_gan import Judges
 
 _SIDE = 2.7
@@ -53,7 +53,7 @@ def game(ax: Axes, samples: Tensor, judges: Judges, centres: Tensor, run: int) -
         logits = judges(places.expand(len(samples), -1, 2))[run].view(90, 90).T
     low, high = np.quantile(logits.numpy(), [0.02, 0.98])
     edges = (-_SIDE, _SIDE, -_SIDE, _SIDE)
-    ax.imshow(logits, cmap="Greys", origin="lower", extent=edges, vmin=low, vmax=2 * high - low)
+    ax.imshow(logits, cmap=BACKGROUND, origin="lower", extent=edges, vmin=low, vmax=2 * high - low)
     x, y = samples[run, :400].T.numpy()
     ax.scatter(x, y, s=4, color=VERMILION, linewidths=0)
     ax.plot(*centres.T.numpy(), "x", color=BLUE, markersize=7, markeredgewidth=1.5)
