@@ -593,7 +593,7 @@ for name, answers in attacks.items():
 every = reviews.load_reviews(source, "test").texts
 about_men = [x for x in every if rewording.about_men(x)] or list(every[:2])
 about_women = [rewording.about_women(x) for x in about_men]
-print(text_plots.shorten(about_men[0], 90), text_plots.shorten(about_women[0], 90), sep="\n")
+print(rewording.about_women("He plays an actor who looks for his father."))
 
 # %%
 p_he, p_she = p_positive(about_men), p_positive(about_women)
