@@ -120,10 +120,11 @@ def generated(name: str, seed: int, judge: nn.Module) -> tuple[Tensor, Tensor]:
     """4 ``FEW`` pictures of a shipped generator, uint8 (N, 3, 32, 32), and their labels (N,); made once for each seed.
 
     A picture of lesson 2's generator has the label that the judge gives it; the others were asked for a class each,
-    all classes equally often. They are kept in ``data/runs/world_worth``, by the digest of the weights.
+    all classes equally often. They are kept in ``data/runs/world_worth``, by settings and digest of the weights.
     """
     digest = _weights()[name]
-    file = paths.runs_dir() / "world_worth" / f"{name}-{seed}-{digest[:12]}.safetensors"
+    how = f"{4 * FEW}-{GUIDANCE:g}-{WALK}-{seed}-{digest[:12]}"
+    file = paths.runs_dir() / "world_worth" / f"{name}-{how}.safetensors"
     if file.exists():
         kept = load_file(file)
         return kept["pictures"], kept["labels"]
