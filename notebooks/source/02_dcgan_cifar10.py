@@ -249,7 +249,7 @@ plots.show(
 # `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`, `2*width` and `width`
 # channels, and at last a picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map come
 # BatchNorm and ReLU. (A convolution before BatchNorm needs no bias: BatchNorm subtracts it. The
-# last one may have a bias or not.)
+# last one may have one.)
 #
 # <details><summary>Hint 1</summary>Which kernel, stride and padding doubles a map? Which makes 4
 # out of 1?</details>
@@ -776,7 +776,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody picked these pictures; they are the first thirty-six. Which half is better? Write down your
+# Nobody picked them: they are the first thirty-six. Which half is better? Write down your
 # verdict before you read on.
 
 # %% [markdown]
@@ -1186,7 +1186,7 @@ print(f"own squared slopes of 16 pictures: {own_slopes(small, tiny).mean():.2f} 
 # ### Exercise: what will the sum say?
 #
 # *Easy, 3 minutes.* A prediction: which number does `slope_of_sum(small, tiny)` return? Write your
-# guess before you run the cell below it; it is shown beside the result, and never marked.
+# guess before you run the cell below; it is never marked.
 #
 # <details><summary>Hint</summary>BatchNorm subtracts the mean over the batch. What is then the sum
 # over the batch?</details>
