@@ -1,4 +1,4 @@
-"""Figures of lesson 03: a bound and its gap, rows of pictures, bounds by draws, latent planes, rate and distortion.
+"""Figures of lesson 03: a bound and its gap, rows of pictures, bounds by draws, rate and distortion.
 
 Each function returns a finished figure for `plots.show`.
 """
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from course_utils.datasets.images import ImageSet
 from course_utils.display import palette, plots
-from course_utils.display.widgets import latent_plane
 from course_utils.models import vae
 
 
@@ -150,26 +149,6 @@ def side_by_side(pictures: Mapping[str, Tensor], columns: int = 10) -> Figure:
     figure, axes = plots.subplots(1, len(pictures), width=10, height=2.4)
     for ax, (title, images) in zip(axes, pictures.items(), strict=True):
         plots.image_grid(ax, images, columns, title)
-    return figure
-
-
-def latent_planes(networks: Mapping[int, vae.VAE], pictures: ImageSet) -> Figure:
-    """For each beta what the decoder draws on the plane (above), and where the encoder puts pictures (below).
-
-    Args:
-        networks: beta -> a VAE with two latent dimensions.
-        pictures: held-out ones whose factors x and y are known.
-    """
-    figure, axes = plots.subplots(2, len(networks), width=10, height=4.5)
-    split = len(networks)
-    for above, below, (beta, network) in zip(
-        axes[:split], axes[split:], networks.items(), strict=True
-    ):
-        latent_plane.plane_static(above, network, f"β = {beta:,}", stops=7)
-        latent_plane.codes_static(below, network, pictures)
-        below.label_outer()
-    text = "above: drawn at 49 points; below: codes of held-out pictures (brightness: true x; size: true y)"
-    figure.suptitle(pictures.title(text), fontsize=10)
     return figure
 
 

@@ -1100,7 +1100,7 @@ betas = {beta: vae.load_shipped(f"vae_plane_{beta}")[0] for beta in (1, 10, 100,
 
 # %%
 plots.show(
-    vae_plots.latent_planes(betas, hearts),
+    latent_plane.plane_static(betas, hearts),
     alt="Above, the decoder's hearts on the square from −2 to 2. Below, where the encoder puts held-out pictures. As beta grows the codes shrink into the dotted square, fill it at 400, and fall to a point at 1,000.",
 )
 

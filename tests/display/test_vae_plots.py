@@ -8,6 +8,7 @@ import torch
 
 from course_utils.datasets.images import load_images
 from course_utils.display import plots, vae_plots
+from course_utils.display.widgets import latent_plane
 from course_utils.models import vae
 from course_utils.training.recipes import vae_laboratory
 
@@ -122,7 +123,7 @@ def test_blocks_stand_side_by_side(pictures):
 def test_planes_stand_above_their_codes():
     torch.manual_seed(0)
     networks = {1: vae.VAE(2, 2).eval(), 1000: vae.VAE(2, 2).eval()}
-    figure = vae_plots.latent_planes(networks, vae_laboratory.moving_hearts(20, "test"))
+    figure = latent_plane.plane_static(networks, vae_laboratory.moving_hearts(20, "test"))
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["β = 1", "β = 1,000", "", ""]
     assert [len(ax.collections[0].get_offsets()) for ax in figure.axes[2:]] == [20, 20]
     assert not overlapping(figure)

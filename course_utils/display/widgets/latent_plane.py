@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import ipywidgets
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.datasets.images import ImageSet
@@ -85,8 +86,28 @@ def latent_plane(networks: Mapping[int, vae.VAE], images: ImageSet) -> ipywidget
     return ipywidgets.HBox([left, picture.box, original.box])
 
 
-def plane_static(ax: Axes, network: vae.VAE, title: str, stops: int = 9) -> Axes:
-    """The whole plane at once, for readers without a kernel: ``stops`` by ``stops`` pictures."""
+def plane_static(networks: Mapping[int, vae.VAE], images: ImageSet) -> Figure:
+    """For readers without a kernel: for each beta the whole plane, and below it where the encoder puts pictures.
+
+    Args:
+        networks: beta -> a VAE with two latent dimensions.
+        images: held-out pictures whose factors x and y are known.
+    """
+    split = len(networks)
+    figure, axes = plots.subplots(2, split, width=10, height=4.5)
+    for above, below, (beta, network) in zip(
+        axes[:split], axes[split:], networks.items(), strict=True
+    ):
+        draw_plane(above, network, f"β = {beta:,}", stops=7)
+        codes_static(below, network, images)
+        below.label_outer()
+    text = "above: drawn at 49 points; below: codes of held-out pictures (brightness: true x; size: true y)"
+    figure.suptitle(images.title(text), fontsize=10)
+    return figure
+
+
+def draw_plane(ax: Axes, network: vae.VAE, title: str, stops: int = 9) -> Axes:
+    """The whole plane at once: ``stops`` by ``stops`` pictures."""
     return plots.image_grid(ax, plane(network, stops), columns=stops, title=title, gap=1)
 
 

@@ -72,9 +72,7 @@ def test_static_plane_is_made_of_the_widgets_points(networks):
 
 def test_static_twins_draw_on_the_axes_they_are_given(networks, hearts):
     figure, axes = plots.subplots(1, 2)
-    assert (
-        latent_plane.plane_static(axes[0], networks[1], hearts.title("plane"), stops=3) is axes[0]
-    )
+    assert latent_plane.draw_plane(axes[0], networks[1], hearts.title("plane"), stops=3) is axes[0]
     assert axes[0].images[0].get_array().shape == (
         3 * 32 + 2,
         3 * 32 + 2,
@@ -89,7 +87,7 @@ def test_static_twins_draw_on_the_axes_they_are_given(networks, hearts):
 def test_what_has_no_plane_or_no_factors_is_refused(networks, hearts):
     figure, (ax,) = plots.subplots()
     with pytest.raises(CourseError, match="3 latent dimensions"):
-        latent_plane.plane_static(ax, vae.VAE(3, 2), "no plane")
+        latent_plane.draw_plane(ax, vae.VAE(3, 2), "no plane")
     with pytest.raises(CourseError, match="3 latent dimensions"):
         latent_plane.plane_point(vae.VAE(3, 2), 0.0, 0.0)
     unknown = load_images("standin", limit=2)
