@@ -6,14 +6,10 @@ Each function makes a figure, which the lesson shows with its sentence.
 from collections.abc import Mapping, Sequence
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.display import plots
-
-_GAP = 2
-"""White pixels between pictures."""
 
 
 def named_rows(rows: Mapping[str, Tensor], title: str = "", columns: Sequence[str] = ()) -> Figure:
@@ -27,7 +23,7 @@ def named_rows(rows: Mapping[str, Tensor], title: str = "", columns: Sequence[st
     pictures = torch.cat(list(rows.values()))
     across = len(pictures) // len(rows)
     figure, (ax,) = plots.subplots(width=9.2, height=0.7 + 8 * len(rows) / across)
-    _named_grid(ax, pictures, across, title, list(rows), columns)
+    plots.named_grid(ax, pictures, across, title, list(rows), columns)
     return figure
 
 
@@ -43,7 +39,7 @@ def class_grids(grids: Mapping[str, tuple[Tensor, Sequence[str]]]) -> Figure:
     before: Sequence[str] = ()
     for ax, (title, (pictures, names)) in zip(axes, grids.items(), strict=True):
         told = [""] * len(names) if list(names) == list(before) else names
-        _named_grid(ax, pictures, len(pictures) // len(names), title, told)
+        plots.named_grid(ax, pictures, len(pictures) // len(names), title, told)
         before = names
     return figure
 
@@ -59,8 +55,9 @@ def panels(grids: Mapping[str, Tensor], columns: int, title: str = "") -> Figure
     down = -(-len(next(iter(grids.values()))) // columns)
     wide = 9.6 / len(grids)
     figure, axes = plots.subplots(1, len(grids), width=9.6, height=0.8 + wide * down / columns)
+    figure.set_layout_engine("constrained", wspace=0.15)  # so that each grid is seen as one
     for ax, (name, pictures) in zip(axes, grids.items(), strict=True):
-        plots.image_grid(ax, pictures, columns, name, _GAP)
+        plots.image_grid(ax, pictures, columns, name)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
@@ -92,24 +89,5 @@ def losses_and_pictures(
     drawn = {name: history[key] for name, key in losses.items()}
     plots.curves(axes[0], history["step"], drawn, "step", unit, smooth=25)
     axes[0].set_ylim(min(0.0, axes[0].get_ylim()[0]))
-    plots.image_grid(axes[1], pictures, columns, title, _GAP)
+    plots.image_grid(axes[1], pictures, columns, title)
     return figure
-
-
-def _named_grid(
-    ax: Axes,
-    pictures: Tensor,
-    across: int,
-    title: str,
-    rows: Sequence[str],
-    columns: Sequence[str] = (),
-) -> None:
-    """A grid with names at its left and below it, and without a frame."""
-    plots.image_grid(ax, pictures, across, title, _GAP)
-    height, width = (side + _GAP for side in pictures.shape[-2:])
-    ax.axis("on")
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    ax.set_yticks([height * (k + 0.5) for k in range(len(rows))], rows)
-    ax.set_xticks([width * (k + 0.5) for k in range(len(columns))], columns, fontsize=8)

@@ -124,6 +124,30 @@ def image_grid(ax: Axes, images: Tensor, columns: int, title: str = "", gap: int
     return ax
 
 
+def named_grid(
+    ax: Axes,
+    images: Tensor,
+    columns: int,
+    title: str,
+    rows: Sequence[str],
+    below: Sequence[str] = (),
+) -> Axes:
+    """`image_grid` with the names of its rows at its left, and of its columns below, if they have any."""
+    image_grid(ax, images, columns, title, gap := 2)
+    height, width = (side + gap for side in images.shape[-2:])
+    ax.axis("on")
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    at_left, below_them = (
+        [side * (k + 0.5) for k in range(len(names))]
+        for side, names in ((height, rows), (width, below))
+    )
+    ax.set_yticks(at_left, rows, fontsize=9, parse_math=False)
+    ax.set_xticks(below_them, below, fontsize=8, parse_math=False)
+    return ax
+
+
 def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
     """One picture of many: uint8 (N, C, H, W) -> uint8 (rows*(H+gap)-gap, columns*(W+gap)-gap, 3), gaps white.
 
@@ -165,14 +189,7 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: int = 12) -> Fig
     """
     figure, axes = subplots(len(rows), 1, width=9, height=7.4 / columns * len(rows) + 0.3)
     for ax, (name, images) in zip(axes, rows.items(), strict=True):
-        picture = tile(images[:columns], columns)
-        ax.imshow(picture, interpolation="nearest")
-        ax.set(xticks=[])
-        ax.set_yticks([len(picture) / 2], [name], fontsize=9, parse_math=False)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        ax.grid(False)
-    axes[0].set_title(title, loc="left", fontsize=10, parse_math=False)
+        named_grid(ax, images[:columns], columns, title if ax is axes[0] else "", [name])
     return figure
 
 
