@@ -234,6 +234,24 @@ def expect_number(answer: Any, what: str) -> float:
     return value
 
 
+def call_step(
+    fn: Answer, model: Any, optimizer: Any, *others: Any, returns: Sequence[str]
+) -> dict[str, float]:
+    """Call a training step, which may change model and optimiser; require a dict of plain numbers with these names."""
+    told = call(fn, model, optimizer, *others, may_change=(model, optimizer))
+    *first, last = map(repr, returns)
+    what = f"a dict with {', '.join(first)} and {last}"
+    shown = ", ".join(f"{name!r}: ..." for name in returns)
+    all_of_them = {2: "both", 3: "all three"}[len(returns)]
+    named = f"Return {{{shown}}}, {all_of_them} as plain numbers."
+    require(type(told) is dict and set(told) == set(returns), what, told, named)
+    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
+    for name, value in told.items():
+        require(not isinstance(value, torch.Tensor), f"{name}: a plain number", value, graph)
+        expect_number(value, name)
+    return told
+
+
 def expect_close(
     answer: Any,
     expected: Any,

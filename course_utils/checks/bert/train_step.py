@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from course_utils.checks.core import (
     Answer,
     Wrong,
-    call,
+    call_step,
     describe,
     exercise,
     expect_close,
-    expect_number,
     require,
 )
 
@@ -116,7 +115,7 @@ _HINTS = {
 def train_step(fn: Answer) -> None:
     """Check ``train_step(model, optimizer, ids, mask, labels, factor, autocast)`` -> loss and accuracy."""
     expected = _run(_by_hand)
-    got = _run(lambda *arguments: _told(fn, *arguments))
+    got = _run(partial(call_step, fn, returns=("loss", "accuracy")))
     mistakes: list[Wrong] = [
         (partial(_numbers_of, partial(_by_hand, wrong=name)), hint) for name, hint in _HINTS.items()
     ]
@@ -157,18 +156,6 @@ def train_step(fn: Answer) -> None:
 
 def _numbers_of(step: Callable[..., dict[str, float]]) -> Tensor:
     return _run(step).numbers
-
-
-def _told(fn: Answer, model: nn.Module, optimizer: Any, *others: Any) -> dict[str, float]:
-    told = call(fn, model, optimizer, *others, may_change=(model, optimizer))
-    what = "a dict with 'loss' and 'accuracy'"
-    named = "Return {'loss': ..., 'accuracy': ...}, both as plain numbers."
-    require(type(told) is dict and set(told) == {"loss", "accuracy"}, what, told, named)
-    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
-    for name, value in told.items():
-        require(not isinstance(value, Tensor), f"{name}: a plain number", value, graph)
-        expect_number(value, name)
-    return told
 
 
 class _Outside(torch.optim.SGD):

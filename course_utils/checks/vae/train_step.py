@@ -15,11 +15,10 @@ from course_utils.checks.core import (
     Answer,
     CheckFailed,
     Wrong,
-    call,
+    call_step,
     describe,
     exercise,
     expect_close,
-    expect_number,
     require,
 )
 
@@ -171,7 +170,10 @@ _APART = "Take it apart: encode, draw z, decode, two costs, loss; then clear, ba
 @exercise(_by_distributions)
 def train_step(fn: Answer) -> None:
     """Check ``train_step(model, optimizer, x, noise, beta, autocast)`` -> means of nll and kl, and sigma."""
-    expected, got = _run(_by_distributions), _run(partial(_told, fn))
+    expected, got = (
+        _run(_by_distributions),
+        _run(partial(call_step, fn, returns=("nll", "kl", "sigma"))),
+    )
     mistakes: list[Wrong] = [
         (lambda name=name: _run(partial(_by_hand, wrong=name)).numbers, hint)
         for name, hint in _HINTS.items()
@@ -201,18 +203,6 @@ def _in_words(got: Tensor, expected: Tensor, hint: str) -> CheckFailed:
         return CheckFailed(f"in the first step: {told[0]}", told[1], hint)
     weights = [describe(row[3 * len(_BATCHES) :]) for row in (expected, got)]
     return CheckFailed(f"after three steps: weights {weights[0]}", f"weights {weights[1]}", hint)
-
-
-def _told(fn: Answer, model: nn.Module, optimizer: Any, *others: Any) -> dict[str, float]:
-    told = call(fn, model, optimizer, *others, may_change=(model, optimizer))
-    what = "a dict with 'nll', 'kl' and 'sigma'"
-    named = "Return {'nll': ..., 'kl': ..., 'sigma': ...}, all three as plain numbers."
-    require(type(told) is dict and set(told) == {"nll", "kl", "sigma"}, what, told, named)
-    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
-    for name, value in told.items():
-        require(not isinstance(value, Tensor), f"{name}: a plain number", value, graph)
-        expect_number(value, name)
-    return told
 
 
 class _Noting(torch.optim.SGD):
