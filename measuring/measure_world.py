@@ -190,27 +190,22 @@ def small(options: argparse.Namespace) -> dict[str, Any]:
             lambda w, percent=percent: smaller.pruned(w, percent / 100),
             32.0,
         )
+
+    def per_byte(of_documents: Tensor, network: nn.Module, bits: float) -> dict[str, float]:
+        low, high = language_models.bootstrap_ratio(of_documents.numpy(), size.numpy())
+        value = (of_documents.sum() / size.sum()).item()
+        held = sum(p.numel() for p in network.parameters())
+        return {"value": value, "low": low, "high": high, "mb": held * bits / 8e6}
+
     rows: dict[str, Any] = {}
     for name, (change, bits) in ways.items():
-        more = (nats(smaller.with_matrices(model, change)) - whole).numpy()
-        low, high = language_models.bootstrap_ratio(more, size.numpy())
-        value = float(more.sum() / size.sum().item())
-        rows[name] = {"value": value, "low": low, "high": high, "mb": weights * bits / 8e6}
+        network = smaller.with_matrices(model, change)
+        rows[name] = per_byte(nats(network) - whole, network, bits)
         print(name, rows[name], flush=True)
     for name, student in students(model, tokenizer):
-        more = (nats(student) - whole).numpy()
-        low, high = language_models.bootstrap_ratio(more, size.numpy())
-        value = float(more.sum() / size.sum().item())
-        held = sum(p.numel() for p in student.parameters())
-        rows[name] = {"value": value, "low": low, "high": high, "mb": held * 16 / 8e6}
+        rows[name] = per_byte(nats(student) - whole, student, 16)
         print(name, rows[name], flush=True)
-    low, high = language_models.bootstrap_ratio(whole.numpy(), size.numpy())
-    rows["whole"] = {
-        "value": (whole.sum() / size.sum()).item(),
-        "low": low,
-        "high": high,
-        "mb": weights * 4 / 1e6,
-    }
+    rows["whole"] = per_byte(whole, model, 32)
     about = {"data": unread.name, "documents": len(unread), "weights": weights}
     return {**about, "student": {**STUDENT, "layers": len(model.blocks[::2])}, **rows}
 

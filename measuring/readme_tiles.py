@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -126,21 +127,21 @@ def ruler() -> Figure:
 def classes(columns: int = 10) -> Figure:
     """Lesson 08: the first pictures of each class that the class-conditional generator makes, a row a class."""
     generator, facts = cgan.load_shipped()
-    labels = torch.arange(len(facts["classes"])).repeat_interleave(columns)
-    random = torch.Generator().manual_seed(0)
-    figure, ax = _square(whole=True)
-    pictures = cgan.sample(generator, labels, generator=random)
-    plots.image_grid(ax, pictures, columns=columns, gap=0)
-    return figure
+    return _row_a_class(partial(cgan.sample, generator), len(facts["classes"]), columns)
 
 
 def asked(columns: int = 10) -> Figure:
     """Lesson 09: the first pictures of each class that the guided flow makes, a row a class."""
     network, facts = flow.load_shipped()
-    labels = torch.arange(int(facts["classes"])).repeat_interleave(columns)
-    random = torch.Generator().manual_seed(0)
+    draw = partial(flow.sample, network, steps=25, guidance=3.0)
+    return _row_a_class(draw, int(facts["classes"]), columns)
+
+
+def _row_a_class(draw: Callable[..., torch.Tensor], count: int, columns: int) -> Figure:
+    """The first pictures that ``draw(labels, generator=...)`` makes of each of ``count`` classes."""
+    labels = torch.arange(count).repeat_interleave(columns)
     figure, ax = _square(whole=True)
-    pictures = flow.sample(network, labels, 25, guidance=3.0, generator=random)
+    pictures = draw(labels, generator=torch.Generator().manual_seed(0))
     plots.image_grid(ax, pictures, columns=columns, gap=0)
     return figure
 
