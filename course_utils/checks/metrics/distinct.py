@@ -80,6 +80,7 @@ _MISTAKES: list[Wrong] = [
         "Whole texts were compared. Cut each one into its runs of `length` tokens.",
     ),
 ]
+_WORKED = "[[1, 2, 3], [2, 3, 4]] in runs of 2: 1 2, 2 3 and 2 3, 3 4. Of the four, three are different: 0.75."
 _TUPLES = "A set holds tuples, no lists: tuple(ids[i : i + length])."
 
 
@@ -96,7 +97,8 @@ def distinct(fn: Answer) -> None:
         ([[4, 4, 4]], 1),
     ):
         what = f"the distinct runs of {length} in {len(texts)} texts"
-        expect_score(fn, (texts, length), _by_zip(texts, length), what, _MISTAKES, says=says)
+        right = _by_zip(texts, length)
+        expect_score(fn, (texts, length), right, what, _MISTAKES, hint=_WORKED, says=says)
     alike = "Twenty copies of one text have no more different runs than the text itself."
     same = 20 * [[1, 2, 3, 4, 5, 6]]
     expect_score(fn, (same, 2), 0.05, "the distinct pairs of 20 equal texts", hint=alike)

@@ -104,7 +104,8 @@ def near_copies(fn: Answer) -> None:
         expect_like(
             got, expected, what,
             inputs=(*inputs, level), wrong=_MISTAKES, shape=_EACH, dtype=torch.bool,
-            hint="Look up the nearest training point of each held-out point and of each generated one.",
+            hint="The limit is one distance: a share `level` of the held-out points lies nearer than that to a "
+            "training point. A generated point that lies nearer, too, is a near copy.",
         )  # fmt: skip
 
 

@@ -57,6 +57,9 @@ _MISTAKES: list[Wrong] = [
         "Each run was compared with its neighbour only: it may have stood anywhere before.",
     ),
 ]  # fmt: skip
+_WORKED = (
+    "[7, 8, 7, 8, 9] in runs of 2: 7 8, 8 7, 7 8, 8 9. One of the four was there before: 0.25."
+)
 _TUPLES = "A set holds tuples, no lists: tuple(ids[i : i + length])."
 
 
@@ -68,7 +71,8 @@ def repetition(fn: Answer) -> None:
     says = {"unhashable": _TUPLES}
     for ids, length in (([7, 8, 7, 8, 9, 7, 8], 2), (loop, 3), (loop, 4), ([5, 5, 5, 5, 5], 1)):
         what = f"the repetition of {len(ids)} tokens in runs of {length}"
-        expect_score(fn, (ids, length), _by_counting(ids, length), what, _MISTAKES, says=says)
+        right = _by_counting(ids, length)
+        expect_score(fn, (ids, length), right, what, _MISTAKES, hint=_WORKED, says=says)
     call(fn, [1, 2, 3, 4], 4, says=says)
     none = "A text of `length` tokens is one run, and nothing stood before it: 0."
     expect_score(fn, ([1, 2, 3, 4], 4), 0.0, "the repetition of a single run", hint=none)

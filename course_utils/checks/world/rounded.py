@@ -1,6 +1,7 @@
 """Exercise `rounded`: a matrix in few bits, with a step of its own for each row."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,18 @@ _ZERO = (
     "A row of zeros has the step 0, and 0 / 0 is no number: keep the step above 0 (`clamp_min`)."
 )
 
+_RANGE = "The steps begin at the smallest entry: 0 is no whole number of them any more. They begin at 0, to both sides."
+
+
+def _from_the_smallest(matrix: Tensor, bits: int, **of_rows: Any) -> Tensor:
+    low, high = matrix.amin(**of_rows), matrix.amax(**of_rows)
+    step = (high - low) / (2**bits - 1)
+    return ((matrix - low) / step).round() * step + low
+
+
 _MISTAKES: list[Wrong] = [
+    (_from_the_smallest, _RANGE),
+    (lambda m, bits: _from_the_smallest(m, bits, dim=1, keepdim=True), _RANGE),
     (_with(lambda m, bits: m.abs().max() / _most(bits)), f"One step for all rows. {_ROWS}"),
     (
         _with(lambda m, bits: m.abs().amax(dim=0, keepdim=True) / _most(bits)),

@@ -839,6 +839,10 @@ def near_copies_by_sorting(generated, training, held_out, level):
 
 
 WRONG["near_copies"] += [
+    (
+        lambda g, t, h, a: nearest(g, t) < nearest(h, t).sort().values[: max(1, int(a * len(h)))].mean(),
+        "The limit is one distance",
+    ),
     (lambda g, t, h, a: nearest(g, t) > nearest(h, t).quantile(a), "The other way round"),
     (lambda g, t, h, a: nearest(g, t) < nearest(h, t).quantile(1 - a), "at the small end"),
     (lambda g, t, h, a: nearest(g, t) < nearest(g, t).quantile(a), "the generated points them"),
@@ -883,6 +887,10 @@ def runs_of(ids, length):
 
 
 WRONG["repetition"] += [
+    (
+        lambda ids, n: np.mean([a == b for a in runs_of(ids, n) for b in runs_of(ids, n)]),
+        "[7, 8, 7, 8, 9] in runs of 2",
+    ),
     (lambda ids, n: len(set(runs_of(ids, n))) / len(runs_of(ids, n)), "share of *different* runs"),
     (lambda ids, n: len(runs_of(ids, n)) - len(set(runs_of(ids, n))), "how many there are"),
     (lambda ids, n: 1 - len(set(ids)) / len(ids), "Single tokens"),
@@ -942,6 +950,10 @@ def all_runs(texts, length):
 
 
 WRONG["distinct"] += [
+    (
+        lambda texts, n: np.mean([a != b for a in all_runs(texts, n) for b in all_runs(texts, n)]),
+        "[[1, 2, 3], [2, 3, 4]] in runs of 2",
+    ),
     (lambda texts, n: 1 - distinct_by_a_set(texts, n), "share of repeats"),
     (
         lambda texts, n: np.mean([distinct_by_a_set([ids], n) for ids in texts]),

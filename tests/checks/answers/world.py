@@ -776,7 +776,16 @@ def rounded_without_a_thought_of_zeros(matrix, bits):
     return (matrix / step).round() * step
 
 
+def from_smallest_to_largest(matrix, bits):
+    rows = []
+    for row in matrix:
+        step = (row.max() - row.min()) / (2**bits - 1)
+        rows.append(row.min() + step * ((row - row.min()) / step).round())
+    return torch.stack(rows)
+
+
 WRONG["rounded"] += [
+    (from_smallest_to_largest, "The steps begin at the smallest entry"),
     (grid(lambda m: m.abs().max(), signed), "One step for all rows"),
     (grid(lambda m: m.abs().max(dim=0).values, signed), "Each column got a step"),
     (grid(of_row, lambda bits: 2**bits - 1), "One bit is for the sign"),
