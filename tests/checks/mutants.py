@@ -17,7 +17,8 @@ import signal
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,18 +147,20 @@ class _Same(Exception):
     """This change changes nothing."""
 
 
-def mutants(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """All changes of a function's body, each with ``line: what stood there -> what stands there (words)``."""
+def mutants(function: ast.FunctionDef) -> Iterator[tuple[str, Callable[[], ast.FunctionDef]]]:
+    """All changes of a function's body: ``line: what stood there -> what stands there (words)``, and what makes it."""
     whole = list(ast.walk(function))
     inside = {id(n) for statement in function.body for n in ast.walk(statement)}
     for place, node in enumerate(whole):
         if id(node) not in inside or _is_text(node):
             continue
         for words, other in changes(node):
-            made = _Swap(place, other).of(function)
             line = getattr(node, "lineno", function.lineno) - function.lineno
             before, after = ast.unparse(node), ast.unparse(ast.fix_missing_locations(other))
-            yield f"{line}: {_short(before)} -> {_short(after)} ({words})", made
+            yield (
+                f"{line}: {_short(before)} -> {_short(after)} ({words})",
+                partial(_Swap(place, other).of, function),
+            )
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -270,7 +273,7 @@ def sweep(name: str, module: Any, check: Any, every: int = 1) -> dict[str, Any]:
         a ``generic`` hint; and for the others the number of each `kind` of hint.
     """
     made = list(mutants(solution(Path(module.__file__), name.split(".")[1])))
-    told = [(words, outcome(check, function, vars(module))) for words, function in made[::every]]
+    told = [(words, outcome(check, make(), vars(module))) for words, make in made[::every]]
     kinds = Counter(came for _, came in told)
     return {
         "made": len(made),

@@ -791,6 +791,13 @@ def merged_in_a_text(pieces, pair):
     return " ".join(pieces).replace(" ".join(pair), "".join(pair)).split(" ")
 
 
+def for_three_dimensions(q, k, v, mask=None):
+    scores = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1) @ v
+
+
 def writing(change=lambda logits: logits, keep=lambda text, model: text, count_of=lambda ids, n: n):
     def answer(model, ids, count, choose):
         text = list(ids)
@@ -839,8 +846,5 @@ WRONG["scaled_dot_product"] += [
         lambda q, k, v, mask=None: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         "Looks back only",
     ),
-    (
-        lambda q, k, v, mask=None: (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v,
-        "count dimensions from the end",
-    ),
+    (for_three_dimensions, "count dimensions from the end"),
 ]

@@ -619,7 +619,7 @@ WRONG["slerp"] += [
     ),
     (padded_sine, "end itself must come back"),
     (lambda z0, z1, t: slerp(z0, z1, min(max(t, 0.01), 0.99)), "end itself must come back"),
-    (lambda z0, z1, t: slerp(z0, z1, t * t), "two weights"),
+    (lambda z0, z1, t: slerp(z0, z1, t * t), "One row: z0"),
     (lambda z0, z1, t: slerp(z0, z1, t).double(), "Convert with"),
     (lambda z0, z1, t: slerp(z0, z1, t)[:, None], "One vector for each row"),
     (lambda z0, z1, t: slerp(z0.mul_(1.0001), z1, t), "In-place"),

@@ -724,7 +724,7 @@ WRONG["bootstrap_interval"] += [
     (between(1, 0), "Every row can be drawn"),
     (points(0.5, 0.975), "One end is at the middle"),
     (points(0.025, 0.5), "One end is at the middle"),
-    (points(0.0, 1.0), "Of 1,000 sorted results"),
+    (points(0.0, 1.0), "the smallest and the largest"),
     (sized(lambda n, b: n // 2), "as many rows as the data"),
     (sized(lambda n, b: 1), "as many rows as the data"),
     (sized(lambda n, b: b), "as many rows as the data"),
