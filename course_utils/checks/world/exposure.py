@@ -39,6 +39,13 @@ _TIE = (
 _BITS = "Bits come from log2, not from the natural logarithm or that of base 10."
 _TOP = "Rank 1 belongs to the *lowest* loss: what the network knows by heart surprises it least."
 
+
+def _rounded(digits: int) -> Answer:
+    return _with(
+        lambda n, below, equal: round(math.log2(n + 1) - math.log2(1 + below + equal), digits)
+    )
+
+
 _MISTAKES: list[Wrong] = [
     (_with(lambda n, below, equal: math.log2(n) - math.log2(1 + below + equal)), _COUNT),
     (_with(lambda n, below, equal: math.log2(n + 1) - math.log2(below + equal)), _ZERO),
@@ -61,14 +68,7 @@ _MISTAKES: list[Wrong] = [
         _TOP,
     ),
     *[
-        (
-            _with(
-                lambda n, below, equal, digits=digits: round(
-                    math.log2(n + 1) - math.log2(1 + below + equal), digits
-                )
-            ),
-            "Rounded: bits may be broken numbers. Round where you print.",
-        )
+        (_rounded(digits), "Rounded: bits may be broken numbers. Round where you print.")
         for digits in range(3)
     ],
     (
