@@ -51,6 +51,8 @@ CALLS = 16
 NAMES = ("FD", "KD", "precision", "recall")
 CALL_COUNTS = {"euler": (1, 2, 4, 8, 16, 32), "heun": (4, 8, 16, 32)}
 SCALES = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0)
+GUIDED = 3.0
+"""The scale of guidance with which the shipped flow is scored once more."""
 PROBE = 512
 """Pictures on which the loss is followed, always with the same noise and times."""
 BINS = 10
@@ -375,7 +377,13 @@ def _ship(options: argparse.Namespace) -> None:
     content = shipped.write(flow.SHIPPED, weights, facts).read_bytes()
     _, reference = _sets(options)
     network, _ = flow.load_shipped()
-    images = classes_in_turn(network, machine, steps=CALLS)(N * DRAWS)
+
+    def scored(guidance: float) -> dict[str, Any]:
+        draw = classes_in_turn(network, machine, steps=CALLS, guidance=guidance)
+        images = draw(N * DRAWS)
+        seen = _seen(images) == torch.arange(len(images)) % network.classes
+        return {"score": numbers(reference.score(images)), "accuracy": share(seen)}
+
     result = {
         **facts,
         "seconds": round(found.record["seconds"]),
@@ -385,8 +393,8 @@ def _ship(options: argparse.Namespace) -> None:
         "features": reference.network.description,
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
-        "score": numbers(reference.score(images)),
-        "accuracy": share(_seen(images) == torch.arange(len(images)) % network.classes),
+        **scored(1.0),
+        "guided": {"scale": GUIDED, **scored(GUIDED)},
         "bytes": len(content),
     }
     print(results.write(f"{flow.SHIPPED}.json", result, made_with))

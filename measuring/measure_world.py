@@ -3,12 +3,12 @@
 ``python -m measuring.measure_world --images FOLDER`` writes ``world_worth.json``, ``world_small.json``,
 ``world_robust.json``, ``world_text.json``, ``world_bias.json`` and ``world_machines.json`` into ``data/results``; with
 ``--only SECTION`` one of them. CIFAR-10 is an archive or a folder of class folders; the reviews are the critics'
-sentences that come with the environment, which the shipped GPT has never read, and ``--reviews`` names IMDB, which it
-has. What privacy and provenance cost is measured by ``measuring.measure_privacy``.
+sentences that come with the environment, which the shipped GPT has never read. Section ``bias`` also counts words in
+IMDB, which it was trained on: ``--reviews`` names it. Generated pictures are kept in ``data/runs``. What privacy and
+provenance cost is measured by ``measuring.measure_privacy``.
 """
 
 import argparse
-import copy
 import math
 import os
 import re
@@ -21,18 +21,30 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from course_utils import results, runtime
-from course_utils.datasets import corruptions, texts
+from course_utils import paths, results, runtime
+from course_utils.datasets import corruptions, rewording, texts
 from course_utils.datasets.cifar10 import CLASSES
 from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import load_reviews
 from course_utils.evaluation import language_models
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.evaluation.metrics import RealReference
-from course_utils.models import attention, dcgan, small_classifier
+from course_utils.models import (
+    attention,
+    cgan,
+    dcgan,
+    flow,
+    gpt_training,
+    shipped,
+    small_classifier,
+    smaller,
+)
 from course_utils.models.features import load_feature_network
+from course_utils.progress_bars import progress
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.settings import SETTINGS
 from measuring.with_intervals import numbers, over_seeds, share
@@ -40,23 +52,13 @@ from measuring.with_intervals import numbers, over_seeds, share
 SEEDS = (0, 1, 2, 3, 4)
 FEW, STEPS, TEST = 500, 400, 2_000
 """Labelled pictures of an owner who has few, training steps of each classifier, and pictures that it is tested on."""
+GUIDANCE, WALK = 3.0, 12
+"""Of lesson 9's flow: the guidance with which that lesson shows its classes, and steps of Euler's method a picture."""
 PICTURES, COUNTED, N = 1_000, 2_000, 500
 """Pictures that are attacked, those that are counted, and those on each side of one FD."""
 DOCUMENTS, REVIEWS, WORST = 500, 1_000, 300
-SWAPS = {
-    "he": "she",
-    "his": "her",
-    "him": "her",
-    "himself": "herself",
-    "man": "woman",
-    "men": "women",
-    "boy": "girl",
-    "actor": "actress",
-    "father": "mother",
-    "son": "daughter",
-    "husband": "wife",
-    "brother": "sister",
-}
+STUDENT = {"steps": 500, "batch_size": 16, "context": 64}
+"""Of the training of a GPT with half of the layers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,11 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--images", required=True, help="CIFAR-10: an archive or a folder")
-    parser.add_argument("--reviews", required=True, help="IMDB: its folder or archive")
+    parser.add_argument("--reviews", help="IMDB: its folder or archive (bias)")
     parser.add_argument("--only", choices=tuple(SECTIONS), action="append", help="these sections")
     options = parser.parse_args(argv)
+    chosen = options.only or list(SECTIONS)
+    if "bias" in chosen and not options.reviews:
+        parser.error("section bias counts words in IMDB: --reviews FOLDER")
     runtime.setup(0)
-    for name in options.only or SECTIONS:
+    for name in chosen:
         made_with = results.provenance()
         print(results.write(f"world_{name}.json", SECTIONS[name](options), made_with), flush=True)
     return 0
@@ -81,27 +86,24 @@ def worth(options: argparse.Namespace) -> dict[str, Any]:
     """Accuracy with few real pictures, moved ones, generated ones and more real ones; other pictures for each seed."""
     train = load_images(options.images, "train", limit=4 * FEW * len(SEEDS))
     test = load_images(options.images, "test", limit=TEST)
-    generator, facts = dcgan.load_shipped_generator()
     judge = load_feature_network()
     found: dict[str, list[float]] = {}
+    confirmed: dict[str, list[float]] = {}
     for seed in SEEDS:
-        random = torch.Generator().manual_seed(seed)
         own = slice(4 * FEW * seed, 4 * FEW * (seed + 1))  # no picture is in two of them
-        noise = torch.randn(4 * FEW, int(facts["latent_dim"]), 1, 1, generator=random)
-        made = dcgan.sample(generator, noise)
-        named = small_classifier.classes_of(judge, made)
         x, y = train.images[own], train.labels[own]
-        arms = {
-            "plain": (x[:FEW], y[:FEW]),
-            "moved": (x[:FEW], y[:FEW]),
-            "dcgan_1": (torch.cat([x[:FEW], made[:FEW]]), torch.cat([y[:FEW], named[:FEW]])),
-            "dcgan_4": (torch.cat([x[:FEW], made]), torch.cat([y[:FEW], named])),
-            "real_4": (x, y),
-        }
-        for name, (pictures, labels) in arms.items():
+        made = {name: generated(name, seed, judge) for name in MAKERS}
+        arms = {"plain": (x[:FEW], y[:FEW]), "moved": (x[:FEW], y[:FEW])}
+        for name, times in (("dcgan", 1), ("dcgan", 4), ("cgan", 4), ("flow", 4)):
+            more = [part[: times * FEW] for part in made[name]]
+            arms[f"{name}_{times}"] = torch.cat([x[:FEW], more[0]]), torch.cat([y[:FEW], more[1]])
+        for name, (pictures, labels) in {**arms, "real_4": (x, y)}.items():
             network = small_classifier.fit(pictures, labels, STEPS, seed, augment=name != "plain")
             right = small_classifier.classes_of(network, test.images) == test.labels
             found.setdefault(name, []).append(right.float().mean().item())
+        for name in ("cgan", "flow"):  # lesson 2's have their labels from the judge
+            agreed = small_classifier.classes_of(judge, made[name][0]) == made[name][1]
+            confirmed.setdefault(name, []).append(agreed.float().mean().item())
         print(f"seed {seed}: { {name: round(v[-1], 3) for name, v in found.items()} }", flush=True)
     rows = {name: {**over_seeds(values), "seeds": values} for name, values in found.items()}
     for name, values in found.items():
@@ -109,11 +111,65 @@ def worth(options: argparse.Namespace) -> dict[str, Any]:
             pairs = zip(values, found["moved"], strict=True)
             rows[name]["gain"] = over_seeds([one - other for one, other in pairs])
     about = {"data": train.name, "few": FEW, "steps": STEPS, "seeds": len(SEEDS), "test": len(test)}
-    return {**about, **rows}
+    walk = {"guidance": GUIDANCE, "steps": WALK}
+    labels = {name: over_seeds(values) for name, values in confirmed.items()}
+    return {**about, **rows, "walk": walk, "confirmed": labels, "weights": _weights()}
+
+
+def generated(name: str, seed: int, judge: nn.Module) -> tuple[Tensor, Tensor]:
+    """4 ``FEW`` pictures of a shipped generator, uint8 (N, 3, 32, 32), and their labels (N,); made once for each seed.
+
+    A picture of lesson 2's generator has the label that the judge gives it; the others were asked for a class each,
+    all classes equally often. They are kept in ``data/runs/world_worth``, by settings and digest of the weights.
+    """
+    digest = _weights()[name]
+    how = f"{4 * FEW}-{GUIDANCE:g}-{WALK}-{seed}-{digest[:12]}"
+    file = paths.runs_dir() / "world_worth" / f"{name}-{how}.safetensors"
+    if file.exists():
+        kept = load_file(file)
+        return kept["pictures"], kept["labels"]
+    pictures, labels = MAKERS[name](torch.Generator().manual_seed(seed), judge)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    paths.atomic_write(file, save({"pictures": pictures, "labels": labels}))
+    return pictures, labels
+
+
+def _by_dcgan(random: torch.Generator, judge: nn.Module) -> tuple[Tensor, Tensor]:
+    generator, facts = dcgan.load_shipped_generator()
+    noise = torch.randn(4 * FEW, int(facts["latent_dim"]), 1, 1, generator=random)
+    made = dcgan.sample(generator, noise)
+    return made, small_classifier.classes_of(judge, made)
+
+
+def _by_cgan(random: torch.Generator, _: nn.Module) -> tuple[Tensor, Tensor]:
+    network, asked = cgan.load_shipped()[0], torch.arange(4 * FEW) % len(CLASSES)
+    return cgan.sample(network, asked, generator=random), asked
+
+
+def _by_flow(random: torch.Generator, _: nn.Module) -> tuple[Tensor, Tensor]:
+    network, asked = flow.load_shipped()[0], torch.arange(4 * FEW) % len(CLASSES)
+    machine = runtime.setup(0)
+    how = {"guidance": GUIDANCE, "generator": random, "autocast": machine.autocast}
+    return flow.sample(network, asked, WALK, **how), asked
+
+
+MAKERS: dict[str, Callable[[torch.Generator, nn.Module], tuple[Tensor, Tensor]]] = {
+    "dcgan": _by_dcgan,
+    "cgan": _by_cgan,
+    "flow": _by_flow,
+}
+"""Generators whose pictures are offered to the classifier: of lessons 2, 8 and 9."""
+
+
+def _weights() -> dict[str, str]:
+    """SHA-256 of each generator's shipped weights."""
+    shipped_as = {"dcgan": "dcgan_cifar10", "cgan": cgan.SHIPPED, "flow": flow.SHIPPED}
+    known = shipped.digests()
+    return {name: known[file] for name, file in shipped_as.items()}
 
 
 def small(options: argparse.Namespace) -> dict[str, Any]:
-    """Bits per byte of the shipped GPT with fewer bits for each weight, and with small weights left out."""
+    """Bits per byte of the shipped GPT with fewer bits a weight, without small weights, and with half of its layers."""
     model, tokenizer, _ = attention.load_shipped()
     unread = load_reviews("sentences", "test", limit=DOCUMENTS)
     ids = texts.encode(tokenizer, unread.texts)
@@ -130,13 +186,23 @@ def small(options: argparse.Namespace) -> dict[str, Any]:
     for bits in (8, 6, 5, 4, 3, 2):
         ways[f"bits_{bits}"] = (lambda w, bits=bits: rounded(w, bits), float(bits))
     for percent in (10, 30, 50, 70):
-        ways[f"pruned_{percent}"] = (lambda w, percent=percent: pruned(w, percent / 100), 32.0)
+        ways[f"pruned_{percent}"] = (
+            lambda w, percent=percent: smaller.pruned(w, percent / 100),
+            32.0,
+        )
     rows: dict[str, Any] = {}
     for name, (change, bits) in ways.items():
-        more = (nats(changed(model, change)) - whole).numpy()
+        more = (nats(smaller.with_matrices(model, change)) - whole).numpy()
         low, high = language_models.bootstrap_ratio(more, size.numpy())
         value = float(more.sum() / size.sum().item())
         rows[name] = {"value": value, "low": low, "high": high, "mb": weights * bits / 8e6}
+        print(name, rows[name], flush=True)
+    for name, student in students(model, tokenizer):
+        more = (nats(student) - whole).numpy()
+        low, high = language_models.bootstrap_ratio(more, size.numpy())
+        value = float(more.sum() / size.sum().item())
+        held = sum(p.numel() for p in student.parameters())
+        rows[name] = {"value": value, "low": low, "high": high, "mb": held * 16 / 8e6}
         print(name, rows[name], flush=True)
     low, high = language_models.bootstrap_ratio(whole.numpy(), size.numpy())
     rows["whole"] = {
@@ -145,29 +211,50 @@ def small(options: argparse.Namespace) -> dict[str, Any]:
         "high": high,
         "mb": weights * 4 / 1e6,
     }
-    return {"data": unread.name, "documents": len(unread), "weights": weights, **rows}
+    about = {"data": unread.name, "documents": len(unread), "weights": weights}
+    return {**about, "student": {**STUDENT, "layers": len(model.blocks[::2])}, **rows}
+
+
+def students(teacher: attention.GPT, tokenizer: Tokenizer) -> Iterator[tuple[str, attention.GPT]]:
+    """Every other layer of the GPT: as it is, after training on sentences, and after imitating the teacher on them.
+
+    Both trainings take the same steps on the same sentences, which the teacher has never read. The imitator is told
+    no next token, only the teacher's probabilities. Source: Hinton et al. 2015, arXiv 1503.02531, section 2.
+    """
+    ids = texts.encode(tokenizer, load_reviews("sentences").texts)
+    windows = texts.windows(ids, STUDENT["context"])
+    for name in ("student_cut", "student_alone", "student_distilled"):
+        student = smaller.every_other_block(teacher)
+        if name == "student_alone":
+            gpt_training.fine_tune(student, windows, STUDENT["steps"], STUDENT["batch_size"])
+        if name == "student_distilled":
+            imitate(student, teacher, windows)
+        yield name, student.eval()
+
+
+def imitate(student: attention.GPT, teacher: attention.GPT, windows: Tensor) -> None:
+    """Train in place, as `fine_tune` does, towards the teacher's probabilities of each next token; (N, T) ids."""
+    random, steps = torch.Generator().manual_seed(0), STUDENT["steps"]
+    peak = gpt_training.PEAK / 3
+    optimizer = gpt_training.make_optimizer(student.train(), peak)
+    for step in progress(range(steps), "imitating"):
+        ids = windows[torch.randint(len(windows), (STUDENT["batch_size"],), generator=random)]
+        with torch.no_grad():
+            wanted = teacher(ids).log_softmax(dim=-1).flatten(0, 1)
+        for group in optimizer.param_groups:
+            group["lr"] = gpt_training.learning_rate(step, steps, peak)
+        said = student(ids).log_softmax(dim=-1).flatten(0, 1)
+        loss = F.kl_div(said, wanted, log_target=True, reduction="batchmean")
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimizer.step()
 
 
 def rounded(matrix: Tensor, bits: int) -> Tensor:
     """Each row of (R, C) as whole numbers of ``bits`` bits times one step for the row."""
     step = matrix.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)
     return (matrix / step).round() * step
-
-
-def pruned(matrix: Tensor, part: float) -> Tensor:
-    """The matrix with this part of its entries, the smallest, set to 0."""
-    border = matrix.abs().flatten().kthvalue(max(1, int(part * matrix.numel()))).values
-    return matrix * (matrix.abs() > border)
-
-
-def changed(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
-    """A copy of a network with each of its matrices changed."""
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 2:
-                weight.copy_(change(weight))
-    return model
 
 
 def robust(options: argparse.Namespace) -> dict[str, Any]:
@@ -250,38 +337,24 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
         name: share(says([f"{x} {sentence}" for x in unread.texts]) != clean)
         for name, sentence in added.items()
     }
-    rows["typo"] = share(says([next(misspelt(x), x) for x in unread.texts]) != clean)
+    rows["typo"] = share(says([next(rewording.misspelt(x), x) for x in unread.texts]) != clean)
     worst = []
     for x, answer in zip(unread.texts[:WORST], clean, strict=False):
-        tries = list(misspelt(x))
+        tries = list(rewording.misspelt(x))
         worst.append(bool(tries) and bool((says(tries) != answer).any()))
     rows["worst_typo"] = share(torch.tensor(worst))
     about = {"data": unread.name, "reviews": len(unread), "worst_of": WORST}
     return {**about, "accuracy": share(clean == unread.labels.bool()), **rows}
 
 
-def misspelt(sentence: str) -> Iterator[str]:
-    """Every text that one swap of the second and third letter of a longer word makes."""
-    words = sentence.split()
-    for i, word in enumerate(words):
-        if len(word) > 3 and word[1] != word[2]:
-            yield " ".join([*words[:i], word[0] + word[2] + word[1] + word[3:], *words[i + 1 :]])
-
-
 def bias(options: argparse.Namespace) -> dict[str, Any]:
     """What a swap of words for men moves in the word counter; what the GPT expects; which classes the GAN makes."""
     read, unread = load_reviews("sentences"), load_reviews("sentences", "test")
     counter = bag_of_words().fit(read.texts, read.labels)
-    pattern = re.compile(rf"\b({'|'.join(SWAPS)})\b", re.IGNORECASE)
-
-    def swap(found: re.Match[str]) -> str:
-        word = SWAPS[found[0].lower()]
-        return word.title() if found[0][0].isupper() else word
-
-    about_men = [x for x in unread.texts if pattern.search(x)]
+    about_men = [x for x in unread.texts if rewording.about_men(x)]
     before, after = (
         torch.tensor(counter.predict_proba(x)[:, 1])
-        for x in (about_men, [pattern.sub(swap, x) for x in about_men])
+        for x in (about_men, [rewording.about_women(x) for x in about_men])
     )
     corpus = load_reviews(options.reviews, "train")
     pronouns = [
@@ -314,17 +387,16 @@ def bias(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-@torch.no_grad()
 def she_after() -> dict[str, float]:
     """P(she) / (P(he) + P(she)) of the shipped GPT after "The ... said that", by person."""
     model, tokenizer, _ = attention.load_shipped()
-    he, she = (tokenizer.encode(word).ids[0] for word in (" he", " she"))
-    found = {}
-    for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actress"):
-        ids = torch.tensor([[0, *tokenizer.encode(f"The {person} said that").ids]])
-        p = model(ids)[0, -1].softmax(dim=0)
-        found[person] = (p[she] / (p[he] + p[she])).item()
-    return found
+    people = ("director", "doctor", "killer", "nurse", "dancer", "hero", "actress")
+    return {
+        person: language_models.preference(
+            model, tokenizer, f"The {person} said that", " she", " he"
+        )
+        for person in people
+    }
 
 
 def machines(options: argparse.Namespace) -> dict[str, Any]:

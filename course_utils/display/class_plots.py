@@ -29,8 +29,9 @@ def by_class(ax: Axes, classes: Sequence[str], rows: Mapping[str, Sequence[Score
         ax.errorbar(places, values, reach, fmt="os^D"[number % 4], color=COLOURS[number], ms=5,
                     capsize=2, label=name)  # fmt: skip
     ax.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
-    ax.set(ylim=(0, None), ylabel=next(iter(rows.values()))[0].name)
-    ax.legend(frameon=False, ncols=len(rows))
+    highest = max(score.high for scores in rows.values() for score in scores)
+    ax.set(ylim=(0, 1.2 * highest), ylabel=next(iter(rows.values()))[0].name)  # the legend's place
+    ax.legend(frameon=False, ncols=len(rows), loc="upper right", borderaxespad=0)
     return ax
 
 

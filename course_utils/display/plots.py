@@ -152,6 +152,30 @@ def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
     return canvas
 
 
+def image_rows(rows: Mapping[str, Tensor], title: str, columns: int = 12) -> Figure:
+    """Sets of images as one row each, with its name on the left.
+
+    Args:
+        rows: name -> uint8 (N, C, H, W) of one size, of which the first ``columns`` are shown.
+        title: of all rows; for a stand-in use `ImageSet.title`, which says so.
+        columns: images a row.
+
+    Raises:
+        CourseError: the images are not bytes of that shape.
+    """
+    figure, axes = subplots(len(rows), 1, width=9, height=7.4 / columns * len(rows) + 0.3)
+    for ax, (name, images) in zip(axes, rows.items(), strict=True):
+        picture = tile(images[:columns], columns)
+        ax.imshow(picture, interpolation="nearest")
+        ax.set(xticks=[])
+        ax.set_yticks([len(picture) / 2], [name], fontsize=9, parse_math=False)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.grid(False)
+    axes[0].set_title(title, loc="left", fontsize=10, parse_math=False)
+    return figure
+
+
 def save_tile(path: Path, images: Tensor, columns: int) -> Path:
     """Write many images as one PNG file, pixel by pixel; a reader never sees half of it. Returns the path."""
     buffer = io.BytesIO()

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 
 from course_utils import results
-from course_utils.display import palette
+from course_utils.display import palette, plots
 from course_utils.evaluation.scores import NAMES, Score, mean_interval
 
 Interval = Mapping[str, float]
@@ -221,8 +223,8 @@ def fidelity_diversity(
             yerr=_arms(y),
             fmt="Xos^Dvph"[number % 8],
             color=colour,
+            markerfacecolor="white" if number > 6 else colour,
             markersize=8,
-            capsize=2,
             label=name,
         )
     ax.set(xlabel="recall: how much of the real is there", ylabel="precision: how much looks real")
@@ -230,6 +232,16 @@ def fidelity_diversity(
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
+
+
+def fidelity_figure(
+    scores: Mapping[str, Mapping[str, Score]], floor: Mapping[str, Score], title: str
+) -> Figure:
+    """`fidelity_diversity` of scores as a reference gives them."""
+    figure, (ax,) = plots.subplots(width=9, height=3.6)
+    rows = {name: {key: vars(score) for key, score in row.items()} for name, row in scores.items()}
+    fidelity_diversity(ax, rows, {key: vars(score) for key, score in floor.items()}, title)
+    return figure
 
 
 def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> None:
@@ -242,12 +254,13 @@ def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> Non
     """
     names = {"real": "real against real", "gan": "GAN against real"}
     for ax, score in zip(axes, ("FD", "KD"), strict=True):
+        scale = 1_000 if score == "KD" else 1
         for colour, marker, (row, name) in zip(palette.COLOURS, "os", names.items(), strict=False):
             found = bias.rows[row][score]
             ax.errorbar(
                 [1 / n for n in bias.counts],
-                [found[n]["value"] for n in bias.counts],
-                yerr=list(zip(*(_arm(found[n]) for n in bias.counts), strict=True)),
+                [scale * found[n]["value"] for n in bias.counts],
+                yerr=scale * np.transpose([_arm(found[n]) for n in bias.counts]),
                 fmt=marker,
                 markersize=4,
                 color=colour,
@@ -258,13 +271,13 @@ def bias_lines(axes: Sequence[Axes], bias: Bias, line: Mapping[str, Any]) -> Non
                 limit, slope = (line[row][key]["value"] for key in ("limit", "slope"))
                 ax.plot(ends, [limit + slope * x for x in ends], "--", color=colour, linewidth=1)
                 ax.plot(0, limit, marker, color=colour, markersize=9, fillstyle="none")
-        counts = (100, 200, 500, 5_000)
-        ax.set_xticks([1 / n for n in counts], [f"1/{n:,}" for n in counts], fontsize=8)
-        ax.set(xlabel="1 / n", ylabel=score)
+        counts = (100, 200, 500)
+        ax.set_xticks([0, *(1 / n for n in counts)], ["0", *(f"1/{n}" for n in counts)])
+        ax.set(xlabel="1 / n (0: infinitely many pictures)", ylabel=_name(score))
         ax.axhline(0, color=palette.BLACK, linewidth=0.6)
-        ax.legend(frameon=False, fontsize=8, loc="center right")
+        ax.legend(frameon=False, fontsize=9, loc="center right")
         finding = "FD moves with n" if score == "FD" else "KD does not"
-        ax.set_title(finding, loc="left", fontsize=10)
+        ax.set_title(finding, loc="left", fontsize=11)
 
 
 def floor_ratios(
@@ -302,6 +315,29 @@ def floor_ratios(
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
+
+
+def ratio_figure(
+    found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Interval]]]],
+) -> Figure:
+    """`floor_ratios` of several measurements, one below the other on the same scale: title -> what was measured."""
+    figure, axes = plots.subplots(len(found), 1, width=9, height=3.4 * len(found))
+    for ax, (title, measured) in zip(axes, found.items(), strict=True):
+        floor_ratios(ax, measured, title)
+        if ax is not axes[0]:
+            ax.get_legend().remove()
+            ax.sharex(axes[0])
+    axes[0].autoscale_view()
+    return figure
+
+
+def notice_figure(
+    rows: Mapping[str, Mapping[str, Interval]], floor: Mapping[str, Interval], title: str
+) -> Figure:
+    """`notice_map` as a figure of its own, wide enough for its columns."""
+    figure, (ax,) = plots.subplots(width=2.6 + 1.06 * max(6, len(floor)), height=3.2)
+    notice_map(ax, rows, floor, title)
+    return figure
 
 
 def _arm(interval: Interval) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from course_utils.errors import CourseError
@@ -109,6 +110,23 @@ def score(
     low, high = bootstrap_ratio(nats, sizes * math.log(2))
     total = float(nats.sum())
     return Score(total / sizes.sum().item() / math.log(2), low, high, total / tokens, len(texts))
+
+
+@torch.no_grad()
+def preference(model: Model, tokenizer: Tokenizer, beginning: str, word: str, other: str) -> float:
+    """P(word) / (P(word) + P(other)) for what comes after a beginning.
+
+    Args:
+        model: ids -> logits.
+        tokenizer: of the model.
+        beginning: what is read, after the end token (id 0).
+        word: with its space before it, as the tokenizer takes words; its first token counts.
+        other: likewise.
+    """
+    ids = torch.tensor([[0, *tokenizer.encode(beginning).ids]])
+    p = model(ids)[0, -1].float().softmax(dim=0)
+    one, two = (p[tokenizer.encode(text).ids[0]].item() for text in (word, other))
+    return one / (one + two)
 
 
 def bootstrap_ratio(

@@ -35,6 +35,7 @@ from course_utils.training.checkpoints import (
 from course_utils.training.interrupts import Interrupt
 from course_utils.training.run_copies import RunCopies
 from course_utils.training.state import State
+from course_utils.training.threads import FreeCores
 
 
 def run_folder(name: str, config: Mapping[str, Any], state: State) -> Path:
@@ -144,13 +145,14 @@ class TrainingRun:
             self._rng = None
         start, tried_at = time.monotonic() - self.seconds, self.step
         bar, stopped = TrainingBar(self.steps, self.step), False
-        with bar, Interrupt(*self._team.interrupts) as interrupt:
+        with bar, FreeCores() as cores, Interrupt(*self._team.interrupts) as interrupt:
             while self.step < self.steps and not (stopped := self._team.any(interrupt.asked)):
                 with self._team.step(self._indices(), self.seed, self.step) as part:
                     yield part
                 self.step += 1
                 self.seconds = time.monotonic() - start
                 bar.update()
+                cores.look()
                 if self.step - tried_at >= self.save_every and self.step < self.steps:
                     tried_at = self.step
                     self._try_to_save()
@@ -254,7 +256,7 @@ class TrainingRun:
             changed := states.machine_differences(made_with, self._team.count)
         ):
             print(
-                f"Saved on another machine ({'; '.join(changed)}): not bit for bit as without the cut."
+                f"Saved with other software or threads ({'; '.join(changed)}): not bit for bit as without the cut."
             )
 
     def _not_finite(self, what: str) -> CourseError:

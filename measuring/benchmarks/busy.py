@@ -1,10 +1,12 @@
-"""What it costs to share the machine: the course's training alone and beside a busy process, by how threads wait.
+"""What it costs to share the machine: the course's training alone and beside a busy process, by what its threads do.
 
 Processes that differ only in the environment train in turn, A B C A B C. A turn of each alone, then a turn of each
 beside one process that never rests, as a browser with a call in it: so both halves of a round see the same machine.
+A turn begins with three seconds that do not count, in which a training finds out how many cores are free.
 """
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,12 +15,18 @@ from typing import Any
 
 from measuring.benchmarks.sides import Side, geometric_interval
 
+WARM = 3.0
+"""Seconds before a turn counts."""
+
+_ALL = {"OMP_NUM_THREADS": str(os.cpu_count())}
+_ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}
 WAITING: Mapping[str, Mapping[str, str]] = {
-    "pytorch": {},
-    "course": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"},
-    "asleep at once": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"},
+    "pytorch": _ALL,
+    "threads asleep": _ALL | _ASLEEP,
+    "course": _ASLEEP,
 }
-"""How threads wait: as PyTorch has it, as `course_utils` sets it, and asleep at once."""
+"""PyTorch's own way, in which threads spin while they wait; asleep after a moment, as `course_utils` sets it; and with
+that as many threads as cores are free, as `course_utils.training.threads` does where nobody has set their number."""
 
 
 def measure(
@@ -47,7 +55,10 @@ def measure(
 @contextlib.contextmanager
 def busy_process() -> Iterator[None]:
     """Another program that takes all that it gets of one core."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    command = [sys.executable, "-c", "while True: pass"]
+    process = subprocess.Popen(
+        command, start_new_session=True
+    )  # as another program's: of equal right
     try:
         yield
     finally:
@@ -57,7 +68,10 @@ def busy_process() -> Iterator[None]:
 
 def _turns(sides: Mapping[str, Side], seconds: float) -> dict[str, float]:
     """Examples per second of each side, one after the other."""
-    turns = {name: side.run(seconds) for name, side in sides.items()}
+    turns = {}
+    for name, side in sides.items():
+        side.run(WARM)
+        turns[name] = side.run(seconds)
     return {name: turn["examples"] / turn["seconds"] for name, turn in turns.items()}
 
 

@@ -69,7 +69,7 @@ class Side:
         if not bf16:
             environment["COURSE_BF16"] = "0"
         if waiting is not None:
-            for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+            for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"):
                 environment.pop(name, None)
             environment |= waiting
         start = _START if waiting is None else _TORCH_FIRST

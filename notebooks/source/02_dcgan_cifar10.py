@@ -43,7 +43,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_utils.display import plots, sketches
+from course_utils.display import gan_plots, plots, sketches
 from course_utils.display.widgets import latent_walk
 
 # %%
@@ -87,8 +87,8 @@ minutes_here.tell(run, "02_dcgan_cifar10", steps)
 # CIFAR-10 holds 60,000 photographs of ten kinds of things, 32×32 pixels each (Krizhevsky 2009).
 # At tier `laptop` they are used where this machine has them, at tier `gpu` they are fetched once.
 # Otherwise, and always at tier `smoke`, the course draws its own *stand-in*, and every figure made
-# from it says so. (The "JPEG copy" of some titles was stored as JPEG, which smooths pictures a
-# little.)
+# from it says so. (Where a title says "JPEG copy", the photographs were stored as JPEG, which
+# smooths them a little.)
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
@@ -111,7 +111,7 @@ plots.show(
 
 # %% [markdown]
 # A generator's last layer is Tanh, so its pictures lie in [−1, 1]. The photographs arrive as bytes
-# from 0 to 255, and must come to the same range. Lesson 0 went the other way.
+# from 0 to 255, and must be brought to the same range.
 
 
 # %%
@@ -137,7 +137,8 @@ for name, real in readings.items():
     print(f"photographs in {name}: the rule is right in {(called_real + called_fake) / 2:.0%}")
 
 # %% [markdown]
-# In the wrong range it is always right, so D's first lesson is not what photographs look like.
+# In the wrong range this rule is always right. So a discriminator learns it first, and not what
+# photographs look like.
 #
 # ## Growing a picture: the transposed convolution
 #
@@ -169,7 +170,7 @@ plots.show(
 # %% [markdown]
 # With stride $s$ and a kernel of $k$ numbers, $n$ numbers give $n-1$ distances between stamps and
 # one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts $p$ numbers off **each** end.
-# (In a normal convolution padding adds them; here everything is the other way round.)
+# (In a normal convolution padding adds them.)
 #
 # ### Exercise: the size of the output
 #
@@ -246,8 +247,9 @@ plots.show(
 #
 # *Medium, 15 minutes.* Build the left pyramid for pictures of 32 pixels. Noise of shape
 # `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`, `2*width` and `width`
-# channels and at last a picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map come
-# BatchNorm and ReLU. (A convolution before BatchNorm needs no bias: BatchNorm subtracts it.)
+# channels, and at last a picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map come
+# BatchNorm and ReLU. (A convolution before BatchNorm needs no bias: BatchNorm subtracts it. The
+# last one may have one.)
 #
 # <details><summary>Hint 1</summary>Which kernel, stride and padding doubles a map? Which makes 4
 # out of 1?</details>
@@ -358,9 +360,9 @@ assert of_real.shape == of_fake.shape == (len(few),)
 # *Medium, 8 minutes.* The paper starts all convolutions from N(0, 0.02), where 0.02 is the standard
 # deviation (section 4). The authors' [code](https://github.com/Newmu/dcgan_code) starts BatchNorm's
 # weights from N(1, 0.02) and all biases from 0. `network.apply(function)` calls a function for
-# every layer. `init_as_found` below runs without a message, and the generator that it starts makes
-# the same grey from any noise. Find its four mistakes, and write `init_dcgan_weights` as it should
-# be; it changes a layer in place.
+# every layer. `init_as_found` below runs without an error, but the generator that it starts makes
+# the same grey from any noise. Find its four mistakes, and write `init_dcgan_weights` without them.
+# It changes a layer in place.
 #
 # <details><summary>Hint 1</summary>Apply it to a generator and print each layer's class, and its
 # weights' mean and deviation. Which layers did it miss?</details>
@@ -413,7 +415,7 @@ for network in (generator, discriminator):
 # %% [markdown]
 # ## BatchNorm: the answer depends on the batch
 #
-# In training mode BatchNorm's mean and spread come from the batch, so the answer for one image
+# In training mode BatchNorm's mean and spread come from the batch, so the logit of one image
 # depends on the images beside it. Two habits follow.
 #
 # First, real and generated images go through the discriminator **in separate batches**. The
@@ -434,7 +436,7 @@ assert not torch.allclose(alone, mixed, atol=1e-3)
 
 # %% [markdown]
 # Second, pictures are shown in **evaluation mode**, where BatchNorm uses the averages it has
-# collected. Then a picture is a function of its own latent vector and of nothing else.
+# collected. Then a picture is a function of its own latent vector alone.
 
 # %%
 noise = torch.randn(8, latent_dim, 1, 1)
@@ -685,18 +687,8 @@ training = TrainingRun(
 # %%
 def draw_progress():
     """Losses, probabilities and the present pictures."""
-    figure, axes = plots.subplots(1, 3, width=9.4, height=3.4)
-    h = training.history
-    losses = {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]}
-    beliefs = {"D(x)": h["d_real"], "D(G(z))": h["d_fake"]}
-    plots.curves(axes[0], h["step"], losses, "step", "loss (nats)", smooth=25)
-    plots.curves(axes[1], h["step"], beliefs, "step", "probability", smooth=25)
-    axes[1].set_ylim(0, 1)
-    for ax in axes[:2]:
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-    pictures = dcgan.sample(averaged, fixed_noise[:25])
-    plots.image_grid(axes[2], pictures, 5, f"{train.name}\ngenerated, step {training.step}")
-    return figure
+    title = f"{train.name}\ngenerated, step {training.step:,}"
+    return gan_plots.progress(training.history, dcgan.sample(averaged, fixed_noise[:25]), title)
 
 
 # %% [markdown]
@@ -728,18 +720,9 @@ live.close()
 # The same sixteen latent vectors through time, from top to bottom:
 
 # %%
-from PIL import Image
-
-# %%
 strips = sorted(training.folder.glob("samples-*.png"))
-figure, axes = plots.subplots(len(strips), 1, width=8, height=0.62 * len(strips))
-for ax, path in zip(axes, strips):
-    ax.imshow(Image.open(path), interpolation="nearest")
-    ax.set_title(f"step {int(path.stem[-6:]):,}", fontsize=8, loc="left")
-    ax.axis("off")
-figure.suptitle(train.title("generated"), fontsize=10)
 plots.show(
-    figure,
+    gan_plots.through_time(strips, train.title("generated")),
     alt="Rows of sixteen pictures, after more and more steps. Each column shows one latent vector: large areas settle first, details come later, and a picture may still turn into another.",
 )
 
@@ -783,17 +766,17 @@ shipped_noise = torch.randn(
 ).to(run.device)
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9.4, height=3.6)
+figure, axes = plots.subplots(1, 2, width=9.4, height=4.6)
 yours, longer = dcgan.sample(averaged, fixed_noise[:36]), dcgan.sample(shipped, shipped_noise[:36])
 plots.image_grid(axes[0], yours, 6, train.title(f"yours, {training.step:,} steps"))
-plots.image_grid(axes[1], longer, 6, f"{facts['data']}: shipped, {shipped_steps:,} steps")
+plots.image_grid(axes[1], longer, 6, f"shipped, {shipped_steps:,} steps [{facts['data']}]")
 plots.show(
     figure,
     alt="Left: 36 pictures of your generator. Right: 36 of the shipped one. Backgrounds, horizons and outlines of animals come first; legs that meet a body and cars that keep their shape do not.",
 )
 
 # %% [markdown]
-# Nobody picked these pictures; they are the first thirty-six. Which half is better? Write down your
+# Nobody picked them: they are the first thirty-six. Which half is better? Write down your
 # verdict before you read on.
 
 # %% [markdown]
@@ -926,29 +909,8 @@ else:
 # (With that older penalty, too.)
 
 # %%
-recorded = results.read("dcgan_equal_time.json")
-points, ways = (
-    recorded["curves"],
-    {
-        "textbook's loop": "textbook_generator",
-        "this lesson, last step": "course_generator",
-        "this lesson, averaged": "course_averaged",
-    },
-)
-minutes = [p["minutes"] for p in points]
-
-# %%
 figure, (ax,) = plots.subplots(width=8, height=3.4)
-means = {name: [p[key]["value"] for p in points] for name, key in ways.items()}
-plots.curves(ax, minutes, means, "minutes of training", "FD")
-for line, key in zip(ax.lines[:3], ways.values()):
-    seeds = [p[key]["seeds"] for p in points]
-    low, high = [min(s) for s in seeds], [max(s) for s in seeds]
-    ax.fill_between(minutes, low, high, color=line.get_color(), alpha=0.15)
-ax.axhline(recorded["floor"], color="black", linewidth=0.8)
-ax.text(minutes[0], recorded["floor"] + 0.15, "floor: real photographs", fontsize=9)
-ax.set_title(f"equal time, three seeds [{recorded['data']}]")
-ax.set_ylim(0)
+gan_plots.equal_time(ax, results.read("dcgan_equal_time.json"))
 plots.show(
     figure,
     alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 11 to 2; the lesson's last step from 6 to 1; its average begins highest, because it remembers the start, and ends lowest, with the narrowest band.",
@@ -992,17 +954,10 @@ print(f"generated {sample_distance.median():.2f}, test images {test_distance.med
 
 # %%
 figure, axes = plots.subplots(4, 1, width=8, height=3.7)
-rows = {
-    "generated": samples[:12],
-    "nearest training image, and the distance": train.images[sample_index[:12]],
-    "test images": test.images[:12],
-    "nearest training image, and the distance ": train.images[test_index[:12]],
-}
-for ax, (name, pictures) in zip(axes, rows.items()):
-    plots.image_grid(ax, pictures, 12, train.title(name.strip()) if ax is axes[0] else name)
-for ax, distances in ((axes[1], sample_distance), (axes[3], test_distance)):
-    for k, distance in enumerate(distances[:12].tolist()):
-        ax.text((size + 2) * k + size / 2, size + 7, f"{distance:.1f}", ha="center", fontsize=8)
+of_samples = samples[:12], train.images[sample_index[:12]], sample_distance[:12]
+of_test = test.images[:12], train.images[test_index[:12]], test_distance[:12]
+gan_plots.neighbours(axes[:2], *of_samples, train.title("generated"))
+gan_plots.neighbours(axes[2:], *of_test, "test images")
 plots.show(
     figure,
     alt="Twelve generated pictures and below each the training image nearest to it with its distance; then the same for twelve test images, which cannot have been copied. A copy would show as the same object in the same place.",
@@ -1014,9 +969,10 @@ plots.show(
 #
 # ## Walking through the latent space
 #
-# There are pictures *between* two pictures. But which way? Latent vectors are drawn from N(0, 1) in
-# 100 dimensions, and there almost all of the mass lies in a thin shell: such a vector's length is
-# close to $\sqrt{100} = 10$. The middle of a straight line between two of them is much too short.
+# Between two latent vectors there are others. Which way leads from one to the other? They are drawn
+# from N(0, 1) in 100 dimensions, and there almost all of the mass lies in a thin shell: such a
+# vector's length is close to $\sqrt{100} = 10$. The middle of a straight line between two of them
+# is much too short.
 
 # %%
 z = torch.randn(10_000, latent_dim, generator=torch.Generator().manual_seed(3))
@@ -1050,8 +1006,8 @@ plots.show(
 # $$\mathrm{slerp}(z_0, z_1, t) = \frac{\sin((1-t)\,\theta)}{\sin\theta}\,z_0 + \frac{\sin(t\,\theta)}{\sin\theta}\,z_1$$
 #
 # (Shoemake 1985; for latent spaces [White 2016](https://arxiv.org/abs/1609.04468)), separately for
-# each row of a batch. At $t=0$ and $t=1$ give back the ends exactly; where the vectors are parallel
-# or nearly so ($\sin\theta < 10^{-6}$), use the straight line.
+# each row of a batch. At $t=0$ and $t=1$ give back the ends exactly. Where the vectors are
+# parallel, opposite or nearly so ($\sin\theta < 10^{-6}$), use the straight line.
 #
 # <details><summary>Hint 1</summary>The angle: <code>torch.arccos</code> of the inner product of the
 # normalised rows, kept as a column (B, 1).</details>
@@ -1190,8 +1146,8 @@ plots.show(
 # %% [markdown]
 # ## When it goes wrong: the penalty that measured something else
 #
-# Many programs, and this lesson for a while, compute the slope as follows. It is shorter than
-# yours, right for a plane, trains without a message, and gives plausible numbers.
+# Many programs compute the slope as follows, and so did this lesson for a while. It is shorter than
+# your function, right for a plane, trains without an error, and gives plausible numbers.
 
 
 # %%
@@ -1230,7 +1186,7 @@ print(f"own squared slopes of 16 pictures: {own_slopes(small, tiny).mean():.2f} 
 # ### Exercise: what will the sum say?
 #
 # *Easy, 3 minutes.* A prediction: which number does `slope_of_sum(small, tiny)` return? Write your
-# guess before you run the cell below it; it is shown beside the result, and never marked.
+# guess before you run the cell below; it is never marked.
 #
 # <details><summary>Hint</summary>BatchNorm subtracts the mean over the batch. What is then the sum
 # over the batch?</details>
@@ -1275,18 +1231,11 @@ assert abs(yours - one_by_one) < 1e-3 * one_by_one
 # most by which they can stretch a vector ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)).
 
 # %%
-record = results.read("dcgan_penalty.json")
-rows = list(record["ways"].values())[::-1]
-figure, (ax,) = plots.subplots(width=9, height=3.8)
-for place, row in enumerate(rows):
-    ax.plot(row["averaged"]["seeds"], [place] * len(row["averaged"]["seeds"]), "o", alpha=0.6)
-    ax.plot(row["averaged"]["value"], place, "|", color="black", markersize=20)
-ax.set_yticks(range(len(rows)), [f"{row['words']}\n{row['steps']:,} steps" for row in rows])
-ax.set(xlim=(0, None), ylim=(-0.6, len(rows) - 0.4))
-ax.set_xlabel(f"FD of the averaged generator [{record['data']}]")
+figure, (ax,) = plots.subplots(width=9, height=3.4)
+gan_plots.penalties(ax, results.read("dcgan_penalty.json"), yours="evaluation")
 plots.show(
     figure,
-    alt="FD by kind of penalty: a dot for each seed, a bar for their mean. With BatchNorm the sum is lowest, then the penalty in evaluation mode; no penalty and a threefold one come after them; GroupNorm and spectral norm are far behind.",
+    alt="FD by kind of penalty, the lowest on top: a dot for each seed, a bar for their mean, orange for yours. With BatchNorm the sum is lowest, then the penalty in evaluation mode; a threefold one and none come after them; GroupNorm and spectral norm are far behind.",
 )
 
 # %% [markdown]
@@ -1303,7 +1252,7 @@ plots.show(
 # {{result:dcgan_penalty.json:ways.evaluation.slope_own.value:.1f}} with yours,
 # {{result:dcgan_penalty.json:ways.sum.slope_own.value:.1f}} with the sum. The sum reads
 # {{result:dcgan_penalty.json:ways.sum.slope_sum.value:.1f}} there. So it counts more than the slope.
-# But strength is not why it scores lower: three times the $\gamma$ made yours worse (last row, two
+# But strength is not why it scores lower: three times the $\gamma$ made yours worse (third row, two
 # seeds). Why is open.
 #
 # With GroupNorm or spectral norm nothing mixes the batch, so the sum is right; but both are far
@@ -1339,7 +1288,7 @@ plots.show(
 # into the generator, and use up its graph (d) the discriminator would not learn
 #
 # <details><summary>Answer</summary>(c). In this loop the generator's own <code>backward()</code>
-# then stops with "Trying to backward through the graph a second time".  (a) overlooks both. (b)
+# then stops with "Trying to backward through the graph a second time". (a) overlooks both. (b)
 # Weights change only in <code>step()</code>. (d) D's own gradients are the same with and
 # without.</details>
 #
@@ -1374,9 +1323,9 @@ plots.show(
 # interval and a floor, and walked through a latent space.
 #
 # **What this did not show.** One seed of one network is an anecdote: lesson 6 compares generators
-# with error bars. Our feature network knows ten kinds of objects and nothing else; what it does not
-# see, FD and KD do not see. And a GAN has no likelihood, which would tell how probable the model
-# finds a photograph: lesson 3 builds a model that does.
+# with error bars. FD and KD see no more than our feature network does, and it knows ten kinds of
+# objects. And a GAN has no likelihood, which would tell how probable the model finds a photograph:
+# lesson 3 builds a model that has one.
 #
 # **Sources**, where the text does not say which part: Radford, Metz, Chintala 2015, sections 3, 4
 # and 6.3 · Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), algorithm 1

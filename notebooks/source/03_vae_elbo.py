@@ -43,7 +43,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy as bce, mse_loss as mse
 
-from course_utils.display import plots
+from course_utils.display import plots, vae_plots
 
 # %%
 from course_utils.display.widgets import latent_plane
@@ -57,7 +57,7 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# What you may want to change, with the values of the three tiers side by side:
+# What you may want to change, for three tiers:
 
 # %%
 from course_utils.machine import minutes_here
@@ -78,7 +78,7 @@ fresh      = False  # True: forget an earlier run and train again
 minutes_here.tell(run, "03_vae_elbo", steps)
 
 # %% [markdown]
-# The images are those of lesson 2.
+# The images of lesson 2:
 
 # %%
 train = load_images(source, split="train", size=size, limit=n_images)
@@ -139,22 +139,38 @@ assert torch.isclose(by_sum, log_px, atol=1e-9)
 # \underbrace{\mathrm{KL}(q(z)\,\|\,p(z\mid x))}_{\text{gap}\;\ge\;0}.$$
 #
 # This is an identity ([Kingma and Welling 2014](https://arxiv.org/abs/1312.6114), eq. 1 to 3). A KL
-# divergence is never negative (lesson 1), so the first part is a *lower bound* on $\log p(x)$, the
-# log *evidence*: the *evidence lower bound*, ELBO. Raising it raises $\log p(x)$ or moves $q$
-# towards the true posterior; both are welcome.
+# divergence is never negative, since a mean of logarithms is at most the logarithm of the mean
+# (Jensen's inequality):
+# $-\mathrm{KL}(q\,\|\,p) = \mathbb E_q[\log\tfrac pq] \le \log\mathbb E_q[\tfrac pq] = \log 1 = 0$.
+# So the first part is a *lower bound* on $\log p(x)$, the log *evidence*: the *evidence lower
+# bound*, ELBO. Raising it raises $\log p(x)$ or moves $q$ towards the true posterior.
+
+# %% [markdown]
+# ### Exercise: a bound without an integral
 #
-# For Gaussians every term has a closed form. With $q=\mathcal N(m, v)$ the expected squared error
-# is $(x-wm)^2 + w^2v$:
+# *Medium, 12 minutes.* Write the ELBO of the linear-Gaussian model for $q=\mathcal N(m, v)$, where
+# $v$ is the variance: one number in nats for each $q$. The KL you may leave to `kl_divergence`, of
+# two `Normal(mean, standard deviation)`. The first term is yours: with pencil and paper take the
+# expectation of $\log p(x\mid z)$ over $z\sim q$, until no $z$ is left.
+#
+# <details><summary>Hint 1</summary>Only the squared error in log p(x|z) depends on z. What mean and
+# variance has x − wz?</details>
+# <details><summary>Hint 2</summary>The mean of a square is the square of the mean plus the
+# variance.</details>
 
 
 # %%
-def linear_elbo(m, v):
-    """ELBO of the linear-Gaussian model for q = N(m, v), in nats."""
-    expected_log_lik = -0.5 * (
-        torch.log(2 * torch.pi * s**2) + ((x - w * m) ** 2 + w**2 * v) / s**2
-    )
-    return expected_log_lik - kl_divergence(Normal(m, v.sqrt()), Normal(zero, one))
+def linear_elbo(m, v, x, w, s):
+    """ELBO of the linear-Gaussian model for q = N(m, v): m and v (...) -> (...), in nats."""
+    ### BEGIN SOLUTION
+    squared_error = (x - w * m) ** 2 + w**2 * v  # its mean over z
+    log_likelihood = -0.5 * (squared_error / s**2 + torch.log(2 * torch.pi * s**2))
+    kl = kl_divergence(Normal(m, v.sqrt()), Normal(0.0, 1.0))
+    return log_likelihood - kl
+    ### END SOLUTION
 
+
+linear_elbo = checks.vae.linear_elbo(linear_elbo)
 
 # %% [markdown]
 # Now the claim. For a thousand random $q$, good ones and absurd ones, ELBO plus gap must give the
@@ -165,19 +181,20 @@ posterior = Normal(w * x / (w**2 + s**2), (s**2 / (w**2 + s**2)).sqrt())
 m = torch.randn(1000, dtype=torch.float64) * 2
 v = torch.rand(1000, dtype=torch.float64) * 3 + 0.01
 gap = kl_divergence(Normal(m, v.sqrt()), posterior)
-total = linear_elbo(m, v) + gap
+bound = linear_elbo(m, v, x, w, s)
+total = bound + gap
 
 # %%
-print(f"ELBO from {linear_elbo(m, v).min():.1f} to {linear_elbo(m, v).max():.3f} nats, while")
+print(f"ELBO from {bound.min():.1f} to {bound.max():.3f} nats, while")
 print(f"ELBO + gap stays between {total.min():.9f} and {total.max():.9f}")
 print(f"                log p(x) is {log_px:.9f}")
-assert (total - log_px).abs().max() < 1e-6 and (linear_elbo(m, v) <= log_px).all()
-best = linear_elbo(posterior.mean, posterior.variance)
+assert (total - log_px).abs().max() < 1e-6 and (bound <= log_px).all()
+best = linear_elbo(posterior.mean, posterior.variance, x, w, s)
 print(f"with the posterior itself as q the ELBO is {best:.9f}")
 assert torch.isclose(best, log_px, atol=1e-9)
 
 # %% [markdown]
-# Four $q$ from that crowd, as bars. What the ELBO misses, the gap fills, to the same height:
+# Four choices of $q$. What the ELBO misses, the gap fills, always to the same height:
 
 # %%
 mean, variance = posterior.mean, posterior.variance
@@ -187,26 +204,14 @@ four = {
     "too wide": (mean, 6 * variance),
     "the posterior": (mean, variance),
 }
-elbos = torch.stack([linear_elbo(*q) for q in four.values()])
-gaps = torch.stack([kl_divergence(Normal(m, v.sqrt()), posterior) for m, v in four.values()])
+parts = {
+    name: (linear_elbo(m, v, x, w, s), kl_divergence(Normal(m, v.sqrt()), posterior))
+    for name, (m, v) in four.items()
+}
 
 # %%
-floor = -16.0  # where the bars start, in nats
-figure, (ax,) = plots.subplots(width=7.5, height=3.2)
-ax.bar(list(four), elbos - floor, bottom=floor, label="ELBO")
-ax.bar(
-    list(four), gaps, bottom=elbos, label="gap: KL(q ‖ posterior)", hatch="//", edgecolor="white"
-)
-for place, (bound, gap) in enumerate(zip(elbos, gaps)):
-    ax.text(place, floor + 0.4, f"{bound:.2f}", ha="center", color="white")
-    ax.annotate(f"gap {gap:.2f}", (place, log_px), (0, 4), textcoords="offset points", ha="center")
-ax.axhline(log_px, color="black", linestyle=":", linewidth=1)
-ax.text(3.45, log_px, f" log p(x)\n = {log_px:.2f}", va="center")
-ax.set(ylim=(floor, 1), ylabel="nats")
-ax.grid(visible=False)
-ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 plots.show(
-    figure,
+    vae_plots.elbo_bars(parts, log_px),
     alt="Four bars that all end at log p(x), the dotted line. The lower part is the ELBO, the hatched part the gap; only for the posterior is the whole bar ELBO.",
 )
 
@@ -215,7 +220,7 @@ plots.show(
 # loss is not 0 but $-\log p(x)$: even a perfect model cannot know which data will be drawn.
 #
 # A **variational autoencoder** (VAE) has a second network, the **encoder**. It looks at $x$ and
-# answers with a mean and a variance for each latent number:
+# gives a mean and a variance for each latent number:
 # $q(z\mid x) = \mathcal N(\mu(x), \sigma^2(x))$. One network for all pictures, instead of a search
 # for the best $q$ of each, is *amortised* inference. Both are trained to raise the ELBO.
 #
@@ -260,7 +265,7 @@ def gaussian_kl(mean, log_var):
 gaussian_kl = checks.vae.gaussian_kl(gaussian_kl)
 
 # %% [markdown]
-# Two independent witnesses: the library, and plain sampling, which knows no formula.
+# Two independent witnesses: the library, and plain sampling.
 
 # %%
 mean, log_var = torch.tensor([[0.8, -1.5, 0.0]]), torch.tensor([[-1.0, 0.5, 0.2]])
@@ -342,7 +347,7 @@ print(f"the score function needs {variance_ratio:.0f} times as many draws for th
 assert variance_ratio > 2
 
 # %% [markdown]
-# Same mean, very different noise, and this is one dimension. With reparameterisation *one* draw of
+# Same mean, very different noise, and this in one dimension. With reparameterisation *one* draw of
 # $z$ per picture is enough if the batch is large, say 100 (same paper, sections 2.2 and 2.3).
 #
 # ## Third piece: a likelihood, in honest units
@@ -420,10 +425,8 @@ z = reparameterise(m, log_v, torch.randn(count, 1))
 nll = gaussian_nll(x.float().expand(count, 1), w.float() * z, (s**2).log().float())
 
 # %%
-sampled, known = (
-    negative_elbo(nll, gaussian_kl(m, log_v), beta=1.0),
-    -linear_elbo(m[0, 0].double(), v),
-)
+sampled = negative_elbo(nll, gaussian_kl(m, log_v), beta=1.0)
+known = -linear_elbo(m[0, 0].double(), v, x, w, s)
 assert abs(sampled - known) < 4 * nll.std() / count**0.5
 print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 
@@ -432,7 +435,7 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 #
 # Much published code writes something else: an error that a library has averaged, a KL that is
 # summed or averaged, and a weight that worked. A common factor changes no optimum. But if the *two
-# terms* have different factors, their ratio is a beta, meant or not. Three ways to get one:
+# terms* have different factors, their ratio is a beta, meant or not. Three ways there:
 #
 # - **A mean for a sum.** A mean over 784 pixels makes the first term 784 times smaller. Next to a
 #   summed KL that is β = 784.
@@ -501,10 +504,9 @@ for name, (line, dims, latents, likelihood) in lines.items():
 assert abs(beta_here["mean + sum"] - 3072 / 2) < 1
 
 # %% [markdown]
-# Five lines, five objectives. Only the first has β = 1, and keeps it at any size. (A squared error
-# is read as σ = 1. Read as an ELBO, the last line believes in noise of σ = √1536 ≈ 39, on pixels
-# from 0 to 1!) A beta may be chosen, so no line is *wrong*. What is wrong is not to know it, and
-# then to compare losses, or to carry a weight to other sizes.
+# Five lines, five objectives. Only the first has β = 1, and keeps it at any size. (As an ELBO, the
+# last line believes in noise of σ = √1536 ≈ 39, on pixels from 0 to 1!) A beta may be chosen, so no
+# line is *wrong*. What is wrong is not to know it.
 #
 # Does it matter? Next, five small VAEs train on *stickers*, pictures that the course draws. First
 # weights and batches are the same; only the line differs. How much is there to win? Without a code
@@ -546,34 +548,15 @@ collapsed_lines.beside(sum(found["active"] == 0 for found in findings.values()),
 
 
 # %%
-def show_lines(names):
-    """For each line nine reconstructions (left) and nine samples (right)."""
-    figure, axes = plots.subplots(len(names) + 1, 2, width=9.4, height=1 + 0.8 * len(names))
-    originals = held_out_toys.images[:9]
-    plots.image_grid(axes[0], originals, 9, "held-out pictures, and below their reconstructions")
-    axes[1].set_title("below: samples", loc="left", fontsize=10)
-    axes[1].axis("off")
-    some_z = torch.randn(9, 16, generator=torch.Generator().manual_seed(5))
-    for left, right, name in zip(axes[2::2], axes[3::2], names):
-        codes, _ = vae.encode_means(lab[name], originals)
-        rebuilt, sampled = (vae.decode_bytes(lab[name], z) for z in (codes, some_z))
-        used, nats = findings[name]["active"], findings[name]["kl"]
-        plots.image_grid(left, rebuilt, 9, f"{name}: β = {beta_here[name]:.4g}")
-        plots.image_grid(right, sampled, 9, f"{used} of 16 latents used, KL {nats:.1f} nats")
-    figure.suptitle(toys.title("one network, trained by each line"), fontsize=10)
-    return figure
-
-
-# %%
 plots.show(
-    show_lines(list(lines)),
+    vae_plots.loss_lines(lab, held_out_toys, beta_here, findings),
     alt="One network, five loss lines. Two give the same grey tile for every picture, one tells little more than light from dark, two bring back place and colours.",
 )
 
 # %% [markdown]
 # The two lines with a small β carry a code. Two carry *nothing*, and one of them is a famous
 # tutorial's, copied to other sizes: whatever the picture, its decoder gives the average one.
-# Nothing crashed, and there was no warning. (Over three seeds: latents used, of 16,
+# Nothing crashed, nothing warned. (Latents used, of 16, over three seeds:
 # {{result:vae_lines.json:keras_blog.active.value:.1f}} and
 # {{result:vae_lines.json:my_line.active.value:.1f}}.) *Why* is below, under "When it goes wrong".
 
@@ -608,8 +591,9 @@ findings["repaired"] = vae_laboratory.examine(lab["repaired"], held_out_toys.ima
 beta_here["repaired"] = elbo.measured_beta(repaired_line, 3072, 16, "squared", sigma=0.1)
 
 # %%
+two = {name: lab[name] for name in ("Lightning Bolts", "repaired")}
 plots.show(
-    show_lines(["Lightning Bolts", "repaired"]),
+    vae_plots.loss_lines(two, held_out_toys, beta_here, findings),
     alt="Before and after the repair. Reconstructions get place and colours back; samples are coloured but muddled, since a precise code leaves gaps between the pictures that it knows.",
 )
 
@@ -633,9 +617,9 @@ def dequantise(images, noise):
 # %% [markdown]
 # A grey level is $1/127.5$ wide on $[-1,1]$. So a density $p$ gives it a probability of about
 # $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. The mean of these bits over a spread byte is
-# never below the bits of its whole level (Jensen's inequality: a mean of logs is at most the log of
-# the mean; [Theis et al. 2016](https://arxiv.org/abs/1511.01844), section 3.1). So our bits are an
-# upper bound on the true ones:
+# never below the bits of its whole level, by Jensen's inequality again ([Theis et al.
+# 2016](https://arxiv.org/abs/1511.01844), section 3.1). So our bits are an upper bound on the true
+# ones:
 
 
 # %%
@@ -658,7 +642,7 @@ assert discretised - 1e-3 < dequantised < discretised + 1e-2
 
 # %% [markdown]
 # For a σ of some grey levels the bound costs next to nothing. From here on every picture is
-# dequantised (by `vae.dequantise`, the same line with the noise drawn inside).
+# dequantised.
 #
 # ## The model
 #
@@ -694,10 +678,10 @@ class VAE(nn.Module):
     def __init__(self, latent_dim, width):
         super().__init__()
         generator = dcgan.make_generator(latent_dim, width, 3, size)
-        larger = (
-            vae.make_encoder(latent_dim, width, 3, size) if size != 32 else None
-        )  # one layer more
-        self.encoder = larger or make_encoder(latent_dim, width)
+        if size == 32:
+            self.encoder = make_encoder(latent_dim, width)
+        else:  # one layer more, for your own larger images
+            self.encoder = vae.make_encoder(latent_dim, width, 3, size)
         self.decoder = nn.Sequential(nn.Unflatten(1, (latent_dim, 1, 1)), generator)
         self.log_var = nn.Parameter(torch.zeros(()))  # log σ² of a pixel; the encoder's is of z
 
@@ -725,17 +709,30 @@ for name, part in model.named_children():
 # %% [markdown]
 # ## Training
 #
-# One step: encode, draw $z$, decode, compute the loss. The networks may run in bf16; sums over
-# thousands of pixels are taken in float32, where small differences survive.
+# ### Exercise: the training step
+#
+# *Medium, 12 minutes.* Write one step of the VAE with your own pieces.
+#
+# 1. Within `with autocast():`, where the networks may run in bf16, encode, draw $z$ from the noise
+#    that is passed in, and decode.
+# 2. Outside of it, in float32, compute both costs of each picture, and the loss.
+# 3. Get fresh gradients, and step.
+#
+# Return `{"nll": ..., "kl": ..., "sigma": ...}` as plain numbers: the costs as means over the
+# batch, in nats, and $\sigma_x$ after the step. The model has `encode`, `decode`, and
+# $\log\sigma_x^2$ as `log_var`.
+#
+# <details><summary>Hint 1</summary>Two log variances meet here. Which belongs to the code, and
+# which to the pixels?</details>
+# <details><summary>Hint 2</summary>The optimiser steps as in lesson 1: three calls, one of them
+# before the backward pass.</details>
 
 
 # %%
-def train_step(model, optimizer, x, beta=1.0):
-    """One step on images (B, 3, H, W) in [-1, 1]; returns nll and kl in nats per image,
-    and sigma.
-    """
-    noise = torch.randn(len(x), latent_dim).to(x.device)
-    with run.autocast():
+def train_step(model, optimizer, x, noise, beta, autocast):
+    """One step on images (B, 3, H, W) in [-1, 1] with noise (B, D); returns nll, kl, sigma."""
+    ### BEGIN SOLUTION
+    with autocast():
         mean, log_var = model.encode(x)  # (B, D) each
         x_mean = model.decode(reparameterise(mean, log_var, noise))  # (B, 3, H, W)
     nll = gaussian_nll(x, x_mean, model.log_var)  # (B,)
@@ -743,9 +740,12 @@ def train_step(model, optimizer, x, beta=1.0):
     optimizer.zero_grad()
     negative_elbo(nll, kl, beta).backward()
     optimizer.step()
-    sigma = torch.exp(0.5 * model.log_var.detach())
+    sigma = torch.exp(0.5 * model.log_var)
     return {"nll": nll.mean().item(), "kl": kl.mean().item(), "sigma": sigma.item()}
+    ### END SOLUTION
 
+
+train_step = checks.vae.train_step(train_step)
 
 # %% [markdown]
 # There is no game here: one loss, one optimiser, lower is better. Adam moves every weight by about
@@ -756,15 +756,8 @@ networks = [*model.encoder.parameters(), *model.decoder.parameters()]
 groups = [{"params": networks}, {"params": [model.log_var], "lr": 2e-2}]
 optimizer = torch.optim.Adam(groups, lr=1e-3, fused=True)
 state = {"vae": model, "optimizer": optimizer}
-config = {
-    "lesson": "vae",
-    "data": train.name,
-    "size": size,
-    "sigma": None,
-    "beta": 1.0,
-    "latent_dim": latent_dim,
-    "width": width,
-}
+config = {"lesson": "vae", "data": train.name, "size": size, "sigma": None, "beta": 1.0}
+config |= {"latent_dim": latent_dim, "width": width}
 training = TrainingRun(
     run_folder("03_vae", config, state),
     state=state,
@@ -786,18 +779,14 @@ dims = 3 * size * size
 # %%
 def draw_progress():
     """Bits per dimension, the KL, and three rows: originals, reconstructions, samples."""
-    figure, axes = plots.subplots(1, 3, width=11, height=2.9)
     h = training.history
     bits = [bits_per_dim(nll + kl, dims) for nll, kl in zip(h["nll"], h["kl"])]
-    plots.curves(axes[0], h["step"], {"bits": bits}, "step", "bits per dimension", smooth=25)
-    plots.curves(axes[1], h["step"], {"KL": h["kl"]}, "step", "KL (nats per image)", smooth=25)
     codes, _ = vae.encode_means(model, fixed)
-    pictures = torch.cat([fixed, vae.decode_bytes(model, codes), vae.decode_bytes(model, fixed_z)])
-    plots.image_grid(axes[2], pictures, columns=8, title=train.title(f"step {training.step}"))
-    for row, name in enumerate(("held-out", "rebuilt", "sampled")):
-        axes[2].text(-4, (row + 0.5) * (size + 2), name, ha="right", va="center", fontsize=9)
+    rebuilt, sampled = (vae.decode_bytes(model, z) for z in (codes, fixed_z))
     model.train()
-    return figure
+    rows = {"held-out": fixed, "rebuilt": rebuilt, "sampled": sampled}
+    title = train.title(f"step {training.step}")
+    return vae_plots.training_progress(h["step"], bits, h["kl"], rows, title)
 
 
 # %%
@@ -808,14 +797,14 @@ live = plots.LiveFigure(
 pixels = train.images.to(run.device)
 for index in training.batches():  # (B,) the examples of this step
     images = vae.dequantise(pixels[index]).contiguous(memory_format=torch.channels_last)
-    training.log(**train_step(model, optimizer, images))
+    noise = torch.randn(len(images), latent_dim).to(run.device)
+    training.log(**train_step(model, optimizer, images, noise, 1.0, run.autocast))
     live.update()
 live.close()
 
 # %% [markdown]
-# The bits fall without any of lesson 2's drama. The KL drops in the first steps and then *rises*,
-# because it pays to send more about the picture through $z$. A KL that stays at 0 would be the
-# collapse that you saw above.
+# The KL drops in the first steps and then *rises*, because it pays to send more about the picture
+# through $z$. A KL that stays at 0 would be the collapse that you saw above.
 #
 # ## Reconstructions, samples, and what a VAE leaves out
 
@@ -829,30 +818,24 @@ sigma = torch.exp(0.5 * model.log_var.detach()).item()
 # %%
 def with_noise(images, sigma):
     """Draws of p(x|z) instead of its means: uint8 (N, 3, H, W) -> the same."""
-    return (
-        (images + 127.5 * sigma * torch.randn(images.shape)).round().clamp(0, 255).to(torch.uint8)
-    )
+    noisy = images + 127.5 * sigma * torch.randn(images.shape)
+    return noisy.round().clamp(0, 255).to(torch.uint8)
 
 
 # %%
-figure, axes = plots.subplots(4, 1, width=8.5, height=4)
-noisy = with_noise(samples[:16], sigma)
 rows = {
     "held-out pictures": test.images[:16],
     "reconstructed: the decoder's mean": rebuilt[:16],
     "sampled: the decoder's mean": samples[:16],
-    "sampled as the model says: with noise": noisy,
+    "sampled as the model says: with noise": with_noise(samples[:16], sigma),
 }
-for ax, (name, images) in zip(axes, rows.items()):
-    plots.image_grid(ax, images, 16, name)
-figure.suptitle(train.title("what a VAE shows, and what it says"), fontsize=10)
 plots.show(
-    figure,
+    vae_plots.picture_rows(rows, train.title("what a VAE shows, and what it says")),
     alt="The third row is what everyone shows: soft samples. The fourth is what the model really says: the same samples under white noise.",
 )
 
 # %% [markdown]
-# What the model *says* is the fourth row: a mean, and independent noise of $\sigma_x$ around it.
+# What the model *says* is the fourth row: a mean with independent noise of $\sigma_x$ around it.
 # Whatever the code cannot carry (edges, fur, leaves) is treated as noise, and the best mean is the
 # *average* of all pictures that would fit: a blur. Blur can be measured, as the root mean square
 # difference from pixel to neighbour:
@@ -868,12 +851,9 @@ def sharpness(images):
 
 # %%
 print(f"sigma is {127.5 * sigma:.0f} of 255 grey levels")
-for name, images in {
-    "held-out": test.images[:1000],
-    "reconstructed": rebuilt,
-    "sampled": samples,
-}.items():
-    print(f"{name:>14}: {sharpness(images):.1f} grey levels from pixel to pixel")
+print(f"     held-out: {sharpness(test.images[:1000]):.1f} grey levels from pixel to pixel")
+print(f"reconstructed: {sharpness(rebuilt):.1f}")
+print(f"      sampled: {sharpness(samples):.1f}")
 
 # %% [markdown]
 # ### The likelihood decides
@@ -883,34 +863,26 @@ for name, images in {
 
 # %%
 sigmas = {"σ = 1": 1.0, "σ learned": None, "σ = 0.05": 0.05}
-short = {
-    "latent_dim": latent_dim,
-    "width": run.pick(8, 16, 32),
-    "batch_size": batch_size,
-    "autocast": run.autocast,
-}
-rows = {"held-out": test.images[:16]}
+short = {"latent_dim": latent_dim, "width": run.pick(8, 16, 32)}
+short |= {"batch_size": batch_size, "autocast": run.autocast}
+shown = {"held-out": test.images[:16]}
 for name, value in sigmas.items():
     recipe = vae_laboratory.Recipe(sigma=value)
     small = vae_laboratory.train_recipe(recipe, train.images, seed=0, steps=lab_steps, **short)
     codes, code_log_var = vae.encode_means(small, test.images[:1000])
     nats = gaussian_kl(codes, code_log_var).mean()
-    rows[f"{name}: {nats:.0f} nats through the code"] = vae.decode_bytes(small, codes[:16])
+    shown[f"{name}: {nats:.0f} nats through the code"] = vae.decode_bytes(small, codes[:16])
 
 # %%
-figure, axes = plots.subplots(4, 1, width=8.5, height=4)
-for ax, (name, images) in zip(axes, rows.items()):
-    plots.image_grid(ax, images, 16, f"{name} ({sharpness(images):.1f} from pixel to pixel)")
-figure.suptitle(train.title("three likelihoods, reconstructions"), fontsize=10)
+rows = {f"{key} ({sharpness(row):.1f} grey levels apart)": row for key, row in shown.items()}
 plots.show(
-    figure,
+    vae_plots.picture_rows(rows, train.title("three likelihoods, reconstructions")),
     alt="Held-out pictures and their reconstructions. With σ = 1 only patches of colour come back. A learned σ brings back shapes; σ = 0.05 sends more nats, and the eye sees no gain.",
 )
 
 # %% [markdown]
-# With σ = 1 edges are noise. A smaller $\sigma_x$ makes every error cost more, so more nats go
-# through the code. Full runs, three seeds each, {{result:vae_laptop.json:data}} (mean; FD with the
-# 95 % interval over seeds):
+# A smaller $\sigma_x$ makes every error cost more, so more nats go through the code. Full runs,
+# three seeds each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
 #
 # | likelihood | bits per dimension | KL (nats) | reconstruction, pixel to pixel | samples, FD |
 # | --- | --- | --- | --- | --- |
@@ -923,14 +895,13 @@ plots.show(
 # {{result:vae_laptop.json:learned.error.value:.0f}} grey levels); with either fixed σ a photograph
 # would cost more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and
 # then no more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones
-# leave gaps, as the hearts below will show. And no σ gives texture, since pixels stay independent.
+# leave gaps. And no σ gives texture, since pixels stay independent.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
 #
-# The ELBO with one draw is noisy, and it is *loose*. Averaging the logs of more draws cures only
-# the noise. Averaging *inside* the log also tightens the bound. Take importance weights $w_k =
-# p(x,z_k)/q(z_k\mid x)$, whose expectation is $p(x)$ exactly. The **importance-weighted
+# The ELBO is *loose*. Averaging more draws *inside* the log tightens it. Take importance weights
+# $w_k = p(x,z_k)/q(z_k\mid x)$, whose expectation is $p(x)$ exactly. The **importance-weighted
 # autoencoder**, IWAE ([Burda et al. 2016](https://arxiv.org/abs/1509.00519), eq. 8, theorem 1),
 # uses
 #
@@ -939,11 +910,10 @@ plots.show(
 # %% [markdown]
 # ### Exercise: importance weights and their bound
 #
-# *Hard, 25 minutes.* Write both. `log_weights` returns $\log w_k$ for every draw and picture. It
-# gets a model with `encode`, `decode` and the pixels' `log_var`, and the noise of K draws; use what
-# you wrote above. `iwae_bound` turns them into one number, $\mathcal L_K$ averaged over the
-# pictures. With 3,072 pixels a log weight of ±1,000 is nothing unusual, and `exp` of that is
-# infinite, or 0.
+# *Hard, 25 minutes.* `log_weights` returns $\log w_k$ for every draw and picture. It gets a model
+# with `encode`, `decode` and the pixels' `log_var`, and the noise of K draws; use what you wrote
+# above. `iwae_bound` turns them into one number, $\mathcal L_K$ averaged over the pictures. With
+# 3,072 pixels a log weight of ±1,000 is nothing unusual, and `exp` of that is infinite, or 0.
 #
 # <details><summary>Hint 1</summary>Write log w as a sum of three log densities. Over which
 # dimensions does each of them sum?</details>
@@ -983,7 +953,7 @@ iwae_bound = checks.vae.iwae_bound(iwae_bound)
 
 # %% [markdown]
 # First where we know the answer. The linear-Gaussian model gets a poor encoder, so that its ELBO
-# misses by much. Your two functions take it as they take a network; let K grow:
+# misses by much. Let K grow:
 
 
 # %%
@@ -1014,15 +984,8 @@ values = torch.stack([b.mean() for b in bounds])
 errors = torch.stack([b.std() / len(b) ** 0.5 for b in bounds])
 
 # %%
-figure, (ax,) = plots.subplots(width=7, height=2.7)
-ax.errorbar(draws, values, 2 * errors, marker="o", capsize=3, label="IWAE (± two standard errors)")
-ax.axhline(log_px, color="black", linestyle=":", label="log p(x), exact")
-ax.set(xscale="log", xlabel="K, draws inside the log", ylabel="nats")
-ax.set_xticks(draws, [str(k) for k in draws])
-ax.minorticks_off()
-ax.legend(frameon=False)
 plots.show(
-    figure,
+    vae_plots.bound_by_draws(draws, values, errors, log_px),
     alt="The bound starts at the ELBO for K = 1, rises with K, and meets the dotted exact value.",
 )
 
@@ -1032,13 +995,11 @@ steps_up, scatter = values.diff(), (errors[1:] ** 2 + errors[:-1] ** 2).sqrt()
 assert (steps_up > -3 * scatter).all() and abs(values[-1] - log_px) < 4 * errors[-1] + 1e-3
 
 # %% [markdown]
-# The bound rises all the way to the exact value. Now pictures; the ± is a 95 % interval over them.
+# It rises all the way to the exact value. Now pictures; the ± is a 95 % interval over them.
 
 # %%
-n_draws = run.pick(4, 16, 64)
-held_out = vae.dequantise(
-    test.images[: run.pick(100, 1000, 1000)], torch.Generator().manual_seed(3)
-)
+n_draws, n_bits = run.pick(4, 16, 64), run.pick(100, 1000, 1000)
+held_out = vae.dequantise(test.images[:n_bits], torch.Generator().manual_seed(3))
 model.eval()
 parts = []
 with torch.no_grad():
@@ -1055,11 +1016,11 @@ for name, bound in {"ELBO": log_w.mean(0), f"IWAE, K = {n_draws}": by_picture}.i
 assert iwae_bound(log_w) >= log_w.mean()
 
 # %% [markdown]
-# A few draws gain little. That does not show that the bound is tight: in 64 latent dimensions many
-# more may be needed. Models built for likelihood need far fewer bits, on the original CIFAR-10 (a
-# JPEG copy is smoother): 3.06 in [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), 2.65
-# with a diffusion model ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)). They describe how
-# *neighbouring pixels* depend on each other, which ours calls noise.
+# A few draws gain little, but in 64 latent dimensions many more may be needed. Models built for
+# likelihood need far fewer bits, on the original CIFAR-10 (a JPEG copy is smoother): 3.06 in
+# [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), 2.65 with a diffusion model ([Kingma et
+# al. 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels* depend on
+# each other, which ours calls noise.
 #
 # ## Side by side with lesson 2
 
@@ -1097,8 +1058,8 @@ scores = {
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# The course's own measurements on {{result:vae_cifar10.json:data}}: same features, same n
-# ({{result:vae_cifar10.json:n:,d}}), same {{result:vae_cifar10.json:draws}} draws.
+# The course's own measurements on {{result:vae_cifar10.json:data}}, all with the same features, n
+# ({{result:vae_cifar10.json:n:,d}}) and {{result:vae_cifar10.json:draws}} draws:
 #
 # | model | FD (95 % interval) | KD |
 # | --- | --- | --- |
@@ -1109,56 +1070,37 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 # | other real images (the floor) | {{result:vae_cifar10.json:floor.FD.value:.2f}} | {{result:vae_cifar10.json:floor.KD.value:.3f}} |
 
 # %%
-figure, axes = plots.subplots(1, 2, width=11, height=3.2)
-plots.image_grid(
-    axes[0],
-    vae_sampler(shipped, shipped.latent_dim)(40),
-    10,
-    f"{facts['data']}: VAE, {facts['epochs']} epochs",
-)
-plots.image_grid(
-    axes[1],
-    gan_sampler(40),
-    10,
-    f"{gan_facts['data']}: GAN of lesson 2, {gan_facts['epochs']} epochs",
-)
+forty = {
+    f"{facts['data']}: VAE, {facts['epochs']} epochs": vae_sampler(shipped, shipped.latent_dim)(40),
+    f"{gan_facts['data']}: GAN of lesson 2, {gan_facts['epochs']} epochs": gan_sampler(40),
+}
 plots.show(
-    figure,
+    vae_plots.side_by_side(forty),
     alt="Left: 40 samples of the VAE, soft and without texture. Right: 40 of the GAN, with edges and texture, and some glitches. None is picked.",
 )
 
 # %% [markdown]
-# The GAN's distance is several times smaller by both scores. (Its generator is twice as wide and
-# trained for more epochs: this is not a controlled comparison.)
+# The GAN's distance is several times smaller. (Its generator is twice as wide and trained for more
+# epochs: this is no controlled comparison.)
 #
-# For the blur the loss gives a reason. A fine line that is missing costs a squared error of 1.
-# Drawn one pixel off it costs 2, at the wrong place *and* at the right one. So where the code
-# cannot tell the place, the best mean has no line. A discriminator sees at once that lines are
-# missing. In return the VAE trains without a game, encodes pictures, and bounds how probable each
-# is.
+# The loss explains the blur. A fine line that is missing costs a squared error of 1. Drawn one
+# pixel off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the
+# place, the best mean has no line. A discriminator sees at once that it is missing. In return the
+# VAE trains without a game, encodes pictures, and bounds how probable each is.
 #
 # ## Walking through a latent plane
 #
 # To *see* a whole latent space it must be two-dimensional, and to judge it we must know the truth.
-# So here are drawn hearts of which only the place varies, across and down, and five shipped VAEs
-# with two latent dimensions, a learned $\sigma_x$ and five betas.
+# So here are drawn hearts that differ only in their place, across and down. Five shipped VAEs have
+# learned them, with two latent dimensions, a learned $\sigma_x$, and a beta of their own.
 
 # %%
 hearts = vae_laboratory.moving_hearts(600, "test")
 betas = {beta: vae.load_shipped(f"vae_plane_{beta}")[0] for beta in (1, 10, 100, 400, 1000)}
 
 # %%
-figure, axes = plots.subplots(2, 5, width=11, height=4.9)
-for above, below, (beta, network) in zip(axes[:5], axes[5:], betas.items()):
-    latent_plane.plane_static(above, network, f"β = {beta:,}", stops=7)
-    latent_plane.codes_static(below, network, hearts)
-    below.label_outer()
-title = (
-    "drawn at 49 points; below, codes of held-out pictures (dark to bright: true x; size: true y)"
-)
-figure.suptitle(hearts.title(title), fontsize=10)
 plots.show(
-    figure,
+    vae_plots.latent_planes(betas, hearts),
     alt="Above, the decoder's hearts on the square from −2 to 2. Below, where the encoder puts held-out pictures. As beta grows the codes shrink into the dotted square, fill it at 400, and fall to a point at 1,000.",
 )
 
@@ -1170,20 +1112,18 @@ plots.show(
 for beta, network in betas.items():
     codes, _ = vae.encode_means(network, hearts.images)
     inside = (codes.abs() < 2).all(1).float().mean()
-    both = torch.stack(
-        [*codes.T, hearts.factors["x"].float(), hearts.factors["y"].float()]
-    )  # (4, N)
+    factors = (hearts.factors[name].float() for name in ("x", "y"))
+    both = torch.stack([*codes.T, *factors])  # (4, N)
     of_x, of_y = both.corrcoef()[:2, 2:].abs().amax(0)
     print(f"β = {beta:>4}: {inside:4.0%} in the square, spread {codes.std():.2f}; ", end="")
     print(f"best correlation of an axis with x {of_x:.2f}, with y {of_y:.2f}")
 
 # %% [markdown]
-# At β = 1 a nat of KL weighs little against 3,072 pixels. Codes spread twice as wide as the prior,
-# and the square holds only hearts near the middle. As β rises the codes move into it. At 400 they
-# fill it, and its axes are the two true factors, which nobody named to the network. At 1,000 it has
-# given up: one point, one picture. (This is one training per β. At 100 the factors lie diagonally,
-# and nothing guarantees axes with a meaning: [Locatello et al.
-# 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
+# At β = 1 a nat of KL weighs little against 3,072 pixels, and codes spread twice as wide as the
+# prior. As β rises they move into the square. At 400 they fill it, and its axes are the two true
+# factors, which nobody named to the network. At 1,000 it has given up: one point, one picture.
+# (This is one training per β. At 100 the factors lie diagonally, and nothing guarantees axes with a
+# meaning: [Locatello et al. 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
 #
 # What does each β buy? *Rate*, the nats sent through the code, against *distortion*, the error of
 # the picture. Each network stops where one more nat of code would save fewer than β nats of pixels.
@@ -1191,8 +1131,7 @@ for beta, network in betas.items():
 
 # %%
 points = {b: vae_laboratory.examine(network, hearts.images) for b, network in betas.items()}
-rates = [found["kl"] for found in points.values()]
-distortions = [found["error"] for found in points.values()]
+rates, distortions = ([found[name] for found in points.values()] for name in ("kl", "error"))
 # With a learned σ the nats of pixels are 3,072 times the log of the error, and a constant.
 paid = [3072 * math.log(far / near) for near, far in pairwise(distortions)]
 exchange = [nats / (more - less) for nats, (more, less) in zip(paid, pairwise(rates))]
@@ -1203,28 +1142,18 @@ for (low, high), price in zip(pairwise(betas), exchange):
 assert 10 < exchange[1] < 100 < exchange[2] < 400 < exchange[3] < 1000
 
 # %%
-figure, (ax,) = plots.subplots(width=7.5, height=3.2)
-ax.plot(rates, distortions, "o-")
-for beta, rate, distortion in zip(betas, rates, distortions):
-    ax.annotate(f"β = {beta:,}", (rate, distortion), (7, 5), textcoords="offset points")
-for price, (a, b), (low, high) in zip(exchange, pairwise(rates), pairwise(distortions)):
-    middle = ((a + b) / 2, (low * high) ** 0.5)
-    ax.annotate(f"{price:.0f}", middle, (-4, -14), textcoords="offset points", ha="right")
-ax.set(xlabel="rate: KL (nats per picture)", ylabel="distortion: error (grey levels)")
-ax.set(yscale="log", ylim=(3.4, 33), xlim=(-0.5, 15.2))
-ax.set_yticks((4, 6, 10, 20, 30), ("4", "6", "10", "20", "30"))
-ax.minorticks_off()
-ax.set_title(hearts.title("nats of pixels per nat of code"), loc="left", fontsize=10)
+curve = dict(zip(betas, zip(rates, distortions)))
+title = hearts.title("nats of pixels that a nat of code saves")
 plots.show(
-    figure,
+    vae_plots.rate_distortion(curve, exchange, title),
     alt="The rate-distortion curve of the five hearts. The first five nats of code buy nearly everything, the last three next to nothing. Numbers on the curve: what a nat of code saves between two neighbours.",
 )
 
 # %% [markdown]
-# Three of the four exchange rates do. (At the flat end the errors differ by a tenth of a grey
-# level, too little for one training each.)
+# Three of the four exchange rates lie between their betas. (At the flat end the errors differ by a
+# tenth of a grey level, too little for one training each.)
 #
-# With a running kernel, choose beta and walk yourself:
+# With a running kernel, walk in the plane:
 
 # %%
 latent_plane.latent_plane(betas, hearts)
@@ -1232,8 +1161,8 @@ latent_plane.latent_plane(betas, hearts)
 # %% [markdown]
 # ## When it goes wrong: posterior collapse
 #
-# Back to the stickers, and to `my_line`, which sent nothing. Two cures stand beside it. *Right
-# units* is your repaired line. *Free bits* ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934),
+# Back to the stickers, and to `my_line`, which sent nothing. There are two cures. *Right units* is
+# your repaired line. *Free bits* ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934),
 # appendix C.8) keeps the wrong units, but each dimension's first nat is free: a KL below one nat
 # (mean over the batch) counts as 1, a constant without gradient.
 
@@ -1248,37 +1177,27 @@ def free_bits(x_hat, x, mean, log_var, free=1.0):
 # %%
 lab["free bits"] = vae_laboratory.train_line(free_bits, toys.images, seed=0, steps=lab_steps)
 findings["free bits"] = vae_laboratory.examine(lab["free bits"], held_out_toys.images)
-shown = ("mean + sum", "free bits", "repaired")
+cures = ("mean + sum", "free bits", "repaired")
 
 # %% [markdown]
-# How to see a collapse without pictures: the KL of each dimension, and the number of **active
+# A collapse shows without pictures, too: the KL of each dimension, and the number of **active
 # units**, dimensions whose posterior mean has a variance over pictures of more than 0.01 (Burda et
 # al., section 5.2).
 
 # %%
-figure, axes = plots.subplots(1, 3, width=10, height=2.6)
-for ax, name in zip(axes, shown):
-    each = findings[name]["kl_per_dim"]
-    ax.bar(range(1, 17), each)
-    ax.set(xlabel="latent dimension, sorted", ylim=(0, 6), xticks=(1, 4, 8, 12, 16))
-    ax.set_title(f"{name}: {findings[name]['active']} active", fontsize=10)
-    ax.text(16.5, 5.5, f"largest {max(each):.3f}", ha="right")
-axes[0].set_ylabel("KL (nats)")
-figure.suptitle(toys.title("KL of each dimension"), fontsize=10)
+of_cures = {name: findings[name] for name in cures}
 plots.show(
-    figure,
-    alt="Left, the collapse: all sixteen bars are there, at 0.00. Middle, free bits: a fraction of a nat each. Right, repaired: every dimension carries something.",
+    vae_plots.kl_bars(of_cures, toys.title("KL of each dimension")),
+    alt="Left, the collapse: all sixteen dimensions are there, and none carries anything. Middle, free bits: a fraction of a nat each. Right, repaired: every dimension carries something.",
 )
 
 # %%
-figure, axes = plots.subplots(4, 1, width=8.5, height=4)
-plots.image_grid(axes[0], held_out_toys.images[:16], 16, "held-out")
-for ax, name in zip(axes[1:], shown):
-    codes, _ = vae.encode_means(lab[name], held_out_toys.images[:16])
-    plots.image_grid(ax, vae.decode_bytes(lab[name], codes), 16, f"reconstructed: {name}")
-figure.suptitle(toys.title("collapsed, and two cures"), fontsize=10)
+rows = {"held-out": held_out_toys.images[:16]}
+for name in cures:
+    codes, _ = vae.encode_means(lab[name], rows["held-out"])
+    rows[f"reconstructed: {name}"] = vae.decode_bytes(lab[name], codes)
 plots.show(
-    figure,
+    vae_plots.picture_rows(rows, toys.title("collapsed, and two cures")),
     alt="Sixteen stickers. Collapsed: sixteen times the same grey tile. Free bits: coarse colours. Repaired: each object, blurred, in its colours.",
 )
 
@@ -1337,33 +1256,29 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | σ learned | {{result:vae_collapse.json:learned.active.value:.0f}} | {{result:vae_collapse.json:learned.kl.value:.1f}} ({{result:vae_collapse.json:learned.kl.low:.1f}} to {{result:vae_collapse.json:learned.kl.high:.1f}}) | {{result:vae_collapse.json:learned.error.value:.1f}} ({{result:vae_collapse.json:learned.error.low:.1f}} to {{result:vae_collapse.json:learned.error.high:.1f}}) | {{result:vae_collapse.json:learned.bits.value:.2f}} ({{result:vae_collapse.json:learned.bits.low:.2f}} to {{result:vae_collapse.json:learned.bits.high:.2f}}) |
 #
 # (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
-# both cures reactivate all sixteen dimensions. They are not equal. Free bits leave the wrong units
-# in place, and about half of the sixteen free nats stay unused. Right units also *use* the code.
+# both cures reactivate all sixteen dimensions. But free bits leave the wrong units in place: above
+# its free nat a dimension pays β = 1,536. About half of the sixteen free nats stay unused. Right
+# units also *use* the code.
 #
 # ## Why today
 #
-# Latent diffusion generates in the code of an autoencoder, and that is this lesson's VAE, trained
-# with lesson 2's discriminator ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752), section
-# 3.1). Its published settings weigh the KL by [one
+# Latent diffusion generates in the code of this lesson's VAE, trained with lesson 2's discriminator
+# ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752), section 3.1). Its published settings
+# weigh the KL by [one
 # millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml).
-# You can now read that number: nats of code are nearly free, so codes do not fill the prior. They
-# need not, since a diffusion model learns their distribution afterwards. The same pair compresses
-# sound ([Evans et al. 2024](https://arxiv.org/abs/2402.04825), abstract). And agents that plan
-# inside a learned *world model* train it on an ELBO, with one free nat against collapse ([Hafner et
-# al. 2023](https://arxiv.org/abs/2301.04104)).
+# You can now read that number: codes need not fill the prior, since a diffusion model learns their
+# distribution afterwards. And agents that plan inside a learned *world model* train it on an ELBO,
+# with one free nat against collapse ([Hafner et al. 2023](https://arxiv.org/abs/2301.04104)).
 
 # %% [markdown]
 # ## Questions
 #
-# Think first.
-#
 # **1. Your VAE's loss stays at 1,850 nats per image. Should a good VAE reach 0?** (a) yes (b)
-# nobody can say, the unit is missing (c) no: the best loss is the entropy of the data (the mean of
-# −log p(x) under the true p), which for densities can be any number (d) no, it should become the KL
+# nobody can say, the unit is missing (c) no: the best loss is the entropy of the data, the mean of
+# −log p(x), which for densities can be any number (d) no, it should become the KL
 #
-# <details><summary>Answer</summary>(c): even the perfect model pays −log p(x). (a) takes a bound on
-# the log evidence for a distance. (b) The unit is there: nats per image. (d) The likelihood's term
-# does not vanish.</details>
+# <details><summary>Answer</summary>(c): even the perfect model pays −log p(x). (a) takes a bound
+# for a distance. (b) The unit is there. (d) The likelihood's term does not vanish.</details>
 #
 # **2. A Bernoulli likelihood (binary cross-entropy, BCE), 28×28 pixels, D latents, batches of B.
 # Which line has β = 1?**
@@ -1375,17 +1290,16 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | (c) | mean over everything | mean over everything |
 # | (d) | sum over pixels, mean over batch | sum over everything |
 #
-# <details><summary>Answer</summary>(b): a common factor B changes no optimum. (a) has β = 784.
-# (c) has β = 784/D: right only with as many latents as pixels. (d) has β = B, another one for every
-# batch size.</details>
+# <details><summary>Answer</summary>(b): a common factor B changes no optimum. (a) has β = 784,
+# (c) β = 784/D, and (d) β = B, another one for every batch size.</details>
 #
 # **3. Someone draws z with <code>mean + log_var.exp() * noise</code>. What happens?** (a) an error
 # (b) training runs, but likelihood and KL speak of two different posteriors (c) the network
 # compensates completely (d) the gradient does not reach log_var
 #
 # <details><summary>Answer</summary>(b): the draw has σ² where the KL has σ, and the sum no longer
-# bounds log p(x). (a) The shapes fit. (c) If it mends the draw, it pays the KL of another
-# distribution. (d) It does, with another slope.</details>
+# bounds log p(x). (a) The shapes fit. (c) The KL then is that of another distribution. (d) It
+# does.</details>
 #
 # **4. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
 # train longer (b) a larger decoder (c) work out which beta the loss line has (d) a lower learning
@@ -1400,13 +1314,12 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits
 # per dimension, and recognised posterior collapse and cured it.
 #
-# **What this did not show.** A Gaussian encoder and independent pixels are choices. Several layers
-# of latents, discrete codes or autoregressive decoders do better, at a price. Bits say nothing
-# about how pictures look, and FD nothing about probability: lesson 6 is about that.
+# **What this did not show.** Several layers of latents, discrete codes or autoregressive decoders
+# do better, at a price. Bits say nothing about how pictures look, and FD nothing about probability:
+# lesson 6 is about that.
 #
-# **Sources** are linked where they are used, with section or equation. The VAE was found twice at
-# the same time: Rezende, Mohamed and Wierstra 2014, [arXiv
-# 1401.4082](https://arxiv.org/abs/1401.4082). A gentle second reading: Doersch 2016, [arXiv
-# 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
+# **Sources** are linked where they are used. The VAE was found twice at the same time: Rezende,
+# Mohamed and Wierstra 2014, [arXiv 1401.4082](https://arxiv.org/abs/1401.4082). To read on:
+# Doersch 2016, [arXiv 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
 #
 # **Next:** lesson 4 leaves pictures for words: BERT, fine-tuned on film reviews.

@@ -46,7 +46,7 @@ from course_utils import checks, progress_bars, results, runtime
 import torch
 from IPython.display import HTML, display
 
-from course_utils.display import palette, plots, score_diagrams, score_plots
+from course_utils.display import plots, score_diagrams, score_plots
 from course_utils.evaluation import metrics
 from course_utils.models import dcgan, vae
 
@@ -71,8 +71,7 @@ source    = None    # None: CIFAR-10 where it is on this machine; or your own fo
 minutes_here.tell(run, "06_measuring_generators")
 
 # %% [markdown]
-# The pictures are needed later, but loaded now: if your own folder holds too few, you learn it at
-# once. (A comparison takes at least four.)
+# The pictures are loaded now, so that you learn at once if your own folder holds too few.
 
 # %%
 from course_utils.datasets.images import load_images
@@ -84,14 +83,13 @@ n_each = metrics.fitting_n(n_score, train, test, draws=draws, least=4)
 # %% [markdown]
 # ## The idea in miniature
 #
-# Asked whether a generator is good, people mean at least three things. **Fidelity**: does a single
-# picture look real? **Diversity**: are all kinds of real pictures there? **Novelty**: are the
-# pictures new, or copies of what it learned from? A single number has to mix these.
+# A good generator has at least three virtues. **Fidelity**: does a single picture look real?
+# **Diversity**: are all kinds of real pictures there? **Novelty**: are the pictures new, or copies?
+# A single number has to mix these.
 #
 # Start where you can see everything: points in a plane. The real ones lie in eight blobs on a ring.
-# Five imagined generators follow: a perfect one, a blurred one, one that lost half of the blobs, a
-# single Gaussian cloud with *exactly the ring's mean and covariance*, and one that memorised twenty
-# points.
+# Five imagined generators follow: a perfect one, a blurred one, one without half of the blobs, one
+# Gaussian cloud with *exactly the ring's mean and covariance*, and 20 memorised points.
 
 
 # %%
@@ -112,16 +110,9 @@ toys = {
 }
 
 # %%
-figure, axes = plots.subplots(2, 3, width=8, height=5)
-for ax, (name, points) in zip(axes, {"truth": truth, **toys}.items()):
-    ax.scatter(*truth.T, s=4, color="grey", alpha=0.3)
-    ax.scatter(*points.T, s=4, alpha=0.5, color=palette.BLUE)
-    ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", xticks=(), yticks=())
-    ax.set_title(name, fontsize=10)
-plots.show(
-    figure,
-    alt="Six clouds over the true one in grey: eight blobs on a ring; the same; blurred; half of the blobs; one round cloud that also fills the middle; twenty points.",
-)
+figure = score_diagrams.clouds(truth, toys)
+alt = "Six clouds over the true one in grey: eight blobs on a ring; the same; blurred; half of the blobs; one round cloud that also fills the middle; twenty points."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
 # Later a network turns every picture into a point with 128 coordinates, its *features*. A set of
@@ -135,16 +126,12 @@ plots.show(
 
 # %%
 random = torch.Generator().manual_seed(3)
-grain = torch.distributions.Normal(0, 1).icdf((torch.arange(9) + 0.5) / 9)  # nine, evenly dealt
+grain = torch.distributions.Normal(0, 1).icdf((torch.arange(9) + 0.5) / 9)  # nine, as a bell
 grains, places = 1 + 2 * grain, -0.5 + 0.5 * grain
-by_chance = places[torch.randperm(9, generator=random)]
-figure, axes = plots.subplots(2, 1, width=7, height=4)
-score_diagrams.carrying(axes[0], grains, by_chance, "a plan by chance costs")
-score_diagrams.carrying(axes[1], grains, places, "the plan that keeps the order costs")
-plots.show(
-    figure,
-    alt="Nine grains on a line and the nine places they go to. Carried by chance, the arrows cross and the plan costs more; carried in order, no two arrows cross.",
-)
+at_random = places[torch.randperm(9, generator=random)]
+figure = score_diagrams.plans(grains, {"at random": at_random, "in order": places})
+alt = "Nine grains on a line and the nine places they go to. Carried at random, the arrows cross and the plan costs more; carried in order, no two arrows cross."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
 # Whenever two arrows cross, exchanging their ends is cheaper. So the best plan keeps the order. For
@@ -221,10 +208,9 @@ assert abs(smallest) < 1e-4
 # *Medium, 10 minutes.* Write the formula for $D$ dimensions: two means (D,) and two covariances (D,
 # D), one number. It must survive flat clouds.
 #
-# <details><summary>Hint 1</summary>Two roots: the inner one is a matrix. Of the outer one you need
-# only the trace.</details>
-# <details><summary>Hint 2</summary>The trace of a matrix is the sum of its eigenvalues. What are
-# those of a root?</details>
+# <details><summary>Hint 1</summary>Of the outer root you need only the trace.</details>
+# <details><summary>Hint 2</summary>A trace is the sum of the eigenvalues. What are those of a
+# root?</details>
 # <details><summary>Hint 3</summary>No eigenvalue of a covariance is negative: what should a
 # slightly negative one have been?</details>
 
@@ -312,8 +298,7 @@ for n in (100, 400, 1600):
 
 # %% [markdown]
 # The truth is 0 in every line, and no interval contains it. *Biased* means just that: the expected
-# value is wrong, and repeating does not help. (The intervals say how well forty repetitions pin
-# down that wrong value.)
+# value is wrong, and repeating does not help.
 #
 # What real images score against *other real images* is called the **floor**; no generator can be
 # expected to score less. The course measured it, with the GAN of lesson 2 and the VAE of lesson 3,
@@ -350,12 +335,12 @@ plots.show(figure, alt=alt)
 # {{result:scores_bias.json:rows.gan.limit.high:.2f}}) for the GAN. ([Chong and Forsyth
 # 2020](https://arxiv.org/abs/1911.07023) report $a$.)
 #
-# And the slope? With 128 dimensions of variance 1 it would be 8,512. Measured is
+# With 128 dimensions of variance 1 the slope would be 8,512. Measured is
 # {{result:scores_bias.json:rows.real.slope.value:.0f}}
 # ({{result:scores_bias.json:rows.real.slope.low:.0f}} to
-# {{result:scores_bias.json:rows.real.slope.high:.0f}}): the features' variances are small. (The
-# folded derivation ends with a formula for any variances; a cell below tries it on your pictures.)
-# In the right picture KD, a distance without this fault, stays level. You build it next.
+# {{result:scores_bias.json:rows.real.slope.high:.0f}}): the features' variances are small. (A
+# cell below tries the derivation's last formula on your pictures.) In the right picture KD, a
+# distance without this fault, stays level. You build it next.
 #
 # ## The kernel distance
 #
@@ -430,8 +415,8 @@ for name, points in toys.items():
     print(f"{name:>20}: KD {kernel_distance(truth, points):+.3f}")
 
 # %% [markdown]
-# A point paired with itself has more in common than any other pair; with such pairs the first two
-# means come out too large. Without them KD is unbiased. But is it less blind? The third power
+# A point paired with itself makes the first two means too large. Without such pairs KD is
+# unbiased. But is it less blind? The third power
 # multiplies out to products of up to three coordinates, so KD compares means, covariances *and
 # third moments*, the skewness. The ring and the Gaussian have the same (zero) skewness, and KD is
 # fooled as well. Where skewness differs, it sees what FD does not:
@@ -460,9 +445,9 @@ n = metrics.fitting_n(n_each, real, other, draws=draws, least=4)
 print(f"{len(real):,} to compare with, {len(other):,} to be spoiled, {len(test):,} held out")
 
 # %% [markdown]
-# The candidates have *known* faults. Five are sets of real training pictures, spoiled in one way
-# each or merely copied. The others are generators. (The shipped ones learned from CIFAR-10. Where
-# you have other pictures, a small VAE is trained in their place.)
+# The candidates have *known* faults. Five are sets of real training pictures, each spoiled in one
+# way or merely copied. The others are generators. (The shipped ones learned from CIFAR-10; for
+# other pictures a small VAE is trained.)
 
 # %%
 from course_utils.datasets import corruptions
@@ -478,43 +463,22 @@ if len(other.classes) < 2 or len(candidates["half of the classes"]) < 4 * draws:
     print(f"{train.name} has too few classes, or too few pictures in them: no row for half of them")
     del candidates["half of the classes"]
 
+# %%
+from course_utils.training.recipes import earlier_generators
+
+generators = earlier_generators.samplers(train, run.device, lab_steps, run.autocast)
+candidates |= generators  # each is a function: how many -> that many pictures
+generate, *_ = generators.values()  # the one that the lesson goes on with
 
 # %%
-def as_sampler(network):
-    """A VAE as a function that makes so many pictures."""
-    return lambda count: vae.decode_bytes(network, torch.randn(count, network.latent_dim))
-
-
-# %%
-def gan_sampler():
-    """Lesson 2's generator as such a function."""
-    gan, facts = dcgan.load_shipped_generator(run.device)
-    size = int(facts["latent_dim"])
-    return lambda count: dcgan.sample(gan, torch.randn(count, size, 1, 1).to(run.device))
-
-
-# %%
-from course_utils.training.recipes import vae_laboratory
-
-if train.name.startswith("CIFAR-10"):
-    generate = candidates["DCGAN of lesson 2"] = gan_sampler()
-    candidates["VAE of lesson 3"] = as_sampler(vae.load_shipped("vae_cifar10", run.device)[0])
-else:
-    recipe = vae_laboratory.Recipe()
-    network = vae_laboratory.train_recipe(recipe, train.images, 0, lab_steps, autocast=run.autocast)
-    generate = candidates["small VAE, trained here"] = as_sampler(network)
-
-# %%
-figure, axes = plots.subplots(len(candidates) + 1, 1, width=7, height=0.75 * len(candidates) + 0.75)
-for ax, (name, images) in zip(axes, {"held-out pictures": test.images, **candidates}.items()):
-    plots.image_grid(ax, images(12) if callable(images) else images[:12], 12, train.title(name))
-plots.show(
-    figure,
-    alt="A row of twelve held-out pictures, and one of every candidate: untouched, repeated and spoiled pictures, then generated ones.",
-)
+rows = {"held-out pictures": test.images, **candidates}
+rows = {name: images(12) if callable(images) else images for name, images in rows.items()}
+figure = plots.image_rows(rows, train.title("twelve of each"))
+alt = "A row of twelve held-out pictures, and one of every candidate: untouched, repeated and spoiled pictures, then generated ones."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
-# Your functions on real features, beside those of the package that later lessons use:
+# Your functions on real features. The package, which later lessons use, must say the same:
 
 # %%
 feature_net = metrics.load_feature_network(run.device)
@@ -525,15 +489,12 @@ held_out = metrics.extract_features(test.images[:n], feature_net)
 
 
 # %%
-fd = frechet_distance(*moments(features), *moments(held_out))
+both = moments(features), moments(held_out)
+fd = frechet_distance(*both[0], *both[1])
 kd = kernel_distance(features.double(), held_out.double())
-package_fd = metrics.frechet_distance(*moments(features), *moments(held_out))
-package_kd = metrics.kernel_distance(features, held_out)
-print(f"real against real, n = {n:,} [{train.name}]")
-print(f"FD: yours {fd:.4f}, the package's {package_fd:.4f}")
-print(f"KD: yours {kd:+.6f}, the package's {package_kd:+.6f}")
-assert math.isclose(fd, package_fd, rel_tol=1e-3, abs_tol=1e-3)
-assert math.isclose(kd, package_kd, rel_tol=1e-3, abs_tol=1e-6)
+print(f"real against real, n = {n:,} [{train.name}]: FD {fd:.4f}, KD {kd:+.6f}")
+assert math.isclose(fd, metrics.frechet_distance(*both[0], *both[1]), rel_tol=1e-3, abs_tol=1e-3)
+assert math.isclose(kd, metrics.kernel_distance(features, held_out), rel_tol=1e-3, abs_tol=1e-6)
 
 # %%
 values = torch.linalg.eigvalsh(moments(features)[1]).clamp_min(1e-12)  # λ of the derivation
@@ -636,18 +597,15 @@ taught = torch.tensor([0.91] + 9 * [0.01])
 print(f"10 / exp({entropy(taught):.3f}) = {10 / entropy(taught).exp():.2f}")
 
 # %% [markdown]
-# The score measures the pictures *and* the confidence of the network. And it can be fooled:
+# The score measures the pictures *and* the network's confidence. And it can be fooled:
 
 # %%
 best = p.argmax(dim=0)  # for each class the one picture that the network is surest of
 ten_score = inception_score(p[best])
-figure, (ax,) = plots.subplots(width=7, height=0.9)
-title = f"{len(p):,} real pictures score {real_here:.2f}; these ten alone {ten_score:.2f}"
-plots.image_grid(ax, other.images[best], 10, train.title(title))
-plots.show(
-    figure,
-    alt="Ten pictures, one for each class of the network, that score higher than all real pictures together.",
-)
+title = f"all {len(p):,} real pictures score {real_here:.2f}, the ten below {ten_score:.2f}"
+figure = plots.image_rows({"the ten": other.images[best]}, train.title(title), 10)
+alt = "Ten pictures, one for each class of the network, that score higher than all real pictures together."
+plots.show(figure, alt=alt)
 assert train.is_own or ten_score > real_here  # of your own pictures nobody knows
 
 # %% [markdown]
@@ -671,24 +629,17 @@ few_made = toys["half of the blobs"][:36].clone()
 few_made[:4] += 0.6 * torch.randn(4, 2, generator=random)  # a few that belong to no blob
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9, height=5)
-score_diagrams.region(axes[0], few_real, few_made, 3, ("real", "made"))
-score_diagrams.region(axes[1], few_made, few_real, 3, ("made", "real"))
-for ax, name in zip(axes, ("precision", "recall")):
-    ax.set_title(f"{name}: the share of circles", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 0))
-plots.show(
-    figure,
-    alt="Left: balls around real points, and made points that are circles inside and crosses outside; most are inside. Right: the roles exchanged; the blobs that were never made are full of crosses, but for one that lies in the huge ball of a single stray point.",
-)
+figure = score_diagrams.regions(few_real, few_made, 3)
+alt = "Left: balls around real points, and made points that are circles inside and crosses outside; most are inside. Right: the roles exchanged; the blobs that were never made are full of crosses, but for what lies in the huge ball of a stray point."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
 # ### Exercise: precision and recall
 #
 # *Medium, 12 minutes.* Two numbers, precision first. A point is no neighbour of itself.
 #
-# <details><summary>Hint 1</summary>Write a helper: the share of <code>points</code> that lie in the
-# region of <code>centres</code>. Call it twice, with the roles exchanged.</details>
+# <details><summary>Hint 1</summary>Write a helper, the share of <code>points</code> in the region
+# of <code>centres</code>, and call it twice.</details>
 # <details><summary>Hint 2</summary><code>torch.cdist</code> gives all distances. Within a set the
 # smallest in each row is the point itself, 0. Which is then the k-th neighbour's?</details>
 
@@ -724,8 +675,8 @@ assert train.is_own or close  # equal pictures are at distance 0, where rounding
 
 # %% [markdown]
 # *Blurred* and *one Gaussian* lose precision, *half of the blobs* loses recall, and the memorised
-# points keep perfect precision and almost no recall. (Each of the twenty occurs so often that its
-# third neighbour is one more copy of it: balls of radius 0.) Even the perfect generator does not
+# points keep perfect precision and almost no recall. (Each has so many copies that its third
+# neighbour is one: balls of radius 0.) Even the perfect generator does not
 # reach 1, as a region of finitely many balls has gaps; so these scores need a floor, too.
 #
 # ## Error bars
@@ -745,7 +696,7 @@ assert train.is_own or close  # equal pictures are at distance 0, where rounding
 # times; return the 2.5 and 97.5 % quantiles of the results. `statistic` takes rows and returns a
 # float. All randomness comes from `generator`.
 #
-# <details><summary>Hint 1</summary><code>torch.randint(N, (N,), generator=generator)</code> are N
+# <details><summary>Hint</summary><code>torch.randint(N, (N,), generator=generator)</code> are N
 # row numbers.</details>
 
 
@@ -765,8 +716,8 @@ def bootstrap_interval(values, statistic, repeats, generator):
 bootstrap_interval = checks.metrics.bootstrap_interval(bootstrap_interval)
 
 # %% [markdown]
-# Does a "95 % interval" hold the truth 95 times of 100? That can be counted, in 100 worlds where
-# the truth is known. (The count gets Wilson's interval, a formula for shares.)
+# Does a "95 % interval" hold the truth 95 times of 100? Count it, in 100 worlds where the truth is
+# known. (The count gets Wilson's interval, a formula for shares.)
 
 
 # %%
@@ -793,8 +744,7 @@ assert hits >= 80
 
 # %% [markdown]
 # Now the trap. A bootstrapped FD looks convenient: no new images needed. Your function resamples
-# the rows of one table. So each row gets a real picture's features and a held-out one's, side by
-# side. (Any pairing would do.)
+# rows. So each row gets a real picture's features and a held-out one's. (Any pairing would do.)
 
 
 # %%
@@ -834,21 +784,15 @@ scores = {
     name: reference.score(candidate)
     for name, candidate in progress_bars.progress(candidates.items(), "candidates")
 }
-rows = {name: {key: vars(score) for key, score in row.items()} for name, row in scores.items()}
-floor = {key: vars(score) for key, score in reference.floor.items()}
 
 # %%
-figure, (ax,) = plots.subplots(width=9, height=3.6)
 title = train.title(f"fidelity against diversity, n = {n:,} × {draws} draws")
-score_plots.fidelity_diversity(ax, rows, floor, title)
-plots.show(
-    figure,
-    alt="Each set as a point with its intervals: recall across, precision up. Real pictures lie at the top right.",
-)
+figure = score_plots.fidelity_figure(scores, reference.floor, title)
+alt = "Each set as a point with its intervals: recall across, precision up. Real pictures lie at the top right."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
-# Right is diverse, up is faithful. That was your machine, with its images. Now the course's own
-# measurement on {{result:scores_table.json:data}}, n = {{result:scores_table.json:n:,d}}, with one
+# Right is diverse, up is faithful. That was your machine. Now the course's measurement on {{result:scores_table.json:data}}, n = {{result:scores_table.json:n:,d}}, with one
 # more pair of numbers: the share of pictures that lie nearer to a *training* picture than 99 of 100
 # held-out pictures do, by features and by pixels. Without copying it is about 1 %.
 
@@ -858,16 +802,15 @@ table_floor = recorded["rows"]["held_out"]
 found = {name: recorded["rows"][key] for key, name in score_plots.ROWS.items() if key != "held_out"}
 
 # %%
-figure, (ax,) = plots.subplots(width=10, height=3.2)
 title = f"{recorded['real_set']}, n = {recorded['n']:,} × {recorded['draws']} draws"
-score_plots.notice_map(ax, found, table_floor, title)
+figure = score_plots.notice_figure(found, table_floor, title)
 alt = "Precision marks noise alone, recall all but the untouched photographs. Only the columns of copies mark those as worse."
 plots.show(figure, alt=alt)
 display(HTML(score_plots.folded_table(recorded, "The same with its intervals")))
 
 # %% [markdown]
-# A mark means: the interval does not overlap the floor's, and the set scores worse (●) or better
-# (○). Read the map by columns.
+# A mark means that the interval does not overlap the floor's: worse (●) or better (○). Read the map
+# by columns.
 #
 # - *FD and KD* notice everything but the untouched photographs, and cannot say what is wrong. FD
 #   puts noisy photographs, whose objects you recognise at once, level with the GAN (the intervals
@@ -888,20 +831,20 @@ display(HTML(score_plots.folded_table(recorded, "The same with its intervals")))
 #
 # ## Beat the score
 #
-# A hundred photographs at random beat the GAN, says the map. How few are enough, for somebody who
-# chooses them?
+# A hundred random photographs beat the GAN. How few are enough for somebody who chooses them?
 
 # %% [markdown]
-# ### Exercise: cheat
+# ### Exercise: cheat, and catch it
 #
-# *Hard, 20 minutes.* From a pool of `features` choose `count` rows, so that a set made of copies of
-# these has a low FD. Return their numbers; one may come twice. Ask `fd(points)` of any points (m,
-# D), as often as you like. To pass, stay below 0.6 times the mean FD of random choices.
+# *Hard, 30 minutes.* Two functions; the second follows further down. First cheat: from `features`
+# choose `count` rows, so that a set made of copies of these has a low FD. Return their numbers; one
+# may come twice. Ask `fd(points)` of any points (m, D), as often as you like. To pass, stay below
+# 0.6 times the mean FD of random choices.
 #
 # <details><summary>Hint 1</summary>Points that are good one by one all lie in the middle, and then
 # the covariance is missing. Ask about whole sets.</details>
-# <details><summary>Hint 2</summary>You cannot try all sets. But of two sets that differ in one row
-# you can always tell the better one.</details>
+# <details><summary>Hint 2</summary>Of two sets that differ in one row you can always tell the
+# better one.</details>
 
 
 # %%
@@ -940,7 +883,7 @@ assert train.is_own or yours < lucky
 
 # %%
 unseen = moments(held_out)  # pictures that the choice was not made for
-fds = {"your 20": pool[chosen].repeat(50, 1), "20 by chance": pool[:20].repeat(50, 1)}
+fds = {"your 20": pool[chosen].repeat(50, 1), "20 at random": pool[:20].repeat(50, 1)}
 fds["the generator"] = metrics.extract_features(generate(n), feature_net)
 for name, points in fds.items():
     fd = frechet_distance(*moments(points), *unseen)
@@ -948,13 +891,13 @@ for name, points in fds.items():
     print(f"{name:>13}: FD {fd:.2f}, precision {precision:.2f}, recall {recall:.2f}")
 
 # %%
-figure, (ax,) = plots.subplots(width=7, height=1.4)
-plots.image_grid(ax, other.images[chosen], 10, train.title("the whole repertoire"))
-plots.show(figure, alt="The twenty chosen pictures, of many kinds, in two rows.")
+rows = {"yours": other.images[chosen], "at random": other.images[:20]}
+figure = plots.image_rows(rows, train.title("two whole repertoires"), 20)
+plots.show(figure, alt="The twenty chosen pictures, of many kinds, and twenty at random.")
 
 # %% [markdown]
-# All three were scored on held-out pictures, for which nothing was chosen. Twenty points can
-# imitate a mean and a covariance, and FD knows nothing else. Recall says 0: keep a second score.
+# All were scored on held-out pictures. Twenty points can imitate a mean and a covariance, and FD
+# knows nothing else. Recall says 0: keep a second score.
 #
 # ## Other features, other orders
 #
@@ -990,15 +933,11 @@ for name, row in course.items():
     print(f"{name:>17}: five of ten classes, FD {times:.1f} times the floor")
 
 # %%
-figure, axes = plots.subplots(2, 1, width=9, height=7)
-title = train.title(f"this machine, n = {n_view:,} × {draws} draws")
-score_plots.floor_ratios(axes[0], score_plots.as_intervals(found), title)
-title = f"{networks['real_set']}, n = {networks['n']:,} × {networks['draws']} draws"
-score_plots.floor_ratios(axes[1], course, title)
-plots.show(
-    figure,
-    alt="FD of each set in multiples of the floor, under four kinds of features, with intervals. In the lower picture the GAN lies left of the missing classes for the trained network, and far right of them for all others.",
-)
+here = train.title(f"this machine, n = {n_view:,} × {draws} draws")
+there = f"{networks['real_set']}, n = {networks['n']:,} × {networks['draws']} draws"
+figure = score_plots.ratio_figure({here: score_plots.as_intervals(found), there: course})
+alt = "FD of each set in multiples of the floor, under four kinds of features, with intervals. In the lower picture the GAN lies left of the missing classes for the trained network, and far right of them for all others."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
 # Read the lower picture by rows. *Pixels* do not see the noise at all (FD
@@ -1014,7 +953,32 @@ plots.show(
 #
 # ## Copies: look up the nearest
 #
-# Only the training set itself can tell copies from inventions.
+# Only the training set itself can tell copies from inventions. A copy lies near to a training
+# picture. How near is suspicious? Ask held-out pictures, which nobody has copied.
+#
+# **The second function of exercise {{exercise:near_copies}}.** Take the distance to the nearest
+# training point. Of the held-out points a share `level` lies below a limit; a generated point below
+# it is a near copy. Answer True or False for each. (5,000 × 50,000 distances at once fill a
+# gigabyte: `points.split(500)` gives pieces.)
+#
+# <details><summary>Hint</summary>One question is asked twice, of held-out and of generated points.
+# Write a helper for it. The limit is a quantile.</details>
+
+
+# %%
+def near_copies(generated, training, held_out, level):
+    """Which generated points are near copies: (M, D), (N, D), (H, D), float -> bool (M,)."""
+
+    ### BEGIN SOLUTION
+    def nearest(points):
+        pieces = points.split(500)
+        return torch.cat([torch.cdist(piece, training).min(dim=1).values for piece in pieces])
+
+    return nearest(generated) < nearest(held_out).quantile(level)
+    ### END SOLUTION
+
+
+near_copies = checks.metrics.near_copies(near_copies)
 
 # %%
 n_learned = run.pick(1_000, 50_000, 50_000)
@@ -1024,10 +988,12 @@ never_seen = metrics.extract_features(test.images, feature_net)
 middle = len(never_seen) // 2
 
 # %%
-for name, candidate in {"held-out pictures": test.images[:middle], **candidates}.items():
+suspects = {"held-out pictures": test.images[:middle], **candidates}
+suspects["your 20 pictures"] = other.images[chosen]
+for name, candidate in suspects.items():
     images = candidate(500) if callable(candidate) else candidate[:500]
     looked_up = metrics.extract_features(images, feature_net)
-    near = metrics.copied(looked_up, learned, never_seen[middle:])
+    near = near_copies(looked_up, learned, never_seen[middle:], 0.01)
     low, high = metrics.wilson_interval(int(near.sum()), len(near))
     print(f"{name:>32}: {near.double().mean():6.1%} near copies ({low:.1%} to {high:.1%})")
 
@@ -1036,37 +1002,62 @@ samples = generate(12)
 _, index = metrics.nearest_distance(metrics.extract_features(samples, feature_net), learned)
 
 # %%
-figure, axes = plots.subplots(2, 1, width=7, height=1.6)
-plots.image_grid(axes[0], samples, 12, train.title("generated"))
-plots.image_grid(
-    axes[1], train.images[index], 12, train.title("nearest training picture, by features")
-)
-plots.show(
-    figure,
-    alt="Twelve generated pictures and below each the training picture whose features are nearest.",
-)
+rows = {"generated": samples, "nearest in training": train.images[index]}
+figure = plots.image_rows(rows, train.title("nearest by features"))
+alt = "Twelve generated pictures and below each the training picture whose features are nearest."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
-# What is near depends on the features, once more. Blurred photographs *are* copies. By features the
-# course found {{result:scores_table.json:rows.blur.copied.value:.1%}} of them, by pixels
+# Near by which features? Blurred photographs *are* copies. By features the course
+# found {{result:scores_table.json:rows.blur.copied.value:.1%}} of them, by pixels
 # {{result:scores_table.json:rows.blur.copied_pixels.value:.0%}}. A share far above 1 % shows
 # copying; a share near it proves little.
 #
 # ## Text: the same game
 #
-# Texts are scored by three numbers. **Repetition**: the share of a text's 4-token sequences that
-# stood in it before. **Distinct pairs**: of all pairs of neighbouring tokens in a *set* of texts,
-# the share of different ones ([Li et al. 2016](https://arxiv.org/abs/1510.03055)). **Bits per
-# byte** of a model that did not write them: how well does it foresee the text? Our reader is the
-# simplest one, a table of counted pairs.
+# Texts are scored by three numbers.
+#
+# - **Repetition**: the share of a text's 4-token runs that stood in it before.
+# - **Distinct pairs**: of all pairs of neighbouring tokens in a *set* of texts, the share of
+#   different ones ([Li et al. 2016](https://arxiv.org/abs/1510.03055)).
+# - **Bits per byte** of another model: how well does it foresee the text? Our reader is the
+#   simplest one, a table of counted pairs.
+#
+# ### Exercise: two scores of texts
+#
+# *Easy, 8 minutes.* A text is a list of token ids, a *run* any `length` neighbouring tokens. Write
+# both scores for runs of any length. A run never crosses from one text into the next.
+#
+# <details><summary>Hint</summary>N tokens hold N − length + 1 runs. A <code>set</code> keeps one of
+# each; it holds tuples, no lists.</details>
 
 
 # %%
-def distinct(texts, length=2):
-    """Different runs of tokens among all such runs in a set of texts: lists of ids -> share."""
-    runs = [tuple(ids[i : i + length]) for ids in texts for i in range(len(ids) - length + 1)]
-    return len(set(runs)) / len(runs)
+def repetition(ids, length):
+    """Share of a text's runs of tokens that stood in it before: N ids -> from 0 to 1."""
+    ### BEGIN SOLUTION
+    runs = [tuple(ids[i : i + length]) for i in range(len(ids) - length + 1)]
+    return 1 - len(set(runs)) / len(runs)
+    ### END SOLUTION
 
+
+repetition = checks.metrics.repetition(repetition)
+
+
+# %%
+def distinct(texts, length):
+    """Different runs of tokens among all runs of a set of texts: lists of ids -> from 0 to 1."""
+    ### BEGIN SOLUTION
+    seen, total = set(), 0
+    for ids in texts:
+        runs = [tuple(ids[i : i + length]) for i in range(len(ids) - length + 1)]
+        seen.update(runs)
+        total += len(runs)
+    return len(seen) / total
+    ### END SOLUTION
+
+
+distinct = checks.metrics.distinct(distinct)
 
 # %%
 from course_utils.datasets import reviews, texts
@@ -1086,7 +1077,7 @@ parts = texts.encode(words_of, to_read.texts)
 people = texts.windows([ids[1:] for ids in parts], length, count)[:count].tolist()
 
 # %% [markdown]
-# Again the candidates have known faults. (The GPT's texts go on from eight tokens of a person's.)
+# Again with known faults. (The GPT's texts go on from eight tokens of a person's.)
 
 # %%
 begin = [[0, *ids[:8]] for ids in people]
@@ -1120,8 +1111,8 @@ def bits_per_byte(reader, group):
 def text_scores(group):
     """The three scores of one group of texts, with a second reader."""
     return {
-        "repetition": sum(language_models.repeated_share(ids, 4) for ids in group) / len(group),
-        "distinct": distinct(group),
+        "repetition": sum(repetition(ids, 4) for ids in group) / len(group),
+        "distinct": distinct(group, 2),
         "bits_pairs": bits_per_byte(lambda ids: pairs[ids], group),
         "bits_gpt": bits_per_byte(writer, group),
     }
@@ -1136,9 +1127,8 @@ text_floor = text_rows.pop("people, held out")
 assert text_rows["one text, repeated"]["distinct"]["value"] < text_floor["distinct"]["value"]
 
 # %%
-figure, (ax,) = plots.subplots(width=9, height=3.2)
 title = f"{to_read.title('texts')}, {count // draws} × {draws} groups"
-score_plots.notice_map(ax, text_rows, text_floor, title)
+figure = score_plots.notice_figure(text_rows, text_floor, title)
 alt = "Only distinct pairs see one repeated text. Shuffled words are no worse than people by repetition and distinct pairs. The GPT at temperature 0 repeats itself and has the fewest bits."
 plots.show(figure, alt=alt)
 
@@ -1151,8 +1141,7 @@ plots.show(figure, alt=alt)
 #   foresee. So fewer bits are no merit. The people's value is the aim.
 # - *The reader matters.* Counted pairs read what was drawn from them as if a person had written it;
 #   the GPT does not.
-# - Training texts, word for word, would pass everything. Only lesson 5's search for copies finds
-#   them.
+# - Training texts would pass everything. Only lesson 5's search for copies finds them.
 #
 # ## Likelihood: a good one with bad samples, and the reverse
 #
@@ -1205,30 +1194,22 @@ pixelwise = (
 grey_level = torch.randn(12, *train.images.shape[1:])
 copies = (train.images[:12] + grey_level).round().clamp(0, 255).to(torch.uint8)
 noise = dcgan.to_bytes(metrics.mean_image_plus_noise(train.take(5000))(12))
-figure, axes = plots.subplots(2, 1, width=7, height=1.6)
-shown = zip(
-    axes, {"memorised": copies, "each pixel on its own": noise}.items(), (memorised, pixelwise)
-)
-for ax, (name, images), log_density in shown:
-    cost = vae.bits_per_dim(-log_density.mean(), pixels_each).item()
-    title = f"{name}: {cost:,.2f} bits per dimension"
-    plots.image_grid(ax, images, 12, train.title(title))
-plots.show(
-    figure,
-    alt="Above: twelve pictures like those of the training set, at a very high cost. Below: twelve squares of coloured noise, at a low one.",
-)
+cost = [vae.bits_per_dim(-log_p.mean(), pixels_each).item() for log_p in (memorised, pixelwise)]
+rows = {f"memorised: {cost[0]:,.0f} bits": copies, f"single pixels: {cost[1]:.2f} bits": noise}
+figure = plots.image_rows(rows, train.title("samples, and bits per dimension of held-out pictures"))
+alt = "Above: twelve pictures like those of the training set, at a very high cost. Below: twelve squares of coloured noise, at a low one."
+plots.show(figure, alt=alt)
 assert train.is_own or memorised.mean() < pixelwise.mean()
 
 # %% [markdown]
-# The likelihood prefers the noise by far. For *its* question it is right: the first model could not
+# The likelihood prefers the noise, and for *its* question it is right: the first model could not
 # compress a new picture.
 #
 # ## A blind test for people
 #
 # In the end someone looks. Measure that, too: hide which picture is which, let a coin choose each
-# time, and count. (Without CIFAR-10, the small VAE would be too easy to tell. So an *imagined*
-# generator takes its place: the same pictures, a little blurred.) With a running kernel, press the
-# buttons:
+# time, and count. (Without CIFAR-10, slightly blurred pictures stand for the generator's: the small
+# VAE is too easy to tell.) With a running kernel, press the buttons:
 
 # %%
 made = (
@@ -1246,7 +1227,7 @@ blind = blind_test.make_test(shown, made, count, train.title("real or made?"), s
 blind_test.blind_test(blind)
 
 # %% [markdown]
-# The same test on paper. Write your twenty answers down, then open the list.
+# The same on paper; the answers are folded.
 
 # %%
 figure, (ax,) = plots.subplots(width=9, height=2.4)
@@ -1259,10 +1240,10 @@ for right in (10, 14, 16):
     print(blind_test.judge(right, 20))
 
 # %% [markdown]
-# Put your own count into `blind_test.judge(right, 20)`. The interval is Wilson's again. Fourteen of
-# twenty sounds like skill, but its interval contains 50 %: a coin could have done it. That is
-# **not** a proof that the pictures fool you; the answer is "cannot say". And even a clear 50 %
-# would only speak of *these* people, at this size and in this time.
+# Put your own count into `blind_test.judge(right, 20)`. Fourteen of twenty sounds like skill, but
+# Wilson's interval contains 50 %: a coin could have done it. That is **not** a proof that the
+# pictures fool you; the answer is "cannot say". And even a clear 50 % would only speak of *these*
+# people, at this size and in this time.
 #
 # ## When it goes wrong: two tables, two n
 #
@@ -1333,9 +1314,9 @@ assert gan_fd[2_000]["high"] < half_fd["low"] and gan_fd[100]["value"] > half_fd
 #
 # ## Recap
 #
-# You built the Fréchet and the kernel distance, a classifier score, precision and recall; you saw
-# what each of them cannot see, and cheated one; you put intervals on scores and found where the
-# bootstrap fails, found copies, and read scores of text, a likelihood and a test with people.
+# You built the Fréchet and the kernel distance, a classifier score, precision and recall; saw what
+# each of them cannot see, and cheated one; put intervals on scores and found where the bootstrap
+# fails; found copies; and read scores of text, a likelihood and a test with people.
 #
 # **What this did not show.** Published scores use Inception's features, and more and more those of
 # networks trained without labels ([Stein et al. 2023](https://arxiv.org/abs/2306.04675)): they have

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 7. The debugging clinic
 #
-# Twenty-three patients, all of a kind that real programs contain, and a game: see the symptom,
+# Twenty-three patients, all of a kind that you meet in real programs, and a game: see the symptom,
 # write your guess, then mend the program. The first ones stop with a message; the last ones look
 # healthy.
 #
@@ -25,7 +25,7 @@
 # alone.
 #
 # **Time** about {{minutes}} minutes for all cases. Pick ten for an afternoon. This table says how
-# long the computer works, the line under the settings how long yours does. Nothing is downloaded.
+# long the computer works; the line under the settings says it for yours. Nothing is downloaded.
 #
 # {{tiers}}
 #
@@ -82,12 +82,12 @@ minutes_here.tell(run, "07_debugging_clinic")
 # 4. The **check** judges what your function *does*. When it passes, it tells what the fault was,
 #    what keeps it from coming back, and how many of your guesses were *right at first sight*.
 #
-# No answer stands on this page. Stuck for good? `checks.clinic.reveal("kl")` tells the answer of
+# No answer stands on this page. Really stuck? `checks.clinic.reveal("kl")` tells the answer of
 # one case, here `kl`, at any time. Not every program in this lesson is ill.
 #
-# Reviews here are made-up sentences (a stand-in), encoders are tiny and random; the faults are the
-# same. Digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no cell
-# prints were measured by the course's own programs, on the same faults.
+# Reviews here are made-up sentences (a stand-in), and encoders are tiny and random. The faults are
+# the same. Digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no
+# cell prints were measured by the course's own programs, on the same faults.
 
 # %%
 display(Markdown(clinic.ward()))
@@ -313,8 +313,8 @@ critic_step = checks.clinic.critic_step(critic_step)
 # %% [markdown]
 # ## Silent: the commonest
 #
-# No message from here on. Everybody makes the next faults; each is a line or less. Their patients
-# are small networks that read digits: the first 1,200 to train on, the others to test on.
+# No message from here on. Everybody makes the next mistakes; each is one line or less. Their
+# patients are small networks that read digits: the first 1,200 to train on, the others to test on.
 
 # %%
 digits = load_digits()
@@ -392,8 +392,8 @@ print("mended:", *(f"{accuracy(reader, test_x, test_y):.1%}" for attempt in (1, 
 # %% [markdown]
 # ### Exercise: no better than the mean
 #
-# *Easy, 5 minutes.* A linear layer has to say how much ink a picture holds: a *sum of its inputs*,
-# nothing could be easier. The loss falls, and then stops at the loss of always answering the mean.
+# *Easy, 5 minutes.* A linear layer has to say how much ink a picture holds: a *sum of its inputs*.
+# Nothing could be easier. The loss falls, and then stops at the loss of always answering the mean.
 #
 # **Which is the cause?** (a) The learning rate is too low. (b) A linear layer cannot fit this
 # target. (c) The gradient is lost on its way. (d) The difference is a table: each prediction minus

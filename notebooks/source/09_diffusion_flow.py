@@ -47,8 +47,9 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from course_utils import results
+from course_utils.datasets import cifar10
 from course_utils.datasets.images import load_images
-from course_utils.display import flow_plots, palette, plots
+from course_utils.display import flow_plots, picture_rows, plots
 
 # %%
 from course_utils.display.widgets import flow_steps
@@ -124,16 +125,13 @@ times = torch.linspace(0, 1, 5)
 places = [interpolate(noise, data, t.expand(400))[0] for t in times]
 
 # %%
-figure, axes = plots.subplots(1, 5, width=10, height=2.3)
-for ax, t, x in zip(axes, times, places):
-    flow_plots.plane(ax, x, f"t = {t:.2f}")
 plots.show(
-    figure,
+    flow_plots.planes({f"t = {t:.2f}": x for t, x in zip(times, places)}),
     alt="Five clouds of 400 points at times 0 to 1. A round cloud of noise splits into eight clusters on a ring, which shrink to small clouds at time 1.",
 )
 
 # %% [markdown]
-# Up to about $t = 0.5$ it is one cloud. The eight clusters show late, and then quickly.
+# Up to about $t = 0.5$ it is one cloud. The eight clusters show late.
 #
 # A generator must do the same *without the partners*: it gets noise, and no line to follow. All it
 # can know is where it is, $x$, and what time it is, $t$. But through one place run many lines, with
@@ -147,8 +145,7 @@ plots.show(
 # $$u(x, t) = \mathbb E\bigl[\text{data} - \text{noise} \;\big|\; x_t = x\bigr] .$$
 #
 # Then the *cloud* at each time is the same as with straight lines, although single travellers take
-# other ways. (In a crowd, too, it is the mean velocity that says how the density changes; [Lipman
-# et al. 2022](https://arxiv.org/abs/2210.02747), theorem 1.)
+# other ways ([Lipman et al. 2022](https://arxiv.org/abs/2210.02747), theorem 1).
 #
 # An example by hand. On a line, let the data be −1 or +1, with equal chance. A traveller who stands
 # at $x=0$ at $t=\tfrac12$ came from +1 and goes to −1, or the other way round. The velocities are
@@ -230,8 +227,8 @@ assert -0.6 < slope < -0.4
 
 # %% [markdown]
 # A single line is a noisy teacher, but an honest one: in the long run it teaches what the mean of
-# all lines would. Training is then a plain regression. There is no opponent as in lesson 1, no
-# encoder as in lesson 3, and nothing to balance.
+# all lines would. Training is a plain regression, without an opponent as in lesson 1 or an encoder
+# as in lesson 3.
 
 
 # %%
@@ -350,13 +347,8 @@ if ring_steps >= 2_000:
     assert (shares > 0.08).all() and quality > 0.8
 
 # %%
-some = torch.cat([(cluster == k).nonzero()[:14, 0] for k in range(8)])
-colours = [palette.COLOURS[k % 4] for k in cluster[some]]
-figure, axes = plots.subplots(1, 2, width=9, height=4.2)
-flow_plots.ways(axes[0], paths[:, some], colours, "the ways that were walked")
-flow_plots.ways(axes[1], paths[[0, -1]][:, some], colours, "the same ends, joined directly")
 plots.show(
-    figure,
+    flow_plots.ways_and_lines(paths, cluster),
     alt="Left, the ways from noise to eight clusters, like petals; opposite clusters share a colour: they first lead inward, then turn out to a cluster, and do not cross. Right, straight lines between the same ends.",
 )
 
@@ -387,11 +379,8 @@ one_call.beside(walks[1].norm(dim=1).mean().item(), ".2f")
 assert walks[1].norm(dim=1).mean() < 0.6
 
 # %%
-figure, axes = plots.subplots(1, 5, width=10, height=2.4)
-for ax, (n, x) in zip(axes, walks.items()):
-    flow_plots.plane(ax, x[:800], f"{n} call{'s' * (n > 1)}")
 plots.show(
-    figure,
+    flow_plots.planes({f"{n} call{'s' * (n > 1)}": x for n, x in walks.items()}),
     alt="The same 800 points of noise after walks of 1, 2, 4, 8 and 32 Euler steps. One step: a dot in the middle, where there are no data. Then a blurred ring, and at last eight small clusters.",
 )
 
@@ -401,8 +390,7 @@ plots.show(
 # error gives when it must answer in one step; lesson 3's decoder blurred for the same reason. Each
 # further step asks again, and less is undecided.
 #
-# Does Heun repay its double price? Take the exact velocities, and a walk of 500 steps as the truth.
-# How far from it do cheaper walks end?
+# Does Heun repay its double price? Take the exact velocities, and a walk of 500 steps as the truth:
 
 
 # %%
@@ -420,13 +408,8 @@ errors = {
 }
 
 # %%
-figure, (ax,) = plots.subplots(width=7, height=2.8)
-plots.curves(ax, prices, errors, "calls of the velocity", "mean error")
-ax.set(xscale="log", yscale="log")
-ax.minorticks_off()
-ax.set_xticks(prices, prices)
 plots.show(
-    figure,
+    flow_plots.error_by_calls(prices, errors),
     alt="Error against calls, both axes logarithmic. Euler's line starts lower; Heun's falls twice as steeply and crosses it.",
 )
 
@@ -445,17 +428,15 @@ for name, order in (("Euler", 1), ("Heun", 2)):
 #
 # Many who train such a model ask this ([ermongroup/ddim,
 # 33](https://github.com/ermongroup/ddim/issues/33); [CompVis/latent-diffusion,
-# 369](https://github.com/CompVis/latent-diffusion/issues/369)). An answer to the same question about
-# Open-Sora says that the model keeps improving
-# ([286](https://github.com/hpcaitech/Open-Sora/issues/286)). Here you can see why. The loss of a
+# 369](https://github.com/CompVis/latent-diffusion/issues/369)). Here you see why. The loss of a
 # network $v$ is the sum of two parts (the mixed term is zero on average, since $u$ is the mean):
 #
 # $$\mathbb E\,\lVert v(x_t,t) - (\text{data}-\text{noise})\rVert^2 =
 # \underbrace{\mathbb E\,\lVert v(x_t,t) - u(x_t,t)\rVert^2}_{\text{excess: can be learned}} +
 # \underbrace{\mathbb E\,\mathrm{Var}(\text{data}-\text{noise}\mid x_t)}_{\text{floor: cannot}} .$$
 #
-# The floor is no fault. Many lines pass each place, and no network can tell which one you meant.
-# (The code divides all three terms by the number of coordinates.)
+# Many lines pass each place, and no network can tell which one you meant. (The code divides all
+# three terms by the number of coordinates.)
 #
 # ### Exercise: how much could be removed?
 #
@@ -485,30 +466,19 @@ for t in levels:
     at_level.append((ring_network(x, torch.full((8_192,), t)) - v).square().mean().item())
 
 # %%
-figure, axes = plots.subplots(1, 2, width=10, height=3.3)
-axes[0].fill_between(
-    levels, floors, color="black", alpha=0.15, label="floor: no network gets below"
-)
-axes[0].plot(levels, at_level, "o-", markersize=4, label="loss of the network")
-axes[0].set(xlabel="t (0: noise, 1: data)", ylabel="loss", ylim=(0, None))
-axes[0].legend(frameon=False)
-blocks = torch.tensor(ring_losses).unflatten(0, (50, -1)).mean(1)
-axes[1].semilogy(list(excess), blocks, label="loss")
-axes[1].semilogy(*zip(*excess.items()), "--", label="excess: distance from u")
-axes[1].set(xlabel="step")
-axes[1].legend(frameon=False)
+blocks = torch.tensor(ring_losses).unflatten(0, (50, -1)).mean(1).tolist()
+by_time = {"t": levels, "floor": floors, "loss": at_level}
+by_step = {"step": list(excess), "loss": blocks, "excess": list(excess.values())}
 plots.show(
-    figure,
+    flow_plots.floor_and_excess(by_time, by_step),
     alt="Left, the loss at each time: the network's dots lie on the grey floor. Right, on a logarithmic axis over the steps: the loss goes flat at once, while the excess keeps falling.",
 )
 
 # %%
-early, late = blocks[10:20].mean().item(), blocks[-10:].mean().item()
-excess_early, excess_late = (
-    sum(list(excess.values())[s]) / 10 for s in (slice(10, 20), slice(-10, None))
-)
-print(f"from the second fifth of the run to the last, the loss changed by {late / early - 1:+.0%}")
-print(f"and the excess by {excess_late / excess_early - 1:+.0%}")
+print("from the second fifth of the run to the last")
+for name in ("loss", "excess"):
+    second, last = sum(by_step[name][10:20]), sum(by_step[name][-10:])
+    print(f"the {name} changed by {last / second - 1:+.0%}")
 
 # %% [markdown]
 # **How to read it.** On the left, every dot of a well-trained network lies on the edge of the grey.
@@ -517,8 +487,8 @@ print(f"and the excess by {excess_late / excess_early - 1:+.0%}")
 # shows the cluster and still carries the noise. If the dots leave the grey at *some* times, the
 # network has not learned these times, and the mean over all times would hide it.
 #
-# On the right, the loss is nearly all floor. What you plot is a constant plus noise, and what you
-# learn is hidden under it. **A healthy loss looks dead.** On pictures the floor is not known,
+# On the right, the loss is nearly all floor: a constant plus noise, which hides what is learned.
+# **A healthy loss looks dead.** On pictures the floor is not known,
 # but the same happens (this lesson's network for pictures, on fixed pictures, noise and times):
 # from step {{result:flow_laptop.json:curve.1.step:,}} to
 # {{result:flow_laptop.json:curve.4.step:,}} its loss went from
@@ -528,12 +498,8 @@ print(f"and the excess by {excess_late / excess_early - 1:+.0%}")
 # {{result:flow_laptop.json:curve.4.FD.value:.1f}}.
 
 # %%
-recorded = results.read("flow_laptop.json")
-figure, axes = plots.subplots(1, 2, width=9, height=2.6)
-flow_plots.by_step(axes, recorded["curve"])
-figure.suptitle(f"this lesson's network for pictures [{recorded['data']}]", fontsize=10)
 plots.show(
-    figure,
+    flow_plots.by_step(results.read("flow_laptop.json")),
     alt="Left, the loss by steps: after a first drop almost flat. Right, FD of the same network: it keeps falling.",
 )
 
@@ -588,14 +554,11 @@ perfect = solve(optimum, fresh_noise, 20, "euler")
 _, which = metrics.nearest_distance(perfect.flatten(1), few.flatten(1))
 
 # %%
-figure, axes = plots.subplots(5, 1, width=8, height=3.2)
 rows = {f"t = {k / 20:.2f}": diary[k] for k in (0, 8, 14)} | {"t = 1.00": perfect}
-rows["the nearest training picture"] = few[which]
-for ax, (title, x) in zip(axes, rows.items()):
-    plots.image_grid(ax, dcgan.to_bytes(x.clamp(-1, 1)), 12)
-    ax.set_title(train.title(title) if ax is axes[-1] else title, fontsize=8, loc="left")
+rows["nearest\nin training"] = few[which]
+rows = {name: dcgan.to_bytes(x.clamp(-1, 1)) for name, x in rows.items()}
 plots.show(
-    figure,
+    picture_rows.named_rows(rows, train.title("the exact optimum")),
     alt="Twelve pictures on their way from noise. The last row, the nearest training pictures, is the same as the row above it.",
 )
 
@@ -634,22 +597,39 @@ print(f"one jump:        mean {by_jump[0]:.3f}, standard deviation {by_jump[1]:.
 assert abs(x_k.mean() - by_jump[0]) < 0.02 and abs(x_k.std() - by_jump[1]) < 0.02
 
 # %% [markdown]
-# That is our line in other clothes: some data, some noise. Only the weights lie on a circle,
-# $\alpha^2+\sigma^2=1$, where ours lie on a straight line, $t$ and $1-t$; and papers count time the
-# other way, from data to noise. Papers also differ in what the network predicts: the noise, the
-# clean picture, the velocity, or the *score* $\nabla_x \log p_t(x)$. (This score is no mark for
-# quality. It is an arrow: the direction in which the density of the cloud grows fastest.) Each
-# follows from each. From $x$, a velocity leads on to the clean picture and back to the noise. The
-# score is the mean noise with the other sign, divided by the noise's standard deviation $1-t$:
+# That is our line again: some data, some noise. Only the weights lie on a circle,
+# $\alpha^2+\sigma^2=1$, where ours lie on a straight line, $t$ and $1-t$. Papers count
+# time from data to noise. Their networks predict the noise, the clean picture, the velocity, or the
+# *score* $\nabla_x \log p_t(x)$: the direction in which the density of the cloud grows fastest (no
+# mark for quality). Each of the four determines the others.
+#
+# ### Exercise: four names for one answer
+#
+# *Medium, 8 minutes.* A network tells you the velocity at `x` and `t`. Return the clean picture and
+# the noise that it expects, and the score: the expected noise divided by the standard deviation of
+# the noise in `x`, with a minus. `x` holds points or pictures.
+#
+# <details><summary>Hint 1</summary>From x, a traveller goes on at this velocity. Where will it be
+# when time is up? And where did it start?</details>
+# <details><summary>Hint 2</summary>How much of the noise, whose standard deviation is 1, is still
+# in x at time t?</details>
 
 
 # %%
 def from_velocity(x, t, velocity):
-    """Mean clean picture, mean noise and score at x (B, D), t (B,) in (0, 1)."""
-    t = t[:, None]
-    clean, noise = x + (1 - t) * velocity, x - t * velocity
+    """Mean clean picture, mean noise and score at x (B, ...), t (B,) in (0, 1): three (B, ...)."""
+    ### BEGIN SOLUTION
+    t = t.view(-1, *[1] * (x.dim() - 1))  # (B, 1, ...)
+    clean = x + (1 - t) * velocity
+    noise = x - t * velocity
     return clean, noise, -noise / (1 - t)
+    ### END SOLUTION
 
+
+from_velocity = checks.diffusion.from_velocity(from_velocity)
+
+# %% [markdown]
+# And back again, from each of the three to the velocity:
 
 # %%
 x, t = torch.randn(1_000, 2).double(), torch.rand(1_000).double() * 0.9 + 0.05
@@ -668,9 +648,9 @@ for name, velocity in back.items():
 # %% [markdown]
 # (The noisy walk below tests the score itself.)
 #
-# So does your network know diffusion already? Its best known sampler, DDIM ([Song et al.
-# 2020](https://arxiv.org/abs/2010.02502)), guesses clean picture and noise, and mixes them anew for
-# the next level. Run it on the circle, with the network that was trained on the line:
+# So does your network know diffusion already? The best known sampler of diffusion is DDIM ([Song et
+# al. 2020](https://arxiv.org/abs/2010.02502)). In each step it guesses the clean picture and the
+# noise, and mixes the two anew, in the shares of the next time. It walks on the circle:
 
 
 # %%
@@ -679,16 +659,34 @@ def on_circle(t):
     return 1 / math.sqrt(t**2 + (1 - t) ** 2)
 
 
+# %% [markdown]
+# ### Exercise: diffusion's sampler
+#
+# *Medium, 15 minutes.* Write DDIM with your `from_velocity`, from `t = 0` to `t = 1` in equal
+# steps, one call in each. `x` is on the circle. The network learned on the line, so bring `x` back
+# to the line before you ask, and the new mixture to the circle afterwards.
+#
+# <details><summary>Hint 1</summary>A point on the circle is <code>on_circle(t)</code> times the
+# point on the line that holds the same data and the same noise.</details>
+# <details><summary>Hint 2</summary>On the line, how much of the clean picture is in x at the time
+# where the step ends, and how much of the noise?</details>
+
+
 # %%
 def ddim(network, noise, steps):
-    """Diffusion's sampler on the circle, from noise (B, 2)."""
+    """Diffusion's sampler on the circle, with network(x, t) of the line: noise (B, 2) -> (B, 2)."""
+    ### BEGIN SOLUTION
     x = noise
-    for now, then in ((k / steps, (k + 1) / steps) for k in range(steps)):
+    for k in range(steps):
+        now, then = k / steps, (k + 1) / steps
         x_line, t = x / on_circle(now), torch.full((len(x),), now)  # back on the line
         clean, mean_noise, _ = from_velocity(x_line, t, network(x_line, t))
         x = on_circle(then) * (then * clean + (1 - then) * mean_noise)
     return x
+    ### END SOLUTION
 
+
+ddim = checks.diffusion.ddim(ddim)
 
 # %%
 gap = (ddim(ring_network, start, 20) - solve(ring_network, start, 20, "euler")).abs().max()
@@ -696,14 +694,13 @@ print(f"DDIM and Euler, 20 calls each, 2,000 points: they differ by {gap:.1e} at
 assert gap < 1e-4
 
 # %% [markdown]
-# They are one algorithm. (More on this in [Gao et al.
-# 2024](https://diffusionflow.github.io/).) DDPM's own sampler differs in one thing: it adds fresh
+# They are one algorithm ([Gao et al. 2024](https://diffusionflow.github.io/)). DDPM's own sampler differs in one thing: it adds fresh
 # noise while walking, and follows the score to remove it. The ways become jagged, yet the cloud at
 # each time stays the same.
 #
-# Why would one want that? A learned velocity has errors, which a smooth walk carries to its end.
-# Fresh noise corrects old errors, but needs more steps ([Karras et al.
-# 2022](https://arxiv.org/abs/2206.00364), section 4).
+# Why? A learned velocity has errors, which a smooth walk carries to its end. Fresh noise corrects
+# old errors, but needs more steps ([Karras et al. 2022](https://arxiv.org/abs/2206.00364), section
+# 4).
 #
 # In a short time $h$ we add noise of variance $g^2 h$. To keep the cloud as it was, the velocity
 # must grow by $\tfrac{g^2}{2}$ times the score ([Song et al.
@@ -815,34 +812,31 @@ def guided(with_label, without, scale):
 guided = checks.diffusion.guided(guided)
 
 # %% [markdown]
-# In the plane all is known. Take a ring of broader clusters, and let the one on the right be the
-# class. Grey is the whole ring, colour are the guided samples:
+# In the plane, take a ring of broader clusters, and let the one on the right be the class. Grey is
+# the whole ring, colour are the guided samples:
 
 # %%
 broad = known_flow.ring(std=0.5)
 one = known_flow.Mixture(broad.centres[:1], broad.std)
-scales = [0, 1, 2, 4]
-steered = []
-for scale in scales:
+steered = {}
+for scale in (0, 1, 2, 4):
 
     def towards_one(x, t, scale=scale):
         return guided(one.velocity(x, t), broad.velocity(x, t), scale)
 
-    steered.append(solve(towards_one, start, 60, "euler"))
+    steered[f"scale {scale}"] = solve(towards_one, start, 60, "euler")
 
 # %%
-figure, axes = plots.subplots(1, 4, width=10, height=2.7)
-for ax, scale, x in zip(axes, scales, steered):
-    flow_plots.plane(ax, x[:400], f"scale {scale}", broad.draw(400), palette.VERMILION, side=4.0)
 plots.show(
-    figure,
+    flow_plots.planes(steered, behind=broad.draw(800), side=4.6),
     alt="Samples by scale of guidance. At 0 they cover the whole ring, at 1 the one cluster. At 2 and 4 they leave it outwards, away from the others, and crowd.",
 )
-assert steered[1].std(0).norm() > steered[2].std(0).norm() > steered[3].std(0).norm()
+spread = [x.std(0).norm() for x in steered.values()]
+assert spread[1] > spread[2] > spread[3]
 
 # %% [markdown]
-# Guidance has a price: above 1 the samples are no longer distributed like the data. They crowd
-# where the class is most unlike the others.
+# Above 1 the samples are no longer distributed like the data. They crowd where the class is most
+# unlike the others.
 #
 # ## Pictures
 #
@@ -859,6 +853,7 @@ torch.manual_seed(0)
 network = flow.Velocity(size, width, classes)
 network.to(run.device).to(memory_format=torch.channels_last)
 averaged = gan_steady.make_average(network, average)
+averaged.classes = classes
 parameters = sum(p.numel() for p in network.parameters())
 print(f"{parameters:,} weights, {classes} classes: {', '.join(train.classes)}")
 
@@ -908,7 +903,8 @@ def sample(network, labels, noise, steps, method="euler", scale=1.0):
     for label, z in progress_bars.progress(
         list(zip(labels.split(100), noise.split(100))), "pictures", leave=False
     ):
-        label, nobody = label.to(run.device), torch.full_like(label, classes).to(run.device)
+        label = label.to(run.device)
+        nobody = torch.full_like(label, network.classes)
 
         def velocity(x, t, label=label, nobody=nobody):
             if scale == 1:
@@ -928,13 +924,11 @@ fixed_labels = torch.arange(60) % classes
 # %%
 def draw_progress():
     """The loss so far and the present pictures."""
-    figure, axes = plots.subplots(1, 2, width=9.4, height=3)
-    history = training.history
-    plots.curves(axes[0], history["step"], {"loss": history["loss"]}, "step", "loss", smooth=25)
-    axes[0].set_ylim(0)
     pictures = sample(averaged, fixed_labels[:20], fixed_noise[:20], min(calls, 8))
-    plots.image_grid(axes[1], pictures, 5, train.title(f"generated, step {training.step}"))
-    return figure
+    title = train.title(f"generated, step {training.step}")
+    return picture_rows.losses_and_pictures(
+        training.history, {"loss": "loss"}, "loss", pictures, 5, title
+    )
 
 
 # %%
@@ -972,59 +966,59 @@ for finding in diagnose({**training.history, **in_range}):
 # pictures. Each row is a class, and guidance is 3.
 
 # %%
-shipped, facts = flow.load_shipped()
-shipped = shipped.to(run.device).eval()
-best, best_name = (
-    (shipped, f"{facts['data']}, shipped network") if size == 32 else (averaged, train.name)
-)
+shipped, facts = flow.load_shipped(run.device)
+best, best_name, best_names = averaged, train.name, train.classes
+if size == 32:  # the shipped network's pictures have 32 pixels
+    best, best_name, best_names = shipped, f"shipped [{facts['data']}]", cifar10.CLASSES
+
 
 # %%
-row_labels = torch.arange(10).repeat_interleave(6)
-figure, axes = plots.subplots(1, 2, width=9.4, height=6.4)
-for ax, net, name in ((axes[0], averaged, train.title("yours")), (axes[1], best, best_name)):
-    plots.image_grid(ax, sample(net, row_labels % classes, fixed_noise, calls, scale=3.0), 6, name)
+def each_class(network, names):
+    """Six pictures of each class, and the classes' names."""
+    asked = torch.arange(len(names)).repeat_interleave(6)
+    noise = fixed_noise[torch.arange(len(asked)) % len(fixed_noise)]
+    return sample(network, asked, noise, calls, scale=3.0), names
+
+
+# %%
+drawn = {train.title("yours"): each_class(averaged, train.classes)}
+drawn[best_name] = each_class(best, best_names)
 plots.show(
-    figure,
+    picture_rows.class_grids(drawn),
     alt="Two grids with a class in each row, six pictures each: left your network, right the shipped one.",
 )
 
 # %% [markdown]
-# These are impressions, not photographs: horizons, colours and outlines come in minutes, legs and
-# wheels do not. Look first at whether the rows differ, then at whether the six pictures of a row
-# differ. Six equal pictures would be lesson 1's collapse. If all rows looked alike, the label would
-# never have reached the network. After so short a training, expect a class that you can often only
-# guess. A judge that had no part in the training, the feature network behind FD, names
+# After minutes of training expect impressions: horizons, colours and outlines, but no legs or
+# wheels, and a class that you can often only guess. Look first at whether the rows differ, then at
+# whether the six pictures of a row differ. Six equal pictures would be lesson 1's collapse. If all
+# rows looked alike, the label would never have reached the network. A judge that had no part in the
+# training, the feature network behind FD, names
 # {{result:flow_cifar10.json:accuracy.value:.0%}} of the shipped
 # network's pictures as the class that was asked for (without guidance), and
 # {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs. Chance is 10 %.
 #
 # A film of the shipped network at work; it plays without a kernel:
 #
-# ![A film of 30 pictures, a class in each column. Grey noise turns into coloured blots, blots into silhouettes, silhouettes into impressions of animals and vehicles.](figures/flow_pictures.gif)
+# ![A film of 30 pictures, a class in each column. Noise turns into coloured blots, and blots into outlines and detail.](figures/flow_pictures.gif)
 #
 # Coarse things are settled first: colours, then outline, then detail. As in the plane, one step
 # gives a mean, and each further call decides something:
 
 # %%
-prices = [1, 2, 4, 8, 25]
-same_noise, same_labels = fixed_noise[:10], torch.arange(10) % classes
-figure, axes = plots.subplots(5, 1, width=7, height=4.4)
-for ax, n in zip(axes, prices):
-    plots.image_grid(ax, sample(best, same_labels, same_noise, n), 10)
-    ax.set_title(f"{n} call{'s' * (n > 1)}", fontsize=9, loc="left")
-figure.suptitle(best_name, fontsize=9)
+same_noise, same_labels = fixed_noise[:10], torch.arange(10) % len(best_names)
+rows = {
+    f"{n} call{'s' * (n > 1)}": sample(best, same_labels, same_noise, n) for n in (1, 2, 4, 8, 25)
+}
 plots.show(
-    figure,
+    picture_rows.named_rows(rows, best_name, [best_names[k] for k in same_labels]),
     alt="Ten pictures from the same noise, with 1, 2, 4, 8 and 25 network calls in five rows: first a grey blur with rests of the noise, then outlines, at last contrast and details.",
 )
 
 # %%
-recorded = results.read("flow_calls.json")
-figure, (ax,) = plots.subplots(width=7, height=2.8)
-flow_plots.by_calls(ax, recorded).set_title(f"this lesson's network [{recorded['data']}]")
 plots.show(
-    figure,
-    alt="FD against network calls for Euler and Heun. Both fall steeply and then level off, far above the floor.",
+    flow_plots.by_calls(results.read("flow_calls.json")),
+    alt="FD against network calls for Euler and Heun. Each falls with the calls; the line at the bottom is the floor.",
 )
 
 # %% [markdown]
@@ -1032,42 +1026,43 @@ plots.show(
 # {{result:flow_calls.json:heun.8.FD.value:.2f}}; with 32,
 # {{result:flow_calls.json:euler.32.FD.value:.2f}} and
 # {{result:flow_calls.json:heun.32.FD.value:.2f}}. Where a curve is level, more calls no longer help:
-# what is left is the network's own error. And guidance, from left to right 0 to 5:
+# what is left is the network's own error. Now guidance, from left to right 0 to 5:
 
 # %%
-scales = [0.0, 1.0, 2.0, 3.5, 5.0]
-horses = torch.full((6,), 7 % classes)
-figure, axes = plots.subplots(1, 5, width=9.6, height=2.6)
-for ax, scale in zip(axes, scales):
-    pictures = sample(best, horses, fixed_noise[:6], calls, scale=scale)
-    plots.image_grid(ax, pictures, 2, f"scale {scale:g}")
-figure.suptitle(f"asked: {train.classes[7 % classes]} [{best_name}]", fontsize=9)
+horse = 7 % len(best_names)
+horses = torch.full((6,), horse)
+guided_horses = {
+    f"scale {scale:g}": sample(best, horses, fixed_noise[:6], calls, scale=scale)
+    for scale in (0.0, 1.0, 2.0, 3.5, 5.0)
+}
 plots.show(
-    figure,
-    alt="The same six noises by scale of guidance. At 0 nothing in particular. With the scale, dark bodies on green ground take shape, contrast grows, and the six become more alike.",
+    picture_rows.panels(guided_horses, 2, f"asked for: {best_names[horse]}, {best_name}"),
+    alt="The same six noises by scale of guidance. At 0 the label is ignored. With the scale, the class shows more plainly and contrast grows.",
 )
 
 # %%
 recorded = results.read("flow_guidance.json")
-figure, axes = plots.subplots(1, 2, width=9, height=2.7)
-flow_plots.by_guidance(axes, recorded)
-figure.suptitle(
-    f"this lesson's network, {recorded['calls']} steps [{recorded['data']}]", fontsize=9
-)
 plots.show(
-    figure,
+    flow_plots.by_guidance(recorded),
     alt="Left, by scale of guidance: accuracy of the asked class, precision and recall. Right, FD with its floor.",
 )
+
+# %%
+for score, best_of in (("accuracy", max), ("FD", min), ("recall", max)):
+    row = best_of(recorded["rows"], key=lambda row, score=score: row[score]["value"])
+    print(f"best {score}: {row[score]['value']:.2f}, at scale {row['scale']:g}")
 
 # %% [markdown]
 # Guidance buys obedience. Without a label, the asked class comes up by chance, in
 # {{result:flow_guidance.json:rows.0.accuracy.value:.0%}} of the pictures; at scale 1 in
 # {{result:flow_guidance.json:rows.1.accuracy.value:.0%}}, at 5 in
-# {{result:flow_guidance.json:rows.5.accuracy.value:.0%}}. FD falls from
-# {{result:flow_guidance.json:rows.1.FD.value:.2f}} to
-# {{result:flow_guidance.json:rows.5.FD.value:.2f}}: a network so young follows its label too weakly.
-# Variety is the price. Recall, the share of real photographs that have a generated neighbour, is
-# {{result:flow_guidance.json:rows.3.recall.value:.2f}} at scale 2 and
+# {{result:flow_guidance.json:rows.5.accuracy.value:.0%}}. FD is
+# {{result:flow_guidance.json:rows.1.FD.value:.2f}} at scale 1 and
+# {{result:flow_guidance.json:rows.5.FD.value:.2f}} at 5: it may fall where a network follows its
+# label too weakly, and rises where pictures become too alike. Recall, the share of real photographs
+# that have a generated neighbour, is
+# {{result:flow_guidance.json:rows.1.recall.value:.2f}} at scale 1,
+# {{result:flow_guidance.json:rows.3.recall.value:.2f}} at 2 and
 # {{result:flow_guidance.json:rows.5.recall.value:.2f}} at 5.
 #
 # ## How good, how fast, how original?
@@ -1103,11 +1098,8 @@ display(Markdown(metrics.table(scores)))
 # trains it, in minutes of the same two cores:
 
 # %%
-recorded = results.read("flow_families.json")
-figure, (ax,) = plots.subplots(width=8, height=3.3)
-flow_plots.families(ax, recorded).set_title(f"three lessons [{recorded['data']}]")
 plots.show(
-    figure,
+    flow_plots.families(results.read("flow_families.json")),
     alt="FD by minutes of training for the GAN, the VAE and the flow on the same cores.",
 )
 
@@ -1117,12 +1109,11 @@ plots.show(
 # | GAN | {{result:flow_families.json:end.gan.FD.value:.2f}} | {{result:flow_families.json:end.gan.precision.value:.2f}} | {{result:flow_families.json:end.gan.recall.value:.2f}} |
 # | VAE | {{result:flow_families.json:end.vae.FD.value:.2f}} | {{result:flow_families.json:end.vae.precision.value:.2f}} | {{result:flow_families.json:end.vae.recall.value:.2f}} |
 # | flow | {{result:flow_families.json:end.flow.FD.value:.2f}} | {{result:flow_families.json:end.flow.precision.value:.2f}} | {{result:flow_families.json:end.flow.recall.value:.2f}} |
-# | shipped flow, guidance 5 | {{result:flow_guidance.json:rows.5.FD.value:.2f}} | {{result:flow_guidance.json:rows.5.precision.value:.2f}} | {{result:flow_guidance.json:rows.5.recall.value:.2f}} |
+# | shipped flow, {{result:flow_cifar10.json:steps:,}} steps | {{result:flow_cifar10.json:score.FD.value:.2f}} | {{result:flow_cifar10.json:score.precision.value:.2f}} | {{result:flow_cifar10.json:score.recall.value:.2f}} |
 #
-# The flow was told the classes, the other two were not, and each family runs its own lesson's
-# settings: this compares lessons, and not what the families could do at their best. A flow also
-# pays later: 1,000 pictures took
-# {{result:flow_seconds.json:per_1000.gan.value:.1f}} seconds by the GAN,
+# The flows were told the classes, the other two were not, and each family runs its own lesson's
+# settings: this compares lessons, not families at their best. A flow also pays later: 1,000
+# pictures took {{result:flow_seconds.json:per_1000.gan.value:.1f}} seconds by the GAN,
 # {{result:flow_seconds.json:per_1000.vae.value:.1f}} by the VAE, and
 # {{result:flow_seconds.json:per_1000.flow_25.value:.0f}} by the flow with 25 calls.
 #
@@ -1152,13 +1143,11 @@ for name, pictures in suspects.items():
 
 # %% [markdown]
 # About 1 % is chance, and the thief is caught every time. A copy that was shifted, mirrored or
-# repainted escapes this search, and a smooth picture is near to many; so a low share is no proof,
-# and a high one a reason to look.
+# repainted escapes this search: a low share is no proof.
 #
 # ### Choose for yourself
 #
-# With a running kernel, choose class, steps, guidance and noise. Without one, see four noises at
-# five prices:
+# With a running kernel, choose class, steps, guidance and noise:
 
 
 # %%
@@ -1170,14 +1159,14 @@ def walk_from(labels, steps, guidance, seed):
 
 # %%
 figure, (ax,) = plots.subplots(width=5, height=4)
-flow_steps.flow_steps_static(ax, walk_from, 7 % classes, best_name, guidance=3.0)
+flow_steps.flow_steps_static(ax, walk_from, horse, best_name, guidance=3.0)
 plots.show(
     figure,
     alt="Four noises in four rows, one class, with 1, 2, 4, 8 and 16 steps from left to right: from a blur to a picture.",
 )
 
 # %%
-flow_steps.flow_steps(walk_from, train.classes)
+flow_steps.flow_steps(walk_from, best_names)
 
 # %% [markdown]
 # ## When it goes wrong: time runs backwards
@@ -1198,18 +1187,18 @@ mistakes = {
 wrecks = {name: solve(velocity, start, 100, "euler") for name, velocity in mistakes.items()}
 
 # %%
-figure, axes = plots.subplots(1, 3, width=9, height=3.2)
-for ax, (name, x) in zip(axes, wrecks.items()):
+ends = {}
+for name, x in wrecks.items():
     good = (nearest_cluster(x)[0] < 3 * ring.std).float().mean().item()
-    flow_plots.plane(ax, x[:500], f"{name}: {good:.0%} good", data, palette.VERMILION, side=6)
+    ends[f"{name}: {good:.0%} good"] = x[:500]
     assert (good > 0.9) == (name == "right")
 plots.show(
-    figure,
+    flow_plots.planes(ends, behind=data, side=6),
     alt="Where walks end with the exact velocities. Right: on the eight clusters. With time reversed or the sign turned they end elsewhere, without any message.",
 )
 
 # %% [markdown]
-# Find it in two lines, before you train for a day: **does your solver turn `noise` into `data` when
+# Find it in two lines: **does your solver turn `noise` into `data` when
 # the velocity is the straight line's own?**
 
 # %%
@@ -1221,9 +1210,8 @@ assert torch.allclose(arrived, one_data, atol=1e-5)
 # %% [markdown]
 # **Two conventions of guidance.** Yours has the pure label at scale 1. The paper that introduced
 # guidance writes $(1+w)\,v_{\text{label}} - w\,v_{\text{none}}$ (equation 6, there for the noise),
-# with the pure label at $w=0$. Others count as you do, such as [Saharia et al.
-# 2022](https://arxiv.org/abs/2205.11487) (Imagen, equation 2), whom diffusers follow. So $w = 2$ of
-# the one is 3 of the other, and whoever overlooks it gets another picture and no message:
+# with the pure label at $w=0$. Others count as you do ([Saharia et al.
+# 2022](https://arxiv.org/abs/2205.11487), equation 2). So $w = 2$ of the one is 3 of the other:
 
 # %%
 a, b = torch.randn(2, 4, 3, 8, 8)
@@ -1240,11 +1228,9 @@ for w in (0.0, 0.5, 2.0):
 # [configuration](https://github.com/CompVis/stable-diffusion/blob/main/models/first_stage_models/kl-f8/config.yaml)
 # is lesson 3's KL with a weight of $10^{-6}$ beside a discriminator, as in lesson 2: β, and a GAN,
 # in one file. *Stable Diffusion 3* trains this lesson's straight line ([Esser et al.
-# 2024](https://arxiv.org/abs/2403.03206)), and so do video models ([Polyak et al.
-# 2024](https://arxiv.org/abs/2410.13720)). And to get back to one to four calls, a walk is
+# 2024](https://arxiv.org/abs/2403.03206)). And to get back to one to four calls, a walk is
 # *distilled*: a second network learns to jump along it, with a discriminator's help ([Sauer et al.
-# 2023](https://arxiv.org/abs/2311.17042)). So lessons 1 to 3 were not
-# replaced: they are parts of these systems.
+# 2023](https://arxiv.org/abs/2311.17042)). So lessons 1 to 3 are parts of these systems.
 #
 # ## Questions
 #
@@ -1285,8 +1271,7 @@ for w in (0.0, 0.5, 2.0):
 # picture and score into each other, and generated classes on demand for a price in network calls.
 #
 # **What this did not show.** Text as a condition, latents instead of pixels, and transformers
-# instead of a U-Net: what makes the large systems large. Nor the exact likelihood that a walk can
-# give. And FD sees only what its features see.
+# instead of a U-Net: what makes the large systems large. And FD sees only what its features see.
 #
 # **Sources**, where the text does not say which part: Tong
 # et al. 2023, [arXiv 2302.00482](https://arxiv.org/abs/2302.00482) · Liu, Gong, Liu 2022,

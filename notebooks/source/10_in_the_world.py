@@ -14,7 +14,7 @@
 # # 10. In the world
 #
 # In this lesson you question the course's own models as a buyer, an attacker and a citizen would.
-# What are they good for? What do they cost? What can go wrong? One answer to start with. A network
+# What are they good for? What do they cost? What can go wrong? First an answer. A network
 # names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's test photographs correctly.
 # Move every pixel up or down by 2 of 255 grey levels, by the toss of a coin: only
 # {{result:world_robust.json:noise_2.value:.1%}} of its answers change. But a change that is *aimed*
@@ -29,58 +29,50 @@
 # **You need** lesson 2 (its generator), lesson 5 (the GPT, bits per byte) and lesson 6 (FD). All
 # networks come trained.
 #
-# **Time** about {{minutes}} minutes to read and solve. The computer works as long as this table
-# says, and on your machine as long as the line under the settings says.
+# **Time** about {{minutes}} minutes to read and solve. The computer's own time is in this table,
+# and for your machine under the settings.
 #
 # {{tiers}}
 #
-# Each section asks a question and measures the answer. Then it says what the answer does *not*
-# show. Most sections let you predict first. Write your guess in place of the `...`; the line that
-# ends in `.beside(...)` prints it next to what was measured. A guess is never marked.
+# Each section asks a question, measures the answer, and says what the answer does *not* show. Most
+# let you predict first: write your guess in place of the `...`. It is printed next to what was
+# measured, and never marked.
 #
 # ## Set-up
 #
-# Two sets of film reviews return all the time. **IMDB** is what lesson 5's GPT learned from. The
-# **critics' sentences** are single sentences of film critics, each positive or negative; the GPT
-# has never read them. The **feature network** is the picture classifier behind lesson 6's FD. The
-# **word counter** is lesson 4's baseline: logistic regression on how often each word stands in a
-# review.
+# Four names return often. **IMDB** are the film reviews that lesson 5's GPT learned from.
+# The **critics' sentences**, each positive or negative, it has never read. The **feature network**
+# is the picture classifier behind lesson 6's FD. The **word counter** is lesson 4's baseline:
+# logistic regression on how often each word stands in a review.
 
 # %%
 import copy
-import hashlib
-import hmac
-import io
 import itertools
-import json
 import math
-import re
 import time
+import timeit
 
-# %%
 # before torch: waiting threads sleep
 from course_utils import assets, checks, results, runtime
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import nn
 
-from course_utils.datasets import corruptions, images, reviews, texts
+from course_utils.datasets import corruptions, images, reviews, rewording, texts
 from course_utils.datasets.cifar10 import CLASSES
-from course_utils.display import palette, plots, text_plots
+from course_utils.display import plots, text_plots, world_plots
 
 # %%
 from course_utils.evaluation import language_models, metrics
 from course_utils.evaluation.bag_of_words import bag_of_words
-from course_utils.models import attention, dcgan, gpt_training, small_classifier, watermark
+from course_utils.models import attention, cgan, dcgan, gpt_training
+from course_utils.models import small_classifier, smaller, watermark
 from course_utils.models.features import load_feature_network
 
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# What you may want to change, with the values of the three tiers side by side:
+# What you may want to change, for each of the three tiers:
 
 # %%
 from course_utils.machine import minutes_here
@@ -121,16 +113,17 @@ print(train, test, read, unread, sep="\n")
 # **Question.** You own a few hundred labelled pictures. A generator offers as many more as you
 # like. Will they make your classifier better?
 #
-# A generated picture needs a label. The feature network gives it here, and that is generous: it was
-# trained on 50,000 labels, which nobody with a few hundred has. All classifiers below get the same
-# number of steps, and are tested on the same real pictures.
+# A generated picture needs a label. Lesson 2's GAN knows no classes, so the feature network names
+# its pictures. Lesson 8's GAN is *asked* for a class, and that is the label. This is generous:
+# networks and generators learned from 50,000 pictures, which nobody with a few hundred has. All
+# classifiers below take equally many steps, and are tested on the same real pictures.
 #
 # ### Exercise: predict the gain
 #
 # *Easy, 2 minutes.* Two classifiers learn from pictures that are shifted and mirrored by chance
-# ("moved"). One gets the real pictures alone. The other gets four generated pictures for each real
-# one as well. By how many *percentage points* is the second more accurate? A negative number says
-# that it is worse.
+# ("moved"). One gets the real pictures alone. The other also gets four pictures by lesson 2's GAN
+# for each real one. By how many *percentage points* is the second more accurate? Below 0 means
+# less.
 
 # %%
 generated_gain = ...
@@ -142,38 +135,42 @@ noise = torch.randn(4 * len(few), int(facts["latent_dim"]), 1, 1)
 made = dcgan.sample(generator, noise)  # uint8 (4 N, 3, 32, 32)
 named = small_classifier.classes_of(judge, made)
 
+# %%
+painter, _ = cgan.load_shipped()  # lesson 8's GAN
+asked = torch.arange(4 * len(few)) % len(CLASSES)
+painted = cgan.sample(painter, asked, generator=torch.Generator().manual_seed(0))
+
 # %% [markdown]
-# Twenty of them. Would you give them the same names?
+# Above ten by lesson 2's GAN, with the feature network's name; below ten by lesson 8's, with the
+# class that was asked for. Would you give them the same names?
 
 # %%
-figure, axes = plots.subplots(2, 10, width=9.5, height=2.6)
-for ax, picture, label in zip(axes, made, named):
-    plots.image_grid(ax, picture[None], 1, CLASSES[label])
+shown, labels = torch.cat([made[:10], painted[:10]]), torch.cat([named[:10], asked[:10]])
 plots.show(
-    figure,
-    alt="Twenty generated pictures, each with the class that the feature network gives it: some look like it, and some like nothing.",
+    world_plots.named(shown, [CLASSES[label] for label in labels]),
+    alt="Ten pictures by each of two generators, each with a class above it: some look like it, and some like nothing.",
 )
 
 # %%
-both = torch.cat([few.images, made]), torch.cat([few.labels, named])
 four = train.take(4 * n_few)
-sets = {  # pictures, labels, whether they are moved
-    "real pictures": (few.images, few.labels, False),
-    "moved": (few.images, few.labels, True),
-    "moved, and 4 generated each": (*both, True),
-    "moved, and 3 more real ones each": (four.images, four.labels, True),
+sets = {  # what is added to the few pictures, and its labels
+    "moved": (made[:0], named[:0]),
+    "moved, and 4 by lesson 2's GAN each": (made, named),
+    "moved, and 4 by lesson 8's GAN each": (painted, asked),
+    "moved, and 3 more real ones each": (four.images[n_few:], four.labels[n_few:]),
 }
 
 # %%
 right = {}
-for name, (x, y, augment) in sets.items():
-    network = small_classifier.fit(x, y, steps, augment=augment)
+for name, (x, y) in sets.items():
+    x, y = torch.cat([few.images, x]), torch.cat([few.labels, y])
+    network = small_classifier.fit(x, y, steps, augment=True)  # shown moved
     right[name] = small_classifier.classes_of(network, test.images) == test.labels
     low, high = metrics.wilson_interval(int(right[name].sum()), len(test))
     print(f"{test.title(name)}: {right[name].float().mean():.1%} ({low:.1%} to {high:.1%})")
 
 # %%
-with_them, without = right["moved, and 4 generated each"], right["moved"]
+with_them, without = right["moved, and 4 by lesson 2's GAN each"], right["moved"]
 gain = 100 * (with_them.float() - without.float())
 mean, low, high = metrics.mean_interval(gain.tolist())
 print(f"gain by generated pictures: {mean:+.1f} points ({low:+.1f} to {high:+.1f}, over pictures)")
@@ -181,26 +178,29 @@ generated_gain.beside(mean, "+.1f")
 
 # %% [markdown]
 # One run may be luck. The course measured {{result:world_worth.json:seeds}} seeds, each with other
-# pictures ({{result:world_worth.json:data}}, {{result:world_worth.json:few}} real pictures,
-# {{result:world_worth.json:steps}} steps). The last column compares with "moved", seed by seed, in
-# percentage points (95 % interval over seeds):
+# pictures. A dot is a seed, compared with its own "moved"; the tick is the mean, the bar its 95 %
+# interval. A bar right of the line says that the pictures help, one left of it that they harm:
+
+# %%
+recorded = results.read("world_worth.json")
+plots.show(
+    world_plots.gains(recorded),
+    alt="A row for each set of pictures, with the gain of each seed over moved pictures alone, its mean and interval; the table below has the numbers.",
+)
+
+# %%
+world_plots.worth(recorded)
+
+# %% [markdown]
+# Moving the pictures helps, for two lines of code. More real pictures help, too. Pictures by
+# lesson 2's GAN do harm. A likely reason: now most of the same steps are spent on worse pictures,
+# some with a wrong label. Rows of lessons 8 and 9, where the table has them, say whether a
+# generator that is told the class changes the answer. Whatever a generator brings comes from *its*
+# training pictures, and some of it is lost on the way.
 #
-# | trained on | accuracy | minus "moved" |
-# | --- | --- | --- |
-# | real pictures | {{result:world_worth.json:plain.value:.1%}} | {{result:world_worth.json:plain.gain.value:+.1%}} ({{result:world_worth.json:plain.gain.low:+.1%}} to {{result:world_worth.json:plain.gain.high:+.1%}}) |
-# | the same, moved | {{result:world_worth.json:moved.value:.1%}} | |
-# | moved, and 1 generated each | {{result:world_worth.json:dcgan_1.value:.1%}} | {{result:world_worth.json:dcgan_1.gain.value:+.1%}} ({{result:world_worth.json:dcgan_1.gain.low:+.1%}} to {{result:world_worth.json:dcgan_1.gain.high:+.1%}}) |
-# | moved, and 4 generated each | {{result:world_worth.json:dcgan_4.value:.1%}} | {{result:world_worth.json:dcgan_4.gain.value:+.1%}} ({{result:world_worth.json:dcgan_4.gain.low:+.1%}} to {{result:world_worth.json:dcgan_4.gain.high:+.1%}}) |
-# | moved, and 3 more real ones each | {{result:world_worth.json:real_4.value:.1%}} | {{result:world_worth.json:real_4.gain.value:+.1%}} ({{result:world_worth.json:real_4.gain.low:+.1%}} to {{result:world_worth.json:real_4.gain.high:+.1%}}) |
-#
-# Moving the pictures helps, for two lines of code. More real pictures help, too. Our generator's
-# pictures do harm. A likely reason: now most of the same steps are spent on worse pictures, some of
-# them with a wrong label. A generator can only hand on what *its* training pictures held, and loses
-# some of it on the way.
-#
-# **Limit.** Our generator is small and does not know classes. With a diffusion model for ImageNet
-# there was a gain ([Azizi et al. 2023](https://arxiv.org/abs/2304.08466)). Models that
-# learn from models, over and over, lose the rare cases first
+# **Limit.** Our generators are small. With a diffusion model for ImageNet there was a gain
+# ([Azizi et al. 2023](https://arxiv.org/abs/2304.08466)). Models that learn from models, over and
+# over, lose the rare cases first
 # ([Shumailov et al. 2023](https://arxiv.org/abs/2305.17493)).
 #
 # ### What does it cost?
@@ -236,9 +236,8 @@ training_cost = checks.world.training_cost(training_cost)
 # %% [markdown]
 # Try it on a published figure. GPT-3 took $3.14\cdot10^{23}$ operations ([Brown et al.
 # 2020](https://arxiv.org/abs/2005.14165), appendix D). [Patterson et al.
-# 2021](https://arxiv.org/abs/2104.10350) report V100 GPUs. Each did 24.6 · 10¹² operations in a
-# second and drew 330 W, and the building took 10 % more for cooling and the like. They arrive at
-# 1,287 MWh. Do you?
+# 2021](https://arxiv.org/abs/2104.10350) report V100 GPUs of 24.6 · 10¹² operations a second and
+# 330 W each, and 10 % more for cooling and the like. They arrive at 1,287 MWh. Do you?
 
 # %%
 hours, kwh, _ = training_cost(3.14e23, 24.6e12, watts=330, price_per_kwh=0)
@@ -255,16 +254,23 @@ gpu = {"flops_per_second": 400e12, "watts": 700}  # assumed: an H100 at 40 % of 
 
 # %%
 a = torch.randn(1024, 1024)
-a @ a  # the first product warms up
-began = time.perf_counter()
-for _ in range(10):
-    a @ a
-speed = 10 * 2 * 1024**3 / (time.perf_counter() - began)
+_, seconds = timeit.repeat(lambda: a @ a, number=10, repeat=2)  # the first time warms up
+speed = 10 * 2 * 1024**3 / seconds
 print(f"this processor: {speed / 1e9:.0f} billion operations per second in a matrix product")
+
+# %% [markdown]
+# The paper's $N$ leaves out the tables of tokens and positions: looking up a row multiplies
+# nothing. But our GPT's token table is its last layer, too, and there it multiplies. So we count
+# all weights. The difference, which shrinks in larger models:
 
 # %%
 weights = sum(p.numel() for p in writer.parameters())
+tables = writer.tokens.weight.numel() + writer.positions.weight.numel()
 seen = results.read("gpt_reviews.json")["tokens_seen"]  # in its training
+for name, n in {"all weights": weights, "without both tables": weights - tables}.items():
+    print(f"{name}: N = {n:,}, training {6 * n * seen:.2e} FLOPs")
+
+# %%
 here = {"flops_per_second": speed, "watts": watts}
 sheet = {
     "lesson 5's GPT, here": (6 * weights * seen, here),
@@ -287,30 +293,45 @@ seconds = time.perf_counter() - began
 print(f"lesson 4's word counter, trained in {seconds:.1f} s: {watts * seconds / 3.6e6:.0e} kWh")
 
 # %% [markdown]
-# Compare this with GPT-3's kilowatt hours. So ask first what
-# the cheap end can do. The word counter names {{result:world_text.json:accuracy.value:.0%}} of the
-# critics' verdicts correctly ({{result:world_text.json:accuracy.low:.0%}} to
-# {{result:world_text.json:accuracy.high:.0%}}, on {{result:world_text.json:reviews:,d}} sentences).
+# Compare this with GPT-3's kilowatt hours, and ask first what the cheap end can do. The word
+# counter names {{result:world_text.json:accuracy.value:.0%}} of the critics' verdicts correctly
+# ({{result:world_text.json:accuracy.low:.0%}} to {{result:world_text.json:accuracy.high:.0%}}, on
+# {{result:world_text.json:reviews:,d}} sentences).
 #
 # **Limit.** A matrix product is the best case; real trainings reach a part of that speed. The sheet
-# also leaves out making the machines, failed runs, and all answers that will ever be given
-# ([Luccioni et al. 2023](https://arxiv.org/abs/2211.02001) count more of it for one model).
+# leaves out making the machines, failed runs, and all later answers ([Luccioni et al.
+# 2023](https://arxiv.org/abs/2211.02001) count more of it for one model).
 #
 # ## Making it small
 #
 # **Question.** The shipped GPT stores each weight in 16 bits. How many does it need?
 #
-# Give each row of a matrix its own step, and round each entry to a whole number of steps. The row's
-# largest entry becomes the largest whole number that `bits` can hold, when one bit is for the sign:
+# Give each row of a matrix its own step, and replace each entry by the nearest whole number of
+# steps. The row's largest entry, in size, becomes the largest whole number that `bits` bits hold,
+# when one of them is for the sign.
+#
+# ### Exercise: weights in few bits
+#
+# *Easy, 8 minutes.* Return the rounded weights themselves, not the whole numbers. A row of zeros
+# stays a row of zeros.
+#
+# <details><summary>Hint 1</summary>Which is the largest whole number of 3 bits, one for the sign?
+# Of 8?</details>
+# <details><summary>Hint 2</summary>Work out one row on paper: 6, -3, 1 with 3 bits.</details>
 
 
 # %%
 def rounded(matrix, bits):
-    """Each row (R, C) as whole numbers of ``bits`` bits times one step for the row."""
+    """Each row of (R, C) as whole numbers of `bits` bits times one step for the row."""
+    ### BEGIN SOLUTION
     most = 2 ** (bits - 1) - 1
-    step = matrix.abs().amax(dim=1, keepdim=True) / most
+    largest = matrix.abs().amax(dim=1, keepdim=True)
+    step = (largest / most).clamp_min(1e-12)
     return (matrix / step).round() * step
+    ### END SOLUTION
 
+
+rounded = checks.world.rounded(rounded)
 
 # %% [markdown]
 # ### Exercise: predict how small
@@ -324,14 +345,9 @@ bits_needed = checks.world.bits_needed(bits_needed)
 
 
 # %%
-def smaller(model, bits):
-    """A copy of a network, its matrices rounded."""
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 2:
-                weight.copy_(rounded(weight, bits))
-    return model
+def in_bits(bits):
+    """A copy of the GPT, each of its matrices rounded."""
+    return smaller.with_matrices(writer, lambda matrix: rounded(matrix, bits))
 
 
 # %%
@@ -346,33 +362,38 @@ def bits_of(model):
 
 # %%
 whole = bits_of(writer)
-loss_at = {bits: bits_of(smaller(writer, bits)) / whole - 1 for bits in (8, 6, 5, 4, 3, 2)}
+loss_at = {bits: bits_of(in_bits(bits)) / whole - 1 for bits in (8, 6, 5, 4, 3, 2)}
 for bits, loss in loss_at.items():
     print(f"{bits} bits: {weights * bits / 8e6:.1f} MB, {100 * loss:+.2f} % bits per byte")
 bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), default=9))
 
 # %% [markdown]
-# The course's measurement, paired over {{result:world_small.json:documents}} documents of
-# {{result:world_small.json:data}}; the whole network needs
-# {{result:world_small.json:whole.value:.3f}} bits per byte:
-#
-# | weights | MB | more bits per byte (95 % over documents) |
-# | --- | --- | --- |
-# | 8 bits | {{result:world_small.json:bits_8.mb:.1f}} | {{result:world_small.json:bits_8.value:+.4f}} ({{result:world_small.json:bits_8.low:+.4f}} to {{result:world_small.json:bits_8.high:+.4f}}) |
-# | 4 bits | {{result:world_small.json:bits_4.mb:.1f}} | {{result:world_small.json:bits_4.value:+.3f}} ({{result:world_small.json:bits_4.low:+.3f}} to {{result:world_small.json:bits_4.high:+.3f}}) |
-# | 2 bits | {{result:world_small.json:bits_2.mb:.1f}} | {{result:world_small.json:bits_2.value:+.2f}} ({{result:world_small.json:bits_2.low:+.2f}} to {{result:world_small.json:bits_2.high:+.2f}}) |
-# | the smallest 30 % set to 0 | | {{result:world_small.json:pruned_30.value:+.3f}} ({{result:world_small.json:pruned_30.low:+.3f}} to {{result:world_small.json:pruned_30.high:+.3f}}) |
-# | the smallest 50 % | | {{result:world_small.json:pruned_50.value:+.3f}} ({{result:world_small.json:pruned_50.low:+.3f}} to {{result:world_small.json:pruned_50.high:+.3f}}) |
-#
+# What is left of its language? The same GPT writes with the same random numbers:
+
+# %%
+start = torch.zeros(1, 1, dtype=torch.int64)
+for bits in (8, 4, 3, 2):
+    dice = torch.Generator().manual_seed(1)
+    ids = watermark.write(in_bits(bits), start, 40, temperature=0.8, generator=dice)
+    print(f"{bits} bits: {text_plots.shorten(texts.decode(tokenizer, ids[0].tolist()), 150)}")
+
+# %% [markdown]
+# Measured by the course; the whole network needs {{result:world_small.json:whole.value:.3f}} bits per
+# byte:
+
+# %%
+world_plots.smaller(results.read("world_small.json"))
+
+# %% [markdown]
 # Half of the 16 bits can go, and nothing measurable goes with them. With 4 bits the loss is small
-# but clear: its interval lies above 0. Between 4 and 2 bits there is a cliff. The last two rows
-# show another way, **pruning**: leave small weights out. Whoever ships a smaller network should say
-# what it lost, with the interval.
+# but clear: its interval lies above 0. Between 4 and 2 bits there is a cliff. To set small weights
+# to 0 is called **pruning**. In **distillation** a small network learns to give the probabilities
+# of a large one ([Hinton et al. 2015](https://arxiv.org/abs/1503.02531)). Whoever ships a smaller
+# network should say what it lost, with the interval.
 #
 # **Limit.** Bytes are not time: these weights become floats again before they multiply. In networks
 # of billions of weights the *activations* have a few very large entries. They spoil plain rounding,
-# and are computed apart ([Dettmers et al. 2022](https://arxiv.org/abs/2208.07339)). A third way is
-# a small network that imitates a large one ([Hinton et al. 2015](https://arxiv.org/abs/1503.02531)).
+# and are computed apart ([Dettmers et al. 2022](https://arxiv.org/abs/2208.07339)).
 #
 # ## Robustness: what a small change does
 #
@@ -380,21 +401,38 @@ bits_needed.beside(min((b for b, loss in loss_at.items() if loss < 0.01), defaul
 # pictures?
 #
 # With noise it is far. An attacker does better. The gradient of the loss *with respect to the
-# picture* says for each pixel in which direction the answer becomes worse. Move every pixel by
-# the same small amount that way ([Goodfellow et al. 2015](https://arxiv.org/abs/1412.6572), section
-# 4, the *fast gradient sign method*):
+# picture* says for each pixel which way the answer becomes worse. Move every pixel by the same
+# small amount that way ([Goodfellow et al. 2015](https://arxiv.org/abs/1412.6572), section 4):
 #
 # $$x' = x + \varepsilon\,\mathrm{sign}\bigl(\nabla_x\,\mathrm{loss}(x)\bigr).$$
+#
+# ### Exercise: the worst direction
+#
+# *Medium, 12 minutes.* For a batch of pictures return the signs in this formula. The attacker has
+# no labels: take the cross-entropy of the network's *own* answers.
+#
+# <details><summary>Hint 1</summary>In training, weights need a gradient. What needs one
+# here?</details>
+# <details><summary>Hint 2</summary>The network reads pictures in [-1, 1]: `dcgan.to_tanh_range`
+# makes them from bytes.</details>
+# <details><summary>Hint 3</summary>`torch.autograd.grad(loss, x)` returns a tuple, with one
+# gradient for each input.</details>
 
 
 # %%
 def worst_direction(network, images):
     """Signs (N, 3, H, W) that raise the loss of the network's own answers: uint8 (N, 3, H, W)."""
+    ### BEGIN SOLUTION
     x = dcgan.to_tanh_range(images).requires_grad_(True)
     logits = network(x)
-    loss = F.cross_entropy(logits, logits.argmax(1), reduction="sum")
-    return torch.autograd.grad(loss, x)[0].sign()
+    own = logits.argmax(dim=1)
+    loss = F.cross_entropy(logits, own, reduction="sum")
+    (slope,) = torch.autograd.grad(loss, x)
+    return slope.sign()
+    ### END SOLUTION
 
+
+worst_direction = checks.world.worst_direction(worst_direction)
 
 # %% [markdown]
 # ### Exercise: predict the size
@@ -437,33 +475,26 @@ shown = before, (127.5 + 100 * arrows).to(torch.uint8), after
 said = [CLASSES[int(small_classifier.classes_of(judge, x))] for x in (before, after)]
 
 # %% [markdown]
-# Compare the first picture with the third, then the two curves on the right:
+# Compare the first picture with the third, then the two curves:
 
 # %%
-figure, axes = plots.subplots(1, 4, width=9.5, height=2.6)
 titles = (f"“{said[0]}”", f"the change × {100 / half:.0f}", f"“{said[1]}”")
-for ax, picture, title in zip(axes, shown, titles):
-    plots.image_grid(ax, picture, 1, title)
-plots.curves(
-    axes[3], sizes, {"attack": attacked, "coin": by_chance}, "grey levels", "share flipped"
-)
-axes[3].set_ylim(0, 1)
 plots.show(
-    figure,
+    world_plots.attack(shown, titles, sizes, {"attack": attacked, "coin": by_chance}),
     alt="A picture, the signs of its gradient drawn far too strong, and their sum, which looks the same and gets another answer. Right: the share of changed answers rises past one half within two or three grey levels; under changes of the same size by coin it stays near 0.",
 )
 
 # %% [markdown]
 # The course attacked {{result:world_robust.json:pictures:,d}} pictures of
-# {{result:world_robust.json:data}}. Half of the answers have changed at about
-# {{result:world_robust.json:half:.1f}} grey levels. At 2 grey levels it is
+# {{result:world_robust.json:data}} by this *fast gradient sign method*. Half of the answers have
+# changed at about {{result:world_robust.json:half:.1f}} grey levels. At 2 grey levels it is
 # {{result:world_robust.json:attack_2.value:.0%}} ({{result:world_robust.json:attack_2.low:.0%}} to
 # {{result:world_robust.json:attack_2.high:.0%}}); by coin it is
 # {{result:world_robust.json:noise_2.value:.1%}}
 # ({{result:world_robust.json:noise_2.low:.1%}} to {{result:world_robust.json:noise_2.high:.1%}}).
 # A picture has 3,072 values. Tiny steps in all of them add up, if each raises the loss.
 #
-# FD, the score of lesson 6, looks through the same network. Does it see what you cannot?
+# Lesson 6's FD looks through the same network. Does it see what you cannot?
 
 # %%
 reference = metrics.RealReference.from_images(train, test, n_each, network=judge, names=("FD",))
@@ -480,22 +511,20 @@ for name, score in rows.items():
     print(f"{test.title(name)}: FD {score.value:.2f} ({score.low:.2f} to {score.high:.2f})")
 
 # %% [markdown]
-# The course's measurement, with {{result:world_robust.json:n:,d}} pictures on each side of a score:
-#
-# | pictures | FD (95 %) |
-# | --- | --- |
-# | untouched | {{result:world_robust.json:fd.untouched.value:.2f}} |
-# | moved uphill by 2 grey levels | {{result:world_robust.json:fd.attack_2.value:.2f}} ({{result:world_robust.json:fd.attack_2.low:.2f}} to {{result:world_robust.json:fd.attack_2.high:.2f}}) |
-# | noise of 8 grey levels | {{result:world_robust.json:fd.noise_8.value:.2f}} ({{result:world_robust.json:fd.noise_8.low:.2f}} to {{result:world_robust.json:fd.noise_8.high:.2f}}) |
-#
+# The course's measurement:
+
+# %%
+world_plots.fooled(results.read("world_robust.json"))
+
+# %% [markdown]
 # Strong noise raises FD a little. The invisible change raises it much more: FD sees what its
 # network sees. The trick works the other way, too: FD can be lowered without better pictures
 # ([Kynkäänniemi et al. 2023](https://arxiv.org/abs/2203.06026)).
 #
 # ### Reviews
 #
-# A text has no pixels. But one can misspell a word, or add a sentence that says nothing about the
-# film. The victim is the word counter.
+# In a text one can misspell a word, or add a sentence that says nothing about the film. The victim
+# is the word counter.
 
 
 # %%
@@ -509,29 +538,25 @@ def says(sentences):
     return p_positive(sentences) > 0.5
 
 
-# %%
-def misspelt(text):
-    """Every review that one typo can make: the second and third letter of a word swapped."""
-    words = text.split()
-    for i, word in enumerate(words):
-        if len(word) > 3 and word[1] != word[2]:
-            wrong = word[0] + word[2] + word[1] + word[3:]
-            yield " ".join([*words[:i], wrong, *words[i + 1 :]])
+# %% [markdown]
+# A typo here swaps the second and third letter of a word:
 
+# %%
+print(*itertools.islice(rewording.misspelt("A good, moving film."), 3), sep="\n")
 
 # %%
 clean = says(unread.texts)
 attacks = {
     "add “The popcorn was great.”": says(f"{x} The popcorn was great." for x in unread.texts),
     "add “I saw it on a Tuesday.”": says(f"{x} I saw it on a Tuesday." for x in unread.texts),
-    "the first possible typo": says(next(misspelt(x), x) for x in unread.texts),
+    "the first possible typo": says(next(rewording.misspelt(x), x) for x in unread.texts),
 }
 
 
 # %%
 def some_typo_flips(text, answer):
     """Whether one of all possible typos changes the answer."""
-    tries = list(misspelt(text))
+    tries = list(rewording.misspelt(text))
     return bool(tries) and bool((says(tries) != answer).any())
 
 
@@ -544,75 +569,52 @@ for name, answers in attacks.items():
     print(f"{name}: between {low:.0%} and {high:.0%} of the answers change")
 
 # %% [markdown]
-# The course's measurement ({{result:world_text.json:data}}): good popcorn changes
+# Measured on {{result:world_text.json:data}}: good popcorn changes
 # {{result:world_text.json:popcorn.value:.0%}} of {{result:world_text.json:reviews:,d}} answers
 # ({{result:world_text.json:popcorn.low:.0%}} to {{result:world_text.json:popcorn.high:.0%}}). The
 # first possible typo changes {{result:world_text.json:typo.value:.0%}}. An attacker who may choose
 # the typo changes {{result:world_text.json:worst_typo.value:.0%}}
 # ({{result:world_text.json:worst_typo.low:.0%}} to {{result:world_text.json:worst_typo.high:.0%}},
-# on {{result:world_text.json:worst_of}} of them). *Average* and *worst case* are two different
-# numbers. Ask which one you were told.
+# on {{result:world_text.json:worst_of}} of them). *Average* and *worst case* are two numbers. Ask
+# which one you were told.
 #
 # **Limit.** These attackers know the network or may ask it as often as they like. Training on
-# attacks makes a network more robust ([Madry et al. 2018](https://arxiv.org/abs/1706.06083)), at
-# least against attacks of that kind. Networks that answer questions about a text fall for added
-# sentences, too ([Jia and Liang 2017](https://arxiv.org/abs/1707.07328)).
+# attacks helps ([Madry et al. 2018](https://arxiv.org/abs/1706.06083)), at least against attacks of
+# that kind. Networks that answer questions about a text fall for added sentences, too ([Jia and
+# Liang 2017](https://arxiv.org/abs/1707.07328)).
 #
 # ## Bias: the same review, another person
 #
 # **Question.** Does the word counter like a film better when each *he* in the review becomes a
 # *she*, and each *father* a *mother*? Everything else stays the same, so each review is its own
-# control.
-
-# %%
-other = {"he": "she", "his": "her", "him": "her", "himself": "herself", "man": "woman"}
-other |= {"men": "women", "boy": "girl", "actor": "actress", "father": "mother", "son": "daughter"}
-other |= {"husband": "wife", "brother": "sister"}
-pattern = re.compile(rf"\b({'|'.join(other)})\b", re.IGNORECASE)
-
-
-# %%
-def swapped(text):
-    """The text with each such word replaced; a capital stays a capital."""
-    return pattern.sub(
-        lambda m: other[m[0].lower()].title() if m[0][0].isupper() else other[m[0].lower()], text
-    )
-
+# control:
 
 # %%
 every = reviews.load_reviews(source, "test").texts
-about_men = [x for x in every if pattern.search(x)] or list(every[:2])
+about_men = [x for x in every if rewording.about_men(x)] or list(every[:2])
+about_women = [rewording.about_women(x) for x in about_men]
+print(rewording.about_women("He plays an actor who looks for his father."))
 
 # %%
-p_he, p_she = p_positive(about_men), p_positive(map(swapped, about_men))
+p_he, p_she = p_positive(about_men), p_positive(about_women)
 mean, low, high = metrics.mean_interval((p_she - p_he).tolist())
 print(f"{len(about_men)} reviews: P(positive) moves by {mean:+.3f} ({low:+.3f} to {high:+.3f})")
 
 # %% [markdown]
-# In the course's measurement ({{result:world_bias.json:reviews}} of the
-# {{result:world_bias.json:data}}) the swap moves the probability of "positive" by
+# Measured on {{result:world_bias.json:reviews}} of the {{result:world_bias.json:data}}, the swap moves
+# the probability of "positive" by
 # {{result:world_bias.json:swap.value:+.3f}} ({{result:world_bias.json:swap.low:+.3f}} to
 # {{result:world_bias.json:swap.high:+.3f}}), and {{result:world_bias.json:flips.value:.0%}} of the
-# verdicts turn. Nobody programmed that: the counter learned it from its training reviews. And a
-# mean near 0 would not prove fairness either: half of the reviews could move up and half down.
+# verdicts turn. Nobody programmed that: the counter learned it from its training reviews. A mean
+# near 0 would prove nothing: half of the reviews could move up and half down.
 #
-# What does the GPT expect of people? Let it continue "The doctor said that", and look whether it
-# prefers *he* or *she*:
-
-
-# %%
-@torch.no_grad()
-def share_of_she(beginning):
-    """P(she) / (P(he) + P(she)) for the next word."""
-    ids = torch.tensor([[0, *tokenizer.encode(beginning).ids]])  # 0 begins every text
-    p = writer(ids)[0, -1].softmax(dim=0)
-    he, she = (p[tokenizer.encode(word).ids[0]] for word in (" he", " she"))
-    return (she / (he + she)).item()
-
+# What does the GPT expect of people? After "The doctor said that", does it prefer *he* or *she*?
 
 # %%
 for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actress"):
-    print(f"The {person} said that … she: {share_of_she(f'The {person} said that'):.0%}")
+    beginning = f"The {person} said that"
+    she = language_models.preference(writer, tokenizer, beginning, " she", " he")
+    print(f"{beginning} … she: {she:.0%}")
 
 # %% [markdown]
 # In {{result:world_bias.json:corpus}} *she* makes up
@@ -621,7 +623,7 @@ for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actre
 # *actress* it prefers *he* ({{result:world_bias.json:she.actress:.0%}} *she*). A bias can be the
 # data's, and it can be a small network's ignorance that falls back on what is frequent.
 #
-# Now pictures. In CIFAR-10 each of the ten classes has a tenth of the pictures.
+# In CIFAR-10 each of the ten classes has a tenth of the pictures.
 #
 # ### Exercise: predict the balance
 #
@@ -642,41 +644,32 @@ counts = {
 largest_class.beside(100 * (counts["generated"].max() / n_images).item())
 
 # %%
-figure, (ax,) = plots.subplots(width=8.5, height=2.8)
-colours = (palette.VERMILION, palette.BLUE)
-for shift, (name, n), colour in zip((-0.2, 0.2), counts.items(), colours):
-    share = 100 * n / n.sum()
-    ax.bar(torch.arange(10) + shift, share, 0.38, color=colour, label=name)
-ax.set_xticks(range(10), CLASSES, fontsize=9)
-ax.set(ylabel="share (%)")
-ax.legend(frameon=False)
 plots.show(
-    figure,
-    alt="How often the feature network names each class: some classes are twice or three times as frequent among generated pictures as others, and automobile and truck are rare.",
+    world_plots.balance(counts, CLASSES),
+    alt="How often the feature network names each class: some classes are twice or three times as frequent among generated pictures as others, and automobile and truck are rare. A dotted line marks a tenth.",
 )
 
 # %% [markdown]
-# The generator saw every class equally often. It makes
+# The generator saw every class equally often, and makes
 # {{result:world_bias.json:largest.name}} ({{result:world_bias.json:largest.value:.0%}}, interval
 # {{result:world_bias.json:largest.low:.0%}} to {{result:world_bias.json:largest.high:.0%}}) much
 # more often than {{result:world_bias.json:smallest.name}}
 # ({{result:world_bias.json:smallest.value:.0%}}). Balanced data do not make a balanced model; and
 # data that come from such a model are not balanced any more.
 #
-# **Limit.** A classifier did the counting, and it errs; that is why the figure shows real pictures
-# as well. And pronouns are the easiest case. [Kiritchenko and Mohammad
+# **Limit.** A classifier did the counting, and it errs: hence the real pictures in the figure. And
+# pronouns are the easiest case. [Kiritchenko and Mohammad
 # 2018](https://arxiv.org/abs/1805.04508) tested 219 systems that rate feelings; [Sheng et al.
 # 2019](https://arxiv.org/abs/1909.01326) tested what larger models write about people.
 #
 # ## Privacy: what a model gives away
 #
-# **Question.** A model learns from texts that hold a secret. How often must a secret stand there
-# until the model gives it away?
+# **Question.** How often must a secret stand in the training texts until a model gives it away?
 #
-# Plant three secrets among 300 reviews. Each is the same sentence with another code of six digits.
-# One stands there once, one 10 times, one 100 times. Such a planted secret is called a **canary**
-# ([Carlini et al. 2019](https://arxiv.org/abs/1802.08232)). Then the shipped GPT, which has read
-# none of this, is fine-tuned for `tuning` steps.
+# Plant three secrets among 300 reviews: one sentence with three codes of six digits. One stands
+# there once, one 10 times, one 100 times. Such a secret is called a **canary** ([Carlini et al.
+# 2019](https://arxiv.org/abs/1802.08232)). Then the shipped GPT, which has read none of this, is
+# fine-tuned for `tuning` steps.
 #
 # ### Exercise: predict the copies
 #
@@ -720,8 +713,7 @@ student = student.eval().cpu()
 # $$\mathrm{exposure} = \log_2(\text{number of candidates}) - \log_2(\text{rank of the secret}).$$
 #
 # The secret is itself one of the candidates. The lowest loss has rank 1. A candidate with the
-# *same* loss counts as standing before the secret: a network that rates all alike has exposed
-# nothing, 0 bits.
+# *same* loss stands before the secret: a network that rates all alike has exposed nothing, 0 bits.
 #
 # A colleague wrote it down:
 
@@ -775,16 +767,13 @@ first = next((str(copies) for copies, found in bits.items() if found > most - 0.
 copies_needed.beside(first)
 
 # %% [markdown]
-# The course's measurement, with other secrets for each of
-# {{result:world_privacy.json:canary.seeds}} seeds:
-#
-# | copies | exposure (bits, at most {{result:world_privacy.json:canary.most:.1f}}) | 95 % over seeds |
-# | --- | --- | --- |
-# | never planted | {{result:world_privacy.json:canary.0.value:.1f}} | {{result:world_privacy.json:canary.0.low:.1f}} to {{result:world_privacy.json:canary.0.high:.1f}} |
-# | 1 | {{result:world_privacy.json:canary.1.value:.1f}} | {{result:world_privacy.json:canary.1.low:.1f}} to {{result:world_privacy.json:canary.1.high:.1f}} |
-# | 10 | {{result:world_privacy.json:canary.10.value:.1f}} | {{result:world_privacy.json:canary.10.low:.1f}} to {{result:world_privacy.json:canary.10.high:.1f}} |
-# | 100 | {{result:world_privacy.json:canary.100.value:.1f}} | the same in every seed |
-#
+# The course's measurement, with other secrets for each seed:
+
+# %%
+recorded = results.read("world_privacy.json")
+world_plots.canaries(recorded["canary"])
+
+# %% [markdown]
 # One copy cannot be told from none here. Ten copies mostly put the code first, and a hundred did so
 # in every seed. So remove copies before you train.
 #
@@ -838,20 +827,20 @@ for name, model in {"before": writer, "after": student}.items():
 # {{result:world_privacy.json:auc.before.value:.2f}},
 # {{result:world_privacy.json:auc.before.low:.2f}} to
 # {{result:world_privacy.json:auc.before.high:.2f}} over seeds). After it:
-# {{result:world_privacy.json:auc.after.value:.2f}} ({{result:world_privacy.json:auc.after.low:.2f}}
-# to {{result:world_privacy.json:auc.after.high:.2f}}). Here the network saw each of its 300 texts
-# about three times. The shipped GPT read each of its 25,000 reviews about once. On them the same
-# bet is only a little above guessing: {{result:world_privacy.json:auc.shipped.value:.2f}}
+# {{result:world_privacy.json:auc.after.value:.2f}}
+# ({{result:world_privacy.json:auc.after.low:.2f}} to
+# {{result:world_privacy.json:auc.after.high:.2f}}). Here the network saw each text about three
+# times. The shipped GPT read each of its 25,000 reviews about once. On them the bet is only a
+# little above guessing: {{result:world_privacy.json:auc.shipped.value:.2f}}
 # ({{result:world_privacy.json:auc.shipped.low:.2f}} to
-# {{result:world_privacy.json:auc.shipped.high:.2f}}, from
-# {{result:world_privacy.json:auc.shipped.n:,d}} reviews of each half of IMDB). Even that may in
-# part come from the data, because the two halves are about different films.
+# {{result:world_privacy.json:auc.shipped.high:.2f}}). Even that may in part come from the data:
+# the two halves of IMDB are about different films.
 #
 # ### Learning without giving away
 #
 # **Differential privacy** is a promise: with or without any one text, nearly the same model comes
-# out. Training draws noise, so each possible model has a probability. Adding one text may make no
-# outcome more than $e^{\varepsilon}$ times as probable, apart from a small probability $\delta$.
+# out. Training draws noise, so each model has a probability. One text more may make none more than
+# $e^{\varepsilon}$ times as probable, apart from a small probability $\delta$.
 #
 # DP-SGD ([Abadi et al. 2016](https://arxiv.org/abs/1607.00133), algorithm 1) does two things in each
 # step:
@@ -894,6 +883,8 @@ clip_and_noise = checks.world.clip_and_noise(clip_and_noise)
 # 2016](https://arxiv.org/abs/1605.02658), proposition 1.3).
 
 # %%
+from sklearn.feature_extraction.text import TfidfVectorizer
+
 vocabulary = TfidfVectorizer(max_features=1_000).fit(read.texts)  # taken as public
 inside, outside = (
     torch.tensor(vocabulary.transform(x).toarray()).float() for x in (members, unread.texts)
@@ -929,24 +920,27 @@ for m in (0, 1, 3, 10):
     print(f"AUC {membership_auc(fit, new):.2f}")
 
 # %% [markdown]
-# The course's measurement, {{result:world_privacy.json:dp.settings.seeds}} seeds with other reviews
-# each (95 % over seeds). With noise multiplier 0 the gradients are still clipped:
-#
-# | noise multiplier | ε | accuracy | AUC of the attack |
-# | --- | --- | --- | --- |
-# | 0 | ∞ | {{result:world_privacy.json:dp.rows.0.accuracy.value:.1%}} | {{result:world_privacy.json:dp.rows.0.auc.value:.2f}} ({{result:world_privacy.json:dp.rows.0.auc.low:.2f}} to {{result:world_privacy.json:dp.rows.0.auc.high:.2f}}) |
-# | 3 | {{result:world_privacy.json:dp.rows.3.epsilon:.0f}} | {{result:world_privacy.json:dp.rows.3.accuracy.value:.1%}} | {{result:world_privacy.json:dp.rows.3.auc.value:.2f}} ({{result:world_privacy.json:dp.rows.3.auc.low:.2f}} to {{result:world_privacy.json:dp.rows.3.auc.high:.2f}}) |
-# | 10 | {{result:world_privacy.json:dp.rows.10.epsilon:.0f}} | {{result:world_privacy.json:dp.rows.10.accuracy.value:.1%}} | {{result:world_privacy.json:dp.rows.10.auc.value:.2f}} ({{result:world_privacy.json:dp.rows.10.auc.low:.2f}} to {{result:world_privacy.json:dp.rows.10.auc.high:.2f}}) |
-# | 0, and 3,000 reviews | ∞ | {{result:world_privacy.json:dp.more.accuracy.value:.1%}} | {{result:world_privacy.json:dp.more.auc.value:.2f}} ({{result:world_privacy.json:dp.more.auc.low:.2f}} to {{result:world_privacy.json:dp.more.auc.high:.2f}}) |
-#
+# The course's measurement. With noise multiplier 0 the gradients are still clipped:
+
+# %%
+world_plots.private_words(recorded["dp"])
+
+# %% [markdown]
 # (A library that bounds ε more tightly, {{result:world_privacy.json:dp.library}}, says
 # {{result:world_privacy.json:dp.rows.3.epsilon_library:.1f}} and
 # {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}} for the two rows with noise.)
 #
 # Noise protects, and it costs: with noise multiplier 10, about half of what was learned beyond
 # guessing (50 %) is gone. Read ε as a factor. $e^5$ is about 150, a weak promise, and $e^{22}$ is
-# more than a billion, hardly any. More texts alone also lower the AUC, but that is an average;
-# only noise comes with a promise for each single text.
+# more than a billion, hardly any. More texts alone also lower the AUC, but only on average; noise
+# promises something to each single text. The GPT with its canaries:
+
+# %%
+world_plots.private_gpt(recorded)
+
+# %% [markdown]
+# Plain fine-tuning gives the canaries away. Rows with clipping, where the course has measured them,
+# say what the cure costs.
 #
 # **Limit.** An average hides the unlucky few, whose texts are unlike all others; serious audits ask
 # how many members are found at few false alarms ([Carlini et al.
@@ -957,8 +951,7 @@ for m in (0, 1, 3, 10):
 # ## When it goes wrong: an attack that needs no leak
 #
 # An auditor has 300 critics' sentences and claims that *our shipped GPT* was trained on them. As
-# "others" the auditor takes pages of Python's manual. In truth the GPT has
-# read neither.
+# "others" the auditor takes pages of Python's manual. In truth the GPT has read neither.
 #
 # ### Exercise: predict the audit
 #
@@ -975,11 +968,11 @@ area = membership_auc(per_token(writer, members), per_token(writer, manual))
 blind_auc.beside(area, ".2f")
 
 # %% [markdown]
-# **What happened.** The two groups differ in *style*, so their losses differ even for a network
-# that has read neither. **How to see it**: run the same attack on such a network, as "before" did
-# above; what is far from 0.5 there is the groups' difference. **The cure**: draw members and others
-# from one pile, by chance, before the training. Published tests have made this mistake: on 8 of
-# their data sets, an attacker who never looks at the model beats the published attacks ([Das et al.
+# **What happened.** The groups differ in *style*, so their losses differ even for a network that
+# has read neither. **How to see it**: run the same attack on such a network, as "before" did
+# above; what is far from 0.5 there is the groups' difference. **The cure**: draw members and
+# others from one pile, by chance, before the training. Published tests made this mistake: on 8 of
+# their data sets, an attacker blind to the model does better ([Das et al.
 # 2024](https://arxiv.org/abs/2406.16201)).
 #
 # ## Provenance: who made this?
@@ -988,10 +981,10 @@ blind_auc.beside(area, ".2f")
 #
 # By reading, hardly ever. But the writer can leave a mark ([Kirchenbauer et al.
 # 2023](https://arxiv.org/abs/2301.10226), algorithm 2). Before each token, a share $\gamma$ of the
-# vocabulary is drawn and called *green*; here it is a quarter. A secret key and the token before
-# seed this draw, so whoever has the key can repeat it. The writer adds $\delta$ to the logits of
-# the green tokens, and thus hits green more often. People do not know the key: they hit green by
-# chance, in a share $\gamma$ of all cases.
+# vocabulary, here a quarter, is drawn and called *green*. A secret key and the token before seed
+# this draw, so whoever has the key can repeat it. The writer adds $\delta$ to the logits of green
+# tokens, and hits green more often. People, who do not know the key, hit it in a share $\gamma$ of
+# all cases.
 
 # %%
 mark = watermark.Watermark(writer.sizes["vocab"], gamma=0.25, delta=2.0)
@@ -1049,40 +1042,29 @@ tokens_needed = checks.world.tokens_needed(tokens_needed)
 stream = [token for ids in texts.encode(tokenizer, unread.texts) for token in ids[1:]]
 people = texts.windows([stream], 201)[:n_written]  # what people wrote: 200 tokens to judge
 lengths = [5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 200]
-z = {}  # name -> (texts, lengths)
-for name, written in {**versions, "people": people}.items():
-    z[name] = torch.tensor(
-        [
-            [watermark_z(ids[: n + 1], mark.is_green, mark.gamma) for n in lengths]
-            for ids in written.tolist()
-        ]
-    )
+
 
 # %%
-middle = {name: rows.median(dim=0).values.tolist() for name, rows in z.items()}
-tokens_needed.beside(next((n for n, x in zip(lengths, middle["marked"]) if x > 4), 200))
+def z_by_length(ids):
+    """z of the first tokens of a text, for each of the lengths."""
+    return [watermark_z(ids[: n + 1], mark.is_green, mark.gamma) for n in lengths]
+
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=3.2)
-looks = {"marked": (palette.VERMILION, "-"), "plain": (palette.BLUE, "--")}
-looks["people"] = (palette.GREEN, ":")
-for name, rows in z.items():
-    colour, style = looks[name]
-    low, high = rows.quantile(torch.tensor([0.05, 0.95]), dim=0)
-    ax.fill_between(lengths, low, high, color=colour, alpha=0.15)
-    ax.plot(lengths, middle[name], style, color=colour, label=name)
-ax.axhline(4, color=palette.BLACK, linewidth=1)
-ax.annotate("alarm", (200, 4), xytext=(0, 3), textcoords="offset points", ha="right")
-ax.set(xlabel="tokens", ylabel="z")
-ax.legend(frameon=False)
+kinds = {**versions, "people": people}
+z = {name: torch.tensor([z_by_length(ids) for ids in x.tolist()]) for name, x in kinds.items()}
+middle = z["marked"].median(dim=0).values.tolist()
+tokens_needed.beside(next((n for n, x in zip(lengths, middle) if x > 4), 200))
+
+# %%
 plots.show(
-    figure,
+    world_plots.evidence(lengths, z),
     alt="z against length: marked texts rise like a square root and cross the line of the alarm at 4 after some twenty tokens; unmarked texts and people's stay around 0. Bands hold nine of ten texts.",
 )
 
 # %% [markdown]
-# See where each band crosses the line of the alarm; a band holds nine of ten texts. The evidence in
-# a marked text of $T$ tokens grows as $\sqrt T$. Of
+# See where each band crosses the line of the alarm. The evidence in a marked text of $T$ tokens
+# grows as $\sqrt T$. Of
 # {{result:world_provenance.json:false.n:,d}} windows of 200 tokens that people wrote
 # ({{result:world_provenance.json:data}}), the alarm rang for
 # {{result:world_provenance.json:false.value:.2%}} (95 %: up to
@@ -1090,8 +1072,8 @@ plots.show(
 # texts cost {{result:world_provenance.json:cost.marked.value:.2f}} nats per token, and plain ones
 # {{result:world_provenance.json:cost.plain.value:.2f}}.
 #
-# Now replace some tokens by others, drawn by chance. Each spoils two pairs, that with the token
-# before and that with the token after:
+# Now replace some tokens by others, drawn by chance. Each spoils two pairs, with the token before
+# and with the token after:
 
 # %%
 for share in (0.1, 0.3, 0.5):
@@ -1102,60 +1084,72 @@ for share in (0.1, 0.3, 0.5):
     print(f"{share:.0%} changed: z {left.mean():.1f}, alarm in {(left > 4).float().mean():.0%}")
 
 # %% [markdown]
-# In the course's measurement on {{result:world_provenance.json:texts}} marked texts of 200 tokens,
-# the alarm still rang for {{result:world_provenance.json:changed.30.found.value:.0%}} of them with
-# 30 % of the tokens replaced, and for {{result:world_provenance.json:changed.50.found.value:.0%}}
-# with half.
+# Measured on {{result:world_provenance.json:texts}} marked texts of 200 tokens: the alarm still rang
+# for {{result:world_provenance.json:changed.30.found.value:.0%}} of them with 30 % of the tokens
+# replaced, and for {{result:world_provenance.json:changed.50.found.value:.0%}} with half.
 #
 # ### A signature
 #
 # A picture can carry *papers* instead: a text that names its maker and holds a **digest** of the
-# pixels (SHA-256: change one pixel, and another digest comes out). A **seal** closes it: a second
-# digest, over papers and a secret key together (HMAC).
+# pixels (SHA-256: change one byte, and another digest comes out). A **signature** closes the
+# papers. With one shared secret, whoever can check could also forge. So the maker has a *pair* of
+# keys (Ed25519): the secret one signs; the public one, which everybody may have, can only check.
 
 # %%
-key = b"a secret of the maker"
+import hashlib
+import json
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
-def sealed(picture, maker, key):
-    """The papers of a picture (maker, and digest of its pixels), and their seal."""
+def papers_of(picture, maker):
+    """The papers of a picture: its maker, and the digest of its pixels, as bytes."""
     digest = hashlib.sha256(picture.numpy().tobytes()).hexdigest()
-    papers = json.dumps({"maker": maker, "pixels": digest})
-    return papers, hmac.new(key, papers.encode(), hashlib.sha256).hexdigest()
+    return json.dumps({"maker": maker, "pixels": digest}).encode()
 
 
 # %%
-def holds(picture, papers, seal, key):
-    """Whether the papers were sealed with the key, and belong to this picture."""
-    maker = json.loads(papers)["maker"]
-    return hmac.compare_digest(sealed(picture, maker, key)[1], seal)
+def holds(picture, papers, signature, public):
+    """Whether the owner of the key signed these papers, and they belong to this picture."""
+    try:
+        public.verify(signature, papers)
+    except InvalidSignature:
+        return False
+    return papers == papers_of(picture, json.loads(papers)["maker"])
 
 
 # %%
-picture = made[0]
-papers, seal = sealed(picture, "lesson 2's GAN", key)
-file = io.BytesIO()
-Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=95)
-screenshot = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
-forged = papers.replace("lesson 2's GAN", "a photographer")
+secret, stranger = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+public, picture = secret.public_key(), made[0]
+papers = papers_of(picture, "lesson 2's GAN")
+signature = secret.sign(papers)
+edited = picture.clone()
+edited[0, 0, 0] ^= 1  # one bit of one byte
 
 # %%
-print("the picture:", holds(picture, papers, seal, key))
-print("other papers:", holds(picture, forged, seal, key))
-print("a screenshot:", holds(screenshot, papers, seal, key))
-assert holds(picture, papers, seal, key)
-assert not holds(picture, forged, seal, key) and not holds(screenshot, papers, seal, key)
+forged = papers_of(picture, "a photographer")
+cases = {
+    "the picture": holds(picture, papers, signature, public),
+    "one byte changed": holds(edited, papers, signature, public),
+    "another maker in the papers": holds(picture, forged, signature, public),
+    "signed by a stranger": holds(picture, forged, stranger.sign(forged), public),
+}
+print(cases)
+assert list(cases.values()) == [True, False, False, False]
+
+# %%
+with_their_key = holds(picture, forged, stranger.sign(forged), stranger.public_key())
+print("the stranger's papers, checked with the stranger's own key:", with_their_key)
 
 # %% [markdown]
-# Nobody without the key can change the papers. But a screenshot (here: the picture saved once more,
-# as JPEG) has other pixels, so the papers do not fit it, and it looks the same. So a valid seal
-# proves where a picture comes from; a missing one proves nothing.
+# The last line is no fault. A signature proves that the owner of *this* key signed *these* bytes.
+# It does not prove whose key it is, nor that the papers are true. A screenshot looks the same and
+# has other pixels, so no papers fit it: a missing signature proves nothing.
 #
-# **Limit.** Our seal takes the same key to make *and* to check, so whoever can check can forge. For
-# checks by everybody one takes a pair of keys, a secret one to sign and a public one to check
-# (for example Ed25519). The standard for such papers is
-# [C2PA](https://c2pa.org/). And text marks can be removed by a program that paraphrases, with little
-# harm to the meaning ([Krishna et al. 2023](https://arxiv.org/abs/2303.13408)).
+# **Limit.** You have to learn from elsewhere whose key it is; in the standard for such papers,
+# [C2PA](https://c2pa.org/), authorities say so. And a program that paraphrases removes text marks,
+# with little harm to the meaning ([Krishna et al. 2023](https://arxiv.org/abs/2303.13408)).
 #
 # ## Several machines
 #
@@ -1187,19 +1181,19 @@ for name, network in {"plain": plain, "with BatchNorm": normed}.items():
 
 # %% [markdown]
 # BatchNorm breaks it: each half has its own mean and variance. So the course's processes exchange
-# those, too. The course ran {{result:world_machines.json:steps}} steps of lesson 2's training at
-# tier smoke ({{result:world_machines.json:data}}), by one process and by two. No weight differs by
-# more than {{result:world_machines.json:difference:.4f}}: sums are taken in another order, and
-# training amplifies that. With another seed the largest difference is
-# {{result:world_machines.json:other_seed:.2f}}. The gradients that the processes share in each step
-# have {{result:world_machines.json:megabytes:.2f}} MB. How to start it: `docs/several_machines.md`.
+# those, too. After {{result:world_machines.json:steps}} steps of lesson 2's training
+# ({{result:world_machines.json:data}}) by one process and by two, no weight differs by more than
+# {{result:world_machines.json:difference:.4f}}: sums are taken in another order, and training
+# amplifies that. With another seed it is {{result:world_machines.json:other_seed:.2f}}. In each step
+# the processes share {{result:world_machines.json:megabytes:.2f}} MB of gradients. How to start it:
+# `docs/several_machines.md`.
 #
 # Now plan for eight GPUs, on paper. Each has an eighth of the batch; all need the mean gradient.
-# Let them stand in a ring, each sending to its neighbour. The gradients are cut into eight pieces.
-# Seven rounds add the pieces up, and seven more hand the sums on. So each GPU sends
-# $2\cdot\frac{7}{8}$ of all gradients (Patarasuk and Yuan 2009). Training with Adam in mixed
-# precision holds 16 bytes for each weight: 2 for itself, 2 for its gradient, and 12 for a precise
-# copy and Adam's two means ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054), section
+# They stand in a ring, each sending to its neighbour one of eight pieces of the gradients. Seven
+# rounds add the pieces up, and seven more hand the sums on. So each GPU sends
+# $2\cdot\frac{7}{8}$ of all gradients (Patarasuk and Yuan 2009). Adam in mixed precision holds 16
+# bytes for each weight: 2 for itself, 2 for its gradient, and 12 for a precise copy and Adam's two
+# means ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054), section
 # 3.1):
 
 # %%
@@ -1213,14 +1207,14 @@ for name, weights in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 
 
 # %% [markdown]
 # **Limit.** This is arithmetic, no measurement: it leaves out waiting, latency and the memory for
-# activations. But it tells something before any money is spent: 7 billion weights, their gradients
-# and Adam's means do not fit into the 80 GB of one such GPU. So they are split over several
-# ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054)). And eight GPUs mean larger batches,
-# which need another learning rate ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
+# activations. But before any money is spent it tells that 7 billion weights, their gradients and
+# Adam's means do not fit into the 80 GB of one such GPU. So they are split over several
+# ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054)). And larger batches need another
+# learning rate ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
 # ## Questions
 #
-# Think first; then open the answer, which also says why each other choice is wrong.
+# Think first; the answer also says why each other choice is wrong.
 #
 # **1. A seller's set of a million generated pictures, made from *your* thousand, will help your
 # classifier because** (a) more data always help (b) the generator adds knowledge (c) it may fill
@@ -1229,7 +1223,7 @@ for name, weights in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 
 # <details><summary>Answer</summary>(c). (a) Section one has a counter-example. (b) It can only hand
 # on what its training pictures held. (d) Low FD does not make labels right.</details>
 #
-# **2. A classifier keeps 97 % of its answers when every pixel gets noise of 4 grey levels. It is**
+# **2. A classifier keeps 97 % of its answers under noise of 4 grey levels. It is**
 # (a) safe from attacks of that size (b) robust to noise, with attacks untested (c) robust to shifts
 # (d) accurate
 #
@@ -1257,8 +1251,8 @@ for name, weights in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 
 # ## Recap
 #
 # You tested whether generated pictures are worth their price, and computed that price; shrank a
-# network until it broke; attacked pictures and reviews; measured bias in pairs; measured how much a
-# model gives away, and protected it; marked and signed what a model made; and planned a training on
+# network until it broke; attacked pictures and reviews; measured bias in pairs and what a model
+# gives away, and protected it; marked and signed what a model made; and planned a training on
 # several machines.
 #
 # **What this did not show.** Our models are small. Larger ones write better, know more and leak

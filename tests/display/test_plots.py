@@ -321,3 +321,13 @@ def test_numbers_of_an_axis_stay_formulas_under_an_empty_title():
     labels = [label for label in ax.get_xticklabels() if label.get_text()]
     assert labels and all(label.get_parse_math() for label in labels)
     plots.put_away(figure)
+
+
+def test_rows_of_images_have_their_names_on_the_left():
+    images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    figure = plots.image_rows({"one": images, "costs $5": images}, "title [stand-in]", columns=4)
+    figure.canvas.draw()
+    names = [[t.get_text() for t in ax.get_yticklabels()] for ax in figure.axes]
+    assert names == [["one"], ["costs $5"]] and figure.axes[0].get_title("left").endswith("in]")
+    assert all(ax.images[0].get_array().shape == (8, 38, 3) for ax in figure.axes)
+    plots.show(figure, alt="a test")

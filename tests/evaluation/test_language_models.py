@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.datasets.texts import train_tokenizer
 from course_utils.errors import CourseError
 from course_utils.evaluation import language_models
 from course_utils.models.attention import GPT
@@ -114,3 +115,17 @@ def test_copies_are_found_sign_for_sign():
         finder.copied_share([text], 10)
     with pytest.raises(CourseError):
         finder.copied_share(["short"], 50)
+
+
+def test_a_preference_is_one_word_against_the_other():
+    tokenizer = train_tokenizer(["he said that she said that he came"] * 50, 300)
+    ids = {word: tokenizer.encode(word).ids[0] for word in (" he", " she")}
+
+    def model(read):
+        assert read[0, 0] == 0
+        logits = torch.zeros(1, read.shape[1], tokenizer.get_vocab_size())
+        logits[0, -1, ids[" she"]] = math.log(3)
+        return logits
+
+    found = language_models.preference(model, tokenizer, "he said that", " she", " he")
+    assert found == pytest.approx(0.75)

@@ -13,6 +13,8 @@ import pytest
 
 from course_utils.learner import catalogue
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("rerun.py")
 
@@ -31,7 +33,13 @@ def ran(lesson: str, folder: Path, *how: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("lesson", [known.name for known in catalogue.lessons()])
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        pytest.param(known.name, marks=pytest.mark.xdist_group(f"twice {known.name}"))
+        for known in catalogue.lessons()
+    ],
+)
 def test_each_cell_runs_twice_with_other_right_answers(lesson: str, tmp_path: Path) -> None:
     told = ran(lesson, tmp_path, "twice", "0")
     assert len(told["cells"]) > 5 and told["answers"] > 0

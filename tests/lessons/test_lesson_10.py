@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
@@ -81,13 +82,6 @@ def test_uphill_raises_the_loss_of_the_networks_own_answer(lesson):
     assert loss(1) > loss(0) > loss(-1)
 
 
-def test_typos_swap_two_letters_and_swaps_keep_capitals(lesson):
-    assert list(lesson.misspelt("a good film")) == ["a good flim"]
-    lesson.other = {"he": "she", "his": "her"}
-    lesson.pattern = re.compile(r"\b(he|his)\b", re.IGNORECASE)
-    assert lesson.swapped("He saw his hero; the end") == "She saw her hero; the end"
-
-
 def test_exposure_and_the_colleagues_differ_where_it_matters(lesson):
     others = torch.arange(1_000).double()
     assert lesson.exposure(-1.0, others) == pytest.approx(math.log2(1_001))
@@ -125,15 +119,22 @@ def test_z_is_that_of_the_binomial_distribution(lesson):
     assert lesson.watermark_z(tokens, mark.is_green, mark.gamma) == pytest.approx(expected)
 
 
-def test_the_seal_holds_for_the_picture_its_papers_and_the_key_alone(lesson):
-    picture = torch.arange(48, dtype=torch.uint8).view(3, 4, 4)
-    papers, seal = lesson.sealed(picture, "somebody", b"key")
-    assert lesson.holds(picture, papers, seal, b"key")
+def test_a_signature_holds_for_the_picture_its_papers_and_its_key_alone(lesson):
+    secret, stranger = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    public, picture = secret.public_key(), torch.arange(48, dtype=torch.uint8).view(3, 4, 4)
+    papers = lesson.papers_of(picture, "somebody")
+    signature = secret.sign(papers)
+    assert lesson.holds(picture, papers, signature, public)
     other = picture.clone()
-    other[0, 0, 0] += 1
-    assert not lesson.holds(other, papers, seal, b"key")
-    assert not lesson.holds(picture, papers.replace("some", "no"), seal, b"key")
-    assert not lesson.holds(picture, papers, seal, b"another")
+    other[0, 0, 0] ^= 1
+    assert not lesson.holds(other, papers, signature, public)
+    assert not lesson.holds(picture, papers.replace(b"some", b"no"), signature, public)
+    assert not lesson.holds(picture, papers, stranger.sign(papers), public)
+    for place in (0, 31, 63):
+        cut = bytearray(signature)
+        cut[place] ^= 1
+        assert not lesson.holds(picture, papers, bytes(cut), public)
+    assert lesson.holds(picture, papers, stranger.sign(papers), stranger.public_key())
 
 
 def test_costs_are_the_cross_entropy(lesson):

@@ -1,13 +1,25 @@
 """Checks of lesson 09: diffusion and flow matching. Each returns the function that the lesson goes on with."""
 
+from course_utils.checks.diffusion.ddim import ddim
 from course_utils.checks.diffusion.exact_velocity import exact_velocity
 from course_utils.checks.diffusion.flow_loss import flow_loss
+from course_utils.checks.diffusion.from_velocity import from_velocity
 from course_utils.checks.diffusion.guided import guided
 from course_utils.checks.diffusion.interpolate import interpolate
 from course_utils.checks.diffusion.solve import solve
 from course_utils.checks.prediction import prediction
 
-__all__ = ["exact_velocity", "flow_loss", "guided", "interpolate", "one_call", "removable", "solve"]
+__all__ = [
+    "ddim",
+    "exact_velocity",
+    "flow_loss",
+    "from_velocity",
+    "guided",
+    "interpolate",
+    "one_call",
+    "removable",
+    "solve",
+]
 
 one_call = prediction("diffusion.one_call")
 """How far from the ring's centre its points lie after a single step, on average; the ring has radius 2."""

@@ -40,3 +40,19 @@ class Field(nn.Module):
         require_times(x, t)
         flat = torch.cat([x.flatten(1), 3 * t[:, None].to(x.dtype)], 1)
         return self.last(self.first(flat).tanh()).view_as(x)
+
+
+class Probe:
+    """A velocity that bends with x and t, differs from row to row, and keeps the times that it is asked about."""
+
+    def __init__(self, noise: Tensor) -> None:
+        rows = torch.arange(len(noise), dtype=noise.dtype)
+        self.phase = as_column(rows, noise)
+        self.times: list[float] = []
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        """Velocity at ``x`` and ``t``."""
+        require_times(x, t)
+        self.times.append(float(t[0]))
+        t = as_column(t, x).to(x.dtype)
+        return (2 * x + 3 * t + self.phase).sin() + t * (1 - x / 2)

@@ -17,7 +17,7 @@ from course_utils.checks.core import (
     expect_tensor,
     require,
 )
-from course_utils.checks.diffusion.shared import NOT_ONE_EACH, TIMES, as_column, require_times
+from course_utils.checks.diffusion.shared import NOT_ONE_EACH, TIMES, Probe
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 _CALLS = {"euler": 1, "heun": 2}
@@ -40,21 +40,6 @@ def _solve_on_a_grid(velocity: Velocity, noise: Tensor, steps: int, method: str)
     return x
 
 
-class _Probe:
-    """A velocity that bends with x and t, differs from row to row, and keeps the times that it is asked about."""
-
-    def __init__(self, noise: Tensor) -> None:
-        rows = torch.arange(len(noise), dtype=noise.dtype)
-        self.phase = as_column(rows, noise)
-        self.times: list[float] = []
-
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        require_times(x, t)
-        self.times.append(float(t[0]))
-        t = as_column(t, x).to(x.dtype)
-        return (2 * x + 3 * t + self.phase).sin() + t * (1 - x / 2)
-
-
 def _walk(
     method: str = "both",
     *,
@@ -72,7 +57,7 @@ def _walk(
     def answer(_: Any, noise: Tensor, steps: int, asked: str) -> Tensor | None:
         if method not in ("both", asked):
             return None
-        velocity, x, h = _Probe(noise), noise, sign * size(steps)
+        velocity, x, h = Probe(noise), noise, sign * size(steps)
         for i in range(count(steps)):
             slope = velocity(x, x.new_full((len(x),), time(i, steps)))
             last = last_by_euler and i == count(steps) - 1
@@ -88,7 +73,7 @@ def _walk(
 def _midpoint(_: Any, noise: Tensor, steps: int, asked: str) -> Tensor | None:
     if asked != "heun":
         return None
-    velocity, x, h = _Probe(noise), noise, 1 / steps
+    velocity, x, h = Probe(noise), noise, 1 / steps
     for i in range(steps):
         slope = velocity(x, x.new_full((len(x),), i / steps))
         x = x + h * velocity(x + h / 2 * slope, x.new_full((len(x),), (i + 0.5) / steps))
@@ -97,7 +82,7 @@ def _midpoint(_: Any, noise: Tensor, steps: int, asked: str) -> Tensor | None:
 
 def _exchanged(_: Any, noise: Tensor, steps: int, asked: str) -> Tensor:
     other = "heun" if asked == "euler" else "euler"
-    return _solve_on_a_grid(_Probe(noise), noise, steps, other)
+    return _solve_on_a_grid(Probe(noise), noise, steps, other)
 
 
 _SHORT = (
@@ -207,7 +192,7 @@ def solve(fn: Answer) -> None:
 
 
 def _expect_walk(fn: Answer, noise: Tensor, steps: int, method: str) -> None:
-    probe, what = _Probe(noise), f"the walk of {steps} steps by {method!r}"
+    probe, what = Probe(noise), f"the walk of {steps} steps by {method!r}"
     says = {
         NOT_ONE_EACH: TIMES,
         "a return value": "A function without `return` gives None; is it inside the loop or a condition?",
@@ -218,7 +203,7 @@ def _expect_walk(fn: Answer, noise: Tensor, steps: int, method: str) -> None:
         expect_tensor(got, noise.shape, what, hint="x keeps the shape of the noise.")
         real = "The velocity and the noise are real: which step made x complex?"
         require(not got.is_complex(), f"{what}, real numbers", "complex numbers", real)
-        expected = _solve_on_a_grid(_Probe(noise), noise, steps, method)
+        expected = _solve_on_a_grid(Probe(noise), noise, steps, method)
         # A constant offset of rounding grows along a bending walk.
         inputs = (None, noise, steps, method)
         try:
@@ -240,7 +225,7 @@ def _calls_hint(count: int, steps: int, method: str) -> str:
     )
 
 
-def _expect_cost(probe: _Probe, steps: int, method: str) -> None:
+def _expect_cost(probe: Probe, steps: int, method: str) -> None:
     count, right = len(probe.times), _CALLS[method] * steps
     require(
         count == right,

@@ -4,8 +4,10 @@ from course_utils.checks.prediction import prediction
 from course_utils.checks.world.clip_and_noise import clip_and_noise
 from course_utils.checks.world.exposure import exposure
 from course_utils.checks.world.membership_auc import membership_auc
+from course_utils.checks.world.rounded import rounded
 from course_utils.checks.world.training_cost import training_cost
 from course_utils.checks.world.watermark_z import watermark_z
+from course_utils.checks.world.worst_direction import worst_direction
 
 generated_gain = prediction("world.generated_gain")
 bits_needed = prediction("world.bits_needed")
@@ -25,7 +27,9 @@ __all__ = [
     "generated_gain",
     "largest_class",
     "membership_auc",
+    "rounded",
     "tokens_needed",
     "training_cost",
     "watermark_z",
+    "worst_direction",
 ]

@@ -44,7 +44,7 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int) -> Axes:
         found[n]["high"],
         color=palette.VERMILION,
         alpha=0.3,
-        label="95 % of mean",
+        label="95 % interval of the mean",
     )
     ax.axhline(
         found[bias.counts[-1]]["value"],
@@ -54,6 +54,7 @@ def draw_bias(ax: Axes, bias: Bias, row: str, score: str, n: int) -> Axes:
         label="at the largest n",
     )
     ax.set(xscale="log", xlabel="images on each side, n", ylabel=score)
+    ax.set_xticks([100, 1_000], ["100", "1,000"])
     ax.set_title(f"{LABELS.get(row, row)}, n = {n:,}", loc="left", fontsize=10)
     return ax
 
@@ -106,6 +107,7 @@ def bias_static(axes: list[Axes], bias: Bias, row: str, score: str) -> None:
     counts = (bias.counts[0], bias.counts[len(bias.counts) // 2], bias.counts[-1])
     for ax, n in zip(axes, counts, strict=True):
         draw_bias(ax, bias, row, score, n)
+        ax.label_outer()
     axes[0].legend(frameon=False, fontsize=8)
 
 

@@ -557,3 +557,158 @@ WRONG["exact_velocity"] += [
     (lambda *a: exact(*a) * 1.02, "tanh(1)"),
     (lambda *a: exact(*a).sum(0), "One velocity for each x"),
 ]
+
+
+# ---- from_velocity
+
+
+@right("from_velocity")
+def ends_of_the_line(x, t, velocity):
+    s = column(t, x)
+    clean, noise = x + (1 - s) * velocity, x - s * velocity
+    return clean, noise, -noise / (1 - s)
+
+
+@right("from_velocity")
+def ends_of_each_line(x, t, velocity):
+    """One row after the other; the clean picture from the noise."""
+    noise = torch.stack([a - float(s) * v for a, s, v in zip(x, t, velocity, strict=True)])
+    score = torch.stack([n / (float(s) - 1) for n, s in zip(noise, t, strict=True)])
+    return [noise + velocity, noise, score]
+
+
+@right("from_velocity")
+class Ends:
+    """In numpy, with the noise as what the clean picture leaves of x."""
+
+    def __new__(cls, x, t, velocity):
+        a, v = (z.numpy().astype(np.float64) for z in (x, velocity))
+        s = t.numpy().astype(np.float64).reshape(-1, *[1] * (a.ndim - 1))
+        clean = a + v - s * v
+        noise = (a - s * clean) / (1 - s)
+        return tuple(torch.from_numpy(z) for z in (clean, noise, -noise / (1 - s)))
+
+
+def ends_with(
+    clean=lambda x, s, v: x + (1 - s) * v,
+    noise=lambda x, s, v: x - s * v,
+    score=lambda n, s: -n / (1 - s),
+    shaped=column,
+):
+    """A solution with parts to get wrong."""
+
+    def answer(x, t, velocity):
+        s = shaped(t, x)
+        found = noise(x, s, velocity)
+        return clean(x, s, velocity), found, score(x - s * velocity, s)
+
+    return answer
+
+
+WRONG["from_velocity"] += [
+    (ends_with(clean=lambda x, s, v: torch.addcmul(x, s, v)), "Time runs the other way"),
+    (ends_with(noise=lambda x, s, v: x - v + s * v), "Time runs the other way"),
+    (ends_with(clean=lambda x, s, v: x - v * (1 - s)), "leads *to* the data"),
+    (ends_with(noise=lambda x, s, v: x + v * s), "leads *to* the data"),
+    (ends_with(clean=lambda x, s, v: x.add(v)), "one whole unit of time"),
+    (ends_with(noise=lambda x, s, v: x.sub(v)), "one whole unit of time"),
+    (ends_with(clean=lambda x, s, v: x / s), "if x held no noise"),
+    (ends_with(noise=lambda x, s, v: -(s - 1) * -v), "x holds only a share of both"),
+    (lambda x, t, v: [ends_of_the_line(x, t, v)[k] for k in (1, 0, 2)], "are exchanged"),
+    (lambda x, t, v: [ends_of_the_line(x, t, v)[k] for k in (2, 0, 1)], "in this order"),
+    (lambda x, t, v: ends_of_the_line(x, t, v)[:2], "in this order"),
+    (ends_with(score=lambda n, s: n / (1 - s)), "where the cloud is dense"),
+    (ends_with(score=lambda n, s: -n), "the standard deviation 1 - t"),
+    (ends_with(score=lambda n, s: -n * (1 - s) ** -2), "the standard deviation 1 - t"),
+    (ends_with(score=lambda n, s: n / -s), "Divided by t"),
+    (ends_with(shaped=lambda t, x: t), "the *last* dimension"),
+    (ends_with(shaped=lambda t, x: t[:, None]), "for one kind of x only"),
+    (ends_with(score=lambda n, s: 1.02 * n / (s - 1)), "the score -8/3"),
+]
+
+
+# ---- ddim
+
+
+def circle(t):
+    return (t**2 + (1 - t) ** 2) ** -0.5
+
+
+@right("ddim")
+def on_the_circle(network, noise, steps):
+    x = noise
+    for k in range(steps):
+        now, then = k / steps, (k + 1) / steps
+        x_line, t = x / circle(now), torch.full((len(x),), now)
+        clean, mean_noise, _ = ends_of_the_line(x_line, t, network(x_line, t))
+        x = circle(then) * (then * clean + (1 - then) * mean_noise)
+    return x
+
+
+@right("ddim")
+def as_the_paper_writes_it(network, noise, steps):
+    """With alpha and sigma, which are data's and noise's share on the circle."""
+    x, times = noise, torch.linspace(0, 1, steps + 1)
+    alpha, sigma = times * circle(times), (1 - times) * circle(times)
+    for k in range(steps):
+        line = x / circle(times[k])
+        v = network(line, times[k].expand(len(x)))
+        epsilon = line - times[k] * v
+        x_0 = epsilon + v
+        x = alpha[k + 1] * x_0 + sigma[k + 1] * epsilon
+    return x
+
+
+@right("ddim")
+def by_euler_on_the_line(network, noise, steps):
+    """What the next cell finds out: it is the same algorithm."""
+    return walk(network, noise, steps, "euler")
+
+
+def ddim_with(
+    to_line=lambda x, now: x / circle(now),
+    told=lambda now, then: now,
+    guess=lambda *a: ends_of_the_line(*a)[:2],
+    weights=lambda now, then: (then, 1 - then),
+    to_circle=lambda now, then: circle(then),
+    more=0,
+    times=lambda x, t: torch.full((len(x),), t),
+):
+    """A solution with parts to get wrong."""
+
+    def answer(network, noise, steps):
+        x = noise
+        for k in range(steps + more):
+            now, then = k / steps, (k + 1) / steps
+            line = to_line(x, now)
+            v = network(line, times(x, told(now, then)))
+            first, second = guess(line, torch.full((len(x),), now), v)
+            a, b = weights(now, then)
+            x = to_circle(now, then) * (a * first + b * second)
+        return x
+
+    return answer
+
+
+def ddim_with_noise(network, noise, steps):
+    return on_the_circle(network, noise, steps) + 0.1 * torch.randn_like(noise)
+
+
+WRONG["ddim"] += [
+    (ddim_with(to_line=lambda x, now: x), "knows the straight line"),
+    (ddim_with(to_line=lambda x, now: x * circle(now)), "knows the straight line"),
+    (ddim_with(to_circle=lambda now, then: 1.0), "on the circle again"),
+    (ddim_with(to_circle=lambda now, then: circle(now)), "on the circle again"),
+    (ddim_with(weights=lambda now, then: (now, 1 - now)), "nothing moves"),
+    (ddim_with(weights=lambda now, then: (1 - then, then)), "the share of the clean picture is"),
+    (ddim_with(weights=lambda now, then: (1, 0)), "jumps to the guess"),
+    (ddim_with(weights=lambda now, then: (then**0.5, (1 - then) ** 0.5)), "square roots"),
+    (ddim_with(told=lambda now, then: then), "which stands at `now`"),
+    (ddim_with(told=lambda now, then: 1 - now), "Time runs the other way"),
+    (ddim_with(guess=lambda *a: ends_of_the_line(*a)[1::-1]), "returns clean picture, noise"),
+    (ddim_with(guess=lambda *a: ends_of_the_line(*a)[::2]), "returns clean picture, noise"),
+    (ddim_with(more=-1), "The last step is missing"),
+    (ddim_with(times=lambda x, t: t), "takes t as (B,)"),
+    (ddim_with(times=lambda x, t: torch.full((len(x), 1), t)), "takes t as (B,)"),
+    (ddim_with_noise, "In one step from t = 0"),
+]

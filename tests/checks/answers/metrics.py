@@ -810,6 +810,177 @@ WRONG["cheat"] += [
 ]
 
 
+# ---- near_copies
+
+
+def nearest(points, others):
+    return torch.cdist(points, others).min(dim=1).values
+
+
+@right("near_copies")
+def near_copies_in_pieces(generated, training, held_out, level):
+    def near(points):
+        return torch.cat([nearest(part, training) for part in points.split(50)])
+
+    return near(generated) < near(held_out).quantile(level)
+
+
+@right("near_copies")
+def near_copies_by_scipy(generated, training, held_out, level):
+    limit = np.quantile(cdist(held_out, training).min(axis=1), level)
+    return torch.from_numpy(cdist(generated, training).min(axis=1) <= limit)
+
+
+@right("near_copies")
+def near_copies_by_sorting(generated, training, held_out, level):
+    usual = nearest(held_out, training).sort().values
+    return torch.stack([(training - one).norm(dim=1).min() < usual[int(level * len(usual))]
+                        for one in generated])  # fmt: skip
+
+
+WRONG["near_copies"] += [
+    (lambda g, t, h, a: nearest(g, t) > nearest(h, t).quantile(a), "The other way round"),
+    (lambda g, t, h, a: nearest(g, t) < nearest(h, t).quantile(1 - a), "at the small end"),
+    (lambda g, t, h, a: nearest(g, t) < nearest(g, t).quantile(a), "the generated points them"),
+    (lambda g, t, h, a: nearest(g, h) < nearest(h, t).quantile(a), "among the held-out ones"),
+    (lambda g, t, h, a: nearest(g, t) < nearest(t, t).quantile(a), "found itself"),
+    (
+        lambda g, t, h, a: nearest(g, t) < torch.cdist(t, t).topk(2, largest=False)[0][:, 1].quantile(a),
+        "They were seen in training",
+    ),
+    (lambda g, t, h, a: nearest(g, t) < nearest(h, t).min(), "Nearer than *every*"),
+    (lambda g, t, h, a: nearest(g, t) < a, "not a distance"),
+    (
+        lambda g, t, h, a: torch.cdist(g, t).mean(1) < torch.cdist(h, t).mean(1).quantile(a),
+        "The mean distance",
+    ),
+    (lambda g, t, h, a: nearest(g, t) < torch.cdist(h, t).quantile(a), "over all pairs"),
+    (lambda g, t, h, a: (nearest(g, t) < nearest(h, t).quantile(a)).float().mean(), "the share of"),
+    (lambda g, t, h, a: nearest(g, t), "These are the distances"),
+    (lambda g, t, h, a: nearest(t, g) < nearest(h, t).quantile(a), "for each *training* point"),
+    (lambda g, t, h, a: (nearest(g, t) < nearest(h, t).quantile(a)).float(), "Convert with"),
+    (lambda g, t, h, a: (nearest(g, t) < nearest(h, t).quantile(a)).tolist(), "Return a tensor"),
+]  # fmt: skip
+
+
+# ---- repetition
+
+
+@right("repetition")
+def repetition_by_a_set(ids, length):
+    runs = [tuple(ids[i : i + length]) for i in range(len(ids) - length + 1)]
+    return 1 - len(set(runs)) / len(runs)
+
+
+@right("repetition")
+def repetition_by_looking_back(ids, length):
+    runs = [ids[i : i + length] for i in range(len(ids) - length + 1)]
+    return np.mean([run in runs[:place] for place, run in enumerate(runs)])
+
+
+def runs_of(ids, length):
+    return [tuple(ids[i : i + length]) for i in range(len(ids) - length + 1)]
+
+
+WRONG["repetition"] += [
+    (lambda ids, n: len(set(runs_of(ids, n))) / len(runs_of(ids, n)), "share of *different* runs"),
+    (lambda ids, n: len(runs_of(ids, n)) - len(set(runs_of(ids, n))), "how many there are"),
+    (lambda ids, n: 1 - len(set(ids)) / len(ids), "Single tokens"),
+    (
+        lambda ids, n: (
+            1 - len({tuple(ids[i : i + n]) for i in range(len(ids) - n)}) / max(len(ids) - n, 1)
+        ),
+        "The last run is missing",
+    ),
+    (
+        lambda ids, n: 1 - len(set(runs_of(ids, n)[::n])) / len(runs_of(ids, n)[::n]),
+        "`length` apart",
+    ),
+    (
+        lambda ids, n: 1 - len({tuple(ids[i : i + n]) for i in range(len(ids))}) / len(ids),
+        "or shorter pieces at the end",
+    ),
+    (
+        lambda ids, n: (len(runs_of(ids, n)) - len(set(runs_of(ids, n)))) / len(ids),
+        "or shorter pieces at the end",
+    ),
+    (
+        lambda ids, n: np.mean([runs_of(ids, n).count(run) > 1 for run in runs_of(ids, n)]),
+        "The first time counts",
+    ),
+    (
+        lambda ids, n: (
+            sum(ids[i : i + n] == ids[i + 1 : i + n + 1] for i in range(len(ids) - n))
+            / (len(ids) - n + 1)
+        ),
+        "compared with its neighbour",
+    ),
+    (lambda ids, n: len({ids[i : i + n] for i in range(len(ids))}), "A set holds tuples"),
+]
+
+
+# ---- distinct
+
+
+@right("distinct")
+def distinct_by_a_set(texts, length):
+    runs = [run for ids in texts for run in runs_of(ids, length)]
+    return len(set(runs)) / len(runs)
+
+
+@right("distinct")
+def distinct_by_growing_sets(texts, length):
+    seen, count = set(), 0
+    for ids in texts:
+        seen |= set(runs_of(ids, length))
+        count += len(ids) - length + 1
+    return len(seen) / count
+
+
+def all_runs(texts, length):
+    return [run for ids in texts for run in runs_of(ids, length)]
+
+
+WRONG["distinct"] += [
+    (lambda texts, n: 1 - distinct_by_a_set(texts, n), "share of repeats"),
+    (
+        lambda texts, n: np.mean([distinct_by_a_set([ids], n) for ids in texts]),
+        "The mean over single texts",
+    ),
+    (
+        lambda texts, n: sum(len(set(runs_of(ids, n))) for ids in texts) / len(all_runs(texts, n)),
+        "counted twice",
+    ),
+    (
+        lambda texts, n: distinct_by_a_set([[i for ids in texts for i in ids]], n),
+        "The texts were joined",
+    ),
+    (lambda texts, n: len(set(all_runs(texts, n))), "how many there are"),
+    (lambda texts, n: distinct_by_a_set(texts, 1), "Single tokens"),
+    (lambda texts, n: distinct_by_a_set([ids[:-1] for ids in texts], n), "The last run of each"),
+    (
+        lambda texts, n: (
+            len({run for ids in texts for run in runs_of(ids, n)[::n]})
+            / sum(len(runs_of(ids, n)[::n]) for ids in texts)
+        ),
+        "`length` apart",
+    ),
+    (
+        lambda texts, n: (
+            len({tuple(ids[i : i + n]) for ids in texts for i in range(len(ids))})
+            / sum(map(len, texts))
+        ),
+        "shorter than `length`",
+    ),
+    (
+        lambda texts, n: len(set(all_runs(texts, n))) / sum(map(len, texts)),
+        "Divided by the number of tokens",
+    ),
+    (lambda texts, n: len({tuple(ids) for ids in texts}) / len(texts), "Whole texts"),
+    (lambda texts, n: len({ids[:n] for ids in texts}), "A set holds tuples"),
+]
+
+
 # ---- further ones, of which no test had been
 
 

@@ -1,6 +1,7 @@
 """Lesson 03: right and wrong answers to its exercises."""
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch.distributions import Normal, kl_divergence
 
 from answers import book
+from course_utils.models import vae
 
 RIGHT, WRONG, right, wrong = book()
 LOG_2PI = math.log(2 * math.pi)
@@ -500,4 +502,188 @@ WRONG["repaired_line"] += [
         lambda a, x, m, v: 50 * 3072 * (a - x).square().mean() + kl(m, v).mean(),
         "is written down",
     ),
+]
+
+
+# ---- linear_elbo
+
+
+def bound(spread=lambda w, v: w**2 * v, kl_weight=-1.0, height=0.5, deviation=None, sigma=None):
+    """The ELBO of the linear-Gaussian model with one part exchanged."""
+
+    def answer(m, v, x, w, s):
+        variance = sigma(s) if sigma else s**2
+        square = (x - w * m) ** 2 + spread(w, v)
+        of_x = -0.5 * square / variance - height * torch.log(2 * torch.pi * variance)
+        std = deviation(v) if deviation else v.sqrt()
+        return of_x + kl_weight * kl_divergence(Normal(m, std), Normal(0.0, 1.0))
+
+    return answer
+
+
+@right("linear_elbo")
+def bound_by_moments(m, v, x, w, s):
+    """E[x²] - 2 x w E[z] + w² E[z²], and the KL written out."""
+    square = x**2 - 2 * x * w * m + w**2 * (m**2 + v)
+    kl = (m**2 + v - 1 - v.log()) / 2
+    return -(square / s**2 + LOG_2PI) / 2 - s.log() - kl
+
+
+@right("linear_elbo")
+def bound_by_the_gap(m, v, x, w, s):
+    """The identity the other way round: log p(x) less the KL to the posterior."""
+    total = w**2 + s**2
+    posterior = Normal(w * x / total, (s**2 / total).sqrt())
+    gap = kl_divergence(Normal(m, v.sqrt()), posterior)
+    return Normal(torch.zeros_like(x), total.sqrt()).log_prob(x) - gap
+
+
+@right("linear_elbo")
+def bound_by_density(m, v, x, w, s):
+    kl = kl_divergence(Normal(m, v.sqrt()), Normal(0.0, 1.0))
+    return Normal(w * m, s).log_prob(x) - w**2 * v / (2 * s**2) - kl
+
+
+RIGHT["linear_elbo"] += [bound()]
+
+
+def drawn_bound(m, v, x, w, s):
+    z = m + v.sqrt() * torch.randn((1000, *m.shape), dtype=m.dtype)
+    of_x = Normal(w * z, s).log_prob(x).mean(0)
+    return of_x - kl_divergence(Normal(m, v.sqrt()), Normal(0.0, 1.0))
+
+
+def reversed_bound(m, v, x, w, s):
+    kl = kl_divergence(Normal(0.0, 1.0), Normal(m, v.sqrt()))
+    return bound(kl_weight=0.0)(m, v, x, w, s) - kl
+
+
+WRONG["linear_elbo"] += [
+    (bound(spread=lambda w, v: 0.0), "taken at z = m only"),
+    (bound(spread=lambda w, v: v), "variance of wz under q is not that"),
+    (bound(spread=lambda w, v: w * v), "variance of wz under q is not that"),
+    (bound(spread=lambda w, v: (w * v) ** 2), "variance of wz under q is not that"),
+    (bound(spread=lambda w, v: -(w**2) * v), "larger, not smaller"),
+    (bound(kl_weight=0.0), "The KL is missing"),
+    (bound(kl_weight=1.0), "The sign of the KL"),
+    (lambda *i: -bound()(*i), "The sign of the whole"),
+    (bound(deviation=lambda v: v), "taken for a standard deviation"),
+    (reversed_bound, "KL the other way round"),
+    (lambda m, v, x, w, s: bound()(m, v, x, w, s) + LOG_2PI / 2, "constant ½ log 2π"),
+    (lambda m, v, x, w, s: bound()(m, v, x, w, s) + s.log(), "term ½ log s²"),
+    (bound(height=0.0), "height of the density"),
+    (bound(sigma=lambda s: s), "divided by s, and not"),
+    (bound(sigma=lambda s: s**4), "taken for the variance of x"),
+    (
+        lambda m, v, x, w, s: bound()(m, v, x, w, s) - ((x - w * m) ** 2 + w**2 * v) / (2 * s**2),
+        "The half is missing",
+    ),
+    (lambda *i: bound()(*i).mean(), "Averaged over the q"),
+    (lambda *i: bound()(*i).sum(), "Summed over the q"),
+    (drawn_bound, "changes from call to call"),
+    (lambda *i: bound()(*i) + 0.1, "The ELBO is −3.419"),
+    (lambda *i: bound()(*i)[..., None], "One bound for each q"),
+]
+
+
+# ---- train_step
+
+
+def step(
+    order=("zero", "backward", "step"),
+    code=lambda mean, log_var, noise: draw(mean, log_var, noise),
+    variance=lambda model, log_var: model.log_var,
+    loss=lambda nll, kl, beta: (nll + beta * kl).mean(),
+    told=lambda nll, kl, beta: {"nll": nll.mean().item(), "kl": kl.mean().item()},
+    sigma=lambda model: (model.log_var / 2).exp().item(),
+    block=lambda autocast: autocast(),
+):
+    """The step in this order, with one part exchanged."""
+
+    def answer(model, optimizer, x, noise, beta, autocast):
+        with block(autocast):
+            mean, log_var = model.encode(x)
+            x_mean = model.decode(code(mean, log_var, noise))
+        costs = nll(x, x_mean, variance(model, log_var)), kl(mean, log_var)
+        found = loss(*costs, beta)
+        acts = {"zero": optimizer.zero_grad, "backward": found.backward, "step": optimizer.step}
+        for name in order:
+            acts[name]()
+        return told(*costs, beta) | {"sigma": sigma(model)}
+
+    return answer
+
+
+@right("train_step")
+def step_of_the_package(model, optimizer, x, noise, beta, autocast):
+    return vae.vae_step(model, optimizer, x, beta, autocast, noise)
+
+
+@right("train_step")
+def step_within_one_block(model, optimizer, x, noise, beta, autocast):
+    """The losses inside of the block, too: their sums are taken in 32 bits there as well."""
+    with autocast():
+        mean, log_var = model.encode(x)
+        x_mean = model.decode(mean + noise * log_var.exp().sqrt())
+        costs = nll(x, x_mean, model.log_var), kl(mean, log_var)
+        loss = costs[0].mean() + beta * costs[1].mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    sigma = math.exp(model.log_var.item()) ** 0.5
+    return {"kl": float(costs[1].mean()), "nll": float(costs[0].mean()), "sigma": sigma}
+
+
+def step_inside(model, optimizer, x, noise, beta, autocast):
+    with autocast():
+        return step(block=lambda _: nullcontext())(model, optimizer, x, noise, beta, autocast)
+
+
+def by_new_optimizer(model, optimizer, *others):
+    own = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    return step()(model, own, *others)
+
+
+def encoding_twice(model, optimizer, x, *others):
+    model.encode(x)
+    return step()(model, optimizer, x, *others)
+
+
+RIGHT["train_step"] += [step(), step(order=("zero", "backward", "step", "zero"))]
+WRONG["train_step"] += [
+    (step(code=lambda m, v, e: m), "the mean of q, and no draw"),
+    (step(code=lambda m, v, e: e), "gets the noise itself"),
+    (step(code=lambda m, v, e: draw(m, v, e).detach()), "The draw is detached"),
+    (step(code=lambda m, v, e: m + v.exp() * e), "too wide or too narrow"),
+    (step(variance=lambda model, v: torch.zeros(())), "pixels' variance is missing"),
+    (step(variance=lambda model, v: model.log_var.detach()), "so that it never learns"),
+    (step(variance=lambda model, v: v.mean()), "Two variances are mixed up"),
+    (step(loss=lambda n, k, b: (n + k).mean()), "beta is not used"),
+    (step(loss=lambda n, k, b: (n + b * k).sum()), "a sum over the batch"),
+    (step(loss=lambda n, k, b: n.mean()), "The KL is not in the loss"),
+    (step(loss=lambda n, k, b: b * k.mean()), "The likelihood is not in the loss"),
+    (step(loss=lambda n, k, b: (n - b * k).mean()), "The sign of the KL"),
+    (step(loss=lambda n, k, b: -(n + b * k).mean()), "This climbs"),
+    (step(order=("backward", "step")), "Gradients of the step before"),
+    (step(order=("backward", "zero", "step")), "cleared between"),
+    (step(order=("zero", "backward")), "by `optimizer.step()`"),
+    (by_new_optimizer, "by `optimizer.step()`"),
+    (step(order=("zero", "backward", "step", "step")), "by `optimizer.step()`"),
+    (step(block=lambda autocast: nullcontext()), "belongs around `encode` and `decode`"),
+    (step_inside, "only the networks are to be"),
+    (encoding_twice, "encodes once and decodes once"),
+    (
+        step(told=lambda n, k, b: {"nll": n.mean().item(), "kl": b * k.mean().item()}),
+        "multiplied by beta",
+    ),
+    (
+        step(told=lambda n, k, b: {"nll": n.sum().item(), "kl": k.sum().item()}),
+        "Sums over the batch are returned",
+    ),
+    (step(told=lambda n, k, b: {"nll": n.mean(), "kl": k.mean()}), "keeps the whole step"),
+    (step(told=lambda n, k, b: {"nll": n.mean().item()}), "all three as plain numbers"),
+    (step(sigma=lambda model: model.log_var.exp().item()), "returned is the variance"),
+    (step(sigma=lambda model: model.log_var.item()), "still a logarithm"),
+    (step(sigma=lambda model: model.log_var.exp()), "keeps the whole step"),
+    (step(loss=lambda n, k, b: 2 * (n + b * k).mean()), "Take it apart"),
 ]

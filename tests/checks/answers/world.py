@@ -723,3 +723,186 @@ WRONG["exposure"] += [
         "Rounded: bits",
     ),
 ]
+
+
+# ---- rounded
+
+
+@right("rounded")
+def rounded_by_a_loop(matrix, bits):
+    found = torch.empty_like(matrix)
+    for number, row in enumerate(matrix):
+        largest = max(abs(x) for x in row.tolist())
+        step = largest / (2 ** (bits - 1) - 1)
+        found[number] = torch.tensor(
+            [round(x / step) * step if step else 0.0 for x in row.tolist()]
+        )
+    return found
+
+
+@right("rounded")
+def rounded_in_numpy(matrix, bits):
+    weights = matrix.numpy().astype(np.float64)
+    step = np.abs(weights).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
+    step[step == 0] = 1
+    return torch.from_numpy(np.rint(weights / step) * step).float()
+
+
+@right("rounded")
+def rounded_with_infinity(matrix, bits):
+    step = torch.linalg.vector_norm(matrix, math.inf, dim=1, keepdim=True) / (2 ** (bits - 1) - 1)
+    return torch.nan_to_num(torch.round(matrix / step) * step)
+
+
+class Grid:
+    def __call__(self, matrix, bits):
+        top = (1 << (bits - 1)) - 1
+        scale = top / torch.maximum(matrix.max(1).values, -matrix.min(1).values).clamp(min=1e-9)
+        return (matrix * scale[:, None]).round().clamp(-top, top) / scale[:, None]
+
+
+RIGHT["rounded"].append(Grid())
+
+
+def grid(largest, most, whole=torch.round):
+    def answer(matrix, bits):
+        step = (largest(matrix) / most(bits)).clamp_min(1e-12)
+        return whole(matrix / step) * step
+
+    return answer
+
+
+def of_row(matrix):
+    return matrix.abs().max(dim=1, keepdim=True).values
+
+
+def signed(bits):
+    return 2 ** (bits - 1) - 1
+
+
+@wrong("rounded", "0 / 0 is no number")
+def rounded_without_a_thought_of_zeros(matrix, bits):
+    step = of_row(matrix) / signed(bits)
+    return (matrix / step).round() * step
+
+
+WRONG["rounded"] += [
+    (grid(lambda m: m.abs().max(), signed), "One step for all rows"),
+    (grid(lambda m: m.abs().max(dim=0).values, signed), "Each column got a step"),
+    (grid(of_row, lambda bits: 2**bits - 1), "One bit is for the sign"),
+    (grid(of_row, lambda bits: 1 << (bits - 1)), "One bit is for the sign"),
+    (grid(of_row, lambda bits: bits), "One bit is for the sign"),
+    (grid(lambda m: m.max(dim=1, keepdim=True).values, signed), "in *size*"),
+    (grid(of_row, signed, torch.floor), "Round to the *nearest*"),
+    (grid(of_row, signed, lambda x: x.int().float()), "Round to the *nearest*"),
+    (
+        lambda m, bits: torch.round(m * signed(bits) / of_row(m)),
+        "Times the step they become weights again",
+    ),
+    (lambda m, bits: m.clone(), "Nothing was rounded"),
+    (lambda m, bits: torch.round(m), "not to whole numbers of steps"),
+    (grid(lambda m: m.abs().mean(dim=1, keepdim=True), signed), "not from the mean"),
+    (lambda m, bits: rounded_in_numpy(m, bits).numpy(), "Return a tensor"),
+]
+
+
+# ---- worst_direction
+
+
+@right("worst_direction")
+def uphill_by_backward(network, images):
+    x = (images.float() / 127.5 - 1).requires_grad_()
+    logits = network(x)
+    nn.functional.cross_entropy(logits, logits.argmax(1), reduction="sum").backward()
+    network.zero_grad()
+    return torch.sign(x.grad)
+
+
+@right("worst_direction")
+def uphill_one_by_one(network, images):
+    signs = []
+    for picture in images:
+        x = (picture[None] / 127.5 - 1).requires_grad_(True)
+        own = network(x).argmax()
+        loss = -network(x).log_softmax(1)[0, own]
+        signs.append(torch.autograd.grad(loss, x)[0].sign())
+    return torch.cat(signs)
+
+
+@right("worst_direction")
+def uphill_by_a_transform(network, images):
+    def loss(x):
+        logits = network(x)
+        return nn.functional.nll_loss(logits.log_softmax(1), logits.argmax(1))
+
+    slope = torch.func.grad(loss)(images / 127.5 - 1)
+    return slope.sign()
+
+
+class Uphill:
+    def __call__(self, network, images):
+        x = torch.tensor(images.numpy() / 127.5 - 1, dtype=torch.float32, requires_grad=True)
+        logits = network(x)
+        weights = torch.zeros_like(logits).scatter_(1, logits.argmax(1, keepdim=True), 1.0)
+        loss = -(weights * logits.log_softmax(1)).mean()
+        return torch.autograd.grad(loss, x)[0].sign().detach()
+
+
+RIGHT["worst_direction"].append(Uphill())
+
+
+def uphill_with(loss, start=lambda images: images / 127.5 - 1, end=torch.sign):
+    def answer(network, images):
+        x = start(images).requires_grad_(True)
+        return end(torch.autograd.grad(loss(network(x)), x)[0])
+
+    return answer
+
+
+def own_loss(logits):
+    return nn.functional.cross_entropy(logits, logits.argmax(1), reduction="sum")
+
+
+@wrong("worst_direction", "need `.requires_grad_(True)`")
+def uphill_without_a_gradient(network, images):
+    x = images / 127.5 - 1
+    logits = network(x).detach()
+    return torch.autograd.grad(own_loss(logits), x)[0].sign()
+
+
+@wrong("worst_direction", "Bytes have no gradient")
+def uphill_of_bytes(network, images):
+    x = images.requires_grad_(True)
+    return torch.autograd.grad(own_loss(network(x)), x)[0].sign()
+
+
+@wrong("worst_direction", "take the first")
+def uphill_in_a_tuple(network, images):
+    x = (images / 127.5 - 1).requires_grad_(True)
+    return torch.autograd.grad(own_loss(network(x)), x)
+
+
+@wrong("worst_direction", "sum or average")
+def uphill_of_many_losses(network, images):
+    x = (images / 127.5 - 1).requires_grad_(True)
+    logits = network(x)
+    losses = nn.functional.cross_entropy(logits, logits.argmax(1), reduction="none")
+    return torch.autograd.grad(losses.repeat(2), x)[0].sign()
+
+
+WRONG["worst_direction"] += [
+    (uphill_with(own_loss, end=lambda slope: slope), "That is the gradient"),
+    (uphill_with(own_loss, end=lambda slope: -slope.sign()), "Downhill"),
+    (uphill_with(lambda z: -z.log_softmax(1).amin(1).mean()), "Those are the least likely"),
+    (uphill_with(lambda z: -z.log_softmax(1)[:, 0].mean()), "class 0 was taken"),
+    (uphill_with(lambda z: own_loss(z.softmax(1))), "does the softmax itself"),
+    (uphill_with(own_loss, start=lambda images: images.float()), "pictures in [-1, 1]"),
+    (uphill_with(own_loss, start=lambda images: images / 255), "pictures in [-1, 1]"),
+    (uphill_with(lambda z: z.max(1).values.mean()), "answer's logit; the loss has to rise"),
+    (uphill_with(lambda z: -z.max(1).values.mean()), "forgets the other classes"),
+    (uphill_with(own_loss, end=lambda slope: slope.mean(1).sign()), "has its own sign"),
+    (
+        lambda network, images: (images / 127.5 - 1) + uphill_by_backward(network, images),
+        "Those are changed pictures",
+    ),
+]

@@ -170,7 +170,8 @@ def test_against_one_over_n_the_bias_is_the_recorded_line(bias):
         assert (end - start) / x == pytest.approx(recorded[row]["slope"]["value"])
     assert not any(line.get_linestyle() == "--" for line in axes[1].lines)
     figure.canvas.draw()
-    assert next(t.get_text() for t in axes[0].get_xticklabels()) == "1/100"
+    labels = [label.get_text() for label in axes[0].get_xticklabels()]
+    assert labels == ["0", "1/100", "1/200", "1/500"]
     plots.show(figure, alt="a test")
 
 
@@ -184,7 +185,7 @@ def test_a_folded_table_holds_what_the_table_holds():
 def test_the_diagrams_show_what_their_titles_count():
     figure, axes = plots.subplots(1, 2)
     score_diagrams.carrying(axes[0], torch.tensor([0.0, 2.0]), torch.tensor([1.0, 5.0]), "costs")
-    assert axes[0].get_title("left") == "costs: 5.00"
+    assert axes[0].get_title("left") == "costs: mean cost 5.00"
     square = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     asked = torch.tensor([[0.5, 0.5], [3.0, 3.0], [-0.9, 0.0]])
     score_diagrams.region(axes[1], square, asked, 1, ("real", "made"))
@@ -264,3 +265,34 @@ def test_judgements(right, words):
     for wrong in ((21, 20), (-1, 20), (0, 0)):
         with pytest.raises(CourseError):
             blind_test.judge(*wrong)
+
+
+def test_the_whole_figures_hold_what_they_are_given():
+    cloud = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    figure = score_diagrams.clouds(cloud, {"one": cloud, "other": cloud + 1})
+    assert [ax.get_title() for ax in figure.axes] == ["truth", "one", "other"]
+    plots.show(figure, alt="a test")
+    figure = score_diagrams.plans(cloud[:, 0], {"at random": cloud[:, 1], "no way": cloud[:, 0]})
+    assert figure.axes[1].get_title("left") == "no way: mean cost 0.00"
+    plots.show(figure, alt="a test")
+    figure = score_diagrams.regions(cloud, cloud + 1, 3)
+    one, other = figure.axes
+    assert one.get_xlim() == other.get_xlim() and one.get_ylim() == other.get_ylim()
+    for ball in (*one.patches, *other.patches):
+        low, high = one.get_xlim()
+        assert low < ball.center[0] - ball.radius and ball.center[0] + ball.radius < high
+    plots.show(figure, alt="a test")
+
+
+def test_several_measurements_stand_on_one_scale_with_one_legend():
+    rows = {"held_out": {"FD": interval(2, 0.5)}, "gan": {"FD": interval(8, 2)}}
+    wide = {"held_out": {"FD": interval(2, 0.5)}, "gan": {"FD": interval(800, 20)}}
+    figure = score_plots.ratio_figure({"here": {"one": rows}, "there": {"one": wide}})
+    one, other = figure.axes
+    assert one.get_xlim() == other.get_xlim() and one.get_xlim()[1] > 400
+    assert one.get_legend() and not other.get_legend()
+    plots.show(figure, alt="a test")
+    floor = {"FD": interval(1, 0.1)}
+    figure = score_plots.notice_figure({"bad": {"FD": interval(2, 0.1)}}, floor, "title")
+    assert figure.axes[0].get_title("left") == "title"
+    plots.show(figure, alt="a test")
