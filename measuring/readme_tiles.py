@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from course_utils import results
 from course_utils.authoring.lessons import load_definitions
 from course_utils.display import palette, plots
-from course_utils.models import attention, cgan, dcgan, shipped
+from course_utils.models import attention, cgan, dcgan, flow, shipped
 from course_utils.models.attention import filter_logits, generate
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +134,17 @@ def classes(columns: int = 10) -> Figure:
     return figure
 
 
+def asked(columns: int = 10) -> Figure:
+    """Lesson 09: the first pictures of each class that the guided flow makes, a row a class."""
+    network, facts = flow.load_shipped()
+    labels = torch.arange(int(facts["classes"])).repeat_interleave(columns)
+    random = torch.Generator().manual_seed(0)
+    figure, ax = _square(whole=True)
+    pictures = flow.sample(network, labels, 25, guidance=3.0, generator=random)
+    plots.image_grid(ax, pictures, columns=columns, gap=0)
+    return figure
+
+
 def _scores() -> list[tuple[float, ...]]:
     """Numbers of photographs, FD at each, and both ends of its interval."""
     measured = results.read("scores_bias.json")["rows"]["real"]
@@ -165,6 +176,7 @@ TILES: dict[str, tuple[Callable[[], Figure], Callable[[], bytes]]] = {
     "walk": (walk, shipped.path("dcgan_cifar10").read_bytes),
     "words": (words, shipped.path(attention.SHIPPED).read_bytes),
     "classes": (classes, shipped.path(cgan.SHIPPED).read_bytes),
+    "asked": (asked, shipped.path(flow.SHIPPED).read_bytes),
     "ruler": (ruler, lambda: repr(_scores()).encode()),
 }
 """Name of a picture -> what draws it, and what reads what it is drawn from."""

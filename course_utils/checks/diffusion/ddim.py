@@ -70,7 +70,10 @@ def _mistaken(
 _LINE = "The network knows the straight line: bring x back to it before you ask, x / on_circle(now), and ask there."
 _CIRCLE = "After the step x belongs on the circle again, at its new time: times on_circle(then)."
 _STILL = "The new mixture has the weights of `then`; with those of `now` nothing moves."
-_EXCHANGED = "At `then` the share of the clean picture is `then`, that of the noise 1 - `then`."
+_EXCHANGED = (
+    "At `then` the share of the clean picture is `then`, that of the noise 1 - `then`. Are the two taken from "
+    "`from_velocity` in its order?"
+)
 _END = "The network is asked about x, which stands at `now`: at that time, not at the one where the step ends."
 _SHORT = "The last step is missing: n steps end at t = 1, where no noise is left."
 _GUESSES = "`from_velocity` returns clean picture, noise and score, in this order: DDIM mixes the first two anew."
@@ -89,7 +92,6 @@ _MISTAKES: list[Wrong] = [
         "That jumps to the guess in each step: the noise has a share in the new mixture until the last one.")),
     (_mistaken(asked=lambda now, then: then), _END),
     (_mistaken(asked=lambda now, then: 1 - now), "Time runs the other way: t = 0 is noise, t = 1 is data."),
-    (_mistaken(guess=lambda x, v, t: (x - t * v, x + (1 - t) * v)), _GUESSES),
     (_mistaken(guess=lambda x, v, t: (x + (1 - t) * v, -(x - t * v) / (1 - t))), _GUESSES),
     (_mistaken(count=lambda n: n - 1), _SHORT),
 ]  # fmt: skip
