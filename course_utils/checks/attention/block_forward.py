@@ -93,8 +93,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "In numbers: x = 3, attention answers 2 to norm1(3), so the stream is 3 + 2 = 5; the mlp answers 1 to norm2(5), "
-    "so it "
-    "leaves as 5 + 1 = 6."
+    "so it leaves as 5 + 1 = 6."
 )
 _SAYS = {"leaf Variable": "`+=` writes into the caller's x. `x = x + ...` makes a new stream."}
 

@@ -61,8 +61,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "Three tokens: row 0 is yes no no, row 1 yes yes no, row 2 yes yes yes. Row t looks, column s is looked at: s <= "
-    "t, so "
-    "1 + 2 + 3 = 6 are True."
+    "t, so 1 + 2 + 3 = 6 are True."
 )
 
 

@@ -141,8 +141,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "A text of 3 tokens, 5 2 7: row 0 is asked about the 2, row 1 about the 7, row 2 about nothing. With p = 0.5 and "
-    "0.25 "
-    "the loss is (0.693 + 1.386) / 2 = 1.040."
+    "0.25 the loss is (0.693 + 1.386) / 2 = 1.040."
 )
 
 

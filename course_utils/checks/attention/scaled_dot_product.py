@@ -169,8 +169,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "One query, d = 4: its products with two keys are 2 and 0, so the scores are 2 / sqrt(4) = 1 and 0, the weights "
-    "0.731 "
-    "and 0.269. Values 10 and 0 make 7.31."
+    "0.731 and 0.269. Values 10 and 0 make 7.31."
 )
 _FILLED: list[Wrong] = [
     (

@@ -10,8 +10,7 @@ from course_utils.checks.core import Answer, Wrong, call, expect_like
 
 _WORKED = (
     "One text, two tokens 0 1 2 3 and 4 5 6 7, two heads: head 0 has the rows 0 1 and 4 5, head 1 has 2 3 and 6 7. "
-    "That is "
-    "(1, 2, 2, 2), and merging makes (1, 2, 4) of it again."
+    "That is (1, 2, 2, 2), and merging makes (1, 2, 4) of it again."
 )
 
 

@@ -73,9 +73,8 @@ def _expect_begins(layer: nn.Module, x: Tensor, before: Tensor) -> None:
 
 
 _WORKED = (
-    "In numbers: the layer answers 5; the first matrix takes x down to 2, the second takes this up to 6. With alpha "
-    "3 and "
-    "rank 2 the answer is 5 + 3 / 2 * 6 = 14."
+    "In numbers: the layer answers 5; the first matrix takes x down to 2, the second takes this up to 6. With alpha 3 "
+    "and rank 2 the answer is 5 + 3 / 2 * 6 = 14."
 )
 
 

@@ -123,8 +123,7 @@ _HINTS = {
 
 _WORKED = (
     "By hand: initial_lr 0.5 and factor 0.5 make the rate 0.25. Gradients 3 and 4 have the length 5; clipped to 1 "
-    "they are "
-    "0.6 and 0.8, and the weights move by 0.25 * 0.6 = 0.15 and 0.2."
+    "they are 0.6 and 0.8, and the weights move by 0.25 * 0.6 = 0.15 and 0.2."
 )
 
 

@@ -26,8 +26,7 @@ _OVERFLOW = (
 )
 _WORKED = (
     "One answer: logits (1, 0) and label 0. log_softmax gives 1 - log(e + 1) = -0.313, so it costs 0.313. Then the "
-    "mean "
-    "over the batch."
+    "mean over the batch."
 )
 _MISTAKES: list[Wrong] = [
     (

@@ -154,8 +154,7 @@ def critic_step(fn: Answer) -> None:
 _PARTS = {
     "d_loss": "The critic's loss is another: its mean for the fakes minus its mean for the real examples.",
     "d": "The critic's loss is right, the critic after its step is not: it moves once, on that loss alone, and "
-    "nothing else "
-    "is done to its weights.",
+    "nothing else is done to its weights.",
     "g_loss": "The critic's half is right. G's loss is another: minus the mean of the critic's answers *after* its "
     "step.",
     "g": "The critic's half and G's loss are right, G after its step is not: it moves once, on that loss alone. Is a "

@@ -49,8 +49,7 @@ def _weights(x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, 
 
 _WORKED = (
     "One x: mean 1, log_var 0, so the KL is (1 + 1 - 1 - 0) / 2 = 0.5. If the draws have log p(x|z) = -2 and -4, the "
-    "bound "
-    "is -3 - 0.5 = -3.5."
+    "bound is -3 - 0.5 = -3.5."
 )
 _MISTAKES: list[Wrong] = [
     (

@@ -81,9 +81,8 @@ _LEFT = (
 )
 _TAKEN = "A hook that was there before is gone: call `.remove()` on your own handles, and clear no others."
 _WHOLE_NET = (
-    "'' is the network itself, which answers last, after all of its modules. Asked for is the first, not the last, "
-    "in the "
-    "order of calls that hooks see; `named_modules` has another order."
+    "'' is the network itself, which answers last, after all of its modules. Asked for is the first, not the last, in "
+    "the order of calls that hooks see; `named_modules` has another order."
 )
 _UNSEEN = "Nothing was found, though an output is not finite here: do your hooks look at *outputs*, and of all modules?"
 _NAME = "Return the name that `named_modules()` gives, as text, or None."

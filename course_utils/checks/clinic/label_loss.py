@@ -83,8 +83,8 @@ def label_loss(fn: Answer) -> None:
         got = call(fn, mine, label, says=_SAYS)
         expect_tensor(got, (), what, hint="One number for all logits: the mean.")
         same = (
-            "A fixed type fits one precision only. "
-            "`torch.full_like(logits, label)` takes type, shape and device along."
+            "A fixed type fits one precision only. `torch.full_like(logits, label)` takes type, shape and device "
+            "along."
         )
         typed = got.dtype == logits.dtype
         require(typed, f"{what}, in the type of the logits", f"dtype {got.dtype}", same)

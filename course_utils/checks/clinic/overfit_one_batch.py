@@ -81,8 +81,7 @@ _FIRST = (
 )
 _WORKED = (
     "By hand: Adam's first step moves each weight by almost lr, whatever its slope. With lr 0.05 a weight of 1.0 and "
-    "slope "
-    "3 becomes 0.95; the loss noted is that at 1.0."
+    "slope 3 becomes 0.95; the loss noted is that at 1.0."
 )
 
 

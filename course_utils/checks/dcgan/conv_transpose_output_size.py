@@ -52,8 +52,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "By hand: 3 stamps of 4 numbers, 2 apart: they cover 2 distances of 2 and one whole kernel, 2 * 2 + 4 = 8. "
-    "Padding 1 "
-    "cuts one off each end: 6."
+    "Padding 1 cuts one off each end: 6."
 )
 
 # The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.

@@ -122,8 +122,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "A picture of two pixels and the logit a = 3 x1 - 4 x2: its gradient is (3, -4) at every picture, whose squared "
-    "length "
-    "is 9 + 16 = 25. Then the mean over the batch."
+    "length is 9 + 16 = 25. Then the mean over the batch."
 )
 
 

@@ -334,8 +334,7 @@ _PARTS = {
 }
 _LATER = (
     "The first step is right, {} of step {} is the first that is not: a gradient of the step before is still there. "
-    "For "
-    "each network `zero_grad` comes before its `backward`."
+    "For each network `zero_grad` comes before its `backward`."
 )
 
 

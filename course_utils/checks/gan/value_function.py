@@ -24,8 +24,7 @@ def _each(real: Tensor, fake: Tensor) -> Tensor:
 
 _WORKED = (
     "One logit each, real 2 and fake -1: log D = log sigmoid(2) = -0.127, log(1 - D) = log sigmoid(1) = -0.313, so V "
-    "is "
-    "-0.127 - 0.313 = -0.440."
+    "is -0.127 - 0.313 = -0.440."
 )
 _MISTAKES: list[Wrong] = [
     (lambda r, f: -capped_bce(r, 1.0) - capped_bce(f, 0.0), CAPPED),

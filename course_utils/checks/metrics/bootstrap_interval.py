@@ -55,8 +55,7 @@ _WIDTHS = (
 
 _WORKED = (
     "Of 1,000 sorted results the lower end is near number 25 and the upper one near number 975: 2.5 % of 1,000 = 25 "
-    "lie "
-    "outside of each."
+    "lie outside of each."
 )
 _REPEATS = 4_000
 

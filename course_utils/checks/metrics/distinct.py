@@ -83,6 +83,9 @@ _MISTAKES: list[Wrong] = [
 _TUPLES = "A set holds tuples, no lists: tuple(ids[i : i + length])."
 
 
+_WORKED = "One text, 1 2 1 2, in runs of 2: they are 1 2, 2 1 and 1 2. Two of the three are different: 2 / 3 = 0.667."
+
+
 @exercise(_by_zip)
 def distinct(fn: Answer) -> None:
     """Check ``distinct(texts, length)``: lists of token ids -> a share."""
@@ -96,7 +99,9 @@ def distinct(fn: Answer) -> None:
         ([[4, 4, 4]], 1),
     ):
         what = f"the distinct runs of {length} in {len(texts)} texts"
-        expect_score(fn, (texts, length), _by_zip(texts, length), what, _MISTAKES, says=says)
+        expect_score(
+            fn, (texts, length), _by_zip(texts, length), what, _MISTAKES, _WORKED, says=says
+        )
     alike = "Twenty copies of one text have no more different runs than the text itself."
     same = 20 * [[1, 2, 3, 4, 5, 6]]
     expect_score(fn, (same, 2), 0.05, "the distinct pairs of 20 equal texts", hint=alike)

@@ -176,9 +176,8 @@ _MISTAKES: list[Wrong] = [
 
 
 _WORKED = (
-    "One feature: means 1 and 4, variances 9 and 1. The distance is (1 - 4)² + 9 + 1 - 2 sqrt(9 * 1) = 13. With "
-    "more, the "
-    "last term is twice the sum of the roots of the eigenvalues of C1 C2."
+    "One feature: means 1 and 4, variances 9 and 1. The distance is (1 - 4)² + 9 + 1 - 2 sqrt(9 * 1) = 13. With more, "
+    "the last term is twice the sum of the roots of the eigenvalues of C1 C2."
 )
 
 

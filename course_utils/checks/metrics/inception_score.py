@@ -122,8 +122,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "Two pictures, (0.9, 0.1) and (0.1, 0.9), have the average (0.5, 0.5). Each KL is 0.9 log 1.8 + 0.1 log 0.2 = "
-    "0.368; "
-    "so is their mean, and exp makes 1.445 of it."
+    "0.368; so is their mean, and exp makes 1.445 of it."
 )
 
 

@@ -216,8 +216,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "One feature, x = 0, 1 and y = 1, 1: k = (a b + 1)³ is 1 within x, 8 within y, and between them 1, 1, 8, 8 with "
-    "mean "
-    "4.5. So 1 + 8 - 2 * 4.5 = 0."
+    "mean 4.5. So 1 + 8 - 2 * 4.5 = 0."
 )
 
 

@@ -88,6 +88,12 @@ _MISTAKES: list[Wrong] = [
 _EACH = "One answer, True or False, for each generated point."
 
 
+_WORKED = (
+    "By hand: four held-out points lie 1, 2, 3 and 4 from their nearest training points. The quantile 0.25 of these is "
+    "1.75: a generated point at 1.5 is a near copy, one at 2 is not."
+)
+
+
 @exercise(_by_products)
 def near_copies(fn: Answer) -> None:
     """Check ``near_copies(generated, training, held_out, level)``: (M, D), (N, D), (H, D), float -> bool (M,)."""
@@ -104,7 +110,7 @@ def near_copies(fn: Answer) -> None:
         expect_like(
             got, expected, what,
             inputs=(*inputs, level), wrong=_MISTAKES, shape=_EACH, dtype=torch.bool,
-            hint="Look up the nearest training point of each held-out point and of each generated one.",
+            hint=_WORKED,
         )  # fmt: skip
 
 

@@ -60,6 +60,12 @@ _MISTAKES: list[Wrong] = [
 _TUPLES = "A set holds tuples, no lists: tuple(ids[i : i + length])."
 
 
+_WORKED = (
+    "The text 7 8 7 8 in runs of 2: they are 7 8, 8 7 and 7 8. Only the last has stood there before: 1 / 3 = "
+    "0.333."
+)
+
+
 @exercise(_by_counting)
 def repetition(fn: Answer) -> None:
     """Check ``repetition(ids, length)``: N token ids, N >= length -> a share."""
@@ -68,7 +74,9 @@ def repetition(fn: Answer) -> None:
     says = {"unhashable": _TUPLES}
     for ids, length in (([7, 8, 7, 8, 9, 7, 8], 2), (loop, 3), (loop, 4), ([5, 5, 5, 5, 5], 1)):
         what = f"the repetition of {len(ids)} tokens in runs of {length}"
-        expect_score(fn, (ids, length), _by_counting(ids, length), what, _MISTAKES, says=says)
+        expect_score(
+            fn, (ids, length), _by_counting(ids, length), what, _MISTAKES, _WORKED, says=says
+        )
     call(fn, [1, 2, 3, 4], 4, says=says)
     none = "A text of `length` tokens is one run, and nothing stood before it: 0."
     expect_score(fn, ([1, 2, 3, 4], 4), 0.0, "the repetition of a single run", hint=none)

@@ -88,8 +88,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "One dimension: mean 1 and log_var 1.386, a variance of 4. Its KL is (1² + 4 - 1 - 1.386) / 2 = 1.307. Then the "
-    "sum "
-    "over D."
+    "sum over D."
 )
 
 

@@ -122,8 +122,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "One pixel: x = 1, mean 0 and log_var 1.386, a variance of 4. Its cost is (1² / 4 + 1.386 + 1.838) / 2 = 1.737. "
-    "Then "
-    "the sum over the pixels."
+    "Then the sum over the pixels."
 )
 _ANY = {
     "out of range": "Not every x is a picture (B, C, H, W): `flatten(1).sum(1)` sums all but the batch, whatever it is."

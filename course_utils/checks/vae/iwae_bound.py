@@ -84,8 +84,7 @@ _UNSTABLE = (
 
 _WORKED = (
     "One image, two draws: log weights 0 and -2.197 are weights 1 and 1/9. Their mean is 0.556, its log -0.588. Then "
-    "the "
-    "mean of such numbers over the images."
+    "the mean of such numbers over the images."
 )
 
 

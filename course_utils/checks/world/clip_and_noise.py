@@ -147,8 +147,7 @@ _SCALES = (
 
 _WORKED = (
     "By hand: the rows (3, 4) and (0.3, 0.4) have the norms 5 and 0.5. Clipped at 1 they are (0.6, 0.8) and (0.3, "
-    "0.4), "
-    "their sum is (0.9, 1.2) and the average (0.45, 0.6)."
+    "0.4), their sum is (0.9, 1.2) and the average (0.45, 0.6)."
 )
 
 

@@ -104,8 +104,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "By hand: losses 1.5, 2.0, 4.0 and a canary at 2.5. Of the 4 candidates it is number 3: log2(4) - log2(3) = 2 - "
-    "1.585 "
-    "= 0.415 bits."
+    "1.585 = 0.415 bits."
 )
 
 

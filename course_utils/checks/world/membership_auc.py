@@ -113,8 +113,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "Two members with losses 1 and 3, two others with 2 and 3: 1 < 2, 1 < 3 count 1 each, 3 and 2 count 0, 3 and 3 "
-    "count "
-    "half. So 2.5 of 4 pairs = 0.625."
+    "count half. So 2.5 of 4 pairs = 0.625."
 )
 
 

@@ -145,8 +145,7 @@ _MISTAKES: list[Wrong] = [
 
 _WORKED = (
     "Five tokens make n = 4 pairs. With gamma 0.25 chance gives 4 * 0.25 = 1 green, and the deviation is sqrt(4 * "
-    "0.25 * "
-    "0.75) = 0.866. Three green ones have z = (3 - 1) / 0.866 = 2.309."
+    "0.25 * 0.75) = 0.866. Three green ones have z = (3 - 1) / 0.866 = 2.309."
 )
 _TEXT = [5, 2, 2, 7, 1, 4, 2, 7, 3, 6, 5, 1, 4, 8]
 """Fourteen tokens; 2 7 and 1 4 come twice, and 2 follows itself."""
