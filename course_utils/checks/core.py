@@ -374,6 +374,7 @@ _REPR.maxstring = _REPR.maxother = 200
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 8
 # Exact types: a subclass may redefine what equality means.
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
+_STOPPED = "The function stopped with an error: call it on such an input in a new cell and read the last line first."
 _BROKEN = "Return plain tensors and numbers; look at the type, dtype and device of what you return."
 _NOT_FINITE = "Infinity or NaN comes from 0/0, the log of 0, inf - inf or arccos outside [-1, 1]: which one is here?"
 
@@ -432,7 +433,7 @@ def _raised(error: BaseException, args: Sequence[Any]) -> CheckFailed:
     return CheckFailed(
         f"a result for the input ({_shorten(', '.join(describe(a) for a in args))})",
         f"{type(error).__name__}: {_shorten(str(error))}{place}",
-        "The function stopped with an error: call it on such an input in a new cell and read the last line first.",
+        _STOPPED,
     )
 
 

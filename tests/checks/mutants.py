@@ -2,25 +2,43 @@
 
 Each exercise's solution is changed in one place at a time (an operator, a comparison, a constant, a function for its
 sibling, two arguments, an arm of a condition, a line or a call left out), and its check is asked about it. What is
-taken is listed in ``mutants.json``, each with the reason why it is no mistake; `test_mutants.py` keeps the list true.
+taken is listed in ``mutants.json``, each with the reason why it is no mistake, and so is what is refused with a hint
+that fits every mistake; `test_mutants.py` keeps both lists true.
 """
 
 import ast
 import contextlib
 import copy
+import inspect
 import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from course_utils import checks
+from course_utils.checks import core
+from course_utils.checks.core import CheckFailed
+
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "mutants.json"
-SECONDS = 30
+SECONDS = 8
 """After which a mutant that does not return counts as noticed."""
+
+GENERIC = {
+    inspect.signature(core.expect_close).parameters["hint"].default,
+    inspect.signature(core.expect_tensor).parameters["hint"].default,
+    core._NOT_FINITE,
+}
+"""What `core` says where an exercise has no words of its own."""
+STOPPED = {core._STOPPED, core._BROKEN}
+"""Said beside an error of Python's, which names the line."""
 
 OPERATORS = {
     ast.Add: ast.Sub,
@@ -129,18 +147,20 @@ class _Same(Exception):
     """This change changes nothing."""
 
 
-def mutants(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """All changes of a function's body, each with ``line: what stood there -> what stands there (words)``."""
+def mutants(function: ast.FunctionDef) -> Iterator[tuple[str, Callable[[], ast.FunctionDef]]]:
+    """All changes of a function's body: ``line: what stood there -> what stands there (words)``, and what makes it."""
     whole = list(ast.walk(function))
     inside = {id(n) for statement in function.body for n in ast.walk(statement)}
     for place, node in enumerate(whole):
         if id(node) not in inside or _is_text(node):
             continue
         for words, other in changes(node):
-            made = _Swap(place, other).of(function)
             line = getattr(node, "lineno", function.lineno) - function.lineno
             before, after = ast.unparse(node), ast.unparse(ast.fix_missing_locations(other))
-            yield f"{line}: {_short(before)} -> {_short(after)} ({words})", made
+            yield (
+                f"{line}: {_short(before)} -> {_short(after)} ({words})",
+                partial(_Swap(place, other).of, function),
+            )
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -171,8 +191,38 @@ class _Swap(ast.NodeTransformer):
 # ---- asking the checks
 
 
+def kind(error: BaseException, examples: Collection[str] = ()) -> str:
+    """What a learner is told: ``named``, ``worked`` (an example), ``stopped`` (Python's error), or ``generic``.
+
+    A named mistake and the words of a demand are the exercise's own. Its fallback, for mistakes that nobody has
+    named, counts where it works an example through; beside it stand the right and the learner's number.
+
+    Args:
+        error: what the check raised.
+        examples: the exercise's worked examples.
+    """
+    if not isinstance(error, CheckFailed) or error.hint in STOPPED:
+        return "stopped"
+    if error.hint in examples:
+        return "worked"
+    walked = traceback.walk_tb(error.__traceback__)
+    frames = [frame for frame, _ in walked if frame.f_code is core.expect_close.__code__]
+    fallback = any(frame.f_locals["wrong"] for frame in frames)
+    said = {frame.f_locals["hint"] for frame in frames}
+    return "generic" if error.hint in GENERIC or (fallback and error.hint in said) else "named"
+
+
+def examples_of(check: Any) -> set[str]:
+    """The worked examples of an exercise's module and of the modules that it is made with."""
+    module = sys.modules[check.__module__]
+    made_with = {getattr(value, "__module__", None) for value in vars(module).values()}
+    modules = [module, *(sys.modules[n] for n in made_with if str(n).startswith(checks.__name__))]
+    found = {name: vars(one)[name] for one in modules for name in vars(one) if "_WORKED" in name}
+    return {value for value in found.values() if isinstance(value, str)}
+
+
 def outcome(check: Any, function: ast.FunctionDef, names: dict[str, Any]) -> str:
-    """``"taken"``, ``"refused"``, or ``"same"`` for a change that changes nothing."""
+    """The `kind` of a refusal, ``"taken"``, or ``"same"`` for a change that changes nothing."""
     seen: list[BaseException] = []
 
     def noted(helper):
@@ -190,8 +240,8 @@ def outcome(check: Any, function: ast.FunctionDef, names: dict[str, Any]) -> str
         exec(compile(ast.Module([function], []), "<mutant>", "exec"), space)
         with contextlib.redirect_stdout(io.StringIO()), _limit():
             check(space[function.name])
-    except (Exception, SystemExit):
-        return "refused"
+    except (Exception, SystemExit) as error:
+        return kind(error, examples_of(check))
     return "same" if seen else "taken"
 
 
@@ -216,15 +266,21 @@ def solution(source: Path, function: str) -> ast.FunctionDef:
 
 
 def sweep(name: str, module: Any, check: Any, every: int = 1) -> dict[str, Any]:
-    """Ask the check about each mutant, or each so-manieth: how many were asked about, and which were taken."""
-    taken, count = [], 0
+    """Ask the check about each mutant, or each so-manieth.
+
+    Returns:
+        ``made`` and ``mutants``, how many there are and were asked about; the words of those that are ``taken`` or get
+        a ``generic`` hint; and for the others the number of each `kind` of hint.
+    """
     made = list(mutants(solution(Path(module.__file__), name.split(".")[1])))
-    for words, function in made[::every]:
-        came = outcome(check, function, vars(module))
-        count += came != "same"
-        if came == "taken":
-            taken.append(words)
-    return {"made": len(made), "mutants": count, "taken": taken}
+    told = [(words, outcome(check, make(), vars(module))) for words, make in made[::every]]
+    kinds = Counter(came for _, came in told)
+    return {
+        "made": len(made),
+        "mutants": len(told) - kinds["same"],
+        **{one: [words for words, came in told if came == one] for one in ("taken", "generic")},
+        **{one: kinds[one] for one in ("named", "worked", "stopped")},
+    }
 
 
 def main(wanted: list[str]) -> None:
@@ -243,8 +299,14 @@ def main(wanted: list[str]) -> None:
             "made": found["made"],
             "mutants": found["mutants"],
             "taken": {words: known.get(words, "") for words in found["taken"]},
+            **{one: found[one] for one in ("named", "worked", "stopped", "generic")},
         }
-        print(f"{name}: {found['mutants']} mutants, {len(found['taken'])} taken", flush=True)
+        counts = {one: found[one] for one in ("named", "worked", "stopped")}
+        print(
+            f"{name}: {found['mutants']} mutants, {len(found['taken'])} taken, {counts}", flush=True
+        )
+        for words in found["generic"]:
+            print("    generic:", words, flush=True)
         for words in found["taken"]:
             print("   ", words, "|", known.get(words, "???"), flush=True)
     table = {name: table[name] for name in sorted(table) if name in every.EXERCISES}

@@ -27,6 +27,28 @@ def test_nearly_all_mutants_are_refused():
     assert made > 500 and taken / made < 0.15
 
 
+HINTS = {name: row for name, row in KNOWN.items() if "generic" in row}
+"""The exercises whose table counts the kinds of hints."""
+
+
+def refused(row):
+    return row["named"] + row["worked"] + row["stopped"] + len(row["generic"])
+
+
+def test_each_refused_mutant_has_its_kind_of_hint():
+    assert set(KNOWN) - set(HINTS) <= TRAINED
+    for name, row in HINTS.items():
+        left = row["mutants"] - refused(row)  # two that read alike share a line of the table
+        assert left >= len(row["taken"]) and bool(left) == bool(row["taken"]), name
+
+
+def test_nine_of_ten_refused_mutants_get_a_hint_that_fits():
+    every = sum(refused(row) for row in HINTS.values())
+    generic = {name: len(row["generic"]) / max(1, refused(row)) for name, row in HINTS.items()}
+    assert sum(len(row["generic"]) for row in HINTS.values()) / every < 0.02
+    assert max(generic.values()) <= 0.2, max(generic, key=generic.get)
+
+
 @pytest.mark.parametrize("name", sorted(set(EXERCISES) - TRAINED))
 def test_no_mutant_is_taken_that_the_table_does_not_excuse(name, monkeypatch):
     monkeypatch.setenv("COURSE_STRICT", "1")
@@ -35,3 +57,5 @@ def test_no_mutant_is_taken_that_the_table_does_not_excuse(name, monkeypatch):
         "the solution is another: run tests/checks/mutants.py"
     )
     assert set(found["taken"]) <= set(KNOWN[name]["taken"])
+    if name in HINTS:
+        assert set(found["generic"]) <= set(HINTS[name]["generic"])

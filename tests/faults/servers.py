@@ -136,7 +136,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _wait_until_received(connection, seconds=30):
-    """Waits until nothing sent is on its way: a reset throws away what the reader has not taken, and a slow one is late.
+    """Waits until nothing sent is on its way: a reset throws away what a slow reader has not taken yet.
 
     Where the system does not tell (only Linux does so), 0.2 s must do.
     """

@@ -56,6 +56,21 @@ def _forgetful(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) 
     return _prefixes_by_sorting(model, ids, count, beams, memory=0.0)[0]
 
 
+def _by_logits(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
+    """Logits are added up as they are."""
+    kept: Kept = [(list(ids), 0.0)]
+    for _ in range(count):
+        longer = [
+            ([*text, token], so_far + value)
+            for text, so_far in kept
+            for token, value in enumerate(
+                model(torch.tensor([text[-model.context :]]))[0, -1].tolist()
+            )
+        ]
+        kept = sorted(longer, key=lambda found: -found[1])[:beams]
+    return kept[0]
+
+
 def _last_kept(model: SmallNetwork, ids: Sequence[int], count: int, beams: int) -> Found:
     """The least probable of the prefixes that were kept."""
     return _prefixes_by_sorting(model, ids, count, beams)[-1]
@@ -75,10 +90,21 @@ _MISTAKES: list[tuple[Callable[..., Found], str]] = [
         "Only the newest token counts: the log probability of the prefix has to be added to it.",
     ),
     (
+        _by_logits,
+        "Logits of different prefixes cannot be compared: each has a constant of its own, which `log_softmax` takes "
+        "away.",
+    ),
+    (
         _last_kept,
         "Of the prefixes that were kept this is the least probable one; the first is meant.",
     ),
 ]
+
+
+_WORKED = (
+    "By hand: prefixes A (log p -1) and B (-2), tokens x, y after A at -3 and -0.5, after B at -0.1 and -4. Then "
+    "Ay = -1.5 and Bx = -2.1 stay, Ax = -4 and By = -6 go."
+)
 
 
 @exercise(_beams_by_sorting)
@@ -125,5 +151,4 @@ def _named(fn: Answer, text: list[int], ids: list[int], count: int) -> str:
         model = SmallNetwork(seed=seed).eval()
         found = call(fn, model, [seed % 11, 1], 4, 3)[0]
         left = [one for one in left if one[0](model, [seed % 11, 1], 4, 3)[0] == found]
-    walk = "Take one step with two prefixes on paper: which table do you sort, and what does an entry stand for?"
-    return left[0][1] if len(left) == 1 else walk
+    return left[0][1] if len(left) == 1 else _WORKED

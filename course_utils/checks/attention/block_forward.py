@@ -76,10 +76,26 @@ _MISTAKES: list[Wrong] = [
         "The normalised copy went on as the stream. It is only read; what is added to is x.",
     ),
     (
+        _of(lambda x, n1, a, n2, m: n2(n1(x) + a(n1(x))) + m(n2(n1(x) + a(n1(x))))),
+        "The normalised copies went on as the stream, twice. They are only read; what is added to is the stream "
+        "itself.",
+    ),
+    (
+        _of(lambda x, n1, a, n2, m: n2(x + a(n1(x))) + m(n2(x + a(n1(x))))),
+        "The second sum is made with the normalised copy: what the mlp's answer is added to is the stream itself.",
+    ),
+    (
         _of(lambda x, n1, a, n2, m: x + a(n1(x))),
         "The second half is missing: the network for each token.",
     ),
 ]
+
+
+_WORKED = (
+    "In numbers: x = 3, attention answers 2 to norm1(3), so the stream is 3 + 2 = 5; the mlp answers 1 to norm2(5), "
+    "so it leaves as 5 + 1 = 6."
+)
+_SAYS = {"leaf Variable": "`+=` writes into the caller's x. `x = x + ...` makes a new stream."}
 
 
 @exercise(_block_in_sums)
@@ -87,7 +103,7 @@ def block_forward(fn: Answer) -> None:
     """Check ``block_forward(block, x)``: a block with norm1, attention, norm2 and mlp; (B, T, D) -> (B, T, D)."""
     for batch, length, dim, heads in ((2, 5, 12, 3), (1, 3, 8, 2)):
         block, x = _random_block(dim, heads), torch.randn(batch, length, dim, requires_grad=True)
-        got, expected = call(fn, block, x), _block_in_sums(block, x)
+        got, expected = call(fn, block, x, says=_SAYS), _block_in_sums(block, x)
         expect_like(
             got,
             expected,
@@ -95,7 +111,7 @@ def block_forward(fn: Answer) -> None:
             inputs=(block, x),
             wrong=_MISTAKES,
             shape="The stream keeps its shape: both parts return (B, T, D), and both are added to it.",
-            hint="Two lines, each of the form: stream + part(its norm(stream)). Which stream does the second one read?",
+            hint=_WORKED,
         )
         expect_gradient(got, expected, {"x": x})
 

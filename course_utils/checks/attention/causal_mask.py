@@ -59,16 +59,19 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "Three tokens: row 0 is yes no no, row 1 yes yes no, row 2 yes yes yes. Row t looks, column s is looked at: s <= "
+    "t, so 1 + 2 + 3 = 6 are True."
+)
+
+
 @exercise(_mask_by_positions)
 def causal_mask(fn: Answer) -> None:
     """Check ``causal_mask(length)``: int -> bool (T, T), True = may attend."""
     for length in (4, 1, 7, 2):
         what = f"the mask for {length} tokens"
         got, expected = call(fn, length), _mask_by_positions(length)
-        rows = (
-            "Row t is the token that looks, column s the one that is looked at: True where s <= t."
-        )
-        expect_close(got, expected, what, inputs=(length,), wrong=_MISTAKES, hint=rows)
+        expect_close(got, expected, what, inputs=(length,), wrong=_MISTAKES, hint=_WORKED)
         yes_or_no = "The mask says yes or no: make it bool, for example with `dtype=torch.bool` or a comparison."
         bare = "The places are right: return them as a torch tensor, `torch.tensor(...)`, which `masked_fill` can use."
         require(isinstance(got, Tensor), f"{what}: a torch.Tensor", got, bare)

@@ -234,10 +234,15 @@ def filter_logits(fn: Answer) -> None:
         _filter_case(fn, (values, temperature, top_k, top_p))
 
 
+_SAYS = {
+    "out of range": "top_k may be larger than the vocabulary: `min(top_k, len(logits))` then keeps them all."
+}
+
+
 def _filter_case(fn: Answer, inputs: Inputs) -> None:
     _, temperature, top_k, top_p = inputs
     what = f"the logits for temperature {temperature}, top_k {top_k}, top_p {top_p}"
-    got, expected = call(fn, *inputs), _filter_by_loops(*inputs)
+    got, expected = call(fn, *inputs, says=_SAYS), _filter_by_loops(*inputs)
     named = next((hint for mistake, hint in _MISTAKES if _same(got, mistake, inputs)), None)
     if named is None:
         hint = "Tokens that are left out keep their place: mark them with -inf, so that the rest keeps its number."

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from course_utils.checks.attention.shared import SmallNetwork
-from course_utils.checks.core import Answer, call, exercise, require
+from course_utils.checks.core import Answer, call, describe, exercise, require
 
 Choose = Callable[[Tensor], int | Tensor]
 
@@ -30,12 +30,15 @@ def _variant(
     extra: int = 0,
     only_new: bool = False,
     first: bool = False,
+    total: bool = False,
+    cut: bool = False,
 ) -> Callable[..., list[int]]:
     """A generation with one fault."""
 
     def wrong(model: SmallNetwork, ids: Sequence[int], count: int, choose: Choose) -> list[int]:
         text, start = list(ids), list(ids)
-        for _ in range(count + extra):
+        for _ in range(count - len(start) if total else count + extra):
+            text = text[-model.context :] if cut else text
             seen = start if first else text
             logits = model(torch.tensor([window(seen, model.context)]))[0, row]
             text.append(int(logits.argmax() if own else choose(logits)))
@@ -70,6 +73,14 @@ _MISTAKES: list[tuple[Callable[..., list[int]], str]] = [
         _variant(first=True),
         "Every token was chosen after the same beginning: what is new has to be read as well.",
     ),
+    (
+        _variant(total=True),
+        "`count` is not the length of the whole text: so many tokens come *after* those that are there.",
+    ),
+    (
+        _variant(cut=True),
+        "What no longer fits is forgotten by the network, but not by you: cut what it reads, return the whole text.",
+    ),
     (_variant(extra=1), "One token too many: `count` new ones are asked for."),
     (_variant(extra=-1), "One token too few: `count` new ones are asked for."),
 ]
@@ -78,6 +89,12 @@ _LONG = {
     "more than the context": "The text has outgrown the network: show it the last `model.context` tokens only.",
     "not (B, T)": "The network reads batches: one text of T tokens has the shape (1, T).",
 }
+
+
+_WORKED = (
+    "One step by hand, context 4, text 5 1 7 2 9: the network reads 1 7 2 9, the row behind the 9 goes to `choose`, "
+    "and its answer is put behind the 9."
+)
 
 
 @exercise(_generate_by_windows)
@@ -95,6 +112,38 @@ def generate(fn: Answer) -> None:
             require(plain, "a list of int", got, whole)
             if got != expected:
                 require(False, what, got, _named(got, model, ids, count, choose))
+    _expect_logits(fn)
+
+
+def _expect_logits(fn: Answer) -> None:
+    """What `choose` is asked about are the logits themselves; a choice by order alone would not tell."""
+    model, asked = SmallNetwork().eval(), []
+
+    def noting(logits: Tensor) -> Tensor:
+        asked.append(logits.detach().clone())
+        return logits.argmax()
+
+    call(fn, model, [3, 8], 1, noting)
+    right = model(torch.tensor([[3, 8]]))[0, -1].detach()
+    hints = {
+        "probabilities": "`choose` got probabilities: a temperature divides logits, so hand them on as the network "
+        "gave them.",
+        "log-probabilities": "`choose` got logarithms of probabilities: hand the logits on as the network gave them.",
+        "others": "`choose` gets the last row of logits as the network gave it: nothing is done to it before.",
+    }
+    kind = next(
+        (
+            name
+            for name, made in (
+                ("probabilities", right.softmax(0)),
+                ("log-probabilities", right.log_softmax(0)),
+            )
+            if torch.allclose(asked[0], made, atol=1e-4)
+        ),
+        "others",
+    )
+    same = torch.allclose(asked[0], right, atol=1e-4)
+    require(same, f"choose to be asked about {describe(right)}", asked[0], hints[kind])
 
 
 def _named(got: object, model: SmallNetwork, ids: list[int], count: int, choose: Choose) -> str:
@@ -104,7 +153,7 @@ def _named(got: object, model: SmallNetwork, ids: list[int], count: int, choose:
                 return hint
         except (IndexError, RuntimeError):  # this mistake cannot be made here
             continue
-    return "Follow one step on paper: what does the network read, which row is asked, what is appended?"
+    return _WORKED
 
 
 def _greedy(logits: Tensor) -> Tensor:

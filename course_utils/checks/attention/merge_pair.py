@@ -49,6 +49,10 @@ def _same_letters(pieces: Pieces, pair: Pair) -> Pieces:
     return done
 
 
+def _in_a_joined_text(pieces: Pieces, pair: Pair) -> Pieces:
+    return " ".join(pieces).replace(" ".join(pair), "".join(pair)).split(" ")
+
+
 def _last_lost(pieces: Pieces, pair: Pair) -> Pieces:
     place, done = 0, []
     while place < len(pieces) - 1:
@@ -85,6 +89,11 @@ _MISTAKES: list[tuple[Callable[[Pieces, Pair], object], str]] = [
         "A piece was used twice: in a a a the middle one belongs to the first pair, and the last stays alone.",
     ),
     (
+        _in_a_joined_text,
+        "Joined to one text, pieces lose their ends: in 'ba n' the text 'a n' is found, but ba is not a. Compare "
+        "pieces.",
+    ),
+    (
         _same_letters,
         "Other pieces with the same letters were merged: ab + c is not the pair a + bc.",
     ),
@@ -103,9 +112,16 @@ _CASES: list[tuple[str, Pair]] = [
     ("th e th e m e", ("th", "e")),
     ("a a a b a a", ("a", "a")),
     ("a bc ab c d", ("ab", "c")),
+    ("ba n a nd a n", ("a", "n")),
     ("x y z", ("z", "x")),
     ("x", ("x", "x")),
 ]
+
+
+_WORKED = (
+    "By hand, a b a b b with the pair a b: at place 0 add ab and go on at 2, there add ab and go on at 4, there add b. "
+    "That gives ab ab b."
+)
 
 
 @exercise(_merge_from_the_end)
@@ -126,4 +142,4 @@ def _named(cases: list[tuple[Pieces, Pair]], told: list[object]) -> str:
     for wrong, hint in _MISTAKES:
         if [wrong(*case) for case in cases] == told:
             return hint
-    return "Go through the pieces from the left with a pen: what is added at each place?"
+    return _WORKED

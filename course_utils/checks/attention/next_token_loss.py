@@ -119,12 +119,30 @@ _MISTAKES: list[Wrong] = [
         "Softmax over the batch (dimension 0); it is the vocabulary, the last one, that sums to 1.",
     ),
     (
+        lambda x, t: F.cross_entropy(x.flatten(0, 1)[:-1], t.flatten()[1:]),
+        "Flattened first, shifted then: the last row of one text is asked about the first token of the next one.",
+    ),
+    (
+        lambda x, t: F.cross_entropy(x[:, -2], t[:, -1]),
+        "Only the last prediction counts here: a text of T tokens holds T - 1.",
+    ),
+    (
+        lambda x, t: F.cross_entropy(x[:, 0], t[:, 1]),
+        "Only the first prediction counts here: a text of T tokens holds T - 1.",
+    ),
+    (
         lambda x, t: _each(x, t).mean(1),
         "One number for each text: the mean over the batch is left to do.",
     ),
     (lambda x, t: _each(x, t), "One number for each prediction: the mean is left to do."),
     (lambda x, t: _each(x, t).flatten(), "One number for each prediction: the mean is left to do."),
 ]
+
+
+_WORKED = (
+    "A text of 3 tokens, 5 2 7: row 0 is asked about the 2, row 1 about the 7, row 2 about nothing. With p = 0.5 and "
+    "0.25 the loss is (0.693 + 1.386) / 2 = 1.040."
+)
 
 
 @exercise(_loss_by_gathering)
@@ -145,7 +163,6 @@ def next_token_loss(fn: Answer) -> None:
 
 def _loss_case(fn: Answer, logits: Tensor, tokens: Tensor, what: str) -> None:
     got, expected = call(fn, logits, tokens), _loss_by_gathering(logits, tokens)
-    rows = "Write down for one short text which row of logits belongs to which token."
-    expect_close(got, expected, what, inputs=(logits, tokens), wrong=_MISTAKES, hint=rows)
+    expect_close(got, expected, what, inputs=(logits, tokens), wrong=_MISTAKES, hint=_WORKED)
     whole = "Return the tensor itself: a plain number has lost the way back to the network."
     require(type(got) is Tensor, f"{what}: a tensor without dimensions", got, whole)

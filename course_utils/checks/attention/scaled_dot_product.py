@@ -140,6 +140,19 @@ _MISTAKES: list[Wrong] = [
         "Divided by their sum, scores can be negative weights. Softmax takes exp first.",
     ),
     (
+        lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        "Looks back only, whatever the mask says: a causal mask is one that is passed in, not a part of attention.",
+    ),
+    (
+        lambda q, k, v, m: (
+            _masked(F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1), m).softmax(
+                -1
+            )
+            @ v
+        ),
+        "Cosines: queries and keys were made of length 1. The scores are plain products over sqrt(d).",
+    ),
+    (
         lambda q, k, v, m: _weights(q, k, m),
         "These are the weights; the average of the values is left to do.",
     ),
@@ -154,6 +167,10 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "One query, d = 4: its products with two keys are 2 and 0, so the scores are 2 / sqrt(4) = 1 and 0, the weights "
+    "0.731 and 0.269. Values 10 and 0 make 7.31."
+)
 _FILLED: list[Wrong] = [
     (
         lambda q, k, v, m, fill=fill: _masked(_scores(q, k), m, fill).softmax(-1) @ v,
@@ -164,6 +181,12 @@ _FILLED: list[Wrong] = [
 ]
 
 
+_SAYS = {
+    "Dimension out of range": "q may have no batch, or a batch and heads: count dimensions from the end, "
+    "`transpose(-2, -1)`.",
+    "must match the size": "The last two dimensions are tokens and numbers, whatever stands before: `k.transpose(-2, "
+    "-1)`.",
+}
 _DEFAULT = (
     "The lesson also asks without a mask: keep `mask=None` in the first line of your function."
 )
@@ -183,13 +206,14 @@ def scaled_dot_product(fn: Answer) -> None:
         inputs = _attention_inputs(shape, keys, kind, dtype)
         what = f"attention for q {shape}, {keys} keys and {'no mask' if kind is None else f'a {kind} mask'}"
         expect_like(
-            call(fn, *inputs),
+            call(fn, *inputs, says=_SAYS),
             _attention_by_library(*inputs),
             what,
             inputs=inputs,
             wrong=_MISTAKES,
             shape="One output row for each query, as wide as v: (..., T, d).",
             dtype=dtype,
+            hint=_WORKED,
             atol=1e-5,
         )
     q, k, v, mask = _attention_inputs((2, 4, 6), 4, "causal", torch.float32)

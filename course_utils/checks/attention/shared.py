@@ -8,22 +8,25 @@ from torch import Tensor, nn
 
 from course_utils.checks.core import Answer, Wrong, call, expect_like
 
+_WORKED = (
+    "One text, two tokens 0 1 2 3 and 4 5 6 7, two heads: head 0 has the rows 0 1 and 4 5, head 1 has 2 3 and 6 7. "
+    "That is (1, 2, 2, 2), and merging makes (1, 2, 4) of it again."
+)
+
 
 def expect_heads(
     fn: Answer, inputs: tuple[Any, ...], expected: Tensor, what: str, wrong: Sequence[Wrong]
 ) -> None:
     """Require every number of the expected tensor in its place."""
-    shape = f"Follow the shape to {tuple(expected.shape)}: which dimension is cut or joined, which two change places?"
-    places = "The shape is right, but numbers stand in other places: head h has the h-th run of columns of a token."
     expect_like(
         call(fn, *inputs),
         expected,
         what,
         inputs=inputs,
         wrong=wrong,
-        shape=shape,
+        shape=_WORKED,
         dtype=expected.dtype,
-        hint=places,
+        hint=_WORKED,
     )
 
 

@@ -72,6 +72,12 @@ def _expect_begins(layer: nn.Module, x: Tensor, before: Tensor) -> None:
     expect_close(got, before, "the output before training", hint=start)
 
 
+_WORKED = (
+    "In numbers: the layer answers 5; the first matrix takes x down to 2, the second takes this up to 6. With alpha 3 "
+    "and rank 2 the answer is 5 + 3 / 2 * 6 = 14."
+)
+
+
 def _expect_learns(layer: nn.Module, trained: list[nn.Parameter], x: Tensor) -> None:
     layer.zero_grad(set_to_none=True)
     out = layer(x)
@@ -118,7 +124,7 @@ def _expect_algebra(
                 "The frozen layer is gone: its output and the update are added.",
             ),
         ],
-        hint="Output of the frozen layer, plus alpha / rank times x taken down and up again.",
+        hint=_WORKED,
     )
     flat, batch = layer(x[0]), layer(x[None])
     require(

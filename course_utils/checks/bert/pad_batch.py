@@ -114,6 +114,11 @@ _SAYS = {
     "expected sequence of length": "A tensor has no ragged edge: fill the short sequences up first.",
 }
 
+_WORKED = (
+    "By hand: 5 6 7 and 8 with pad_id 0 make the ids 5 6 7 and 8 0 0, and the mask 1 1 1 and 1 0 0: as wide as the "
+    "longest, 1 where a token stood."
+)
+
 # The first batch tells all the mistakes apart: pad_id is not 0, and it stands inside a sequence and at an end.
 _BATCHES = (
     ([[101, 7, 2023, 102], [101, 102], [101, 30521, 4, 5, 7, 102], [101, 9, 7]], 7),
@@ -150,9 +155,6 @@ def _expect_table(got: Any, expected: Tensor, what: str, inputs: tuple, wrong: l
         "Filled up beyond the longest sequence of the batch: every column more is computed in vain."
     )
     require(not longer, f"{what} of shape {shape}", f"shape {tuple(got.shape)}", long)
-    hint = "One row for each sequence, as wide as the longest one of this batch."
-    if tuple(got.shape) == shape:
-        hint = "Write out the shortest row by hand."
-    expect_close(got, expected, what, inputs=inputs, wrong=wrong, hint=hint, atol=0, rtol=0)
+    expect_close(got, expected, what, inputs=inputs, wrong=wrong, hint=_WORKED, atol=0, rtol=0)
     whole = "Not int64: an embedding looks rows up by whole numbers, and sums of a bool or uint8 mask go wrong."
     require(got.dtype == torch.int64, f"{what} of dtype torch.int64", f"dtype {got.dtype}", whole)

@@ -19,8 +19,8 @@ from course_utils.checks.core import (
     require,
 )
 
-_PEAK, _BATCHES = 0.5, ((0.5, 1), (1.0, 2), (0.25, 3))
-"""The peak learning rate, and for each step its factor and the seed of its batch."""
+_PEAKS, _BATCHES = (0.5, 0.125), ((0.5, 1), (1.0, 2), (0.25, 3))
+"""The peak learning rate of each group, and for each step its factor and the seed of its batch."""
 
 
 class _Reader(nn.Module):
@@ -55,11 +55,14 @@ def _by_hand(
     wrong: str = "",
 ) -> dict[str, float]:
     """The step with the loss and the clipping written out; ``wrong`` makes one mistake."""
-    for group in optimizer.param_groups:
+    first = optimizer.param_groups[0]
+    for group in [first] if wrong == "first" else optimizer.param_groups:
         if wrong != "rate":
             group["lr"] = factor * group["lr" if wrong == "compound" else "initial_lr"]
         if wrong == "raw":
             group["lr"] = factor
+        if wrong == "one peak":
+            group["lr"] = factor * first["initial_lr"]
     if wrong != "mode":
         model.train()
     with autocast():
@@ -75,8 +78,11 @@ def _by_hand(
     loss.backward()
     if wrong == "cleared":
         optimizer.zero_grad()
-    if wrong not in ("clip", "values"):
+    if wrong not in ("clip", "values", "each"):
         _clip(model)
+    if wrong == "each":
+        for parameter in model.parameters():
+            nn.utils.clip_grad_norm_(parameter, 1.0)
     if wrong == "values":
         nn.utils.clip_grad_value_(model.parameters(), 1.0)
     optimizer.step()
@@ -99,6 +105,9 @@ _HINTS = {
     "kept": "Gradients of the step before are still there: `zero_grad` comes before `backward`.",
     "clip": "The optimiser gets a gradient that is not clipped: its length is made at most 1 just before `step`.",
     "values": "Each value is clipped on its own. `clip_grad_norm_` scales the whole gradient and keeps its direction.",
+    "each": "Each parameter is clipped by itself: `clip_grad_norm_(model.parameters(), 1.0)` looks at all together.",
+    "first": "Only the first group's rate is set: every one of `optimizer.param_groups` has its own.",
+    "one peak": "Each group has an `initial_lr` of its own: the first one's was used for all.",
     "rate": "The learning rate is not set: each group's `lr` becomes factor times its `initial_lr`.",
     "compound": "The factor multiplies the last step's `lr`, which shrinks at every step: take `initial_lr`.",
     "raw": "The factor itself became the learning rate: it multiplies `initial_lr`.",
@@ -109,6 +118,12 @@ _HINTS = {
     "mode": "The model was not set to training, so dropout is off: `model.train()`.",
     "count": "`accuracy` is a count: it is to be the share of right answers.",
 }
+
+
+_WORKED = (
+    "By hand: initial_lr 0.5 and factor 0.5 make the rate 0.25. Gradients 3 and 4 have the length 5; clipped to 1 "
+    "they are 0.6 and 0.8, and the weights move by 0.25 * 0.6 = 0.15 and 0.2."
+)
 
 
 @exercise(_by_hand)
@@ -132,25 +147,21 @@ def train_step(fn: Answer) -> None:
     late = "The backward pass or the loss is inside `with autocast():`; only the forward pass is to be."
     require(got.left, "autocast() left before the optimiser's step", "still within it", late)
     what = "loss, accuracy and weights after three steps"
-    rates = [float(rate) for rate in got.rates]
     require(
-        rates == [factor * _PEAK for factor, _ in _BATCHES],
-        f"learning rates {[factor * _PEAK for factor, _ in _BATCHES]}",
-        describe(rates),
+        got.rates == expected.rates,
+        f"learning rates of the two groups, step by step: {expected.rates}",
+        describe(got.rates),
         next(
             (
                 _HINTS[name]
-                for name in ("rate", "compound", "raw")
-                if _run(partial(_by_hand, wrong=name)).rates == rates
+                for name in ("rate", "compound", "raw", "first", "one peak")
+                if _run(partial(_by_hand, wrong=name)).rates == got.rates
             ),
-            "Each group's `lr` becomes factor times its `initial_lr`, which stays.",
+            "Each group's `lr` becomes factor times its `initial_lr`, which stays: 0.5 * 0.125 = 0.0625.",
         ),
     )
-    by_hand = (
-        "Take it apart: rate, mode, forward, loss, clear, backward, clip, step, in this order."
-    )
     expect_close(
-        got.numbers, expected.numbers, what, inputs=(), wrong=mistakes, hint=by_hand, atol=1e-5
+        got.numbers, expected.numbers, what, inputs=(), wrong=mistakes, hint=_WORKED, atol=1e-5
     )
 
 
@@ -174,9 +185,10 @@ def _run(step: Callable[..., dict[str, float]]) -> SimpleNamespace:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         model, told, rates = _Reader().eval(), [], []
-        optimizer = _Outside(model.parameters(), lr=_PEAK)
-        for group in optimizer.param_groups:
-            group["initial_lr"] = _PEAK
+        parts = (model.words.parameters(), model.head.parameters())
+        optimizer = _Outside([{"params": part} for part in parts], lr=_PEAKS[0])
+        for group, peak in zip(optimizer.param_groups, _PEAKS, strict=True):
+            group["lr"] = group["initial_lr"] = peak
         for factor, seed in _BATCHES:
             chances = torch.Generator().manual_seed(seed)
             ids = torch.randint(1, 20, (5, 4), generator=chances)
@@ -184,7 +196,7 @@ def _run(step: Callable[..., dict[str, float]]) -> SimpleNamespace:
             labels = torch.randint(2, (5,), generator=chances)
             torch.manual_seed(seed)
             told.append(step(model, optimizer, ids, mask, labels, factor, _autocast))
-            rates.append(optimizer.param_groups[0]["lr"])
+            rates.append([float(group["lr"]) for group in optimizer.param_groups])
             model.eval()
     weights = [p.detach().flatten() for p in model.parameters()]
     said = [torch.tensor([float(one["loss"]), float(one["accuracy"])]) for one in told]

@@ -24,7 +24,20 @@ _OVERFLOW = (
     "Large logits: softmax gives exactly 0, and its logarithm is infinite. `log_softmax` never leaves the "
     "logarithms."
 )
+_WORKED = (
+    "One answer: logits (1, 0) and label 0. log_softmax gives 1 - log(e + 1) = -0.313, so it costs 0.313. Then the "
+    "mean over the batch."
+)
 _MISTAKES: list[Wrong] = [
+    (
+        lambda a, y: F.cross_entropy(a, y, label_smoothing=0.1),
+        "Label smoothing is another loss: it never reaches 0, however sure and right the network is.",
+    ),
+    (
+        lambda a, y: F.cross_entropy(a, y) / torch.tensor(float(a.shape[1])).log(),
+        "Divided by the log of the number of classes: nats are asked for.",
+    ),
+    (lambda a, y: F.cross_entropy(a, y) / torch.tensor(2.0).log(), "These are bits, not nats."),
     (
         lambda a, y: F.cross_entropy(a.softmax(1), y),
         "Two softmaxes: `cross_entropy` has one inside. What does it want to be given?",
@@ -65,7 +78,7 @@ def class_loss(fn: Answer) -> None:
         labels = torch.randint(classes, (count,))
         expected, came = _loss_by_logsumexp(logits, labels), call(fn, logits, labels)
         what = f"the loss of {count} answers among {classes} classes"
-        expect_close(came, expected, what, inputs=(logits, labels), wrong=_MISTAKES)
+        expect_close(came, expected, what, inputs=(logits, labels), wrong=_MISTAKES, hint=_WORKED)
         expect_number(came, "a loss")
         expect_gradient(came, expected, {"the logits": logits})
     large, labels = torch.tensor([[200.0, -200.0], [0.0, 300.0]]), torch.tensor([1, 1])

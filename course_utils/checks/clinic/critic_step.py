@@ -18,7 +18,7 @@ from course_utils.checks.core import (
     describe,
     expect_close,
 )
-from course_utils.checks.gan.gan_step import Step
+from course_utils.checks.gan.gan_step import Step, first_parting
 
 
 def _critic_step_by_halves(
@@ -142,13 +142,46 @@ def critic_step(fn: Answer) -> None:
     """
     right, came = _play(_critic_step_by_halves), _play(fn, checked=True)
     wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _MISTAKES]
-    hint = "One half at a time: loss, zero_grad, backward, step. Which network may move, on which loss?"
     near = partial(expect_close, atol=2e-5, rtol=1e-3)
     try:
-        near(came, right, "losses and weights", wrong=wrong, hint=hint)
+        near(came, right, "losses and weights", wrong=wrong, hint="")
     except CheckFailed as failure:
         rows = [f"losses {describe(x[:6])}, weights {describe(x[6:])}" for x in (right, came)]
-        raise CheckFailed(f"after three SGD steps: {rows[0]}", rows[1], failure.hint) from None
+        hint = failure.hint or _where_it_parts(fn)
+        raise CheckFailed(f"after three SGD steps: {rows[0]}", rows[1], hint) from None
+
+
+_PARTS = {
+    "d_loss": "The critic's loss is another: its mean for the fakes minus its mean for the real examples.",
+    "d": "The critic's loss is right, the critic after its step is not: it moves once, on that loss alone, and "
+    "nothing else is done to its weights.",
+    "g_loss": "The critic's half is right. G's loss is another: minus the mean of the critic's answers *after* its "
+    "step.",
+    "g": "The critic's half and G's loss are right, G after its step is not: it moves once, on that loss alone. Is a "
+    "gradient of the critic's loss still in it?",
+}
+_LATER = (
+    "The first step is right, a later one is not: a gradient, or a change of the weights, is left over from the step "
+    "before. For each network `zero_grad` comes before its `backward`."
+)
+
+
+def _where_it_parts(fn: Answer) -> str:
+    """Words for the first loss, or the first weights, that are others than the right step's."""
+    step, part = first_parting(_parts_of(fn), _parts_of(_critic_step_by_halves))
+    return _PARTS[part] if step == 1 else _LATER
+
+
+def _parts_of(step: Callable[..., object]) -> list[Tensor]:
+    players, found = make_players(), []
+    for real, noise in make_batches():
+        c_loss, g_loss = expect_pair(step(*players, real, noise), "both losses")
+        generator, critic = (
+            torch.cat([p.detach().flatten() for p in network.parameters()])
+            for network in players[:2]
+        )
+        found += [torch.tensor(float(c_loss)), critic, torch.tensor(float(g_loss)), generator]
+    return found
 
 
 def _play(step: Callable[..., object], checked: bool = False) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from course_utils.checks.clinic.game import case
-from course_utils.checks.core import Answer, Wrong, call, expect_close, expect_tensor
+from course_utils.checks.core import Answer, Wrong, call, expect_like
 
 
 def _elbo_by_distributions(
@@ -42,7 +42,48 @@ def _reverse_kl(m: Tensor, v: Tensor) -> Tensor:
     return kl_divergence(Normal(0.0, 1.0), Normal(m, (v / 2).exp()))
 
 
+def _weights(x: Tensor, mean: Tensor, log_var: Tensor, noise: Tensor, w: float, s: float) -> Tensor:
+    """Log p(x|z) of each draw, (K, B)."""
+    return Normal(w * (mean + (log_var / 2).exp() * noise), s).log_prob(x)
+
+
+_WORKED = (
+    "One x: mean 1, log_var 0, so the KL is (1 + 1 - 1 - 0) / 2 = 0.5. If the draws have log p(x|z) = -2 and -4, the "
+    "bound is -3 - 0.5 = -3.5."
+)
 _MISTAKES: list[Wrong] = [
+    (
+        lambda x, m, v, e, w, s: (
+            _weights(x, m, v, e, w, s).mean(0) - ((m**2 + v.exp() - 1 - v) / 2).mean()
+        ),
+        "The KL was averaged over the batch: each x pays for its own q.",
+    ),
+    (
+        lambda x, m, v, e, w, s: (
+            _weights(x, m, v, e, w, s).mean(0) - ((m**2 + v.exp() - 1 - v) / 2).sum()
+        ),
+        "The KL was summed over the batch: each x pays for its own q.",
+    ),
+    (
+        lambda x, m, v, e, w, s: _elbo_by_distributions(x, m, v, e, w, s**2),
+        "s is the deviation of x around wz, not its variance: `Normal(w * z, s)`.",
+    ),
+    (
+        lambda x, m, v, e, w, s: (
+            _weights(x, m, v, e, w, s).logsumexp(0)
+            - math.log(len(e))
+            - (m**2 + v.exp() - 1 - v) / 2
+        ),
+        "The log of the mean is not the mean of the logs: average log p(x|z) over the draws.",
+    ),
+    (
+        lambda x, m, v, e, w, s: _weights(x, m, v, e, w, s).logsumexp(0) - math.log(len(e)),
+        "Without a second term nothing ties q to the prior, and the log of a mean lies above the mean of logs.",
+    ),
+    (
+        lambda x, m, v, e, w, s: _weights(x, m, v, e, w, s).sum(0) - (m**2 + v.exp() - 1 - v) / 2,
+        "The draws were summed: the likelihood is a *mean* over them.",
+    ),
     (
         _constant,
         "Unchanged: a term that depends on nothing the encoder does has no gradient. Put KL(q(z|x) || p(z)) there.",
@@ -100,17 +141,17 @@ def elbo(fn: Answer) -> None:
     for mean, log_var in posts:
         arguments = (x, mean, log_var, noise, w, s)
         got = call(fn, *arguments)
-        hint = "The bound is the mean of log p(x|z) over the draws, minus KL(q(z|x) || N(0, 1))."
-        named = next((h for f, h in _MISTAKES if _equal(got, f(*arguments))), None)
-        if named is None:
-            expect_tensor(got, (3,), "one bound for each x")
+        shape = "One bound for each example, (B,): the mean runs over the K draws, dimension 0."
         posterior = Normal(true_mean, math.sqrt(variance))
         gap = kl_divergence(Normal(mean, (log_var / 2).exp()), posterior)
         what = "the bound (log p(x) minus the distance of q from the true posterior)"
-        expect_close(got, exact - gap, what, hint=named or hint, atol=1e-4)
-
-
-def _equal(got: object, other: Tensor) -> bool:
-    if not isinstance(got, Tensor) or got.shape != other.shape:
-        return False
-    return torch.allclose(got, other, atol=1e-4)
+        expect_like(
+            got,
+            exact - gap,
+            what,
+            inputs=arguments,
+            wrong=_MISTAKES,
+            shape=shape,
+            hint=_WORKED,
+            atol=1e-4,
+        )

@@ -37,6 +37,11 @@ _VALID: list[Line] = [
 
 _CROSSED: list[Line] = [lambda p, q: p - q, lambda p, q: q - p, lambda p, q: 4 - p]
 _SIGNS: list[Line] = [lambda p, q: p + q, lambda p, q: q + p, lambda p, q: -p - q]
+_CANCELLING: list[Line] = [lambda p, q: p - q, lambda p, q: q - p]
+_ABOVE = "Count from 0, and give the line that does not follow: line 1 differs from line 0 here, so 1 and not 0."
+_ONE = (
+    "One number is asked for, the index of the first line that breaks: `return k` at once, no list."
+)
 _ENTRIES = "A point may have any number of entries: `line(*point)`."
 _LENIENT = (
     "A small difference is one: allow for rounding only, a millionth of the value "
@@ -85,6 +90,11 @@ _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
         "Two lines break, each at another point: the first *line* is asked for. Lines in the outer loop, points "
         "in it.",
     ),
+    (
+        _CANCELLING,
+        [(1.0, 2.0), (2.0, 1.0)],
+        "What one point has too much the other has too little: compare at each point, not their sum or mean.",
+    ),
     (_off_by(1e-3, 0.7), [(0.5, 0.1), (0.3, 0.9)], _LENIENT),
     (_off_by(1e-4, 1.0), [(0.3, 0.9)], _LENIENT),
     (_off_by(0.5, 1000.0), [(0.3, 0.9)], _LENIENT),
@@ -120,7 +130,11 @@ def first_break(fn: Answer) -> None:
         shown = f"{expected} for a chain of {len(lines)} lines"
         came = int(came) if isinstance(came, np.integer) else came
         late = came - expected if isinstance(came, int) and expected is not None else 0
-        if late == 1 and lines is _SYMMETRIC:
+        if isinstance(came, list | tuple):
+            hint = _ONE
+        elif late == -1 and expected == 1:
+            hint = _ABOVE
+        elif late == 1 and lines is _SYMMETRIC:
             hint = "Count lines from 0: the answer is the index of the line that does not equal the one above it."
         elif late > 0 and lines is not _CROSSED:
             hint = "A later break came back: stop at the first one."

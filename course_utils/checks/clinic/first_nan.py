@@ -79,6 +79,12 @@ _LEFT = (
     "A hook that stays is called at every later pass: keep what `register_forward_hook` returns and call its "
     "`.remove()`."
 )
+_TAKEN = "A hook that was there before is gone: call `.remove()` on your own handles, and clear no others."
+_WHOLE_NET = (
+    "'' is the network itself, which answers last, after all of its modules. Asked for is the first, not the last, in "
+    "the order of calls that hooks see; `named_modules` has another order."
+)
+_UNSEEN = "Nothing was found, though an output is not finite here: do your hooks look at *outputs*, and of all modules?"
 _NAME = "Return the name that `named_modules()` gives, as text, or None."
 _ONE_ROW = "A single bad row is enough: look at all of the output, not at its mean over finite values or its first row."
 
@@ -101,8 +107,15 @@ def first_nan(fn: Answer) -> None:
         (_net("line", "ones"), x, None, _NONE),
     )
     for model, given, right, hint in cases:
+        guest = model.register_forward_hook(lambda *_: None)
         came = call(fn, model, given, returns=False)
+        require(guest.id in model._forward_hooks, "other hooks left alone", "one is gone", _TAKEN)
+        guest.remove()
         require(came is None or type(came) is str, "a name or None", came, _NAME)
         left = sum(len(module._forward_hooks) for module in model.modules())
         require(not left, "no hook left behind", f"{left} of them", _LEFT)
+        if came == "" and right is not None:
+            hint = _WHOLE_NET
+        elif came is None and hint is _FIRST:
+            hint = _UNSEEN
         require(came == right, f"{right!r} for {type(model).__name__}", repr(came), hint)

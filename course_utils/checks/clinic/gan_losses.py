@@ -53,6 +53,23 @@ _MISTAKES: list[tuple[Losses, str]] = [
         "D's labels are swapped: real examples carry 1, fakes 0 in D's loss.",
     ),
     (
+        lambda a, b: (
+            _losses_by_softplus(a, b)[0],
+            F.softplus(-b).mean() + F.softplus(a).mean(),
+        ),
+        "G's loss looks at the real logits as well, which G cannot move: only the fakes count for it.",
+    ),
+    *[
+        (
+            lambda a, b, y=y: (
+                _losses_by_softplus(a, b)[0] + (1 - y) * a.mean(),
+                _losses_by_softplus(a, b)[1],
+            ),
+            "D's label for real examples is 1 here, not a softer one.",
+        )
+        for y in (0.9, 0.95, 0.8)
+    ],
+    (
         lambda a, b: _losses_by_softplus(a, b)[::-1],
         "The losses come in the other order: D's first.",
     ),
@@ -61,6 +78,12 @@ _MISTAKES: list[tuple[Losses, str]] = [
         "D's loss is a sum of two means; here it is halved.",
     ),
 ]
+
+
+_WORKED = (
+    "One logit each, real 2 and fake -1: D's loss is softplus(-2) + softplus(-1) = 0.127 + 0.313 = 0.440, G's with the "
+    "label 1 softplus(1) = 1.313."
+)
 
 
 @case(_losses_by_softplus)
@@ -76,9 +99,8 @@ def gan_losses(fn: Answer) -> None:
             (lambda f=f, a=real, b=fake: _slopes(f, torch.tensor(a), torch.tensor(b)), hint)
             for f, hint in _MISTAKES
         ]
-        hint = "Write each term as label and sign first."
         try:
-            expect_close(came, right, "losses and slopes", wrong=wrong, hint=hint)
+            expect_close(came, right, "losses and slopes", wrong=wrong, hint=_WORKED)
         except CheckFailed as failure:
             raise CheckFailed(_words(right, fake), _words(came, fake), failure.hint) from None
 

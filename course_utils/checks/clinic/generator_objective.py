@@ -30,7 +30,44 @@ def _joint(p: Tensor, q: Tensor) -> Tensor:
     ).sum()
 
 
+def _value(p: Tensor, q: Tensor, d: Tensor) -> Tensor:
+    """V of the game where D answers ``d``."""
+    return torch.xlogy(p, d) + torch.xlogy(q, 1 - d)
+
+
+_WORKED = (
+    "One x with p = 0.3 and q = 0.1: D = 0.3 / 0.4 = 0.75, and it adds 0.3 log 0.75 + 0.1 log 0.25 = -0.225 to V. Then "
+    "the sum over all x."
+)
 _MISTAKES: list[Wrong] = [
+    (
+        lambda p, q: _value(p, q, (p + q) / (p + 2 * q)).sum(),
+        "This is V at the D that *helps* the generator, (p + q) / (p + 2q). Its own best answer is p / (p + q).",
+    ),
+    (
+        lambda p, q: _value(p, q, p / (p + q)).mean(),
+        "A mean over the states: V is the sum, since p and q are probabilities already.",
+    ),
+    (
+        lambda p, q: _value(p, q, q / (p + q)).sum(),
+        "D stands on its head: q / (p + q) is how probable a *fake* is.",
+    ),
+    (
+        lambda p, q: torch.xlogy(q, q / (p + q)).sum(),
+        "Only the generator's term, sum q log(1 - D). V has both: the best D moves with q, and the first term with it.",
+    ),
+    (
+        lambda p, q: torch.xlogy(p, p / (p + q)).sum(),
+        "Only the first term, sum p log D. The second, sum q log(1 - D), is missing.",
+    ),
+    (
+        lambda p, q: -torch.xlogy(q, p / (p + q)).sum(),
+        "This is the non-saturating loss, -sum q log D. Asked for is the value of the game.",
+    ),
+    (
+        lambda p, q: torch.xlogy(p, p / (p + q)).sum() - torch.xlogy(q, q / (p + q)).sum(),
+        "A sign: both terms of V are added.",
+    ),
     (
         _joint,
         "Unchanged: D still helps the generator. Let D have only its own loss, and put the best D into V.",
@@ -88,6 +125,5 @@ def generator_objective(fn: Answer) -> None:
         got = call(fn, p, q)
         require(not is_nan(got), f"a number for p = {row[0]}, q = {row[1]}", "NaN", ZERO_LOG_ZERO)
         what = f"V at the best D for p = {row[0]}, q = {row[1]}"
-        hint = "Put D* = p / (p + q) into V = sum p log D + sum q log(1 - D)."
         right, inputs = _objective_by_entropies(p, q), (p, q)
-        expect_close(got, right, what, inputs=inputs, wrong=_MISTAKES, hint=hint, atol=1e-5)
+        expect_close(got, right, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED, atol=1e-5)

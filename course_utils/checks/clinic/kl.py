@@ -45,6 +45,12 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "One state each, p = (0.5, 0.5) and q = (0.25, 0.75): 0.5 log(0.5 / 0.25) + 0.5 log(0.5 / 0.75) = 0.347 - 0.203 = "
+    "0.144."
+)
+
+
 @case(_kl_by_ratio)
 def kl(fn: Answer) -> None:
     """Check ``kl(p, q)``: probabilities (N,), (N,) -> scalar, nats.
@@ -61,7 +67,7 @@ def kl(fn: Answer) -> None:
         got = call(fn, p, q)
         require(not is_nan(got), f"a number for p = {row[0]}, q = {row[1]}", "NaN", ZERO_LOG_ZERO)
         what = f"KL of p = {row[0]} to q = {row[1]}"
-        expect_close(got, _kl_by_ratio(p, q), what, inputs=(p, q), wrong=_MISTAKES)
+        expect_close(got, _kl_by_ratio(p, q), what, inputs=(p, q), wrong=_MISTAKES, hint=_WORKED)
     got = call(fn, torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))
     hint = "q says *never* where p happens: the divergence is infinite, and a small number in the logarithm hides that."
     infinite = isinstance(got, float | Tensor | np.floating | np.ndarray) and np.shape(got) == ()

@@ -31,12 +31,25 @@ _SAYS = {
     "target size": _SHAPE,
     "Target size": _SHAPE,
     "require grad": _CUT,
+    "out of range": "The logits may have any shape, (B,) too: make labels like them, and take no dimension away.",
 }
+_FLAT = (
+    "The slope is wrong at a large logit: `sigmoid` first gives exactly 0 or 1 there, and what follows is flat or cut. "
+    "`binary_cross_entropy_with_logits` takes the logits."
+)
+_WORKED = (
+    "One logit of 2: label 1 costs log(1 + exp(-2)) = 0.127, label 0 log(1 + exp(2)) = 2.127, label 0.9 costs "
+    "0.9 * 0.127 + 0.1 * 2.127 = 0.327. Then the mean over all logits."
+)
 
 _MISTAKES: list[Wrong] = [
     (
         lambda a, y: _loss_by_softplus(a, int(y)),
         "`int(label)` cuts 0.9 down to 0: soft labels are labels too.",
+    ),
+    (
+        lambda a, y: _loss_by_softplus(a, round(y)),
+        "`round(label)` makes 1 of 0.9: labels between 0 and 1 are meant as they are.",
     ),
     (lambda a, y: _loss_by_softplus(a, 1 - y), "This is the loss of the opposite label."),
     (
@@ -70,8 +83,8 @@ def label_loss(fn: Answer) -> None:
         got = call(fn, mine, label, says=_SAYS)
         expect_tensor(got, (), what, hint="One number for all logits: the mean.")
         same = (
-            "A fixed type fits one precision only. "
-            "`torch.full_like(logits, label)` takes type, shape and device along."
+            "A fixed type fits one precision only. `torch.full_like(logits, label)` takes type, shape and device "
+            "along."
         )
         typed = got.dtype == logits.dtype
         require(typed, f"{what}, in the type of the logits", f"dtype {got.dtype}", same)
@@ -79,9 +92,9 @@ def label_loss(fn: Answer) -> None:
         if logits.dtype == torch.bfloat16:
             near = partial(expect_close, atol=2e-2, rtol=2e-2)
         right, inputs = _loss_by_softplus(logits, label), (logits, label)
-        near(got, right, what, inputs=inputs, wrong=_MISTAKES)
+        near(got, right, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED)
         require(got.requires_grad, f"{what}, with a gradient", "a constant", _CUT)
         ours = logits.clone().requires_grad_()
         (right,) = torch.autograd.grad(_loss_by_softplus(ours, label), ours)
         (came,) = torch.autograd.grad(got, mine)
-        near(came, right, f"the gradient of {what}")
+        near(came, right, f"the gradient of {what}", hint=_FLAT)

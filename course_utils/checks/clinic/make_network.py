@@ -24,6 +24,11 @@ _SHARED = "The same layer several times over: `[layer] * depth` repeats one laye
 _MORE = "There are more parameters than the layers need."
 _STRAIGHT = "The network is linear: no ReLU stands between its layers, so that all of them are one."
 _SLEEPS = "A layer is registered and takes no part in the answer: its gradient is None or 0."
+_PROBABILITIES = "Logits are asked for: no softmax at the end, for the loss has one inside."
+_BENT_END = (
+    "The last layer's answers are logits and may have any sign: the ReLUs stand behind the *hidden* layers "
+    "only."
+)
 _COPY = "Saved and loaded into a new network, the answers differ: something that matters is not in `state_dict()`."
 
 
@@ -50,6 +55,15 @@ def make_network(fn: Answer) -> None:
         require(not asleep, "a gradient in every layer", f"none in {', '.join(asleep)}", _SLEEPS)
         with torch.no_grad():
             there, back, middle = network(x), network(-x), network(0 * x)
+        one = torch.allclose(there.sum(1), torch.ones(32), atol=1e-4)
+        require(not one, "logits, any numbers", "rows that add up to 1", _PROBABILITIES)
+        both = bool((there < 0).any() and (there > 0).any())
+        require(
+            both,
+            "logits of both signs",
+            f"numbers from {there.min():.3g} to {there.max():.3g}",
+            _BENT_END,
+        )
         bent = not torch.allclose(there + back, 2 * middle, atol=1e-5)
         require(bent, "a network that is not linear", "f(x) + f(-x) = 2 f(0)", _STRAIGHT)
         copy = call(fn, depth, width)

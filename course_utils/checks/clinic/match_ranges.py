@@ -36,6 +36,13 @@ _MISTAKES: list[tuple[tuple[float, float, float, float], str]] = [
     ((-0.5, 0.5, -1, 1), "The mean is gone, but the photographs fill only half of Tanh's range."),
     ((0, 2, -1, 1), "The pictures were stretched, but not shifted."),
 ]
+_OPEN = (
+    "Nothing bounds this last layer: it makes 60 of 60. Sigmoid ends at 0 and 1, Tanh at -1 and 1."
+)
+_TURNED = "The two are exchanged: first the function that prepares pictures, then the layer."
+_CLASS = {
+    "positional argument": "A class was returned, not a layer: `nn.Tanh()` with brackets makes one."
+}
 
 
 @case(_ranges_by_affine)
@@ -54,10 +61,13 @@ def match_ranges(fn: Answer) -> None:
         uniform = float(shown.max() - shown.min()) < 1e-6
         require(uniform, f"one value for {name}, in all colours", shown, _BY_COLOUR)
     far = torch.tensor([-60.0, 60.0]).view(2, 1, 1, 1)
-    ends = call(last, far).flatten()
+    turned = isinstance(prepare, torch.nn.Module) and not isinstance(last, torch.nn.Module)
+    require(not turned, "(prepare, last)", "a layer first and then a function", _TURNED)
+    ends = call(last, far, says=_CLASS).flatten()
     found = (low.mean().item(), high.mean().item(), *ends.tolist())
     equal = abs(found[0] - found[2]) < 1e-5 and abs(found[1] - found[3]) < 1e-5
     hint = "Data and last layer must fill the same interval: both ends of one are the ends of the other."
+    hint = _OPEN if max(found[2:]) > 59 else hint
     for row, named in _MISTAKES:
         if all(abs(a - b) < 1e-4 for a, b in zip(found, row, strict=True)):
             hint = named

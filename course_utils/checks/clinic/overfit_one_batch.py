@@ -34,11 +34,12 @@ def _variant(
     step: bool = True,
     rate: float = 1.0,
     kind: Any = torch.optim.Adam,
+    own: float | None = None,
 ) -> Callable:
     def train(
         model: nn.Module, loss: Loss, x: Tensor, y: Tensor, steps: int, lr: float
     ) -> list[float]:
-        optimizer, losses = kind(model.parameters(), lr=rate * lr), []
+        optimizer, losses = kind(model.parameters(), lr=own or rate * lr), []
         for _ in range(steps):
             value = loss(model(x), y)
             if not keep:
@@ -63,6 +64,7 @@ _MISTAKES: list[tuple[Callable, str]] = [
         _variant(kind=torch.optim.SGD),
         "This is plain SGD: the lesson asks for Adam, so that steep and flat losses take like steps.",
     ),
+    (_variant(own=1e-3), "This is Adam with its own rate, 0.001: pass `lr` on."),
     (
         lambda m, f, x, y, n, lr: _fresh(m, f, x, y, n, lr),
         "A new optimiser for each step forgets Adam's means: make it once.",
@@ -70,6 +72,17 @@ _MISTAKES: list[tuple[Callable, str]] = [
 ]
 _FLOAT = "A tensor keeps the whole graph of its step, so that memory grows with every loss in the list: `.item()`."
 _COUNT = "One loss per step, in a list."
+_EARLY = (
+    "Stopped before `steps` steps: a loss of every step is asked for, however small it has become."
+)
+_FIRST = (
+    "The first loss is that of the network as it came, on x and y as they came: the whole batch, no draw of rows, and "
+    "before any step."
+)
+_WORKED = (
+    "By hand: Adam's first step moves each weight by almost lr, whatever its slope. With lr 0.05 a weight of 1.0 and "
+    "slope 3 becomes 0.95; the loss noted is that at 1.0."
+)
 
 
 def _fresh(
@@ -107,7 +120,7 @@ def overfit_one_batch(fn: Answer) -> None:
             right,
             "losses",
             wrong=wrong,
-            hint="Adam, with this rate and otherwise its defaults.",
+            hint=_WORKED if abs(came[0] - right[0]) < 1e-4 else _FIRST,
         )
         moved = not torch.equal(next(model.parameters()), start["0.weight"])
         require(
@@ -116,6 +129,11 @@ def overfit_one_batch(fn: Answer) -> None:
             "its weights are as before",
             "Train the network that was given, not a copy.",
         )
+
+    known = _network(start, 1).requires_grad_(True)
+    x = torch.randn(4, 5)
+    came = call(fn, known, _squares, x, known(x).detach(), 6, 0.01, may_change=[known])
+    require(len(came) == 6, "6 losses where all are 0", f"{len(came)} losses", _EARLY)
 
 
 def _expect_floats(came: Any, steps: int) -> None:

@@ -45,6 +45,10 @@ _MISTAKES: list[Wrong] = [
         "The mean prediction is compared: each one against its own target.",
     ),
 ]
+_WORKED = (
+    "Two rows: predictions 1 and 4, targets 3 and 3. The differences are -2 and 1, so the loss is (4 + 1) / 2 = "
+    "2.5."
+)
 _GRADIENT = "The number is right and its gradient is not: the loss must be computed from the prediction itself."
 
 
@@ -61,5 +65,7 @@ def squared_error(fn: Answer) -> None:
         came = call(fn, prediction, target)
         expect_number(came, "a loss")
         what = f"the loss of predictions {tuple(shape)} against targets ({shape[0]},)"
-        expect_close(came, expected, what, inputs=(prediction, target), wrong=_MISTAKES)
+        expect_close(
+            came, expected, what, inputs=(prediction, target), wrong=_MISTAKES, hint=_WORKED
+        )
         expect_gradient(came, expected, {"the prediction": prediction}, _GRADIENT)

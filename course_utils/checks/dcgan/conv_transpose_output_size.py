@@ -50,6 +50,11 @@ _MISTAKES: list[Wrong] = [
     ),
 ]
 
+_WORKED = (
+    "By hand: 3 stamps of 4 numbers, 2 apart: they cover 2 distances of 2 and one whole kernel, 2 * 2 + 4 = 8. "
+    "Padding 1 cuts one off each end: 6."
+)
+
 # The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
 _SIZES = (
     (5, 9, 3, 2),
@@ -73,4 +78,4 @@ def conv_transpose_output_size(fn: Answer) -> None:
         plain = "Return one plain int: the size along one side."
         require(type(got) is int, f"{what}: an int", got, plain)
         right = _size_by_running(*case)
-        expect_close(got, right, what, inputs=case, wrong=_MISTAKES, atol=0, rtol=0)
+        expect_close(got, right, what, inputs=case, wrong=_MISTAKES, hint=_WORKED, atol=0, rtol=0)

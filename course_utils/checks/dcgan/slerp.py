@@ -81,7 +81,10 @@ _COLUMNS = "The products were summed over the batch (dim=0), which mixes the ima
 _DEGREES = "torch.sin expects radians, and torch.arccos gives radians: no conversion to degrees."
 _RAW = "The arccos of a plain dot product is no angle: divide both vectors by their lengths first."
 _ENDS = "At t = 0 and t = 1 the end itself must come back: is a number added, or a value clipped, somewhere?"
-_WEIGHTS = "Check a single row at t = 0.5: what are the two weights, and what divides them?"
+_WORKED = (
+    "One row: z0 = (1, 0), z1 = (0, 2), t = 0.5. The angle is 90 degrees, both weights sin 45 / sin 90 = 0.707, so the "
+    "result is (0.707, 1.414)."
+)
 
 _OPPOSITE = (
     "Opposite vectors have sin(angle) = 0 too, for the angle is pi. Take the straight line there as well: ask the "
@@ -89,6 +92,14 @@ _OPPOSITE = (
 )
 
 _MISTAKES: list[Wrong] = [
+    (
+        lambda a, b, t: (
+            _line(a, b, t)
+            if (1 - F.cosine_similarity(a, b) < 1e-6).any()
+            else _slerp_by_rotation(a, b, t)
+        ),
+        "One parallel pair, and the whole batch took the straight line: choose row by row, `torch.where`.",
+    ),
     (
         _line,
         "This is the straight line. It cuts through the sphere, where the generator has seen no latent vectors.",
@@ -190,6 +201,6 @@ def _expect_slerp(fn: Answer, z0: Tensor, z1: Tensor, t: float) -> None:
     if torch.allclose(got.double(), _turned_with_mean_length(z0, z1, t), 1e-4, 1e-5):
         return
     right_ends = t not in (0.0, 1.0) and torch.allclose(call(fn, z0, z1, 0.0), z0, 1e-4, 1e-5)
-    hint = _WEIGHTS if right_ends else _ENDS
+    hint = _WORKED if right_ends else _ENDS
     expected = _slerp_by_rotation(z0, z1, t)
     expect_close(got, expected, what, inputs=(z0, z1, t), wrong=_MISTAKES, hint=hint, atol=1e-5)

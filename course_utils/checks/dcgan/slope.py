@@ -120,6 +120,12 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "A picture of two pixels and the logit a = 3 x1 - 4 x2: its gradient is (3, -4) at every picture, whose squared "
+    "length is 9 + 16 = 25. Then the mean over the batch."
+)
+
+
 @exercise(slope_of_the_package)
 def slope(fn: Answer) -> None:
     """Check ``slope(discriminator, real)``: mean squared length of each logit's gradient, a scalar.
@@ -146,7 +152,9 @@ def _expect_slope(fn: Answer, network: nn.Module, real: Tensor, what: str) -> No
     came = call(fn, network, real, may_change=[network], says=told)
     shape = "A single number: a mean over pictures of a sum over channels, rows and columns."
     expect_tensor(came, (), what, torch.float32, hint=shape)
-    expect_close(came, expected, what, inputs=[before, real], wrong=_MISTAKES, rtol=1e-3)
+    expect_close(
+        came, expected, what, inputs=[before, real], wrong=_MISTAKES, hint=_WORKED, rtol=1e-3
+    )
     _expect_left_alone(network, before)
     cut = "The number is right, but no gradient reaches D's weights: `create_graph=True` keeps the path."
     weights = {

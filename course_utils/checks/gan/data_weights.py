@@ -51,6 +51,10 @@ _MISTAKES: list[Wrong] = [
         "This keeps what D calls real and drops the rest; how real is lost.",
     ),
 ]
+_WORKED = (
+    "Two samples with D = 0.75 and 0.5, logits log 3 and 0: the ratios D / (1 - D) are 3 and 1, so the weights are "
+    "3 / 4 = 0.75 and 0.25."
+)
 _OVERFLOW = (
     "The exponential of 200 is infinite in floating point. Only ratios of weights matter: what may be subtracted from "
     "all logits before?"
@@ -65,7 +69,9 @@ def data_weights(fn: Answer) -> None:
         logits = torch.tensor(values)
         expected, what = _ratio(logits), "the weights"
         answer = call(fn, logits)
-        expect_like(answer, expected, what, inputs=(logits,), wrong=_MISTAKES, shape=shape)
+        expect_like(
+            answer, expected, what, inputs=(logits,), wrong=_MISTAKES, shape=shape, hint=_WORKED
+        )
     extreme = torch.tensor([200.0, 199.0, -200.0])
     with hinting(_OVERFLOW):
         answer = call(fn, extreme)

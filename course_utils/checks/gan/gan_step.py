@@ -314,13 +314,64 @@ def inspect_gan_step(fn: Answer) -> None:
         _name_what_stood_still(game, came)
         mistakes = _MISTAKES if game.optimizer is _plain_sgd else [*_UPDATES, *_MISTAKES]
         wrong = [(partial(_play, mistake, game), hint) for mistake, hint in mistakes]
-        hint = "Take one half at a time: loss, zero_grad, backward, step. Which network may move, and on which loss?"
-        hint = hint if game.optimizer is _plain_sgd else _PASSED_IN
+        plain = game.optimizer is _plain_sgd
         what = "losses and weights after three steps"
         try:
-            expect_close(came, expected, what, wrong=wrong, hint=hint, atol=2e-5, rtol=1e-3)
+            expect_close(came, expected, what, wrong=wrong, hint="", atol=2e-5, rtol=1e-3)
         except CheckFailed as failure:
-            raise _in_words(came, expected, failure.hint) from None
+            hint = failure.hint or (_where_it_parts(fn, game) if plain else _PASSED_IN)
+            raise _in_words(came, expected, hint) from None
+
+
+_PARTS = {
+    "d_loss": "D's loss is another: a mean over real examples called real (label 1), plus one over fakes called fake "
+    "(0).",
+    "d": "D's loss is right, D after its step is not: it moves once, on that loss alone. What else is in its "
+    "gradients?",
+    "g_loss": "D's half is right. G's loss is another: D *after* its step is asked about the fakes, with the label 1 "
+    "(real).",
+    "g": "D's half and G's loss are right, G after its step is not: it moves once, on that loss alone.",
+}
+_LATER = (
+    "The first step is right, {} of step {} is the first that is not: a gradient of the step before is still there. "
+    "For each network `zero_grad` comes before its `backward`."
+)
+
+
+def first_parting(came: Sequence[Tensor], right: Sequence[Tensor]) -> tuple[int, str]:
+    """The step, from 1, and the part of it where two runs part.
+
+    Args:
+        came: of each step the losses and weights in the order of `_PARTS`.
+        right: the same of the right step.
+    """
+    for place, (mine, other) in enumerate(zip(came, right, strict=True)):
+        if not torch.allclose(mine, other, atol=2e-5, rtol=1e-3):
+            return place // len(_PARTS) + 1, list(_PARTS)[place % len(_PARTS)]
+    return 0, ""
+
+
+def told_of_parting(step: int, part: str) -> str:
+    """Words for what `first_parting` found."""
+    names = {"d_loss": "D's loss", "d": "D's weights", "g_loss": "G's loss", "g": "G's weights"}
+    return _PARTS.get(part, "") if step <= 1 else _LATER.format(names[part], step)
+
+
+def _where_it_parts(fn: Answer, game: "_Game") -> str:
+    rows = [_parts_of(step, game) for step in (fn, gan_step_with_labels)]
+    return told_of_parting(*first_parting(*rows))
+
+
+def _parts_of(step: Step, game: "_Game") -> list[Tensor]:
+    generator, discriminator = deepcopy(game.generator), deepcopy(game.discriminator)
+    g_optimizer = game.optimizer(generator, _G_RATE)
+    d_optimizer = game.optimizer(discriminator, _D_RATE)
+    found = []
+    for real, noise in game.batches:
+        d_loss, g_loss = step(generator, discriminator, g_optimizer, d_optimizer, real, noise)
+        d, g = (_state([], network, nn.Identity()) for network in (discriminator, generator))
+        found += [torch.tensor(d_loss), d, torch.tensor(g_loss), g]
+    return found
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ _CAUGHT = (
     "in cross-entropy terms the generator's label is 1."
 )
 
+_WORKED = (
+    "One fake with logit -1: D = sigmoid(-1) = 0.269. The minimax loss is log(1 - 0.269) = -0.313, the other one "
+    "-log 0.269 = 1.313. Then the mean."
+)
 _MISTAKES: list[Wrong] = [
     (lambda a, s: -capped_bce(a, 0.0) if s else capped_bce(a, 1.0), CAPPED),
     (
@@ -76,4 +80,4 @@ def generator_loss(fn: Answer) -> None:
         for saturating in (True, False):
             what = f"the {'minimax' if saturating else 'non-saturating'} loss (saturating={saturating})"
             inputs = (logits, saturating)
-            expect_scalar_loss(fn, _loss_by_softplus, inputs, what, _MISTAKES)
+            expect_scalar_loss(fn, _loss_by_softplus, inputs, what, _MISTAKES, _WORKED)

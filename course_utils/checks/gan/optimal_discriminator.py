@@ -47,6 +47,18 @@ _MISTAKES: list[Wrong] = [
     ),
     (lambda p, q: p / (p + q), _PLAIN),
     (
+        lambda p, q: torch.where(q == 0, 0.5, p / (p + q)),
+        "Where only p_g is 0 there is no doubt, and D* is 1: the 0.5 is for points where *both* are 0.",
+    ),
+    (
+        lambda p, q: torch.where(p == 0, 0.5, p / (p + q)),
+        "Where only p_data is 0 there is no doubt, and D* is 0: the 0.5 is for points where *both* are 0.",
+    ),
+    (
+        lambda p, q: torch.where((p == 0) | (q == 0), 0.5, p / (p + q)),
+        "Where only one of them is 0 there is no doubt: the 0.5 is for points where *both* are 0.",
+    ),
+    (
         lambda p, q: p - q,
         "A difference of densities is no probability: which share of the mass at x is real?",
     ),
@@ -55,6 +67,10 @@ _MISTAKES: list[Wrong] = [
 _DIGITS = (
     "Right to a few digits only, and log D* needs more: no float32 where the densities are float64, nothing "
     "added, and no 1 - almost 1. p_data / (p_data + p_g) itself keeps them."
+)
+_WORKED = (
+    "One point, densities 0.6 and 0.2: p log d + q log(1 - d) has the slope 0.6 / d - 0.2 / (1 - d), which is 0 at "
+    "d = 0.6 / 0.8 = 0.75."
 )
 _ADDED = "A small number in the denominator spoils the answer where both densities are small; treat only 0/0 apart."
 
@@ -103,4 +119,4 @@ def _expect_all_digits(fn: Answer) -> None:
 def _hint_if_small(got: Tensor, expected: Tensor, total: Tensor) -> str:
     large = total > 1e-3
     right_where_large = torch.allclose(got[large].double(), expected[large].double(), atol=1e-3)
-    return _ADDED if right_where_large else "Densities 0.6 and 0.2 give 0.75: compare."
+    return _ADDED if right_where_large else _WORKED

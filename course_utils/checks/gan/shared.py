@@ -37,14 +37,18 @@ def expect_scalar_loss(
     args: tuple,
     what: str,
     wrong: list[Wrong],
+    worked: str,
 ) -> None:
-    """Value and gradient of a scalar loss of logits; ``args`` are tensors, or settings such as a flag."""
+    """Value and gradient of a scalar loss of logits; ``args`` are tensors, or settings such as a flag.
+
+    ``worked`` is an example worked through, for a mistake that nobody has named.
+    """
     mine = [a.clone().requires_grad_() if isinstance(a, Tensor) else a for a in args]
     got = call(fn, *mine)
     one = "One number for the whole batch: take the mean over all logits."
     expect_tensor(got, (), what, hint=one)
     require(bool(got.isfinite()), f"{what} finite for logits of +-200", got, TWO_STEPS)
-    expect_close(got, oracle(*args), what, inputs=args, wrong=wrong)
+    expect_close(got, oracle(*args), what, inputs=args, wrong=wrong, hint=worked)
     theirs = [a for a in mine if isinstance(a, Tensor)]
     cut = "The result has lost its gradient: no .item(), .detach(), NumPy or torch.no_grad on the way."
     require(got.requires_grad, f"{what} with a gradient", "a constant", cut)

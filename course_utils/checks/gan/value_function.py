@@ -22,6 +22,10 @@ def _each(real: Tensor, fake: Tensor) -> Tensor:
     return torch.cat([F.logsigmoid(real).flatten(), F.logsigmoid(-fake).flatten()])
 
 
+_WORKED = (
+    "One logit each, real 2 and fake -1: log D = log sigmoid(2) = -0.127, log(1 - D) = log sigmoid(1) = -0.313, so V "
+    "is -0.127 - 0.313 = -0.440."
+)
 _MISTAKES: list[Wrong] = [
     (lambda r, f: -capped_bce(r, 1.0) - capped_bce(f, 0.0), CAPPED),
     (
@@ -53,6 +57,18 @@ _MISTAKES: list[Wrong] = [
     (
         lambda r, f: _each(r, f).mean(),
         "One mean over both batches together: V is the sum of two means, each over its own batch.",
+    ),
+    (
+        lambda r, f: 2 * _each(r, f).mean(),
+        "One mean over both batches together: V is the sum of two means, each over its own batch.",
+    ),
+    (
+        lambda r, f: F.logsigmoid(r).mean() + (1 - F.logsigmoid(f)).mean(),
+        "This is 1 - log D for the fakes. Asked for is log(1 - D): the 1 - stands inside the logarithm.",
+    ),
+    (
+        lambda r, f: F.logsigmoid(r).mean() - F.logsigmoid(-f).mean(),
+        "A sign: V is the *sum* of both means, and each is at most 0.",
     ),
     (
         lambda r, f: _value_by_bce(r, f) / 2,
@@ -89,4 +105,4 @@ def value_function(fn: Answer) -> None:
     column = (torch.tensor([[0.8]]), torch.tensor([[1.3], [-2.0], [0.1], [0.6]]))
     extreme = (torch.tensor([-200.0, 1.0, 200.0]), torch.tensor([200.0, -200.0, 0.5, -1.0]))
     for real, fake in (moderate, column, extreme):
-        expect_scalar_loss(fn, _value_by_bce, (real, fake), "V", _MISTAKES)
+        expect_scalar_loss(fn, _value_by_bce, (real, fake), "V", _MISTAKES, _WORKED)

@@ -35,6 +35,10 @@ _SAME_TWICE = (
 _ROWS = (
     "Each resample has as many rows as the data, drawn with replacement: N numbers from 0 to N - 1."
 )
+_ONE_DRAW = "One resample served for all repeats: draw the row numbers anew for each of them, within the loop."
+_ENDS = (
+    "These are the smallest and the largest result: 2.5 % of the results lie outside of each end."
+)
 _ALIKE = "All results are alike: draw *with* replacement, or each resample is the same set in another order."
 
 # Width of the interval of a mean, in units of the right one, and what gives that width.
@@ -49,6 +53,10 @@ _WIDTHS = (
     (1.313, "The 0.5 and 99.5 % points enclose 99 %. For 95 % cut 2.5 % off at each end."),
 )
 
+_WORKED = (
+    "Of 1,000 sorted results the lower end is near number 25 and the upper one near number 975: 2.5 % of 1,000 = 25 "
+    "lie outside of each."
+)
 _REPEATS = 4_000
 
 
@@ -106,6 +114,8 @@ def _whole_rows(fn: Answer) -> None:
     require(other is None, "resamples of the data's shape (12, 2)", f"shape {other}", _ROWS)
     pairs = torch.cat(seen)
     known = bool(torch.isin(pairs, values).all())
+    first_again = all(torch.equal(rows, seen[0]) for rows in seen)
+    require(not first_again, "50 different resamples", "the same one 50 times", _ONE_DRAW)
     drawn = "The data are drawn from; nothing is added."
     require(known, "rows of the data", "numbers that are not in the data", drawn)
     torn = (
@@ -151,9 +161,11 @@ def _as_wide_as_the_mean(fn: Answer) -> None:
         return
     width = (got[1] - got[0]) / (right[1] - right[0])
     centre = (got[0] + got[1]) / 2 - _mean(values)
-    hint = "Sort the results of the resamples; 2.5 % of them lie below the lower end, and 2.5 % above the upper one."
+    hint = _WORKED
     for known, text in _WIDTHS:
         hint = text if abs(width - known) < 0.06 and abs(centre) < 0.5 * error else hint
+    if 1.5 < width < 2.3 and abs(centre) < 0.5 * error:
+        hint = _ENDS
     if width > 2.5:
         hint = "That is the spread of single values. An interval of a *statistic* comes from its values on resamples."
     elif abs(centre + _mean(values)) < error:

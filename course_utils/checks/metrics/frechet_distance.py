@@ -161,10 +161,24 @@ _MISTAKES: list[Wrong] = [
         "The root is of the product of *both* covariances, not of one with itself.",
     ),
     (
+        lambda m, c, n, d: (
+            _square(m, n)
+            + (c + d).trace()
+            - 2 * torch.linalg.eigvalsh((c @ d + d @ c) / 2).abs().sqrt().sum()
+        ),
+        "C1 C2 was made symmetric by its mean with C2 C1: that has other eigenvalues. Use C1½ C2 C1½.",
+    ),
+    (
         lambda m, c, n, d: _square(m, n) + c.trace() + d.trace() - 2 * _root(c + d).trace(),
         "The root of the sum: inside the root the covariances are multiplied.",
     ),
 ]
+
+
+_WORKED = (
+    "One feature: means 1 and 4, variances 9 and 1. The distance is (1 - 4)² + 9 + 1 - 2 sqrt(9 * 1) = 13. With more, "
+    "the last term is twice the sum of the roots of the eigenvalues of C1 C2."
+)
 
 
 @exercise(_frechet_by_eigenvalues)
@@ -174,7 +188,7 @@ def frechet_distance(fn: Answer) -> None:
     for dim, scale, dtype in cases:
         inputs = (*_gaussian(dim, dim, scale, dtype), *_gaussian(dim, dim, 1.7 * scale, dtype))
         what = f"the distance of two Gaussians with {dim} feature{'s' * (dim > 1)}"
-        expect_score(fn, inputs, _frechet_by_eigenvalues(*inputs), what, _MISTAKES)
+        expect_score(fn, inputs, _frechet_by_eigenvalues(*inputs), what, _MISTAKES, _WORKED)
     mean, cov = _gaussian(4, 4, 1.0)
     twice, what = (mean, cov, mean.clone(), cov.clone()), "the distance of a Gaussian from itself"
     expect_score(fn, twice, 0.0, what, atol=1e-2)

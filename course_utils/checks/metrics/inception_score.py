@@ -120,13 +120,19 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "Two pictures, (0.9, 0.1) and (0.1, 0.9), have the average (0.5, 0.5). Each KL is 0.9 log 1.8 + 0.1 log 0.2 = "
+    "0.368; so is their mean, and exp makes 1.445 of it."
+)
+
+
 @exercise(_score_by_entropies)
 def inception_score(fn: Answer) -> None:
     """Check ``inception_score(probabilities)``: (N, K) -> one number."""
     for n, k, dtype in ((20, 4, torch.float64), (30, 3, torch.float32), (7, 10, torch.float64)):
         logits = 2 * torch.randn(n, k, dtype=dtype) + torch.linspace(0, 2, k, dtype=dtype)
         p = logits.softmax(1)
-        hint = "Compare with the formula term by term on the smallest example."
+        hint = _WORKED
         if k == 10:
             hint = "Small probabilities come out wrong: is a constant added inside the logs, or a number rounded?"
         what = f"the score of {n} images, {k} classes"

@@ -29,6 +29,11 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
+def _mmd_with(x: Tensor, y: Tensor, within: Callable[[Tensor], Tensor]) -> Tensor:
+    """The distance with another mean of the pairs within a set."""
+    return within(_kernel(x, x)) + within(_kernel(y, y)) - 2 * _kernel(x, y).mean()
+
+
 def _mmd(
     x: Tensor,
     y: Tensor,
@@ -191,10 +196,28 @@ _MISTAKES: list[Wrong] = [
         "Between x and y there are N · M pairs: the sets need not be of equal size.",
     ),
     (
+        lambda x, y: _mmd_with(x, y, lambda k: k.triu().sum() / (len(k) * (len(k) - 1) / 2)),
+        "The upper triangle was taken *with* its diagonal: `triu(1)` begins beside it.",
+    ),
+    (
+        lambda x, y: _mmd_with(x, y, lambda k: (k.sum() - k.trace()) / (len(x) * (len(x) - 1))),
+        "N (N - 1) pairs of x were counted for both sets: within y there are M (M - 1).",
+    ),
+    (
+        lambda x, y: _mmd_with(x, y, lambda k: (k.sum() - k.trace()) / (len(k) - 1) ** 2),
+        "Off the diagonal there are N (N - 1) pairs, not (N - 1)².",
+    ),
+    (
         lambda x, y: _mmd(x, x) + 2 * _kernel(x, x).mean() - 2 * _kernel(x, y).mean(),
         "The pairs within y are missing: x was used twice.",
     ),
 ]
+
+
+_WORKED = (
+    "One feature, x = 0, 1 and y = 1, 1: k = (a b + 1)³ is 1 within x, 8 within y, and between them 1, 1, 8, 8 with "
+    "mean 4.5. So 1 + 8 - 2 * 4.5 = 0."
+)
 
 
 @exercise(_kernel_by_sums)
@@ -203,7 +226,7 @@ def kernel_distance(fn: Answer) -> None:
     for n, m, dim in ((5, 5, 3), (6, 4, 2), (4, 7, 5)):
         inputs = torch.rand(n, dim) + 0.3, 1.3 * torch.rand(m, dim) + torch.rand(dim)
         what = f"the kernel distance of {n} and {m} points with {dim} features"
-        expect_score(fn, inputs, _kernel_by_pairs(*inputs), what, _MISTAKES, atol=1e-4)
+        expect_score(fn, inputs, _kernel_by_pairs(*inputs), what, _MISTAKES, _WORKED, atol=1e-4)
     x = torch.randn(6, 3)
     below = "An unbiased estimate of 0 falls on both sides of it: do not cut off, and take no absolute value."
     what = "the kernel distance of a set and its copy"

@@ -88,6 +88,12 @@ _MISTAKES: list[Wrong] = [
 _EACH = "One answer, True or False, for each generated point."
 
 
+_WORKED = (
+    "By hand: four held-out points lie 1, 2, 3 and 4 from their nearest training points. The quantile 0.25 of these is "
+    "1.75: a generated point at 1.5 is a near copy, one at 2 is not."
+)
+
+
 @exercise(_by_products)
 def near_copies(fn: Answer) -> None:
     """Check ``near_copies(generated, training, held_out, level)``: (M, D), (N, D), (H, D), float -> bool (M,)."""
@@ -104,8 +110,7 @@ def near_copies(fn: Answer) -> None:
         expect_like(
             got, expected, what,
             inputs=(*inputs, level), wrong=_MISTAKES, shape=_EACH, dtype=torch.bool,
-            hint="The limit is one distance: a share `level` of the held-out points lies nearer than that to a "
-            "training point. A generated point that lies nearer, too, is a near copy.",
+            hint=_WORKED,
         )  # fmt: skip
 
 

@@ -65,6 +65,9 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = "One number, -0.8: it lies 0.2 above the lower end of a range that is 2 wide, so it becomes 0.2 / 2 = 0.1."
+
+
 @exercise(_unit_range_by_line)
 def to_unit_range(fn: Answer) -> None:
     """Check ``to_unit_range(images)``: float (...) in [-1, 1] -> float (...) in [0, 1]."""
@@ -76,4 +79,6 @@ def to_unit_range(fn: Answer) -> None:
         what, got = f"to_unit_range of {name}", call(fn, images)
         one = "Each number becomes one number: nothing is summed."
         expect_tensor(got, images.shape, what, torch.float32, hint=one)
-        expect_close(got, _unit_range_by_line(images), what, inputs=[images], wrong=_MISTAKES)
+        expect_close(
+            got, _unit_range_by_line(images), what, inputs=[images], wrong=_MISTAKES, hint=_WORKED
+        )

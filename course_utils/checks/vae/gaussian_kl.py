@@ -86,6 +86,12 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "One dimension: mean 1 and log_var 1.386, a variance of 4. Its KL is (1² + 4 - 1 - 1.386) / 2 = 1.307. Then the "
+    "sum over D."
+)
+
+
 @exercise(_kl_by_distributions)
 def gaussian_kl(fn: Answer) -> None:
     """Check ``gaussian_kl(mean, log_var)``: (B, D), (B, D) -> (B,) in nats."""
@@ -94,7 +100,7 @@ def gaussian_kl(fn: Answer) -> None:
         if shape == (4, 3):
             log_var = log_var.abs() + 0.1  # the log of a log_var taken for a deviation then exists
         inputs, what = (mean, log_var), f"the KL of shape {(shape[0],)}"
-        expect_per_image(fn, inputs, _kl_by_distributions(*inputs), what, _MISTAKES)
+        expect_per_image(fn, inputs, _kl_by_distributions(*inputs), what, _MISTAKES, _WORKED)
     mean, log_var = torch.zeros(2, 3), torch.tensor([[-60.0, -30.0, 3.0], [20.0, 0.0, -1.0]])
     hint = "Another number for a very narrow posterior: use log_var as it is, with no small constant inside a log."
     expected = 0.5 * (log_var.double().exp() - 1 - log_var.double()).sum(1)

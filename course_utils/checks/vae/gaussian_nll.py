@@ -77,6 +77,10 @@ _MISTAKES: list[Wrong] = [
         _summed(lambda v: (-0.5 * v).exp()),
         "The square is divided by the variance, not by the standard deviation.",
     ),
+    (
+        lambda x, m, v: _summed(lambda v: (-v).exp())(x, m, 2 * v),
+        "log_var was taken for the log of the standard deviation.",
+    ),
     (_summed(lambda v: v.exp()), "The square is multiplied by the variance; it is divided by it."),
     (_summed(lambda v: (-2 * v).exp()), "log_var was taken for the log of the standard deviation."),
     (
@@ -116,6 +120,15 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "One pixel: x = 1, mean 0 and log_var 1.386, a variance of 4. Its cost is (1² / 4 + 1.386 + 1.838) / 2 = 1.737. "
+    "Then the sum over the pixels."
+)
+_ANY = {
+    "out of range": "Not every x is a picture (B, C, H, W): `flatten(1).sum(1)` sums all but the batch, whatever it is."
+}
+
+
 @exercise(_nll_by_distributions)
 def gaussian_nll(fn: Answer) -> None:
     """Check ``gaussian_nll(x, mean, log_var)``: (B, ...), (B, ...), a tensor that broadcasts -> (B,) in nats."""
@@ -133,7 +146,8 @@ def gaussian_nll(fn: Answer) -> None:
             log_var = torch.tensor(0.7)  # the log of a log_var taken for a variance then exists
         what = f"the NLL of {shape} images with log_var of shape {of_log_var}"
         inputs = (x, mean, log_var)
-        expect_per_image(fn, inputs, _nll_by_distributions(*inputs), what, _MISTAKES)
+        right = _nll_by_distributions(*inputs)
+        expect_per_image(fn, inputs, right, what, _MISTAKES, _WORKED, _ANY)
     x, mean, small = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor(-16.0)
     clamped = "With a very small variance another number comes: is the variance held above some least value?"
     expected = _nll_by_distributions(x.double(), mean.double(), small.double())

@@ -131,9 +131,9 @@ _MISTAKES: list[Wrong] = [
 _SHAPE = (
     "One log weight for each draw and each image, (K, B): what is summed away is D, and the pixels."
 )
-_TERM = (
-    "Take K = 1, B = 1 and D = 1 and compare the three log densities one by one with `Normal(...).log_prob`: "
-    "p(z), p(x|z), q(z|x)."
+_WORKED = (
+    "K = B = D = 1, mean 1, log_var 0, noise 0.5: z = 1.5. log p(z) = -0.919 - 1.5² / 2 = -2.044, log q = -0.919 - "
+    "0.5² / 2 = -1.044. So log w = log p(x|z) - 2.044 + 1.044."
 )
 
 
@@ -149,5 +149,12 @@ def log_weights(fn: Answer) -> None:
             expected = _by_distributions(*inputs)
         got = call(fn, *inputs)
         expect_like(
-            got, expected, what, inputs=inputs, wrong=_MISTAKES, shape=_SHAPE, hint=_TERM, atol=1e-4
+            got,
+            expected,
+            what,
+            inputs=inputs,
+            wrong=_MISTAKES,
+            shape=_SHAPE,
+            hint=_WORKED,
+            atol=1e-4,
         )

@@ -91,6 +91,25 @@ _MISTAKES: list[Wrong] = [
         for weight in (1.0, 0.1)
     ],
     *[(_with(error, "sum", "sum", 0.1), _WEIGHT) for error in (_RIGHT, SIGMA**2, 1.0, 2.0)],
+    *[
+        (
+            lambda a, x, m, v, n=n: (
+                n * _parts(a, x, m, v)[0].mean() / (2 * SIGMA**2)
+                + _parts(a, x, m, v)[1].sum(1).mean()
+            ),
+            "The number of pixels is written down (3072, or another one): other pictures have others. Sum, per "
+            "picture.",
+        )
+        for n in (3072.0, 784.0, 12288.0, 1024.0)
+    ],
+    (
+        lambda a, x, m, v: _line_by_distributions(a, x, m, v) / x[0].numel(),
+        "Divided by the number of pixels: nats per dimension. Asked for are nats per *image*.",
+    ),
+    (
+        lambda a, x, m, v: _line_by_distributions(a, x, m, v) * 2 * SIGMA**2,
+        "Both terms have a factor 2σ²: the optimum is right, but these are not nats.",
+    ),
     (
         _all_summed,
         "Summed over the batch as well: the optimum is right, but nats per *image* are asked for.",
@@ -106,9 +125,9 @@ _MISTAKES: list[Wrong] = [
     (_with(_RIGHT, kl_weight=-1.0), "The sign of the KL: in a loss both terms are costs."),
     (_each, "One number for each image: the mean over the batch is left to do."),
 ]
-_MORE = (
-    'Ask `elbo.measured_beta(repaired_line, 3072, 16, "squared", sigma=0.1)`: is it 1? If it is, look for a constant, '
-    "or for a factor that both terms have."
+_WORKED = (
+    "One picture of two pixels, off by 0.1 and 0.2, and one latent with mean 1, log_var 0: (0.01 + 0.04) / 0.02 = 2.5, "
+    "and (1 + 1 - 1 - 0) / 2 = 0.5. Together 3.0."
 )
 
 
@@ -127,7 +146,7 @@ def repaired_line(fn: Answer) -> None:
             f"the line for {shape} images and {latents} latents",
         )
         got, expected = call(fn, *inputs), _line_by_distributions(*inputs)
-        expect_close(got, expected, what, inputs=inputs, wrong=_MISTAKES, hint=_MORE)
+        expect_close(got, expected, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED)
         cut = "Return the tensor itself, uncut: `.item()` and `.detach()` lose the way to the networks."
         require(type(got) is Tensor, f"{what}: a tensor without dimensions", got, cut)
         leaves = {"x_hat": x_hat, "mean": mean, "log_var": log_var}

@@ -1,6 +1,6 @@
 """What the checks of `gaussian_kl` and `gaussian_nll` share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -8,11 +8,18 @@ from course_utils.checks.core import Answer, Wrong, call, expect_gradient, expec
 
 
 def expect_per_image(
-    fn: Answer, inputs: tuple[Tensor, ...], expected: Tensor, what: str, wrong: Sequence[Wrong]
+    fn: Answer,
+    inputs: tuple[Tensor, ...],
+    expected: Tensor,
+    what: str,
+    wrong: Sequence[Wrong],
+    worked: str,
+    says: Mapping[str, str] | None = None,
 ) -> None:
-    """Require one number for each image of the batch, (B,)."""
+    """Require one number for each image of the batch, (B,); ``worked`` is an example, ``says`` goes to `call`."""
     full = "There is one number for each image of the batch: what is summed away, and what is kept?"
-    expect_like(call(fn, *inputs), expected, what, inputs=inputs, wrong=wrong, shape=full)
+    came = call(fn, *inputs, says=says)
+    expect_like(came, expected, what, inputs=inputs, wrong=wrong, shape=full, hint=worked)
 
 
 def expect_both_gradients(

@@ -145,6 +145,12 @@ _SCALES = (
 )
 
 
+_WORKED = (
+    "By hand: the rows (3, 4) and (0.3, 0.4) have the norms 5 and 0.5. Clipped at 1 they are (0.6, 0.8) and (0.3, "
+    "0.4), their sum is (0.9, 1.2) and the average (0.45, 0.6)."
+)
+
+
 @exercise(_by_directions)
 def clip_and_noise(fn: Answer) -> None:
     """Check ``clip_and_noise(gradients, clip, noise_multiplier, generator)`` -> (P,) float32.
@@ -179,9 +185,7 @@ def _seeded(seed: int) -> torch.Generator:
 
 def _without_noise(fn: Answer, rows: Tensor, clip: float, what: str, hint: str = "") -> None:
     inputs = (rows, clip, 0.0, _seeded(0))
-    hint = (
-        hint or "Work one row out by hand: its norm, the factor min(1, clip / norm), the product."
-    )
+    hint = hint or _WORKED
     came = call(fn, *inputs)
     one = "The sum of the rows, with noise, divided by B: one number per weight."
     expect_tensor(came, (rows.shape[1],), what, torch.float32, hint=one)

@@ -39,6 +39,13 @@ _TIE = (
 _BITS = "Bits come from log2, not from the natural logarithm or that of base 10."
 _TOP = "Rank 1 belongs to the *lowest* loss: what the network knows by heart surprises it least."
 
+
+def _rounded(digits: int) -> Answer:
+    return _with(
+        lambda n, below, equal: round(math.log2(n + 1) - math.log2(1 + below + equal), digits)
+    )
+
+
 _MISTAKES: list[Wrong] = [
     (_with(lambda n, below, equal: math.log2(n) - math.log2(1 + below + equal)), _COUNT),
     (_with(lambda n, below, equal: math.log2(n + 1) - math.log2(below + equal)), _ZERO),
@@ -60,6 +67,10 @@ _MISTAKES: list[Wrong] = [
         _with(lambda n, below, equal: math.log2(n + 1) - math.log2(n + 1 - below - equal)),
         _TOP,
     ),
+    *[
+        (_rounded(digits), "Rounded: bits may be broken numbers. Round where you print.")
+        for digits in range(3)
+    ],
     (
         _with(lambda n, below, equal: math.log2(n + 1) - math.log2(2 + below + equal)),
         "The canary is not among `other_losses`: its rank is 1 and those before it.",
@@ -91,6 +102,12 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "By hand: losses 1.5, 2.0, 4.0 and a canary at 2.5. Of the 4 candidates it is number 3: log2(4) - log2(3) = 2 - "
+    "1.585 = 0.415 bits."
+)
+
+
 @exercise(_by_sorting)
 def exposure(fn: Answer) -> None:
     """Check ``exposure(canary_loss, other_losses)`` -> bits.
@@ -100,7 +117,8 @@ def exposure(fn: Answer) -> None:
     Source: arXiv 1802.08232, definition of exposure.
     """
     losses = torch.tensor([4.5, 2.25, 3.0, 1.5, 6.0, 2.75, 5.0])
-    _expect(fn, 2.5, losses, "the exposure of the third of 8 candidates")
+    many = torch.cat([losses, losses + 4])
+    _expect(fn, 2.5, many, "the exposure of the third of 15 candidates")
     _expect(
         fn,
         2.25,
@@ -118,5 +136,4 @@ def _expect(fn: Answer, canary: float, others: Tensor, what: str) -> None:
     says = {"math domain": _ZERO, "log2(0": _ZERO, "expected a positive input": _ZERO}
     others = (others * 64).round() / 64
     inputs = (canary, others)
-    hint = "Sort all candidates by hand, the lowest loss first: at which place stands the canary?"
-    expect_score(fn, inputs, _by_sorting(*inputs), what, _MISTAKES, hint, says=says)
+    expect_score(fn, inputs, _by_sorting(*inputs), what, _MISTAKES, _WORKED, says=says)

@@ -60,6 +60,7 @@ _MISTAKES: list[Wrong] = [
         "An area below 0.5 says that members have the *higher* losses: report it as it is.",
     ),
     (_of(lambda area, n, m: 1 - area), _TURNED),
+    (_one_to_one, _ALL),
     (_pairs(lambda a, b: a < b), _HALF),
     (_pairs(lambda a, b: a <= b), _HALF),
     (_pairs(lambda a, b: a > b), _TURNED),
@@ -91,7 +92,10 @@ _MISTAKES: list[Wrong] = [
         _of(lambda area, n, m: -area),
         "The curve was integrated from right to left: sort the false alarms.",
     ),
-    (_one_to_one, _ALL),
+    (
+        lambda member, other: float((member[: len(other)] < other[: len(member)]).double().mean()),
+        _ALL,
+    ),
     (
         _at_the_median,
         "That is the accuracy of one threshold. The area asks about all of them: compare pairs.",
@@ -107,6 +111,12 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "Two members with losses 1 and 3, two others with 2 and 3: 1 < 2, 1 < 3 count 1 each, 3 and 2 count 0, 3 and 3 "
+    "count half. So 2.5 of 4 pairs = 0.625."
+)
+
+
 @exercise(_by_ranks)
 def membership_auc(fn: Answer) -> None:
     """Check ``membership_auc(member_losses, other_losses)`` -> area, a number in [0, 1].
@@ -115,7 +125,7 @@ def membership_auc(fn: Answer) -> None:
     other example (M,); equal losses count half. 0.5 is chance. N and M need not be equal.
     """
     member = torch.tensor([0.5, 2.0, 1.0, 0.25, 3.5])
-    other = torch.tensor([0.375, 3.0, 1.0, 1.5, 5.0, 1.0, 2.5, 2.0])
+    other = torch.tensor([0.375, 1.5, 1.0, 3.0, 3.0, 1.0, 2.5, 2.0])
     _expect(fn, member, other, "the area of 5 members and 8 others, with ties")
     _expect(fn, other, member, "the area of 8 members and 5 others, with ties")
     _expect(fn, torch.randn(60) + 0.3, torch.randn(40), "the area of 60 members and 40 others")
@@ -126,5 +136,4 @@ def membership_auc(fn: Answer) -> None:
 
 
 def _expect(fn: Answer, member: Tensor, other: Tensor, what: str) -> None:
-    hint = "Take the smallest example, one member and two others, and count the pairs by hand."
-    expect_score(fn, (member, other), _by_ranks(member, other), what, _MISTAKES, hint)
+    expect_score(fn, (member, other), _by_ranks(member, other), what, _MISTAKES, _WORKED)

@@ -107,6 +107,12 @@ _MISTAKES: list[Wrong] = [
 ]
 
 
+_WORKED = (
+    "One row, (-8, 3) in 4 bits: the largest whole number is 7, the step 8 / 7 = 1.143. The entries are -7 and 2.625 "
+    "steps, rounded -7 and 3: back come -8 and 3.43."
+)
+
+
 @exercise(_by_fake_quantization)
 def rounded(fn: Answer) -> None:
     """Check ``rounded(matrix, bits)`` -> (R, C) float32.
@@ -137,5 +143,5 @@ def _expect(fn: Answer, matrix: Tensor, bits: int, what: str) -> None:
         inputs=inputs,
         wrong=_MISTAKES,
         shape="Every entry stays in its place: the result is as large as the matrix.",
-        hint="Take one row: its step, its entries divided by it, the nearest whole numbers, times the step.",
+        hint=_WORKED,
     )

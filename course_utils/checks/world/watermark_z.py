@@ -143,6 +143,10 @@ _MISTAKES: list[Wrong] = [
     ),
 ]
 
+_WORKED = (
+    "Five tokens make n = 4 pairs. With gamma 0.25 chance gives 4 * 0.25 = 1 green, and the deviation is sqrt(4 * "
+    "0.25 * 0.75) = 0.866. Three green ones have z = (3 - 1) / 0.866 = 2.309."
+)
 _TEXT = [5, 2, 2, 7, 1, 4, 2, 7, 3, 6, 5, 1, 4, 8]
 """Fourteen tokens; 2 7 and 1 4 come twice, and 2 follows itself."""
 
@@ -164,14 +168,16 @@ def watermark_z(fn: Answer) -> None:
     place is; a text of fewer than two tokens gives 0.0. Source: arXiv 2301.10226, eq. 3.
     """
     for is_green, gamma, what in (
-        (_MUCH, 0.25, "z of 14 tokens with much green, gamma 0.25"),
+        (_MUCH, 0.3, "z of 14 tokens with much green, gamma 0.3"),
         (_LITTLE, 0.6, "z of 14 tokens with little green, gamma 0.6"),
     ):
         inputs = (list(_TEXT), is_green, gamma)
-        expect_score(fn, inputs, _by_shares(*inputs), what, _MISTAKES)
+        expect_score(fn, inputs, _by_shares(*inputs), what, _MISTAKES, _WORKED)
     long = [(7 * i * i + 3 * i) % 11 for i in range(200)]
     even: IsGreen = lambda previous, token: (previous + 2 * token) % 3 == 0  # noqa: E731
-    expect_score(fn, (long, even, 0.5), _by_shares(long, even, 0.5), "z of 200 tokens", _MISTAKES)
+    expect_score(
+        fn, (long, even, 0.5), _by_shares(long, even, 0.5), "z of 200 tokens", _MISTAKES, _WORKED
+    )
     pair = "Two tokens hold one pair of neighbours, which is judged: only shorter texts give 0.0."
     inputs = ([5, 2], _MUCH, 0.25)
     expect_score(fn, inputs, _by_shares(*inputs), "z of two tokens", _MISTAKES, pair)

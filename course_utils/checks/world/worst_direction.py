@@ -104,6 +104,12 @@ def _network() -> nn.Sequential:
     return network.eval()
 
 
+_WORKED = (
+    "One pixel x = 0.5, logits (2x, 0): the network's own answer is class 0, whose loss log(1 + exp(-2x)) has the "
+    "slope -0.54 in x. Its sign is -1: a smaller x raises the loss."
+)
+
+
 @exercise(_by_log_partition)
 def worst_direction(fn: Answer) -> None:
     """Check ``worst_direction(network, images)`` -> signs (N, 3, H, W) float32.
@@ -143,5 +149,5 @@ def _expect(fn: Answer, network: nn.Module, images: Tensor, what: str) -> None:
         inputs=inputs,
         wrong=_MISTAKES,
         shape="Each pixel of each picture has its own sign: (N, 3, H, W).",
-        hint="Three steps: the loss of the network's own answers, its gradient with respect to x, the sign.",
+        hint=_WORKED,
     )

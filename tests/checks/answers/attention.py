@@ -114,7 +114,7 @@ WRONG["scaled_dot_product"] += [
     (lambda q, k, v, m: attend(q, k, v, m).float(), "Convert with"),
     (exp_alone, "scores near ±100"),
     (lambda q, k, v, m: attend(q.detach(), k, v, m), "cut the path"),
-    (lambda q, k, v, m: attend(q, k, v, m) * 1.01, "term by term"),
+    (lambda q, k, v, m: attend(q, k, v, m) * 1.01, "One query, d = 4"),
     (lambda q, k, v, m: attend(q, k, v, m).mean(0), "One output row"),
     (attend_in_place, "In-place"),
 ]
@@ -153,7 +153,7 @@ WRONG["causal_mask"] += [
     (lambda n: mask(n)[None, None], "Two dimensions too many"),
     (lambda n: mask(n)[None], "One dimension too many"),
     (lambda n: mask(n + 1), "row and column too many"),
-    (lambda n: mask(n) & (torch.arange(n) > torch.arange(n)[:, None] - 3), "True where s <= t"),
+    (lambda n: mask(n) & (torch.arange(n) > torch.arange(n)[:, None] - 3), "Three tokens: row 0"),
 ]
 
 
@@ -186,9 +186,9 @@ WRONG["split_heads"] += [
     (lambda x, h: x.reshape(*x.shape[:2], -1, h).transpose(1, 2), "the other way round"),
     (lambda x, h: split(x, h).flip(1), "reverse order"),
     (lambda x, h: x[:, None].repeat(1, h, 1, 1), "they share them"),
-    (lambda x, h: x, "Follow the shape"),
+    (lambda x, h: x, "One text, two tokens"),
     (lambda x, h: split(x, h).detach(), "cut the path"),
-    (lambda x, h: split(x, h) + 0.01, "stand in other places"),
+    (lambda x, h: split(x, h) + 0.01, "One text, two tokens"),
 ]
 
 
@@ -247,7 +247,7 @@ WRONG["merge_heads"] += [
     (lambda x: x.sum(dim=1), "heads were added"),
     (lambda x: merge(x.flip(1)), "reverse order"),
     (lambda x: merge(x).transpose(1, 2), "changed places: (B, T, D)"),
-    (lambda x: merge(x)[:, :-1], "Follow the shape"),
+    (lambda x: merge(x)[:, :-1], "One text, two tokens"),
     (lambda x: merge(x).detach(), "cut the path"),
     (lambda x: x.transpose(1, 2).view(len(x), x.shape[2], -1), "stopped with an error"),
 ]
@@ -328,7 +328,7 @@ WRONG["next_token_loss"] += [
     (probabilities_first, "Not stable"),
     (lambda x, t: loss(x, t).item(), "lost the way back"),
     (lambda x, t: loss(x.detach(), t), "cut the path"),
-    (lambda x, t: loss(x, t) + 0.1, "which row of logits"),
+    (lambda x, t: loss(x, t) + 0.1, "A text of 3 tokens"),
     (lambda x, t: F.cross_entropy(x, t), "stopped with an error"),
 ]
 
@@ -559,7 +559,7 @@ WRONG["merge_pair"] += [
     (merged_overlapping, "used twice"),
     (merged_in_place, "use a copy"),
     (lambda pieces, pair: tuple(merge_by_index(pieces, pair)), "nothing around it"),
-    (lambda pieces, pair: [*merge_by_index(pieces, pair), "!"], "with a pen"),
+    (lambda pieces, pair: [*merge_by_index(pieces, pair), "!"], "By hand"),
 ]
 
 
@@ -627,7 +627,7 @@ WRONG["block_forward"] += [
     (lambda b, x: (x + b.attention(x)) + b.mlp(x + b.attention(x)), "not used"),
     (lambda b, x: two_additions(b, x).detach(), "cut the path"),
     (lambda b, x: two_additions(b, x).mean(1), "keeps its shape"),
-    (lambda b, x: two_additions(b, x) * 1.1, "Two lines"),
+    (lambda b, x: two_additions(b, x) * 1.1, "In numbers"),
     (added_in_place, "use a copy"),
 ]
 
@@ -780,5 +780,71 @@ WRONG["beam_search"] += [
     (told(lambda text, value, ids, count: (text, value / count)), "sum over all tokens"),
     (told(lambda text, value, ids, count: (text[len(ids) :], value)), "another length"),
     (told(lambda text, value, ids, count: (torch.tensor(text), value)), "makes whole numbers"),
-    (told(lambda text, value, ids, count: (text[::-1], value)), "Take one step with two prefixes"),
+    (told(lambda text, value, ids, count: (text[::-1], value)), "Ax = -4 and By"),
+]
+
+
+# ---- further ones, of which no test had been
+
+
+def merged_in_a_text(pieces, pair):
+    return " ".join(pieces).replace(" ".join(pair), "".join(pair)).split(" ")
+
+
+def for_three_dimensions(q, k, v, mask=None):
+    scores = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1) @ v
+
+
+def writing(change=lambda logits: logits, keep=lambda text, model: text, count_of=lambda ids, n: n):
+    def answer(model, ids, count, choose):
+        text = list(ids)
+        for _ in range(count_of(ids, count)):
+            text = keep(text, model)
+            logits = model(torch.tensor([text[-model.context :]]))[0, -1]
+            text.append(int(choose(change(logits))))
+        return text
+
+    return answer
+
+
+def beams_of_logits(model, ids, count, beams):
+    kept = [(list(ids), 0.0)]
+    for _ in range(count):
+        longer = [
+            ([*text, token], so_far + value)
+            for text, so_far in kept
+            for token, value in enumerate(
+                model(torch.tensor([text[-model.context :]]))[0, -1].tolist()
+            )
+        ]
+        kept = sorted(longer, key=lambda one: -one[1])[:beams]
+    return kept[0]
+
+
+RIGHT["generate"] += [writing()]
+WRONG["merge_pair"] += [(merged_in_a_text, "Joined to one text")]
+WRONG["generate"] += [
+    (writing(lambda logits: logits.softmax(0)), "`choose` got probabilities"),
+    (writing(lambda logits: logits.log_softmax(0)), "`choose` got logarithms"),
+    (writing(lambda logits: 2 * logits), "nothing is done to it before"),
+    (writing(keep=lambda text, model: text[-model.context :]), "return the whole text"),
+    (writing(count_of=lambda ids, n: n - len(ids)), "not the length of the whole text"),
+]
+WRONG["beam_search"] += [(beams_of_logits, "Logits of different prefixes")]
+WRONG["next_token_loss"] += [
+    (
+        lambda x, t: F.cross_entropy(x.flatten(0, 1)[:-1], t.flatten()[1:]),
+        "Flattened first, shifted then",
+    ),
+    (lambda x, t: F.cross_entropy(x[:, -2], t[:, -1]), "Only the last prediction"),
+]
+WRONG["scaled_dot_product"] += [
+    (
+        lambda q, k, v, mask=None: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        "Looks back only",
+    ),
+    (for_three_dimensions, "count dimensions from the end"),
 ]

@@ -127,10 +127,10 @@ WRONG["pad_batch"] += [
     (but(pad, same, lambda m: m.cumsum(1) * m), "The mask numbers the tokens"),
     (but(pad, same, lambda m: torch.where(m == 1, 0.0, -torch.inf)), "adds to its scores"),
     (but(pad, same, lambda m: torch.stack([torch.cat([r[1:], r[:1] * 0]) for r in m])), ""),
-    (but(pad, same, lambda m: m[:, None, None, :]), "One row for each sequence"),
-    (but(pad, same, lambda m: m[:1]), "One row for each sequence"),
+    (but(pad, same, lambda m: m[:, None, None, :]), "By hand: 5 6 7"),
+    (but(pad, same, lambda m: m[:1]), "By hand: 5 6 7"),
     (but(pad, lambda i: i.tolist(), same), "makes one of lists"),
-    (but(pad, lambda i: i + 1, same), "shortest row by hand"),
+    (but(pad, lambda i: i + 1, same), "By hand: 5 6 7"),
     (lambda s, p: pad(s, p)[0], "in this order"),
     (
         lambda s, p: dict(zip(("input_ids", "attention_mask"), pad(s, p), strict=True)),
@@ -577,7 +577,7 @@ WRONG["keep_ends"] += [
     (lambda ids, n: ids[: n // 2] + ids[n // 2 - n :], "has some of its tokens twice"),
     (longer(lambda ids, n: ids[1 : 1 + n // 2] + ids[n // 2 - n - 1 : -1]), "cut away"),
     (lambda ids, n: torch.tensor(ids[:n]), "ids themselves"),
-    (longer(lambda ids, n: ids[: n // 2] + ids[n // 2 : n][::-1]), "on paper"),
+    (longer(lambda ids, n: ids[: n // 2] + ids[n // 2 : n][::-1]), "By hand"),
 ]
 
 
@@ -663,7 +663,7 @@ WRONG["train_step"] += [
     (step(told=lambda loss, share: {"loss": loss, "accuracy": share}), "keeps the whole step"),
     (step(told=lambda loss, share: (loss.item(), share.item())), "both as plain numbers"),
     (step(forward=lambda m, _, **inputs: m(**inputs).logits), "belongs around the forward pass"),
-    (step(loss=lambda z, y: 2 * nn.functional.cross_entropy(z, y)), "Take it apart"),
+    (step(loss=lambda z, y: 2 * nn.functional.cross_entropy(z, y)), "By hand: initial_lr"),
 ]
 
 
@@ -761,4 +761,59 @@ WRONG["lora_linear"] += [
     (lambda linear, rank, alpha: linear, "It has no update"),
     (lambda linear, rank, alpha: linear(torch.ones(12)), "Return a module"),
     (lambda linear, rank, alpha: lora()(linear, rank + 1, alpha), "stand between the two"),
+]
+
+
+# ---- further ones, of which no test had been
+
+
+def own_mark(ids, limit):
+    kept = ids[: limit // 2] + ids[limit // 2 - limit :]
+    return list(ids) if len(ids) <= limit else [*kept[:-1], 102]
+
+
+def at_rates(set_rates, clip=torch.nn.utils.clip_grad_norm_):
+    """A step whose learning rates are set in another way."""
+
+    def answer(model, optimizer, ids, mask, labels, factor, autocast):
+        set_rates(optimizer.param_groups, factor)
+        model.train()
+        with autocast():
+            logits = model(input_ids=ids, attention_mask=mask).logits
+        loss = nn.functional.cross_entropy(logits.float(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        clip(model.parameters(), 1.0)
+        optimizer.step()
+        right = (logits.argmax(1) == labels).float().mean()
+        return {"loss": loss.item(), "accuracy": right.item()}
+
+    return answer
+
+
+def each_its_own(groups, factor):
+    for group in groups:
+        group["lr"] = factor * group["initial_lr"]
+
+
+def only_the_first(groups, factor):
+    groups[0]["lr"] = factor * groups[0]["initial_lr"]
+
+
+def all_as_the_first(groups, factor):
+    for group in groups:
+        group["lr"] = factor * groups[0]["initial_lr"]
+
+
+def one_by_one(parameters, length):
+    for parameter in parameters:
+        nn.utils.clip_grad_norm_(parameter, length)
+
+
+RIGHT["train_step"] += [at_rates(each_its_own)]
+WRONG["keep_ends"] += [(own_mark, "[SEP] is written down")]
+WRONG["train_step"] += [
+    (at_rates(only_the_first), "Only the first group"),
+    (at_rates(all_as_the_first), "the first one's was used for all"),
+    (at_rates(each_its_own, one_by_one), "clipped by itself"),
 ]

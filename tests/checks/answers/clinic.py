@@ -424,7 +424,7 @@ WRONG["match_ranges"] += [
         "mean and a deviation for each colour",
     ),
     (lambda: (lambda x: 2 * (x - x.min()) / (x.max() - x.min()) - 1, nn.Tanh()), "0/0"),
-    (lambda: (lambda x: 2 * x - 1, nn.Identity()), "same interval"),
+    (lambda: (lambda x: 3 * x, nn.Sigmoid()), "same interval"),
     (lambda: (lambda x: x - 0.5, nn.Tanh()), "only half of Tanh"),
     (lambda: (lambda x: 2 * x**2 - 1, nn.Tanh()), "not a straight line"),
     (
@@ -1145,4 +1145,149 @@ WRONG["mystery"] += [
     (lambda train, test: {"train": 0.99, "test": 0.97}, "right more often than by chance"),
     (lambda train, test: 0.97, "as the script does"),
     (lambda train, test: {"train": 97.0, "test": 97.0}, "A share of right answers"),
+]
+
+
+# ---- further ones, of which no test had been
+
+
+def with_end(end):
+    return lambda depth, width: nn.Sequential(layers(depth, width), end)
+
+
+def layers(depth, width):
+    hidden = [
+        part for k in range(depth) for part in (nn.Linear(width if k else 64, width), nn.ReLU())
+    ]
+    return nn.Sequential(*hidden, nn.Linear(width, 10))
+
+
+def watching(model, x, seen=None, clear=False, found=lambda out: not out.isfinite().all()):
+    names, hooks = [], []
+    for name, module in model.named_modules():
+        hooks.append(
+            module.register_forward_hook(
+                lambda module, given, out, name=name: names.append(name) if found(out) else None
+            )
+        )
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    if clear:
+        for module in model.modules():
+            module._forward_hooks.clear()
+    if seen == "listed":
+        return next((name for name, _ in model.named_modules() if name in names), None)
+    return names[0] if names else None
+
+
+def learned(model, loss, x, y, steps, lr, least=-1.0, rows=False, rate=None):
+    optimizer, losses = torch.optim.Adam(model.parameters(), lr=rate or lr), []
+    for _ in range(steps):
+        of = torch.randint(len(x), (len(x),)) if rows else torch.arange(len(x))
+        value = loss(model(x[of]), y[of])
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+        if value < least:
+            break
+    return losses
+
+
+def by_totals(lines, points):
+    totals = [sum(line(*point) for point in points) for line in lines]
+    return next((k for k in range(1, len(totals)) if abs(totals[k] - totals[k - 1]) > 1e-9), None)
+
+
+def every_break(lines, points):
+    return [
+        k
+        for k in range(1, len(lines))
+        if any(
+            not math.isclose(lines[k](*p), lines[k - 1](*p), rel_tol=1e-6, abs_tol=1e-9)
+            for p in points
+        )
+    ]
+
+
+def least_probable(model, x, y):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    with torch.no_grad():
+        share = (model(x).argmin(1) == y).float().mean().item()
+    for module, training in modes.items():
+        module.training = training
+    return share
+
+
+def value_at(answer):
+    """V of the game with another answer of D."""
+
+    def value(p, q):
+        d = answer(p, q)
+        return torch.xlogy(p, d) + torch.xlogy(q, 1 - d)
+
+    return value
+
+
+def halves(r, f):
+    return F.softplus(-r).mean() + F.softplus(f).mean(), F.softplus(-f).mean()
+
+
+RIGHT["make_network"] += [layers]
+RIGHT["first_nan"] += [watching]
+RIGHT["overfit_one_batch"] += [learned]
+WRONG["make_network"] += [
+    (with_end(nn.Softmax(1)), "no softmax at the end"),
+    (with_end(nn.ReLU()), "the *hidden* layers only"),
+]
+WRONG["first_nan"] += [
+    (lambda model, x: watching(model, x, clear=True), "A hook that was there before"),
+    (lambda model, x: watching(model, x, seen="listed"), "first, not the last"),
+    (lambda model, x: None, "Nothing was found"),
+]
+WRONG["overfit_one_batch"] += [
+    (partial(learned, least=1e-3), "Stopped before `steps` steps"),
+    (partial(learned, rows=True), "no draw of rows"),
+    (partial(learned, rate=1e-3), "its own rate"),
+]
+WRONG["first_break"] += [
+    (by_totals, "the other has too little"),
+    (every_break, "no list"),
+    (lambda lines, points: every_break(lines, points)[0] - 1, "so 1 and not 0"),
+]
+WRONG["accuracy"] += [(least_probable, "By hand")]
+WRONG["generator_objective"] += [
+    (lambda p, q: value_at(lambda p, q: (p + q) / (p + 2 * q))(p, q).sum(), "*helps*"),
+    (lambda p, q: value_at(lambda p, q: p / (p + q))(p, q).mean(), "A mean over the states"),
+    (lambda p, q: value_at(lambda p, q: q / (p + q))(p, q).sum(), "D stands on its head"),
+    (lambda p, q: torch.xlogy(q, q / (p + q)).sum(), "Only the generator's term"),
+    (lambda p, q: -torch.xlogy(q, p / (p + q)).sum(), "non-saturating"),
+]
+WRONG["gan_losses"] += [
+    (lambda r, f: (halves(r, f)[0], halves(r, f)[1] + F.softplus(r).mean()), "which G cannot move"),
+    (lambda r, f: (halves(r, f)[0] + 0.1 * r.mean(), halves(r, f)[1]), "not a softer one"),
+    (lambda r, f: (halves(r, f)[0] * 1.3, halves(r, f)[1]), "One logit each"),
+]
+WRONG["match_ranges"] += [
+    (lambda: (lambda x: 2 * x - 1, nn.Identity()), "Nothing bounds this last layer"),
+    (lambda: (nn.Sigmoid(), lambda x: x), "The two are exchanged"),
+    (lambda: (lambda x: x, nn.Sigmoid), "with brackets makes one"),
+]
+WRONG["label_loss"] += [
+    (
+        lambda a, y: F.binary_cross_entropy_with_logits(a, torch.full_like(a, round(y))),
+        "`round(label)`",
+    ),
+    (
+        lambda a, y: F.binary_cross_entropy(a.sigmoid(), torch.full_like(a, y)),
+        "gives exactly 0 or 1 there",
+    ),
+]
+WRONG["class_loss"] += [
+    (lambda a, y: F.cross_entropy(a, y, label_smoothing=0.1), "never reaches 0"),
+    (lambda a, y: F.cross_entropy(a, y) / math.log(2), "These are bits"),
+    (lambda a, y: F.cross_entropy(a, y) + 0.1, "so it costs 0.313"),
 ]

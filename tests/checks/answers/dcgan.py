@@ -47,7 +47,7 @@ WRONG["conv_transpose_output_size"] += [
     (lambda i, k, s, p: (i - 1) * s - 2 * p + k + 1, "Long by one"),
     (lambda i, k, s, p: ((i - 1) * s * s - 2 * p * s + k * s) / s, "`/` makes a float"),
     (lambda i, k, s, p: ((i - 1) * s - 2 * p + k,) * 2, "one plain int"),
-    (lambda i, k, s, p: {(7, 9, 4, 3): 27}.get((i, k, s, p), -1), "term by term"),
+    (lambda i, k, s, p: {(7, 9, 4, 3): 27}.get((i, k, s, p), -1), "By hand: 3 stamps"),
 ]
 
 
@@ -619,7 +619,7 @@ WRONG["slerp"] += [
     ),
     (padded_sine, "end itself must come back"),
     (lambda z0, z1, t: slerp(z0, z1, min(max(t, 0.01), 0.99)), "end itself must come back"),
-    (lambda z0, z1, t: slerp(z0, z1, t * t), "two weights"),
+    (lambda z0, z1, t: slerp(z0, z1, t * t), "One row: z0"),
     (lambda z0, z1, t: slerp(z0, z1, t).double(), "Convert with"),
     (lambda z0, z1, t: slerp(z0, z1, t)[:, None], "One vector for each row"),
     (lambda z0, z1, t: slerp(z0.mul_(1.0001), z1, t), "In-place"),
@@ -927,3 +927,16 @@ WRONG["slope"] += [
     (without_asking_for_gradients, "before D sees them"),
     (by_another_copy, "D was not asked"),
 ]
+
+
+# ---- further ones, of which no test had been
+
+
+def all_or_nothing(z0, z1, t):
+    angle = torch.arccos(F.cosine_similarity(z0, z1).clamp(-1, 1))[:, None]
+    if (angle.sin() < 1e-3).any():
+        return (1 - t) * z0 + t * z1
+    return (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / angle.sin()
+
+
+WRONG["slerp"] += [(all_or_nothing, "the whole batch took")]

@@ -601,3 +601,22 @@ WRONG["data_weights"] += [
     (lambda a: a.softmax(0).sum(), "One weight for each sample"),
     (lambda a: a.softmax(0)[:, None], "One weight for each sample"),
 ]
+
+
+# ---- further ones, of which no test had been
+
+WRONG["value_function"] += [
+    (
+        lambda r, f: 2 * torch.cat([F.logsigmoid(r).flatten(), F.logsigmoid(-f).flatten()]).mean(),
+        "own batch",
+    ),
+    (lambda r, f: F.logsigmoid(r).mean() + (1 - F.logsigmoid(f)).mean(), "stands inside"),
+    (lambda r, f: F.logsigmoid(r).mean() + F.logsigmoid(-f).mean() - 0.1, "One logit each"),
+]
+WRONG["optimal_discriminator"] += [
+    (lambda p, q: torch.where(q == 0, 0.5, p / (p + q)), "Where only p_g is 0"),
+    (lambda p, q: torch.where(p == 0, 0.5, p / (p + q)), "Where only p_data is 0"),
+]
+WRONG["data_weights"] += [
+    (lambda a: F.softplus(a) / F.softplus(a).sum(), "the ratios D / (1 - D)"),
+]

@@ -724,7 +724,7 @@ WRONG["bootstrap_interval"] += [
     (between(1, 0), "Every row can be drawn"),
     (points(0.5, 0.975), "One end is at the middle"),
     (points(0.025, 0.5), "One end is at the middle"),
-    (points(0.0, 1.0), "2.5 % of them lie below"),
+    (points(0.0, 1.0), "the smallest and the largest"),
     (sized(lambda n, b: n // 2), "as many rows as the data"),
     (sized(lambda n, b: 1), "as many rows as the data"),
     (sized(lambda n, b: b), "as many rows as the data"),
@@ -990,4 +990,48 @@ WRONG["distinct"] += [
     ),
     (lambda texts, n: len({tuple(ids) for ids in texts}) / len(texts), "Whole texts"),
     (lambda texts, n: len({ids[:n] for ids in texts}), "A set holds tuples"),
+]
+
+
+# ---- further ones, of which no test had been
+
+
+def cubes(a, b):
+    return (a @ b.T / a.shape[1] + 1) ** 3
+
+
+def distance_with(within):
+    return lambda x, y: float(
+        within(cubes(x, x), x) + within(cubes(y, y), x) - 2 * cubes(x, y).mean()
+    )
+
+
+def one_resample(values, statistic, repeats, generator):
+    rows = torch.randint(len(values), (len(values),), generator=generator)
+    results = torch.tensor([float(statistic(values[rows])) for _ in range(repeats)])
+    return float(results.quantile(0.025)), float(results.quantile(0.975))
+
+
+def outermost(values, statistic, repeats, generator):
+    n = len(values)
+    results = [
+        float(statistic(values[torch.randint(n, (n,), generator=generator)]))
+        for _ in range(repeats)
+    ]
+    return min(results), max(results)
+
+
+WRONG["kernel_distance"] += [
+    (
+        distance_with(lambda k, x: k.triu().sum() / (len(k) * (len(k) - 1) / 2)),
+        "*with* its diagonal",
+    ),
+    (
+        distance_with(lambda k, x: (k.sum() - k.trace()) / (len(x) * (len(x) - 1))),
+        "counted for both sets",
+    ),
+]
+WRONG["bootstrap_interval"] += [
+    (one_resample, "One resample served"),
+    (outermost, "the smallest and the largest"),
 ]

@@ -44,5 +44,5 @@ WRONG["to_unit_range"] += [
     (lambda x: ((x + 1) / 2).tolist(), "Return a tensor"),
     (in_place, "use a copy"),
     (lambda x: None, "without `return`"),
-    (lambda x: (x + 1) / 3, "term by term"),
+    (lambda x: (x + 1) / 3, "0.2 / 2 = 0.1"),
 ]

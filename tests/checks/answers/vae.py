@@ -227,7 +227,7 @@ WRONG["gaussian_nll"] += [
     (lambda x, m, v: each(x, m, v).sum(1), "Only dimension 1"),
     (lambda x, m, v: nll(x, m, v.clamp_min(-10.0)), "above some least value"),
     (lambda x, m, v: nll(x, m, v.detach()), "cut the path"),
-    (lambda x, m, v: nll(x, m, v) * 1.01, "term by term"),
+    (lambda x, m, v: nll(x, m, v) * 1.01, "One pixel"),
 ]
 
 
@@ -406,7 +406,7 @@ WRONG["repaired_line"] += [
     (lambda *i: 50 * parts(*i)[0].sum() + parts(*i)[1].sum(1).mean(), "beta is 1/B"),
     (lambda *i: changed(weight=0.0)(*i) + parts(*i)[1].sum(), "beta is B"),
     (lambda *i: 50 * parts(*i)[0].flatten(1).sum(1) + parts(*i)[1].sum(1), "left to do"),
-    (lambda *i: line(*i) + 1.0, "look for a constant"),
+    (lambda *i: line(*i) + 1.0, "One picture of two pixels"),
     (lambda *i: line(*i).detach(), "uncut"),
     (lambda *i: line(*i).item(), "uncut"),
     (lambda a, x, m, v: line(a, x, m.detach(), v), "uncut"),
@@ -481,7 +481,27 @@ WRONG["log_weights"] += [
     (lambda *i: weights(*i).sum(0), "Summed over the draws"),
     (lambda *i: weights(*i).exp(), "their *logs*"),
     (lambda *i: weights(*i)[..., None], "what is summed away is D"),
-    (lambda *i: weights(*i) + 0.5, "one by one"),
+    (lambda *i: weights(*i) + 0.5, "K = B = D = 1"),
+]
+
+
+# ---- further ones, of which no test had been
+
+WRONG["gaussian_nll"] += [
+    (
+        lambda x, m, v: Normal(m, v.exp()).log_prob(x).flatten(1).sum(1).neg(),
+        "log of the standard deviation",
+    ),
+    (
+        lambda x, m, v: Normal(m, (v / 2).exp()).log_prob(x).neg().sum((1, 2, 3)),
+        "Not every x is a picture",
+    ),
+]
+WRONG["repaired_line"] += [
+    (
+        lambda a, x, m, v: 50 * 3072 * (a - x).square().mean() + kl(m, v).mean(),
+        "is written down",
+    ),
 ]
 
 

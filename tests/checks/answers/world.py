@@ -387,7 +387,7 @@ WRONG["exposure"] += [
     (exposed(lambda n, b, e: n - b - e), "The logarithm of each is asked for"),
     (exposed(lambda n, b, e: (n + 1) / (1 + b + e)), "Its logarithm is asked for"),
     (exposed(lambda n, b, e: 1 + b + e), "That is the rank"),
-    (lambda canary, others: others.mean() - canary, "at which place stands the canary"),
+    (lambda canary, others: others.mean() - canary, "By hand"),
 ]
 
 
@@ -711,7 +711,17 @@ WRONG["training_cost"] += [
         lambda *inputs: dict(zip(Cost._fields, cost_by_hours(*inputs), strict=True)),
         "Return three numbers",
     ),
-    (cost(kwh=2), "Energy is power times time"),
+    (cost(kwh=2), "By hand: 7.2e12"),
+]
+
+
+# ---- further ones, of which no test had been
+
+WRONG["exposure"] += [
+    (
+        lambda c, others: round(math.log2(len(others) + 1) - math.log2(1 + (others <= c).sum())),
+        "Rounded: bits",
+    ),
 ]
 
 
