@@ -1310,8 +1310,8 @@ print(f"your step minus Trainer: {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
 # 96 %. What do you think first?** (a) a discovery (b) chance (c) look for what leaked into the test
 # (d) too little to matter
 #
-# <details><summary>Answer</summary>(c): the best published accuracy of 2019 to 2022, 97.42 %, fell to
-# 93.68 % when an error in its evaluation was found
+# <details><summary>Answer</summary>(c): the best accuracy published from 2019 to 2022, 97.42 %,
+# fell to 93.68 % when an error in its evaluation was found
 # (<a href="https://arxiv.org/abs/2205.13357">arXiv 2205.13357</a>, abstract). (a) Possible, once no
 # leak is found. (b) Chance moves such a share by 0.2 points (95 %). (d) A third fewer errors would
 # be a great deal.</details>
