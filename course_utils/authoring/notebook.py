@@ -193,6 +193,8 @@ def _notebook(
         kept = [tag for tag in tags if not (solved and tag == "nbval-check-output")]
         if kept:
             cell.metadata["tags"] = kept
+        if "folded" in tags:  # JupyterLab shows a bar, which a click opens
+            cell.metadata["jupyter"] = {"source_hidden": True}
         notebook.cells.append(cell)
     return notebook
 

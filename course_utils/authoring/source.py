@@ -12,7 +12,7 @@ import jupytext
 
 from course_utils.errors import CourseError
 
-KNOWN_TAGS = ("nbval-check-output", "raises-exception")
+KNOWN_TAGS = ("nbval-check-output", "raises-exception", "folded")
 _FORMATTER = ("# fmt: off", "# fmt: on")  # whole lines for `ruff format`, which no notebook shows
 _CELL = re.compile(r"#\s*%%(%*)(\s|$)")
 

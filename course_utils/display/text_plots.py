@@ -1,7 +1,7 @@
 """Text in outputs: tables, bars for words, attention maps. What comes from data is escaped: reviews hold HTML."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from IPython.display import HTML
@@ -46,6 +46,45 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str
     )
 
 
+def answers_table(
+    texts: Sequence[str],
+    truth: Sequence[int],
+    answers: Mapping[str, Sequence[int] | Tensor],
+    caption: str,
+) -> HTML:
+    """A table of texts, each with its label and what several classifiers say; a wrong answer has an x.
+
+    Args:
+        texts: N texts, shown whole.
+        truth: their labels: 1 for positive, 0 for negative.
+        answers: name of a classifier -> its N answers.
+        caption: what the table shows.
+    """
+    names = ("negative", "positive")
+    rows = [
+        (text, names[label], *(names[int(a)] + ("" if a == label else " ✗") for a in said))
+        for text, label, *said in zip(texts, truth, *answers.values(), strict=True)
+    ]
+    return table(["text", "truth", *answers], rows, caption)
+
+
+def right_or_wrong(names: tuple[str, str], first: Tensor, second: Tensor, caption: str) -> HTML:
+    """How many texts both of two classifiers, only one of them, and none gets right.
+
+    Args:
+        names: of the classifiers.
+        first: which texts the first one gets right, bool (N,).
+        second: the same of the second one.
+        caption: what the table shows.
+    """
+    rows = [
+        (f"{names[0]} {word}", int((mine & second).sum()), int((mine & ~second).sum()))
+        for word, mine in (("right", first), ("wrong", ~first))
+    ]
+    headers = ["the same texts", f"{names[1]} right", f"{names[1]} wrong"]
+    return table(headers, rows, caption)
+
+
 class _Table(HTML):
     """An HTML table that is also plain text, for terminals and screen readers of them."""
 
@@ -61,7 +100,12 @@ class _Table(HTML):
 
 
 def word_bars(
-    ax: Axes, words: Sequence[str], effects: Sequence[float] | Tensor, xlabel: str, title: str
+    ax: Axes,
+    words: Sequence[str],
+    effects: Sequence[float] | Tensor,
+    xlabel: str,
+    title: str,
+    bold: str | None = None,
 ) -> Axes:
     """One bar for each word, from top to bottom in the order of the text.
 
@@ -71,11 +115,14 @@ def word_bars(
         effects: N numbers; positive ones to the right.
         xlabel: what the numbers are, with their unit.
         title: the figure's title.
+        bold: a word that is set in bold.
     """
     values, places = np.asarray(effects, float), np.arange(len(words))
     colours = [palette.POSITIVE if value > 0 else palette.NEGATIVE for value in values]
     ax.barh(places, values, color=colours, height=0.7)
     ax.set_yticks(places, [_plain(word) for word in words], fontsize=8)
+    for label, word in zip(ax.get_yticklabels(), words, strict=True):
+        label.set_fontweight("bold" if word == bold else "normal")
     ax.invert_yaxis()
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_xlabel(xlabel)
@@ -87,8 +134,8 @@ def attention_map(ax: Axes, weights: Tensor, tokens: Sequence[str], title: str) 
     """Attention weights (T, T) as a grid: each row is a token that looks, each column a token that is looked at."""
     picture = ax.imshow(weights.float().cpu().numpy(), cmap=palette.AMOUNTS, vmin=0)
     names = [_plain(token) for token in tokens]
-    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-    ax.set_yticks(range(len(names)), names, fontsize=7)
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     ax.grid(visible=False)
     ax.figure.colorbar(picture, ax=ax, shrink=0.8, label="weight")

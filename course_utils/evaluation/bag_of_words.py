@@ -8,19 +8,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 
-def bag_of_words(pairs: bool = False) -> Pipeline:
+def bag_of_words(pairs: bool = False, rarest: int = 2) -> Pipeline:
     """Logistic regression on weighted word counts; word order is lost (but for neighbours, with ``pairs``).
 
-    A word counts where at least two texts have it; where no word does, in a handful of texts, all count.
+    Where no word is in enough texts, in a handful of them, all count.
 
     Args:
         pairs: count pairs of neighbouring words as well.
+        rarest: a word counts where at least so many texts have it.
 
     Returns:
         An untrained pipeline: ``fit(texts, labels)``, ``predict_proba(texts)``.
     """
     words = _Words(
-        ngram_range=(1, 2 if pairs else 1), min_df=2, sublinear_tf=True, token_pattern=r"[\w']+"
+        ngram_range=(1, 2 if pairs else 1),
+        min_df=rarest,
+        sublinear_tf=True,
+        token_pattern=r"[\w']+",
     )
     classifier = LogisticRegression(C=10.0, max_iter=1000)
     return Pipeline([("tfidfvectorizer", words), ("logisticregression", classifier)])

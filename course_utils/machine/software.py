@@ -18,6 +18,7 @@ from course_utils.machine.finding import Finding
 NAME = "generative-ai-course"
 _LESSONS = {
     "transformers": "lessons 4, 5 and 7",
+    "accelerate": "lesson 4, and training by several processes",
     "scikit-learn": "lessons 4 and 7",
     "ipywidgets": "every widget",
 }

@@ -1,7 +1,7 @@
 """BERT's first pre-training task on the small encoder, which comes without the head that guesses hidden tokens."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from transformers import BertModel
 
 from course_utils.models import shipped
 from course_utils.models.bert import IGNORED
+from course_utils.models.pretrained import BASE, BASE_REVISION, Encoder
 
 SHIPPED = "masked_lm"
 TRAINED_LAYERS = 2
@@ -81,3 +82,31 @@ def load_shipped(encoder: BertModel) -> tuple[MaskedLM, dict[str, Any]] | None:
         return None
     model.load_state_dict(tensors, strict=False, assign=True)
     return model.eval(), facts
+
+
+def load_guesser(encoder: Encoder) -> Callable[[Tensor], Tensor] | None:
+    """What guesses the hidden tokens of an encoder: ids (1, T) -> logits (A, V) at the A masked places.
+
+    The small encoder gets the head that the course trained, BERT-base its own. For another encoder there is none:
+    a line says so, and the result is None.
+
+    Args:
+        encoder: as it was loaded, before any fine-tuning.
+
+    Raises:
+        CourseError: the shipped file is missing or damaged.
+    """
+    mask_id = encoder.tokenizer.mask_token_id
+    if encoder.name == BASE:
+        from transformers import AutoModelForMaskedLM
+
+        whole = AutoModelForMaskedLM.from_pretrained(BASE, revision=BASE_REVISION).eval()
+        return torch.no_grad()(lambda ids: whole(ids).logits[ids == mask_id])
+    found = load_shipped(copy.deepcopy(encoder.model.bert).cpu())
+    if found is None:
+        print(
+            "The shipped weights belong to the small pre-trained encoder, which is not in use here."
+        )
+        return None
+    model, _ = found
+    return torch.no_grad()(lambda ids: model(ids, torch.ones_like(ids), ids == mask_id))

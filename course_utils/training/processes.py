@@ -43,7 +43,7 @@ def joined(device: torch.device) -> Iterator[bool]:
             "scale-no-accelerate",
             "The package accelerate is not installed.",
             "It connects the processes that torchrun starts; a single process does without it.",
-            'Install it with: pip install "accelerate>=1.0"',
+            'Install it with: pip install "accelerate>=1.1"',
         ) from error
     _meet("gloo" if device.type == "cpu" else "nccl")
     processes = PartialState(cpu=device.type == "cpu")

@@ -26,8 +26,8 @@
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
 #
-# **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works,
-# the line under the settings how long yours does.
+# **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works;
+# the line under the settings says how long yours does.
 #
 # {{tiers}}
 
@@ -46,7 +46,7 @@ from IPython.display import Markdown
 from torch import nn
 
 from course_utils.datasets import contrast_pairs, reviews
-from course_utils.display import bert_diagram, palette, plots, text_plots
+from course_utils.display import bert_diagram, bert_plots, plots, text_plots
 from course_utils.display.widgets import review_meter
 
 # %%
@@ -55,7 +55,7 @@ from course_utils.evaluation.intervals import wilson_interval
 from course_utils.datasets.near_duplicates import without_copies
 from course_utils.models import bert, lora, masked_lm
 from course_utils.models.pretrained import load_encoder
-from course_utils.training.run import TrainingRun, run_folder
+from course_utils.training.recipes.bert import checkpointed
 
 # %%
 run = runtime.setup(seed=0)
@@ -117,10 +117,7 @@ assert words[0] == words[1]
 
 # %%
 toy_texts = ["funny and good", "so funny", "funny, not sad", "boring and bad", "so bad"]
-toy = bag_of_words()
-
-# %%
-toy.set_params(tfidfvectorizer__min_df=1)  # count words that occur in one text only, too
+toy = bag_of_words(rarest=1)  # count words that occur in one text only, too
 toy.fit(toy_texts, [1, 1, 1, 0, 0])
 p = toy.predict_proba([praise, blame])[:, 1]
 print(f"P(positive): {p[0]:.3f} and {p[1]:.3f}")
@@ -145,15 +142,12 @@ for part in (train, validation, test):
 Markdown(reviews.which(train))
 
 # %% [markdown]
-# Before anything else, read a few. No statistic replaces it. (That is how eight reviews of a
-# telephone app were found in our copy of IMDB: see `data/README.md`.) Reviews come from the web and
+# Before anything else, read a few. No statistic replaces it. Reviews come from the web and
 # hold HTML: whatever is shown is *escaped*, so that a review's markup is seen and never run.
 
 # %%
 few = train.take(4)
 rows = [(few.classes[y], text_plots.shorten(text, 200)) for y, text in zip(few.labels, few.texts)]
-
-# %%
 rows.append(("made up", "<script>alert('you have been reviewed')</script><b>bold</b> claims"))
 text_plots.table(["label", "text"], rows, train.title("four reviews, and one with markup"))
 
@@ -181,8 +175,7 @@ assert not set(train.texts) & set(test.texts)
 
 # %% [markdown]
 # In {{result:bert_data.json:imdb.name}}, {{result:bert_data.json:imdb.copies.in_held}} of 25,000
-# training reviews repeat a test review. In standard collections, over 4 % of the held-out texts
-# overlap with the training part ([Lee et al. 2021](https://arxiv.org/abs/2107.06499), abstract).
+# training reviews repeat a test review.
 #
 # ## From text to tokens
 #
@@ -252,23 +245,12 @@ inputs.to(run.device)
 # much of the text is thrown away?
 
 # %%
-measured = results.read("bert_data.json")
-limits = (64, 128, 256, 512)
-figure, (ax,) = plots.subplots(width=7, height=2.8)
-ax.set_axisbelow(True)
-kinds = {"imdb": (measured["imdb"]["name"], palette.VERMILION, -0.2)}
-kinds["sentences"] = (measured["sentences"]["name"], palette.BLUE, 0.2)
-for key, (name, colour, shift) in kinds.items():
-    cut = [100 * measured[key]["cut"][str(limit)] for limit in limits]
-    bars = ax.bar([i + shift for i in range(4)], cut, width=0.38, color=colour, label=name)
-    ax.bar_label(bars, fmt="%.0f %%", fontsize=9)
-ax.set_xticks(range(4), limits)
-ax.set(xlabel="tokens that may stay", ylabel="tokens thrown away (%)", ylim=(0, 100))
+figure, (ax,) = plots.subplots(width=8, height=3.2)
+bert_plots.cut(ax, results.read("bert_data.json"), ("imdb", "sentences"))
 ax.set_title("At 128 tokens, more than half of IMDB is never read", loc="left", fontsize=10)
-ax.legend(frameon=False)
 plots.show(
     figure,
-    alt="Share of all tokens that are thrown away at limits of 64, 128, 256 and 512, for IMDB and the critics' sentences: high and falling for IMDB, nearly nothing for the sentences.",
+    alt="A bar for each limit of 64, 128, 256 and 512 tokens, split into what is read and what is thrown away: for IMDB most of the bar at 64 and a small end at 512, for the critics' sentences nearly nothing.",
 )
 
 # %% [markdown]
@@ -293,11 +275,9 @@ print(tokenizer.decode(keep_head(tokenizer(sample)["input_ids"], 14)))
 # rest from the end (an odd one goes to the end). A text that fits stays whole.
 #
 # <details><summary>Hint 1</summary>Where does <code>[SEP]</code> stand? If the end is kept, it
-# needs
-# no special case.</details>
+# needs no special case.</details>
 # <details><summary>Hint 2</summary>Three cases on paper, with <code>limit</code> 5: four tokens,
-# five,
-# eight. How many come from the end?</details>
+# five, eight. How many come from the end?</details>
 
 
 # %%
@@ -345,8 +325,7 @@ assert keep != "ends" or sequences["test"] == encoder.encode(test.texts, max_tok
 # <details><summary>Hint 1</summary>The width is the length of the longest sequence of this batch,
 # no more.</details>
 # <details><summary>Hint 2</summary>The mask follows from the lengths. A comparison with
-# <code>pad_id</code>
-# is not the same: what if that id occurs in a text?</details>
+# <code>pad_id</code> is not the same: what if that id occurs in a text?</details>
 
 
 # %%
@@ -395,8 +374,8 @@ assert torch.allclose(alone, together, atol=1e-4)
 # 3.1 of the paper):
 #
 # * **Masked language model**: hide some tokens, guess them from both sides. 15 % of the tokens are
-#   chosen. Of these, 80 % become `[MASK]`, 10 % a random token, and 10 % stay as they are. For real
-#   text holds no `[MASK]`, and the network must not simply trust what it sees.
+#   chosen. Of these, 80 % become `[MASK]`. 10 % become a random token, so that the network cannot
+#   simply trust what it sees. 10 % stay as they are, since real text holds no `[MASK]`.
 # * **Next-sentence prediction**: two pieces of text, and the question whether the second really
 #   followed the first.
 
@@ -412,11 +391,10 @@ assert torch.allclose(alone, together, atol=1e-4)
 # <details><summary>Hint 1</summary>Draw one uniform number for each position: below 0.15, it is
 # chosen. <code>torch.rand(ids.shape, generator=generator)</code></details>
 # <details><summary>Hint 2</summary>Draw a second, independent one for what happens to it: below
-# 0.8,
-# between 0.8 and 0.9, above.</details>
+# 0.8, between 0.8 and 0.9, above.</details>
 # <details><summary>Hint 3</summary><code>torch.where(condition, a, b)</code> makes a new tensor;
-# <code>ids[condition] =
-# ...</code> would change the caller's.</details>
+# <code>ids[condition]
+# = ...</code> would change the caller's.</details>
 
 
 # %%
@@ -437,8 +415,9 @@ def mask_tokens(ids, special_mask, mask_id, vocab_size, generator):
 mask_tokens = checks.bert.mask_tokens(mask_tokens)
 
 # %% [markdown]
-# Both tasks at once, from scratch, on your reviews' first 64 tokens and with a network of two
-# layers. A pair is the first half of a review and then either its second half, or another review's.
+# Run both tasks at once, from scratch: on the first 64 tokens of your reviews, with a network of
+# two layers. A pair is the first half of a review, and then either its own second half or
+# another's.
 
 # %%
 random = torch.Generator().manual_seed(0)
@@ -469,18 +448,16 @@ two_layers = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, in
 beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **two_layers)).to(run.device)
 
 # %% [markdown]
-# Both losses; only the tokens that are asked about need logits over the whole vocabulary.
+# Only the tokens that are asked about need logits over the vocabulary.
 
 
 # %%
 def two_losses(ids, mask, segments, swapped):
     """Losses of both tasks on one batch, in nats: masked tokens, second sentence."""
-    shown, labels = mask_tokens(
-        ids, torch.isin(ids, special_ids), tokenizer.mask_token_id, len(tokenizer), random
-    )
-    shown, mask, segments, labels, swapped = (
-        t.to(run.device) for t in (shown, mask, segments, labels, swapped)
-    )
+    special = torch.isin(ids, special_ids)
+    shown, labels = mask_tokens(ids, special, tokenizer.mask_token_id, len(tokenizer), random)
+    batch = (shown, mask, segments, labels, swapped)
+    shown, mask, segments, labels, swapped = (part.to(run.device) for part in batch)
     states = beginner.bert(shown, attention_mask=mask, token_type_ids=segments)
     asked = labels != -100
     guesses = beginner.cls.predictions(states.last_hidden_state[asked])
@@ -503,22 +480,13 @@ for _ in progress_bars.progress(range(task_steps), "both tasks"):
     losses["next"].append(following.item())
 
 # %%
-chance = {"masked": math.log(len(tokenizer)), "next": math.log(2)}
 often = torch.bincount(torch.cat([torch.tensor(s[1:-1]) for s in beginnings])).double()
 # the best loss without a look at the text: the entropy of the frequencies
 frequencies = torch.distributions.Categorical(often).entropy().item()
 
 # %%
-figure, axes = plots.subplots(1, 2, width=8, height=2.8)
-titles = {"masked": "masked language model", "next": "next sentence"}
-for ax, (name, title) in zip(axes, titles.items()):
-    shown = {name: losses[name]}
-    plots.curves(ax, range(1, task_steps + 1), shown, "step", "nats per question", smooth=10)
-    ax.axhline(chance[name], color="black", linestyle=":", label="chance")
-    if name == "masked":
-        ax.axhline(frequencies, color=palette.VERMILION, linestyle="--", label="frequencies")
-    ax.legend(frameon=False, fontsize=9)
-    ax.set_title(title, loc="left", fontsize=10)
+figure, axes = plots.subplots(1, 2, width=9, height=2.8)
+bert_plots.two_tasks(axes, losses, len(tokenizer), frequencies)
 plots.show(
     figure,
     alt="Losses of both tasks by step, from scratch, with chance dotted: the masked loss starts there and falls towards the dashed line; the other stays near it.",
@@ -539,32 +507,20 @@ plots.show(
 def fill_mask(guesser, text, count=4):
     """The most probable tokens for [MASK]."""
     ids = torch.tensor([tokenizer(text)["input_ids"]])
-    with torch.no_grad():
-        logits = guesser(ids, torch.ones_like(ids), ids == tokenizer.mask_token_id)
-    p, best = logits.softmax(-1)[0].topk(count)
+    p, best = guesser(ids).softmax(-1)[0].topk(count)
     return ", ".join(f"{tokenizer.decode([i])} {q:.0%}" for q, i in zip(p.tolist(), best.tolist()))
 
 
 # %%
-shipped = masked_lm.load_shipped(copy.deepcopy(model.bert).cpu())
-if encoder.name == "bert-base-uncased":
-    from transformers import pipeline
-
-    for guess in pipeline("fill-mask", model=encoder.name)(
-        "One of the [MASK] films I have ever seen."
-    ):
-        print(guess["token_str"], f"{guess['score']:.0%}")
-elif shipped is None:
-    print("The shipped weights belong to the small pre-trained encoder, which is not in use here.")
-else:
-    guesser = shipped[0]
-    for text in (
-        "The film was so [MASK] that I fell asleep.",
-        "One of the [MASK] films I have ever seen.",
-        "I have never [MASK] such a bad movie.",
-        "The acting was [MASK], but the plot was terrible.",
-    ):
-        print(f"{text:50} {fill_mask(guesser, text)}")
+guesser = masked_lm.load_guesser(encoder)
+hidden = (
+    "The film was so [MASK] that I fell asleep.",
+    "One of the [MASK] films I have ever seen.",
+    "I have never [MASK] such a bad movie.",
+    "The acting was [MASK], but the plot was terrible.",
+)
+for text in hidden if guesser else ():
+    print(f"{text:50} {fill_mask(guesser, text)}")
 
 # %% [markdown]
 # On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}}
@@ -577,10 +533,9 @@ else:
 #
 # ## The witness: a word counter
 #
-# What does counting words achieve, with the *same* training reviews? A bag of words (TF-IDF:
-# counts,
-# weighted so that rare words weigh more) and logistic regression (one linear layer, trained with
-# lesson 1's loss) take seconds.
+# What does counting words achieve, with the *same* training reviews? The counter is a bag of words
+# (TF-IDF: counts, in which rare words weigh more) with logistic regression on top (one linear
+# layer, trained with lesson 1's loss). It takes seconds.
 
 # %%
 counter = bag_of_words().fit(train.texts, train.labels.numpy())
@@ -591,9 +546,9 @@ print("most positive:", ", ".join(names[order[:-9:-1]]))
 
 # %% [markdown]
 # Another test set would give another accuracy. How far a share $p$ of $n$ texts strays by chance is
-# its **standard error**, $\sqrt{p(1-p)/n}$. So each comes with Wilson's interval (Wilson 1927): all
-# $p$ from which the measured share is at most 1.96 standard errors away. Settings are chosen on
-# `validation`, so the counter answers it first:
+# its **standard error**, $\sqrt{p(1-p)/n}$. So each accuracy comes with Wilson's interval (Wilson
+# 1927): all $p$ from which the measured share is at most 1.96 standard errors away. Settings are
+# chosen on `validation`, so the counter answers those reviews first:
 
 
 # %%
@@ -615,34 +570,26 @@ print(validation.title(f"bag of words on validation: {accuracy(guessed == valida
 # (in training, some random values become 0), and a linear head with two logits.
 
 # %%
-few_ids, few_mask = (
-    t.to(run.device) for t in pad_batch(sequences["train"][:4], tokenizer.pad_token_id)
-)
+few_ids, few_mask = pad_batch(sequences["train"][:4], tokenizer.pad_token_id)
+few_ids, few_mask = few_ids.to(run.device), few_mask.to(run.device)
 with torch.no_grad():
     states = model.bert(few_ids, attention_mask=few_mask)
-    print(
-        "states",
-        tuple(states.last_hidden_state.shape),
-        "-> pooled",
-        tuple(states.pooler_output.shape),
-    )
     logits = model.classifier(states.pooler_output)  # dropout does nothing in eval mode
     assert torch.allclose(logits, model(few_ids, attention_mask=few_mask).logits, atol=1e-4)
 
 # %%
-counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
-print(f"logits {tuple(logits.shape)}; weights:")
-for name, number in counts.items():
-    print(f"  {name:<12}{number:>12,}")
+shapes = [tuple(s.shape) for s in (states.last_hidden_state, states.pooler_output, logits)]
+print("states {} -> pooled {} -> logits {}; weights:".format(*shapes))
+for name, part in (("encoder with pooler", model.bert), ("head", model.classifier)):
+    print(f"  {name:<20}{sum(p.numel() for p in part.parameters()):>12,}")
 
 # %% [markdown]
 # Three customs of fine-tuning. The first regularises; the other two protect what was learned.
 #
 # **Weight decay, but not everywhere.** AdamW pulls each weight towards 0 a little at every step,
 # which keeps matrices small. (It pulls towards 0 and not towards the pre-trained values, so it does
-# not help to remember.) A bias or a layer norm's scale has no reason to be near 0; BERT's code
-# leaves
-# them out.
+# not help to remember.) A bias or a layer norm's scale has no reason to be near 0, and BERT's code
+# leaves them out.
 #
 # **Warm-up.** The learning rate rises linearly from 0 to its peak, and then falls linearly to 0
 # (appendix A.2 of the paper). Adam's first steps have full length in every coordinate, however
@@ -676,11 +623,9 @@ print({step: round(bert.warmup_linear(step, warmup_steps, steps), 2) for step in
 #
 # <details><summary>Hint 1</summary>The model is called as <code>model(input_ids=…,
 # attention_mask=…)</code>; its answer has <code>.logits</code>, (B, 2). <code>.float()</code>
-# gives 32
-# bits.</details>
+# gives 32 bits.</details>
 # <details><summary>Hint 2</summary>PyTorch <em>adds</em> each backward pass to the gradients that
-# are
-# there. Which call has to come before it, and which two after it?</details>
+# are there. Which call has to come before it, and which two after it?</details>
 # <details><summary>Hint 3</summary><code>nn.utils.clip_grad_norm_</code> looks at all parameters
 # together. What is there to clip before the backward pass?</details>
 
@@ -710,50 +655,22 @@ before = copy.deepcopy(model)  # for later: what the new head says without any t
 optimizer = bert.make_optimizer(model, peak_rate)  # two groups, decayed and not
 
 # %% [markdown]
-# `TrainingRun` gives the batches of all epochs and saves a checkpoint now and then.
+# `checkpointed` gives the batches and saves now and then: stop the loop when you like; it goes on
+# where it was.
 
 # %%
-state = {"model": model, "optimizer": optimizer}
-config = {
-    "lesson": "bert",
-    "data": train.name,
-    "encoder": encoder.name,
-    "max_tokens": max_tokens,
-    "keep": keep,
-    "total_steps": steps,
-}
-training = TrainingRun(
-    run_folder("04_bert", config, state),
-    state=state,
-    config=config,
-    steps=steps,
-    examples=len(train),
-    batch_size=batch_size,
-    seed=0,
-    save_every=math.ceil(steps / run.pick(1, 3, 10)),
-    fresh=fresh,
-    data_sha256=train.sha256,
-    order=bert.order_by_length(sequences["train"], batch_size),
+settings = {"max_tokens": max_tokens, "keep": keep, "batch_size": batch_size}
+seldom = math.ceil(steps / run.pick(1, 3, 10))  # steps between two checkpoints
+training = checkpointed(
+    *(encoder, optimizer, train, sequences["train"], settings),
+    **{"steps": steps, "save_every": seldom, "fresh": fresh},
 )
-
-
-# %%
-def draw_progress():
-    """Loss and accuracy on the training batches."""
-    figure, axes = plots.subplots(1, 2, width=8, height=2.8)
-    h = training.history
-    plots.curves(axes[0], h["step"], {"loss": h["loss"]}, "step", "loss (nats)", smooth=20)
-    axes[0].axhline(math.log(2), color="black", linestyle=":")
-    plots.curves(axes[1], h["step"], {"accuracy": h["accuracy"]}, "step", "accuracy", smooth=20)
-    axes[1].axhline(0.5, color="black", linestyle=":")
-    axes[0].set_title(train.title("training batches"), loc="left", fontsize=10, parse_math=False)
-    return figure
-
 
 # %%
 pad = tokenizer.pad_token_id
+title = train.title("training batches")
 live = plots.LiveFigure(
-    draw_progress,
+    lambda: bert_plots.training(training.history, title),
     alt="Loss and accuracy on training batches by step, chance dotted.",
 )
 for index in training.batches():  # (B,) the reviews of this step
@@ -766,8 +683,8 @@ live.close()
 
 # %% [markdown]
 # The loss starts near log 2 (dotted): a new head finds both answers about equally likely. With a
-# pre-trained encoder it falls once the learning rate has grown. (The few steps of tier `smoke` end
-# before that.) Training accuracy says little about new reviews, so:
+# pre-trained encoder it falls once the learning rate has grown.  Training accuracy says little
+# about new reviews, so:
 
 # %%
 val_logits = bert.predict(model, sequences["validation"], pad, run.autocast)
@@ -778,8 +695,7 @@ print(validation.title(f"{encoder.title('fine-tuned')} on validation: {share}"))
 # ## Results
 #
 # Nothing will be changed any more, so the test part may be opened. Four classifiers answer the
-# *same* reviews: always "positive", the new head before training, the bag of words, and the
-# fine-tuned encoder.
+# *same* reviews:
 
 # %%
 test_logits = bert.predict(model, sequences["test"], pad, run.autocast)  # (N, 2)
@@ -802,25 +718,43 @@ text_plots.table(
 
 # %% [markdown]
 # Two overlapping intervals do not mean "no difference", since both classifiers met the same easy
-# and hard texts. Compare them text by text (a **paired** comparison): only where exactly one of
-# them
-# is right do they differ.
+# and hard texts. Compare them text by text (a **paired** comparison): they differ only where
+# exactly one of them is right.
 
 # %%
 ours, counted = right["fine-tuned"], right["bag of words"]
-rows = [
-    ("fine-tuned right", int((ours & counted).sum()), int((ours & ~counted).sum())),
-    ("fine-tuned wrong", int((~ours & counted).sum()), int((~ours & ~counted).sum())),
-]
+names = ("fine-tuned", "counter")
+text_plots.right_or_wrong(names, ours, counted, test.title("the same texts"))
+
+# %% [markdown]
+# ### Exercise: the interval of a difference
+#
+# *Medium, 10 minutes.* `first` and `second` say which of the same N texts two classifiers got
+# right. On each text they differ by 1, 0 or −1. Write `paired_gap`: the mean of these N numbers,
+# which is the difference of the accuracies, and both ends of its 95 % interval. The standard error
+# of a mean is the standard deviation over $\sqrt{N}$.
+#
+# <details><summary>Hint 1</summary><code>.double()</code> makes numbers of truth values.</details>
+# <details><summary>Hint 2</summary>The two accuracies are not needed. How many standard errors did
+# Wilson's interval take?</details>
+
 
 # %%
-text_plots.table(["network", "counter right", "counter wrong"], rows, test.title("the same texts"))
+def paired_gap(first, second):
+    """Which texts two classifiers got right, bool (N,) each -> mean difference, low, high."""
+    ### BEGIN SOLUTION
+    differences = first.double() - second.double()  # 1, 0 or -1 for each text
+    mean = differences.mean().item()
+    error = differences.std().item() / math.sqrt(len(differences))
+    return mean, mean - 1.96 * error, mean + 1.96 * error
+    ### END SOLUTION
+
+
+paired_gap = checks.bert.paired_gap(paired_gap)
 
 # %%
-gap = ours.float() - counted.float()  # 1, 0 or -1 for each text
-half = 1.96 * gap.std().item() / len(gap) ** 0.5
-low, high = 100 * (gap.mean() - half), 100 * (gap.mean() + half)
-print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f} to {high:+.1f})")
+gap, low, high = (100 * share for share in paired_gap(ours, counted))
+print(f"fine-tuned minus bag of words: {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
 
 # %% [markdown]
 # ## Second suspect: long texts suit the counter
@@ -834,8 +768,7 @@ print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f
 # | {{result:bert_laptop.json:imdb.data}}, 128 tokens, both ends | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
 #
 # On single sentences the transformer wins by far. Both find IMDB easier, but the counter gains
-# most:
-# a long review says many times over what it thinks, and whoever counts needs only a few of these
+# most: a long review says many times over what it thinks, and a counter needs only a few of these
 # words.
 #
 # And with *all* of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on
@@ -848,20 +781,12 @@ print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f
 # | {{result:bert_long.json:encoder}}, one epoch on the first {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
 #
 # On the same reviews, the network beats counted words by
-# {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}} to
-# {{result:bert_long.json:above.words.high:+.1%}}), and does **not** beat counted words *and pairs*
-# ({{result:bert_long.json:above.pairs.value:+.1%}}, {{result:bert_long.json:above.pairs.low:+.1%}} to
+# {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}}
+# to {{result:bert_long.json:above.words.high:+.1%}}), and does **not** beat counted words *and
+# pairs* ({{result:bert_long.json:above.pairs.value:+.1%}},
+# {{result:bert_long.json:above.pairs.low:+.1%}} to
 # {{result:bert_long.json:above.pairs.high:+.1%}}). With much text to learn from, "not good" is one
 # more thing to count. A network without a baseline proves little.
-#
-# **A record to learn from.** From 2019 to 2022 the best published accuracy on IMDB was 97.42 %,
-# from
-# counted words joined with learned vectors. [Bingyu and Arefyev
-# 2022](https://arxiv.org/abs/2205.13357) found an error in its evaluation; the right value is 93.68 %
-# (abstract). At 25,000 test reviews chance moves such a share by
-# $1.96\sqrt{0.97\cdot 0.03/25000} = 0.2$ points. A lead of a point over everybody is a discovery
-# or a
-# leak; look for the leak first.
 #
 # ## Third suspect: so many labels
 #
@@ -873,43 +798,22 @@ print(f"fine-tuned minus bag of words: {100 * gap.mean():+.1f} points ({low:+.1f
 
 # %%
 measured = results.read("bert_curve.json")
-amounts = [int(n) for n in measured["epochs"]]  # of training texts
-curves = {
-    "full": ("all of it trained", "^", 1.04),
-    "words": ("bag of words", "o", 0.96),
-    "frozen": ("encoder frozen", "s", 1.0),
-}
-
-# %%
-figure, (ax,) = plots.subplots(width=8, height=3.8)
-for kind, (name, mark, shift) in curves.items():  # side by side
-    points = [measured[str(n)][kind] for n in amounts]
-    spread = [[100 * abs(p["value"] - p[end]) for p in points] for end in ("low", "high")]
-    places, shares = [n * shift for n in amounts], [100 * p["value"] for p in points]
-    ax.errorbar(places, shares, yerr=spread, marker=mark, capsize=3, label=name)
-few = 100 * measured["100"]["full"]["value"]
-note = f"{few:.0f} % with 100 texts:\nthe counter needs 1,000"
-ax.annotate(note, (104, few), (112, 72), arrowprops={"arrowstyle": "->"}, fontsize=10)
-ax.plot([104, 960], [few, few], ":", color="black", linewidth=1)
-ax.set(xscale="log", xlabel="labelled texts to train on", ylabel="accuracy (%)")
-ax.set_xticks(amounts, [f"{n:,}" for n in amounts])
-ax.minorticks_off()
-ax.legend(frameon=False, title="95 % over three seeds", loc="lower right")
+figure, (ax,) = plots.subplots(width=9, height=3.8)
+bert_plots.few_labels(ax, measured)
 title = "Pre-training is worth most where labels are few"
 ax.set_title(f"{title} [{measured['data']}]", loc="left", fontsize=10)
 plots.show(
     figure,
-    alt="Accuracy against the number of labelled sentences, three curves with intervals; the fully trained encoder lies highest at every size, and at 100 sentences where the bag of words is at 1,000.",
+    alt="Accuracy against the number of labelled sentences, three curves with 95 % intervals over three seeds; the fully trained encoder lies highest at every size, and at 100 sentences where the bag of words is at 1,000.",
 )
 
 # %% [markdown]
 # **The case is solved.** With 100 sentences the encoder is right in
 # {{result:bert_curve.json:100.full.value:.0%}} of all cases, where counting needs ten times as many
-# ({{result:bert_curve.json:1000.words.value:.0%}} with 1,000). What pre-training brings is knowledge
-# of words that your labels never mention. Give the counter thousands of long reviews, and it meets
-# those words by itself. So the transformer lost where it could not see the verdict, where texts
-# were
-# long, and where labels were many; each of the three made its knowledge worth less.
+# ({{result:bert_curve.json:1000.words.value:.0%}} with 1,000). What pre-training brings is
+# knowledge of words that your labels never mention. Give the counter thousands of long reviews, and
+# it meets those words by itself. So the transformer lost where it could not see the verdict, where
+# texts were long, and where labels were many. Each of the three made its knowledge worth less.
 #
 # Frozen, it is no better than counting. A likely reason: it was trained to compare what sentences
 # are *about*, and praise and blame of one film are about the same thing. Training all of it bends
@@ -920,14 +824,13 @@ plots.show(
 # Your network beats the counter on sentences. Is that because it reads? Ask with pairs that only a
 # reader gets right: the two sentences of the opening, and ten pairs with a negation. In each of
 # them, what differs is the word that is negated: *"This is not a bad film."*, *"This is not a good
-# film."* Whoever goes by single words gets both wrong. A pair counts if *both* answers are right; a
-# coin would get a quarter of the pairs.
+# film."* A classifier that goes by single words gets both wrong. A pair counts if *both* answers
+# are right; a coin would get a quarter of the pairs.
 #
 # ### Exercise: a prediction
 #
 # *Easy, 2 minutes.* How many of the ten negation pairs will your fine-tuned encoder get right?
-# Write
-# a number from 0 to 10 before you run on.
+# Write a number from 0 to 10 before you run on.
 
 # %%
 negations_right = ...  # your guess: a number
@@ -947,17 +850,11 @@ def pairs_right(answers):
 
 
 # %%
-texts, _ = contrast_pairs.flat([contrast_pairs.OPENING, *contrast_pairs.NEGATIONS])
+texts, truth = contrast_pairs.flat([contrast_pairs.OPENING, *contrast_pairs.NEGATIONS])
 counter_says = torch.from_numpy(counter.predict(texts))
 encoder_says = says(model, texts)
-name = {0: "negative", 1: "positive"}
-
-# %%
-rows = [
-    (text, name[truth], name[int(a)], name[int(b)])
-    for text, truth, a, b in zip(texts, [1, 0] * 11, encoder_says, counter_says)
-]
-text_plots.table(["text", "truth", "fine-tuned", "bag of words"], rows, encoder.title("11 pairs"))
+answers = {"fine-tuned": encoder_says, "bag of words": counter_says}
+text_plots.answers_table(texts, truth, answers, encoder.title("11 pairs"))
 
 # %%
 read = pairs_right(encoder_says)
@@ -967,14 +864,12 @@ print(f"negation pairs: fine-tuned {accuracy(read[1:])}")
 print(f"              bag of words {accuracy(pairs_right(counter_says)[1:])}")
 
 # %% [markdown]
-# Most sentences can be judged by their words alone; these cannot.
-#
 # ## Repair it: contrast pairs
 #
 # A test set shows only the mistakes that its texts provoke. [Gardner et al.
-# 2020](https://arxiv.org/abs/2004.02709) proposed to write **contrast sets**: change a text a little
-# so that its label turns, and score pairs. For this course, sixty
-# such pairs were written; every other one is to train on, and the rest is kept for testing.
+# 2020](https://arxiv.org/abs/2004.02709) proposed to write **contrast sets**: change a text a
+# little so that its label turns, and score pairs. For this course, sixty such pairs were written.
+# Every other one is for training; the rest is kept for testing.
 
 # %%
 trained, kept = contrast_pairs.halves()
@@ -982,9 +877,9 @@ rows = [(kind, *pairs[1]) for kind, pairs in contrast_pairs.PAIRS.items()]
 text_plots.table(["what turns it", "positive", "negative"], rows, "five pairs that are kept")
 
 # %% [markdown]
-# Train a copy of your network on, for four short epochs: on the pairs, mixed with sentences that it
-# knows (so that it forgets nothing). Beside it runs a **control**: as many steps, but with ordinary
-# sentences in the place of the pairs. Without it, you could not tell the pairs from more training.
+# Train a copy of your network for four more short epochs: on the pairs, mixed with sentences that
+# it knows (so that it forgets nothing). Beside it runs a **control**: as many steps, with ordinary
+# sentences in the place of the pairs. Else nobody could tell the pairs from more training.
 
 
 # %%
@@ -1020,18 +915,18 @@ for way, (texts, labels) in mixtures.items():
     ids = encoder.encode(texts, max_tokens, "ends")
     networks[way], _ = train_on(model, ids, labels, batches, peak_rate)
 
-# %%
-opening, negations = [contrast_pairs.OPENING], contrast_pairs.NEGATIONS
-rows = []
-for way, network in networks.items():
-    shares = [
-        accuracy(pairs_right(says(network, contrast_pairs.flat(pairs)[0])))
-        for pairs in (kept, negations)
-    ]
-    first = pairs_right(says(network, contrast_pairs.flat(opening)[0])).all()
-    rows.append((way, *shares, "right" if first else "wrong"))
 
 # %%
+def score(network, pairs):
+    """For each pair, whether both of its sentences are right: bool (N,)."""
+    return pairs_right(says(network, contrast_pairs.flat(pairs)[0]))
+
+
+rows = [
+    (way, accuracy(score(network, kept)), accuracy(score(network, contrast_pairs.NEGATIONS)),
+     "right" if score(network, [contrast_pairs.OPENING]).all() else "wrong")
+    for way, network in networks.items()
+]  # fmt: skip
 headers = ["network", "kept pairs, both right", "negation pairs", "opening pair"]
 text_plots.table(headers, rows, encoder.title("before and after"))
 
@@ -1067,14 +962,12 @@ text_plots.table(headers, rows, encoder.title("before and after"))
 # the start?
 #
 # <details><summary>Hint 1</summary>The full change need never be built: send x down to r numbers
-# and up
-# again.</details>
+# and up again.</details>
 # <details><summary>Hint 2</summary>A product is 0 if one factor is. Its derivative with respect to
-# one
-# factor contains the other.</details>
+# one factor contains the other.</details>
 # <details><summary>Hint 3</summary>A class inside the function, derived from
-# <code>nn.Module</code>;
-# <code>nn.Parameter</code> makes a tensor trainable, and random rows must differ.</details>
+# <code>nn.Module</code>; <code>nn.Parameter</code> makes a tensor trainable, and random rows must
+# differ.</details>
 
 
 # %%
@@ -1117,28 +1010,6 @@ print(f"LoRA, one epoch, on validation: {accuracy(thin_says == validation.labels
 # then the network is as fast as before.
 
 # %% [markdown]
-# ### The same in the library's words
-#
-# Elsewhere you will meet classes whose names begin with `Auto`. They find in a folder, or on the
-# Hugging Face hub, which class, vocabulary and weights belong together. Save yours and load it:
-
-# %%
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-# %%
-with tempfile.TemporaryDirectory() as folder:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    theirs = AutoModelForSequenceClassification.from_pretrained(folder).to(run.device).eval()
-    their_tokenizer = AutoTokenizer.from_pretrained(folder)
-
-# %%
-batch = their_tokenizer(list(test.texts[:20]), padding=True, return_tensors="pt").to(run.device)
-with torch.no_grad():
-    loaded = theirs(**batch).logits.argmax(1).cpu()
-print(f"the same answers to {int((loaded == says(model, test.texts[:20])).sum())} of 20 texts")
-
-# %% [markdown]
 # ## When it goes wrong: data in the order of the files
 #
 # IMDB's files come sorted: first all negative reviews, then all positive ones. Train on that order
@@ -1157,16 +1028,10 @@ lab = {
 }
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=2.8)
-for (name, (_, history)), style in zip(lab.items(), ("-", "--")):
-    ax.plot(history, style, label=name)
+figure, (ax,) = plots.subplots(width=9, height=2.8)
 turn = int((train.labels[orders["sorted by label"]] == 0).sum()) / batch_size
-ax.axvline(turn, color="black", linewidth=0.8)
-ax.annotate("label changes here", (turn, 0.97), xycoords=("data", "axes fraction"), fontsize=9)
-ax.axhline(math.log(2), color="black", linestyle=":")
-ax.set(xlabel="step", ylabel="training loss (nats)")
-ax.set_title(train.title("the same data in two orders"), loc="left", fontsize=10, parse_math=False)
-ax.legend(frameon=False, loc="upper left")
+title = train.title("the same data in two orders")
+bert_plots.two_orders(ax, {name: history for name, (_, history) in lab.items()}, turn, title)
 plots.show(
     figure,
     alt="Training loss by step in two orders, chance dotted. Given enough steps, the sorted one falls to nearly 0, jumps where the label changes and falls again; the shuffled one falls slowly.",
@@ -1183,7 +1048,7 @@ for name, (broken, _) in lab.items():
 # %% [markdown]
 # Apart from the jump, the sorted run has the *lower* loss: always giving the same answer is easy to
 # learn. Then the label changes, the loss jumps, and the first half is unlearned: it gives nearly
-# every text the same label. (Two steps, at tier `smoke`, are too few to see it.) The last number of
+# every text the same label. The last number of
 # each row warns before any training: it counts the batches that hold both labels.
 #
 # ## Reading the errors
@@ -1197,58 +1062,71 @@ wrong = (answer != test.labels).nonzero().flatten()
 worst = wrong[confidence[wrong].argsort(descending=True)][:5].tolist()
 
 # %%
-rows = [
-    (
-        test.classes[test.labels[i]],
-        f"{test_logits[i].softmax(0)[1]:.0%}",
-        text_plots.shorten(tokenizer.decode(sequences["test"][i], skip_special_tokens=True), 260),
-    )
-    for i in worst
-]
-
-# %%
-text_plots.table(
-    ["label", "P(positive)", "what the model read"], rows, test.title("sure and wrong")
-)
+seen = tokenizer.batch_decode([sequences["test"][i] for i in worst], skip_special_tokens=True)
+labels = [test.classes[test.labels[i]] for i in worst]
+sure = [f"{test_logits[i].softmax(0)[1]:.0%}" for i in worst]
+rows = list(zip(labels, sure, [text_plots.shorten(text, 260) for text in seen]))
+headers = ["label", "P(positive)", "what the model read"]
+text_plots.table(headers, rows, test.title("sure and wrong"))
 
 # %% [markdown]
 # ## Which words did it?
 #
 # A first answer without any theory: leave a word out and see how far the **margin**, the difference
-# of the two logits, moves. This is called **occlusion**. For a linear classifier on plain counts
-# the
-# effect of a word must be exactly its weight, which gives us a case with a known answer:
+# of the two logits, moves. This is called **occlusion**.
 
 
 # %%
 @torch.inference_mode()
 def margin(texts):
     """Positive logit minus negative logit: N texts -> (N,)."""
-    logits = bert.predict(
-        model, encoder.encode(texts, max_tokens, keep), pad, run.autocast, batch_size=64
-    )
+    ids = encoder.encode(texts, max_tokens, keep)
+    logits = bert.predict(model, ids, pad, run.autocast, batch_size=64)
     return logits[:, 1] - logits[:, 0]
+
+
+# %% [markdown]
+# ### Exercise: leave a word out
+#
+# *Medium, 10 minutes.* Write `occlusion`: return the list of a text's W words (what white space
+# separates), and the effect of each, (W,): the margin of the whole text minus the margin without
+# that word. `margin` takes a list of texts. A word that stands there twice is left out at one place
+# at a time.
+#
+# <details><summary>Hint 1</summary>How many texts does the network read for W words?</details>
+# <details><summary>Hint 2</summary>Leave words out of the list, by their places, and not out of the
+# string.</details>
 
 
 # %%
 def occlusion(margin, text):
     """The words of a text, and how much of the margin is lost without each: (W,)."""
+    ### BEGIN SOLUTION
     words = text.split()
     shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
-    margins = margin([text, *shorter])
+    margins = margin([text, *shorter])  # (1 + W,)
     return words, margins[0] - margins[1:]
+    ### END SOLUTION
 
+
+occlusion = checks.bert.occlusion(occlusion)
+
+# %% [markdown]
+# For a linear classifier on plain counts, each effect must be exactly the word's weight:
 
 # %%
 known = {"good": 1.5, "bad": -2.0, "film": 0.1}
-words, effects = occlusion(
-    lambda texts: torch.tensor([sum(known.get(w, 0.0) for w in t.split()) for t in texts]),
-    "a good film not bad",
-)
 
-# %%
-print("weights", [known.get(w, 0.0) for w in words], "effects", effects.tolist())
-assert torch.allclose(effects, torch.tensor([known.get(w, 0.0) for w in words]), atol=1e-6)
+
+def linear(texts):
+    """The sum of the weights of a text's words."""
+    return torch.tensor([sum(known.get(word, 0.0) for word in text.split()) for text in texts])
+
+
+words, effects = occlusion(linear, "a good film not bad")
+weights = torch.tensor([known.get(word, 0.0) for word in words])
+print("weights", weights.tolist(), "effects", [round(e, 6) for e in effects.tolist()])
+assert torch.allclose(effects, weights, atol=1e-6)
 
 # %% [markdown]
 # Beside it, what many take for an explanation: **attention**. In each layer a token's new vector is
@@ -1269,12 +1147,9 @@ tokens = tokenizer.convert_ids_to_tokens(seen[0])
 
 # %%
 figure, (ax,) = plots.subplots(width=7, height=3.9)
-ax.set_axisbelow(True)
 text_plots.word_bars(
-    ax, words, effects, "effect on the margin (logits)", encoder.title("occlusion")
+    ax, words, effects, "effect on the margin (logits)", encoder.title("occlusion"), bold="not"
 )
-for label in ax.get_yticklabels():
-    label.set_fontweight("bold" if label.get_text() == "not" else "normal")
 plots.show(figure, alt="A bar for each word's effect on the margin; the word not is in bold.")
 
 # %%
@@ -1297,9 +1172,8 @@ print(f"[CLS] gives it {looked:.1%} of its attention, of {1 / len(tokens):.1%} i
 
 # %% [markdown]
 # Look at *not* in both pictures: how far does the margin move without it, and how much is it looked
-# at? The two need not agree. Words act together: an effect holds *in this context*, effects need
-# not
-# add up, and a sentence with a word left out may be one that nobody would write. And attention
+# at? The two need not agree. Words act together. An effect holds *in this context*, effects need
+# not add up, and a sentence with a word left out may be one that nobody would write. And attention
 # shows where vectors were mixed, not what decided: its rows mix vectors that have already seen the
 # whole sentence. [Jain and Wallace 2019](https://arxiv.org/abs/1902.10186) called their paper
 # "Attention is not Explanation"; [Wiegreffe and Pinter 2019](https://arxiv.org/abs/1908.04626)
@@ -1309,13 +1183,13 @@ print(f"[CLS] gives it {looked:.1%} of its attention, of {1 / len(tokens):.1%} i
 # ## Write a review
 #
 # With a running kernel: change the text and watch the bar. Below it, the same for those who only
-# read.
+# read; there a diamond shows what the word counter says.
 
 # %%
 review_meter.review_meter(margin, "The start is dull, but in the end the film is not bad at all.")
 
 # %%
-figure, (ax,) = plots.subplots(width=10, height=2.6)
+figure, (ax,) = plots.subplots(width=9, height=2.6)
 examples = (
     "A masterpiece.",
     "A masterpiece of boredom.",
@@ -1323,16 +1197,90 @@ examples = (
     "Not a single dull moment.",
     "<b>Great</b> <script>alert(1)</script>",
 )
-review_meter.review_meter_static(ax, margin, examples, encoder.title("P(positive) of five texts"))
+beside = ("bag of words", counter.predict_proba(examples)[:, 1])
+title = encoder.title("P(positive) of five texts")
+review_meter.review_meter_static(ax, margin, examples, title, beside)
 plots.show(
     figure,
-    alt="Five short texts, among them one with markup that is shown as text, each with a bar for the probability of positive.",
+    alt="Five short texts, among them one with markup that is shown as text, each with a bar for the probability of positive, and a diamond for that of the bag of words.",
 )
 
 # %% [markdown]
+# ## The same in the library's words
+#
+# At work most people call a library. Its classes whose names begin with `Auto` find in a folder, or
+# on the Hugging Face hub, which class, vocabulary and weights belong together. Save the network as
+# it was before fine-tuning, and load it:
+
+# %%
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+with tempfile.TemporaryDirectory() as folder:
+    before.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    theirs = AutoModelForSequenceClassification.from_pretrained(folder).to(run.device).eval()
+    their_tokenizer = AutoTokenizer.from_pretrained(folder)
+
+# %%
+few = list(test.texts[:20])
+batch = their_tokenizer(few, padding=True, return_tensors="pt").to(run.device)
+with torch.no_grad():
+    loaded = theirs(**batch).logits.argmax(1).cpu()
+print(f"the same answers to {int((loaded == says(before, few)).sum())} of 20 texts")
+
+# %% [markdown]
+# A `Trainer` holds the rest; each line of your step is one of its settings. The next cell is folded
+# (a click on its bar opens it): it fine-tunes that network on the same texts for as many steps.
+
+# %% tags=["folded"]
+from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+
+def as_rows(name, labels):
+    """A part of the data as the library takes it: one dict for each text."""
+    return [{"input_ids": i, "labels": y} for i, y in zip(sequences[name], labels.tolist())]
+
+
+with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
+    arguments = TrainingArguments(
+        folder,
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch_size,
+        learning_rate=peak_rate,  # falls linearly to 0 ...
+        warmup_steps=warmup_steps,  # ... after the warm-up
+        weight_decay=0.01,  # of matrices only, as yours
+        max_grad_norm=1.0,  # clipping
+        bf16=run.autocast_dtype is not None,
+        use_cpu=run.device.type == "cpu",
+        **dict(seed=0, save_strategy="no", logging_strategy="no", report_to="none"),
+        dataloader_pin_memory=False,
+    )
+    padding = DataCollatorWithPadding(their_tokenizer)
+    trainer = Trainer(theirs, arguments, padding, as_rows("train", train.labels))
+    trainer.train()
+    found = trainer.predict(as_rows("test", test.labels))
+their_right = torch.from_numpy(found.predictions.argmax(1) == found.label_ids)
+assert trainer.state.global_step == steps
+
+# %%
+ways = {"your step": right["fine-tuned"], "Trainer": their_right}
+rows = [(name, accuracy(hits)) for name, hits in ways.items()]
+text_plots.table(["fine-tuned by", "accuracy (95 % interval)"], rows, test.title(encoder.name))
+
+# %%
+gap, low, high = (100 * share for share in paired_gap(*ways.values()))
+print(f"your step minus Trainer: {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
+
+# %% [markdown]
+# The two differ by chance: which texts share a batch, and what dropout hides. Your step's three
+# recorded seeds (critics' sentences) lie around
+# {{result:bert_laptop.json:sentences.bf16.value:.1%}}
+# ({{result:bert_laptop.json:sentences.bf16.low:.1%}} to
+# {{result:bert_laptop.json:sentences.bf16.high:.1%}}).
+#
 # ## Questions
 #
-# Think first; then open the answer, which also says why each other choice is wrong.
+# Think first, then open the answer.
 #
 # **1. Texts and labels go to the tokenizer as pairs, <code>(text, "pos")</code>. No error. Test
 # accuracy: nearly 100 %. What happened?** (a) BERT is that good (b) the label was encoded as the
@@ -1341,9 +1289,7 @@ plots.show(
 # <details><summary>Answer</summary>(b): a pair means two segments, so the answer stands in the
 # input. (a) The best that we know of BERT-base is 95.6 % (Sun et al., table 6). (c) Then it would
 # be at chance.
-# (d) Possible in general, but
-# the pair explains it; the test that tells is to flip all labels and see whether the ids
-# change.</details>
+# (d) Possible; flip all labels and see whether the ids change.</details>
 #
 # **2. A model on 1,000 test reviews has 91.0 %, another on the same ones 90.0 %. Is the first one
 # better?** (a) yes (b) no (c) the intervals overlap, so nobody can say (d) one has to look at where
@@ -1360,27 +1306,21 @@ plots.show(
 # default. (b) So nothing changes. (c) The mask and [SEP] tell where it ends. (d) Ones mean "second
 # text", and there is none.</details>
 #
-# **4. Of the chosen tokens, 80 % become <code>[MASK]</code> and 10 % a random token. What stands in
-# the other places, and why?** (a) the token itself, since real text holds no <code>[MASK]</code>
-# (b) padding, to save time (c) −100, to mark the question (d) [CLS], to sum up the text
-#
-# <details><summary>Answer</summary>(a) (appendix A.1 of the paper). (b) The mask hides padding, so
-# nothing could be asked there. (c) That is the label of tokens that are <em>not</em> asked, and no
-# token id. (d) It opens the text and is never put elsewhere.</details>
-#
-# **5. A new method has 97.4 % on IMDB's 25,000 test reviews, where the best transformers have about
+# **4. A new method has 97.4 % on IMDB's 25,000 test reviews, where the best transformers have about
 # 96 %. What do you think first?** (a) a discovery (b) chance (c) look for what leaked into the test
 # (d) too little to matter
 #
-# <details><summary>Answer</summary>(c): that is how the record of 2019 fell to 93.68 %
-# (<a href="https://arxiv.org/abs/2205.13357">arXiv 2205.13357</a>). (a) Possible, once no leak is found. (b) Chance moves such a
-# share by 0.2 points (95 %). (d) A third fewer errors would be a great deal.</details>
+# <details><summary>Answer</summary>(c): the best accuracy published from 2019 to 2022, 97.42 %,
+# fell to 93.68 % when an error in its evaluation was found
+# (<a href="https://arxiv.org/abs/2205.13357">arXiv 2205.13357</a>, abstract). (a) Possible, once no
+# leak is found. (b) Chance moves such a share by 0.2 points (95 %). (d) A third fewer errors would
+# be a great deal.</details>
 #
 # ## Recap
 #
-# You turned texts into batches and saw what is cut off, ran BERT's two tasks, wrote a step of
-# fine-tuning, compared two classifiers on the same texts with intervals, tested a classifier with
-# pairs of sentences, repaired it as far as that went, and fine-tuned with one weight in a hundred.
+# You turned texts into batches, ran BERT's two tasks, wrote a step of fine-tuning, compared two
+# classifiers on the same texts, tested one with pairs of sentences, repaired it as far as that
+# went, and fine-tuned with one weight in a hundred.
 #
 # **What this did not show.** One language, one kind of text, two labels.
 #

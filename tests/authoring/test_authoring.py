@@ -336,6 +336,14 @@ def test_notebooks_are_valid_and_have_fixed_metadata(tmp_path: Path) -> None:
     assert raw.endswith(b"}\n") and not raw.endswith(b"\n\n") and b"\r" not in raw
 
 
+def test_a_folded_cell_is_closed_in_both_notebooks(tmp_path: Path) -> None:
+    root = make_root(tmp_path, TINY + '\n# %% tags=["folded"]\nprint("a long way")\n')
+    build(root)
+    for notebook in (learner(root), solved(root)):
+        cell = notebook.cells[-1]
+        assert cell.metadata.jupyter == {"source_hidden": True} and cell.metadata.tags == ["folded"]
+
+
 def test_markdown_is_what_jupytext_reads(tmp_path: Path) -> None:
     text = (
         TITLE

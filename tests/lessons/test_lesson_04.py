@@ -8,13 +8,20 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    Trainer,
+    TrainingArguments,
+)
+from transformers import trainer as trainer_module
 
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets import contrast_pairs
 from course_utils.evaluation import occlusion
 from course_utils.models import bert, lora
 from course_utils.training.settings import SETTINGS
+from measuring.measure_bert import difference
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +30,11 @@ def lesson():
     return module
 
 
-def tiny(seed=0):
+def tiny(seed=0, dropout=0.1):
     torch.manual_seed(seed)
     sizes = {
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
         "hidden_size": 16,
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
@@ -96,6 +105,56 @@ def test_occlusion_is_the_packages_and_exact_for_a_linear_model(lesson):
     assert torch.allclose(effects, torch.tensor([0.0, 1.5, 0.0, 0.0, -2.0]))
     assert torch.equal(effects, occlusion.occlusion(margin, "a good film not bad")[1])
     assert occlusion.occlusion(margin, " ")[0] == []
+
+
+def test_the_interval_of_a_difference_is_the_measuring_programs(lesson):
+    first, second = torch.rand(200) < 0.8, torch.rand(200) < 0.7
+    ours, theirs = lesson.paired_gap(first, second), difference(first, second)
+    assert ours == pytest.approx([theirs[name] for name in ("value", "low", "high")])
+
+
+def test_a_trainer_with_the_lessons_settings_takes_the_lessons_steps(lesson, tmp_path, monkeypatch):
+    """In the same order, without dropout, and for its schedule, which begins one step earlier, at 0."""
+    # the tests' own folder of that name is no library
+    monkeypatch.setattr(trainer_module, "is_datasets_available", lambda: False)
+    texts = [[2, 7, 8, 3], [2, 9, 3], [2, 5, 3], [2, 6, 7, 3], [2, 8, 3], [2, 5, 6, 7, 3]]
+    labels, rate, warmup = torch.tensor([1, 0, 1, 0, 1, 0]), 1e-2, 2
+    ours, theirs = tiny(dropout=0.0), tiny(dropout=0.0)
+    arguments = TrainingArguments(
+        str(tmp_path),
+        num_train_epochs=2,
+        per_device_train_batch_size=2,
+        learning_rate=rate,
+        warmup_steps=warmup,
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        use_cpu=True,
+        train_sampling_strategy="sequential",
+        **{"save_strategy": "no", "logging_strategy": "no", "report_to": "none"},
+        disable_tqdm=True,
+    )
+
+    def padded(rows):
+        ids, mask = bert.pad_batch([row["input_ids"] for row in rows], 0)
+        chosen = torch.tensor([row["labels"] for row in rows])
+        return {"input_ids": ids, "attention_mask": mask, "labels": chosen}
+
+    rows = [{"input_ids": i, "labels": y} for i, y in zip(texts, labels.tolist(), strict=True)]
+    trainer = Trainer(theirs, arguments, padded, rows)
+    trainer.train()
+    optimizer = bert.make_optimizer(ours, rate)
+    for step, index in enumerate(torch.arange(6).repeat(2).split(2)):
+        ids, mask = lesson.pad_batch([texts[i] for i in index.tolist()], 0)
+        factor = bert.warmup_linear(step, warmup, trainer.state.max_steps)
+        lesson.train_step(ours, optimizer, ids, mask, labels[index], factor, nullcontext)
+    assert trainer.state.global_step == 6
+    start = tiny(dropout=0.0)
+    moved = [
+        not torch.equal(a, b) for a, b in zip(start.parameters(), ours.parameters(), strict=True)
+    ]
+    assert sum(moved) > 10
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_pairs_hold_both_halves_and_say_which_second_half_is_anothers(lesson):

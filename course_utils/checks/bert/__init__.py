@@ -3,7 +3,9 @@
 from course_utils.checks.bert.keep_ends import keep_ends
 from course_utils.checks.bert.lora_linear import lora_linear
 from course_utils.checks.bert.mask_tokens import mask_tokens
+from course_utils.checks.bert.occlusion import occlusion
 from course_utils.checks.bert.pad_batch import pad_batch
+from course_utils.checks.bert.paired_gap import paired_gap
 from course_utils.checks.bert.train_step import train_step
 from course_utils.checks.prediction import prediction
 
@@ -14,6 +16,8 @@ __all__ = [
     "lora_linear",
     "mask_tokens",
     "negations_right",
+    "occlusion",
     "pad_batch",
+    "paired_gap",
     "train_step",
 ]

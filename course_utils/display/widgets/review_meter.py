@@ -98,14 +98,32 @@ def review_meter(margin: Margin, start: str) -> ipywidgets.Widget:
     return ipywidgets.VBox([field, answer])
 
 
-def review_meter_static(ax: Axes, margin: Margin, texts: Sequence[str], title: str) -> Axes:
-    """The same answers for several texts at once, one bar each, for readers without a kernel."""
+def review_meter_static(
+    ax: Axes,
+    margin: Margin,
+    texts: Sequence[str],
+    title: str,
+    beside: tuple[str, Sequence[float]] | None = None,
+) -> Axes:
+    """The same answers for several texts at once, one bar each, for readers without a kernel.
+
+    Args:
+        ax: where to draw.
+        margin: texts -> positive logit minus negative logit, (N,).
+        texts: N texts.
+        title: of the figure.
+        beside: another classifier's name and its N probabilities of positive, drawn as diamonds.
+    """
     verdicts = [judge(margin, text) for text in texts]
     places = range(len(verdicts))
     ax.barh(places, [1.0] * len(verdicts), color=palette.NEGATIVE, height=0.6)
     ax.barh(places, [v.positive for v in verdicts], color=palette.POSITIVE, height=0.6)
     for place, verdict in zip(places, verdicts, strict=True):
         ax.text(1.02, place, f"{verdict.positive:.0%}", va="center", fontsize=9)
+    if beside:
+        name, probabilities = beside
+        ax.plot(probabilities, places, "D", color="white", mec="black", label=name)
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0.1)
     ax.set_yticks(
         places, [text_plots.shorten(v.text, 70).replace("$", r"\$") for v in verdicts], fontsize=8
     )

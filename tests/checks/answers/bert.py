@@ -581,6 +581,145 @@ WRONG["keep_ends"] += [
 ]
 
 
+# ---- paired_gap
+
+
+@right("paired_gap")
+def gap_by_differences(first, second):
+    gap = first.double() - second.double()
+    half = 1.96 * gap.std() / len(gap) ** 0.5
+    return gap.mean().item(), (gap.mean() - half).item(), (gap.mean() + half).item()
+
+
+@right("paired_gap")
+def gap_with_numpy(first, second):
+    gap = first.numpy().astype(int) - second.numpy()
+    error = gap.std() / np.sqrt(len(gap))  # divides by N
+    return [float(gap.mean() + z * error) for z in (0, -1.96, 1.96)]
+
+
+def gap_with(half):
+    def answer(first, second):
+        gap = first.double() - second.double()
+        width = half(gap, first.double(), second.double())
+        return tuple((gap.mean() + sign * width).item() for sign in (0, -1, 1))
+
+    return answer
+
+
+WRONG["paired_gap"] += [
+    (lambda a, b: gap_by_differences(b, a), "the first minus the second"),
+    (
+        gap_with(lambda g, a, b: 1.96 * ((a.std() ** 2 + b.std() ** 2) / len(a)) ** 0.5),
+        "As if each had met other texts",
+    ),
+    (gap_with(lambda g, a, b: 1.96 * g.std()), "by the root of N"),
+    (gap_with(lambda g, a, b: 1.96 * g.std() / len(g)), "falls with the root of N"),
+    (gap_with(lambda g, a, b: g.std() / len(g) ** 0.5), "about 68 %"),
+    (gap_with(lambda g, a, b: 1.96 * g.std() ** 2 / len(g) ** 0.5), "The variance stands"),
+    (gap_with(lambda g, a, b: 0.98 * g.std() / len(g) ** 0.5), "half as wide"),
+    (
+        gap_with(lambda g, a, b: 1.96 * (a != b).double().sum() ** -0.5 * g[a != b].std()),
+        "N counts all texts",
+    ),
+    (
+        gap_with(lambda g, a, b: 1.96 * (g.mean() * (1 - g.mean()) / len(g)) ** 0.5),
+        "variance of a share",
+    ),
+    (
+        gap_with(lambda g, a, b: 1.96 * (a != b).sum() ** 0.5 / len(g)),
+        "spread around 0",
+    ),
+    (lambda a, b: [100 * x for x in gap_by_differences(a, b)], "In percent"),
+    (lambda a, b: (a - b, 0, 0), "Truth values cannot be subtracted"),
+    (lambda a, b: ((a.double() - b.double()).mean(), 0.0, 0.0), "makes a number of a tensor"),
+    (lambda a, b: gap_by_differences(a, b)[0], "mean, low, high"),
+    (lambda a, b: gap_by_differences(a, b)[1:], "mean, low, high"),
+    (lambda a, b: [gap_by_differences(a, b)[i] for i in (0, 2, 1)], "then the lower end"),
+    (lambda a, b: sorted(gap_by_differences(a, b)), "then the lower end"),
+    (gap_with(lambda g, a, b: 1.645 * g.std() / len(g) ** 0.5), "on paper"),
+]
+
+
+# ---- occlusion
+
+
+@right("occlusion")
+def leaving_out_one_by_one(margin, text):
+    words, effects = text.split(), []
+    for i in range(len(words)):
+        rest = words.copy()
+        del rest[i]
+        effects.append(margin([text])[0] - margin([" ".join(rest)])[0])
+    return words, torch.stack(effects)
+
+
+@right("occlusion")
+def leaving_out_in_one_pass(margin, text):
+    words = text.split()
+    rests = [" ".join(w for j, w in enumerate(words) if j != i) for i in range(len(words))]
+    whole, *others = margin([text, *rests])
+    return words, torch.stack([whole - other for other in others])
+
+
+def shortening(change, sign=1):
+    """Occlusion, where ``change`` makes the shorter text of the words and a place."""
+
+    def answer(margin, text):
+        words = text.split()
+        shorter = [" ".join(change(words, i)) for i in range(len(words))]
+        return words, sign * (margin([text]) - margin(shorter))
+
+    return answer
+
+
+def out(words, i):
+    return words[:i] + words[i + 1 :]
+
+
+def margins_without(margin, text):
+    words = text.split()
+    return words, margin([" ".join(out(words, i)) for i in range(len(words))])
+
+
+def split_at_blanks(margin, text):
+    words = text.split(" ")
+    return words, margin([text]) - margin([" ".join(out(words, i)) for i in range(len(words))])
+
+
+WRONG["occlusion"] += [
+    (shortening(out, sign=-1), "sign is turned round"),
+    (shortening(lambda w, i: [x for x in w if x != w[i]]), "occurs twice"),
+    (
+        lambda margin, text: (
+            text.split(),
+            margin([text]) - margin([" ".join(text.replace(w, "").split()) for w in text.split()]),
+        ),
+        "",
+    ),
+    (lambda margin, text: (text.split(), margin(text.split())), "margins of single words"),
+    (shortening(lambda w, i: [w[i]]), "shortened to the word itself"),
+    (margins_without, "difference to the whole"),
+    (shortening(lambda w, i: w[:i]), "after the place are gone"),
+    (shortening(lambda w, i: w[i + 1 :]), "before the place are gone"),
+    (shortening(lambda w, i: out(w, i + 1)), "One place too far"),
+    (shortening(lambda w, i: [*w[:i], "[MASK]", *w[i + 1 :]]), "replaced by another"),
+    (but(shortening(out), same, lambda e: e.abs()), "sign is lost"),
+    (but(shortening(out), same, lambda e: e[:-1]), "One effect for each word"),
+    (
+        but(shortening(out), same, lambda e: torch.cat([torch.zeros(1), e])),
+        "One effect too many",
+    ),
+    (but(shortening(out), same, lambda e: e.tolist()), "nothing around it"),
+    (but(shortening(out), same, lambda e: e[:, None]), "One effect for each word"),
+    (but(shortening(out), lambda w: " ".join(w), same), "in this order"),
+    (lambda margin, text: shortening(out)(margin, text)[1], "in this order"),
+    (lambda margin, text: shortening(out)(margin, text)[::-1], "in this order"),
+    (split_at_blanks, "however much"),
+    (lambda margin, text: (text.split(), margin(text) - margin(text)), "also for a single one"),
+]
+
+
 # ---- train_step
 
 

@@ -37,6 +37,14 @@ def test_widget_and_twin_show_the_same_verdict():
     plots.show(figure, alt="a test")
 
 
+def test_another_classifier_stands_beside_as_diamonds():
+    figure, (ax,) = plots.subplots()
+    review_meter.review_meter_static(ax, margin, ["good", "bad"], "", ("counter", [0.25, 0.75]))
+    (line,) = ax.lines
+    assert line.get_xdata().tolist() == [0.25, 0.75] and line.get_label() == "counter"
+    plots.put_away(figure)
+
+
 def test_a_verdict_names_the_words_that_move_it():
     verdict = review_meter.judge(margin, "good but dull and bad")
     assert verdict.raises == ("good",) and verdict.lowers == ("bad", "dull")
