@@ -82,14 +82,11 @@ def measure_losses(lesson: ModuleType, _: str | None) -> dict[str, Any]:
     """Steps until the mean of the fakes is near the target, for both losses and both optimisers."""
     steps = 3_000
 
-    def sgd(parameters: Any) -> torch.optim.Optimizer:
-        return torch.optim.SGD(parameters, lr=0.005 * COPIES)
-
-    def adam(parameters: Any) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=1e-3, betas=(0.5, 0.999))
+    def sgd(network: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(network.parameters(), lr=0.005 * COPIES)
 
     measured: dict[str, Any] = {"steps": steps, "copies": COPIES}
-    for name, make in (("sgd", sgd), ("adam", adam)):
+    for name, make in (("sgd", sgd), ("adam", lesson.adam)):
         measured[name] = {}
         for loss in ("minimax", "non-saturating"):
             steps_taken = lesson.arrival(

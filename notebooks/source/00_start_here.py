@@ -226,15 +226,18 @@ for answer in (not_written, lambda images: images / 2, lambda images: images.cla
 # %%
 with torch.no_grad():
     spoken = generator(noise[:8]).cpu()  # (8, 3, 32, 32) in [-1, 1]
-assert to_unit_range(spoken).min() >= 0 and to_unit_range(spoken).max() <= 1
+unit = to_unit_range(spoken)
+print(f"before: from {spoken.min():.2f} to {spoken.max():.2f}")
+print(f"after:  from {unit.min():.2f} to {unit.max():.2f}")
+assert unit.min() >= 0 and unit.max() <= 1
 
 # %%
 figure, axes = plots.subplots(2, 1, width=8, height=2.4)
-for ax, name, unit in (
-    (axes[0], "to_unit_range", to_unit_range(spoken)),
+for ax, name, shown in (
+    (axes[0], "to_unit_range", unit),
     (axes[1], "clamp(0, 1)", spoken.clamp(0, 1)),
 ):
-    plots.image_grid(ax, (255 * unit).round().to(torch.uint8), columns=8, title=name)
+    plots.image_grid(ax, (255 * shown).round().to(torch.uint8), columns=8, title=name)
 plots.show(
     figure,
     alt="Eight generated pictures twice: as they are above; below the same ones too dark, with their shadows black.",
@@ -248,8 +251,8 @@ plots.show(
 #
 # Some figures have sliders. This one walks between two of the pictures: step by step, the random
 # numbers of the first (its *latent vector*; lesson 2 has more) turn into those of the second. Where
-# no program runs behind the page (on GitHub, or printed) a strip of still pictures shows the same
-# walk.
+# no program runs behind the page (on GitHub, or printed) a strip of still pictures shows such a
+# walk, here from picture 2 to picture 4 (the first picture has the number 0).
 
 
 # %%
@@ -261,7 +264,7 @@ def decode(z):
 # %%
 latents = noise.flatten(1).cpu()  # (N, 100)
 figure, (ax,) = plots.subplots(width=8, height=1.1)
-latent_walk.latent_walk_static(ax, decode, latents, 0, 1, dcgan.slerp, "from sample 0 to sample 1")
+latent_walk.latent_walk_static(ax, decode, latents, 2, 4, dcgan.slerp, "from sample 2 to sample 4")
 plots.show(figure, alt="Eleven pictures; the first turns into the last step by step.")
 
 # %%

@@ -48,7 +48,7 @@ import torch.nn.functional as F
 from torch import nn
 
 # %%
-from course_utils.display import palette, plots
+from course_utils.display import game_plots, plots
 from course_utils.display.widgets import gan_game
 from course_utils.evaluation.diagnose import diagnose
 from course_utils.models.stacked import stacked_mlp
@@ -60,20 +60,20 @@ torch.set_num_threads(1)  # networks this small run faster on one thread than on
 from course_utils.machine import minutes_here
 
 # fmt: off
-#                         smoke laptop    gpu
-d_steps    = run.pick(      100, 1_000, 1_500)  # steps of a discriminator on its way to the optimum
-g_steps    = run.pick(      300, 1_500, 3_000)  # steps of each player in one dimension
-copies     = run.pick(        3,     5,    10)  # independent repetitions in the second half
-race_steps = run.pick(       60,   800,   800)  # steps of the race between the two generator losses
-ring_steps = run.pick(       60, 2_000, 3_000)  # steps of each player on the ring
-batch      = 128                                # examples per step
-tolerance  = run.pick(     0.15,  0.02,  0.02)  # largest accepted mean |D - D*|
+#                           smoke laptop    gpu
+d_steps      = run.pick(      100, 1_000, 1_500)  # of a discriminator on its way to the optimum
+g_steps      = run.pick(      300, 1_500, 3_000)  # of each player in one dimension
+copies       = run.pick(        3,     5,    10)  # independent repetitions in the second half
+race_steps   = run.pick(       60,   800,   800)  # of the race between the two generator losses
+ring_steps   = run.pick(       60, 2_000, 3_000)  # of each player on the ring
+critic_steps = run.pick(      200,   300,   300)  # of a Wasserstein critic
+batch        = 128                                # examples per step
+tolerance    = run.pick(     0.15,  0.02,  0.02)  # largest accepted mean |D - D*|
 # fmt: on
 minutes_here.tell(run, "01_gan_theory")
 
 # %% [markdown]
-# Numbers in the text that no cell prints come from `data/results/gan_*.json`, measured by
-# `measuring/measure_gan_theory.py`.
+# Numbers that no cell prints were measured by `measuring/measure_gan_theory.py`.
 #
 # ## A sampler without a density
 #
@@ -232,7 +232,7 @@ def value_function(real_logits, fake_logits):
 value_function = checks.gan.value_function(value_function)
 
 # %% [markdown]
-# Optimisers descend, so D's loss is $-V$. The discriminator itself is as plain as it can be:
+# The discriminator itself is as plain as it can be:
 
 # %%
 discriminator = nn.Sequential(
@@ -278,15 +278,8 @@ print(f"mean |D - D*| = {error:.4f}, accepted up to {tolerance}")
 assert error < tolerance
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=3.0)
-ax.fill_between(grid, p_data(grid), alpha=0.25, color=palette.BLUE, label="density $p_{data}$")
-ax.fill_between(grid, p_g(grid), alpha=0.25, color=palette.VERMILION, label="density $p_g$")
-ax.plot(grid, trained, color=palette.BLACK, alpha=0.45, linewidth=3, label="trained D")
-ax.plot(grid, formula, "--", color=palette.BLACK, label="formula $D^*$")
-ax.set(xlabel="x", ylabel="density, or probability", ylim=(0, 1.05))
-ax.legend(loc="upper center", ncol=4, bbox_to_anchor=(0.5, 1.2), fontsize=8, frameon=False)
 plots.show(
-    figure,
+    game_plots.optimum(grid, p_data(grid), p_g(grid), trained, formula),
     alt="The trained discriminator lies on the dashed formula wherever either density is large. It leaves the formula only at the edges, where no sample ever came.",
 )
 
@@ -332,23 +325,14 @@ print(f"data:           mean +0.00, standard deviation {math.sqrt(2.0**2 + 0.6**
 assert abs(mean) < 15 * tolerance and abs(std - math.sqrt(4.36)) < 10 * tolerance
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9, height=2.6)
-for ax, weight, title in zip(axes, (None, weights), ("fakes", "the same fakes, weighted by D")):
-    ax.hist(fakes, bins=80, range=(-6, 6), density=True, weights=weight, color=palette.VERMILION,
-            alpha=0.5)  # fmt: skip
-    ax.plot(grid, p_data(grid), color=palette.BLUE, label="$p_{data}$")
-    ax.set(xlabel="x", ylim=(0, 0.42), title=title)
-axes[0].set_ylabel("density")
-axes[0].legend(frameon=False)
 plots.show(
-    figure,
+    game_plots.weighted(grid, p_data(grid), fakes, weights),
     alt="Left, the fakes are one bump. Right, the same samples with D's weights are two bumps that fill the density of the data.",
 )
 
 # %% [markdown]
 # So a discriminator *estimates a ratio of densities* from samples alone, and this is all the
-# generator ever learns from. ([Azadi et al. 2018](https://arxiv.org/abs/1810.06758) accept or
-# reject fakes by that ratio.)
+# generator ever learns from.
 #
 # ## What the best discriminator measures
 #
@@ -367,15 +351,18 @@ plots.show(
 # and the minimum, $-\log 4 \approx -1.386$, is reached exactly at $p_g = p_{data}$ (theorem 1 of
 # the paper).
 #
-# ### Exercise: the Jensen-Shannon divergence
+# ### Exercise: both sides of the identity
 #
-# *Medium, 8 minutes.* Densities come as values on a grid of spacing `dx`, so an integral is a sum
-# times `dx`. Mind that $0 \log 0$ counts as 0.
+# *Medium, 16 minutes.* Densities come as values on a grid of spacing `dx`. So an integral is a sum
+# times `dx`, and $0 \log 0$ counts as 0. Write `js_divergence` for the right side, and for the left
+# `value_by_quadrature`, $V(D^*, G)$ itself. Both must be exact for N(0, 1) and N(20, 1), too.
 #
 # <details><summary>Hint 1</summary>JSD is the <em>half</em> sum of two KL divergences, each to the
 # mixture m, not to the other density.</details>
 # <details><summary>Hint 2</summary><code>torch.xlogy(a, b)</code> is a·log b, and 0 where a is 0.
 # Write log(p/m) as log p − log m.</details>
+# <details><summary>Hint 3</summary>Where D* is almost 1, the computer rounds 1 − D* to 0, whose
+# logarithm is −∞. Whose best answer would 1 − D* be?</details>
 
 
 # %%
@@ -392,20 +379,22 @@ def js_divergence(p, q, dx):
 
 js_divergence = checks.gan.js_divergence(js_divergence)
 
-# %% [markdown]
-# Now check the identity. The left side, $V(D^*, G)$, is an integral; the right side,
-# $-2\log 2 + 2\,\mathrm{JSD}$, is your function. The data are N(0, 1), the samples N(shift, 1):
-# perfect at shift 0, hopeless at 20. ($1 - D^*$ is the same formula with the roles swapped, which
-# also avoids the rounding of 1 minus almost 1.)
-
 
 # %%
 def value_by_quadrature(p, q, dx):
-    """V(D*, G) as a sum over the grid: p, q (N,) densities."""
+    """V(D*, G) in nats (scalar) for densities p of the data and q of the fakes, (N,) on a grid."""
+    ### BEGIN SOLUTION
     best = torch.as_tensor(optimal_discriminator(p, q))  # D*
-    rest = torch.as_tensor(optimal_discriminator(q, p))  # 1 - D*
+    rest = torch.as_tensor(optimal_discriminator(q, p))  # 1 - D*, all its digits
     return (torch.xlogy(p, best) + torch.xlogy(q, rest)).sum() * dx
+    ### END SOLUTION
 
+
+value_by_quadrature = checks.gan.value_by_quadrature(value_by_quadrature)
+
+# %% [markdown]
+# Do the two sides agree? The data are N(0, 1), the samples N(shift, 1): perfect at shift 0,
+# hopeless at 20.
 
 # %%
 wide = torch.linspace(-30, 30, 6001, dtype=torch.float64)
@@ -424,15 +413,8 @@ assert torch.allclose(left, right, atol=1e-9)
 assert abs(left[0] + math.log(4)) < 1e-9 and abs(left[-1]) < 1e-9
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=2.8)
-ax.axhline(0, color="grey", linewidth=0.8)
-ax.axhline(-math.log(4), color="grey", linewidth=0.8)
-ax.plot(shifts, left, color=palette.BLUE, linewidth=2.5)
-ax.annotate("0: no overlap, the worst generator", (19.8, -0.06), ha="right", va="top")
-ax.annotate("−log 4: equality, the best", (19.8, -1.33), ha="right", va="bottom")
-ax.set(xlabel="distance between the means, in standard deviations", ylabel="V(D*, G) (nats)")
 plots.show(
-    figure,
+    game_plots.value(shifts, left),
     alt="V rises from minus log 4, where the densities are equal, to 0, where they are far apart. From a distance of about 6 on it is flat.",
 )
 
@@ -455,7 +437,7 @@ plots.show(
 
 # %% [markdown]
 # In the middle D answers less than ½ near 2, although many data are there: *all* of the fakes are
-# there, too. On the right D is still better than guessing: one bump is not two.
+# there, too.
 #
 # With a running kernel, move the generator yourself: drag its mean and its standard deviation, or
 # press Tab and then the arrow keys. How low can a single bump bring the JSD?
@@ -511,8 +493,7 @@ generator_loss = checks.gan.generator_loss(generator_loss)
 # Does autograd agree?
 
 # %%
-LOSSES = {"minimax": palette.BLUE, "non-saturating": palette.VERMILION}  # colours in all figures
-STYLES = {"minimax": "-", "non-saturating": "--"}
+LOSSES = ("minimax", "non-saturating")
 logits = torch.linspace(-8, 8, 161, dtype=torch.float64, requires_grad=True)
 slopes = {}
 for name in LOSSES:
@@ -528,26 +509,19 @@ for name, slope in slopes.items():
     assert torch.allclose(slope, expected[name], atol=1e-12)
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=2.8)
-for name, slope in slopes.items():
-    ax.plot(logits.detach(), -slope, STYLES[name], color=LOSSES[name], label=name)
-ax.set(xlabel="logit of a fake", ylabel="push on the logit")
-ax.legend(loc="center right", frameon=False)
-ax.axvspan(-8, -4, color="grey", alpha=0.15)
-ax.annotate("D is sure: fake", (-7.8, 0.5))
 plots.show(
-    figure,
+    game_plots.pushes(logits.detach(), slopes),
     alt="Two mirrored sigmoids. In the grey zone, where D is sure of a fake, minimax pushes with almost 0 and non-saturating with almost 1.",
 )
 
 # %% [markdown]
 # In the grey zone the minimax gradient is nearly 0, the other nearly 1. At $a = -8$ the ratio is
-# $e^{8} \approx 3000$. At $a = 0$, the equilibrium, they are equal.
+# $e^{8} \approx 3000$.
 #
 # ## The training step
 #
-# Now both players together, on the smallest data there are: numbers from N(3, 0.5), the normal
-# distribution of mean 3 and standard deviation 0.5.
+# Now both players together, on the smallest data there are: numbers from N(3, 0.5), with
+# mean 3 and standard deviation 0.5.
 
 
 # %%
@@ -713,30 +687,10 @@ def take_picture(step, generator, discriminator):
 generator, discriminator, losses = play(gan_step, g_steps, g_steps // 20, take_picture)
 take_picture(g_steps, generator, discriminator)
 
-
 # %%
-def draw_picture(ax, step):
-    """The fakes, the target and D after so many steps."""
-    fakes, answers = pictures[step]
-    ax.plot(axis, normal_density(axis, 3.0, 0.5), color=palette.BLUE, label="target")
-    ax.hist(fakes, bins=80, range=(-2, 6), density=True, color=palette.VERMILION, alpha=0.5,
-            label="fakes")  # fmt: skip
-    ax.plot(axis, answers, "--", color=palette.BLACK, label="D")
-    ax.set(xlabel="x", title=f"step {step:,}")
-
-
-# %%
-chosen = [sorted(pictures)[i] for i in (0, 1, 2, 4, 20)]
-figure, axes = plots.subplots(1, 5, width=10, height=2.4)
-for ax, step in zip(axes, chosen):
-    draw_picture(ax, step)
-top = max(ax.get_ylim()[1] for ax in axes)
-for ax in axes:
-    ax.set_ylim(0, top)
-    ax.tick_params(labelleft=ax is axes[0])
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+chosen = {step: pictures[step] for step in [sorted(pictures)[i] for i in (0, 1, 2, 4, 20)]}
 plots.show(
-    figure,
+    game_plots.snapshots(axis, normal_density(axis, 3.0, 0.5), chosen),
     alt="In five snapshots the fakes move from around 0 to the target at 3, and D, at first a rising slope between them, flattens towards one half.",
 )
 
@@ -785,7 +739,7 @@ def race(saturating, copies, steps, make_optimizer):
     torch.manual_seed(0)
     generator = stacked_mlp([1, 32, 1], copies, seed=1)
     discriminator = stacked_mlp([1, 32, 32, 1], copies, seed=2, activation=leaky)
-    g_optimizer, d_optimizer = make_optimizer(generator.parameters()), adam(discriminator)
+    g_optimizer, d_optimizer = make_optimizer(generator), adam(discriminator)
     means = []
     for step in progress_bars.progress(range(200 + steps), "race", leave=False):
         real, fake = 3.0 + 0.5 * torch.randn(copies, 128, 1), generator(torch.randn(copies, 128, 1))
@@ -803,9 +757,9 @@ def race(saturating, copies, steps, make_optimizer):
 
 
 # %%
-def sgd(parameters):
+def sgd(network):
     """Plain SGD at rate 0.005; times copies, because the stack's loss is a mean over copies."""
-    return torch.optim.SGD(parameters, lr=0.005 * copies)
+    return torch.optim.SGD(network.parameters(), lr=0.005 * copies)
 
 
 # %%
@@ -822,23 +776,10 @@ def arrival(mean, target=3.0):
 
 
 # %%
-def draw_race(means, title):
-    """Median over the copies, and the range from the lowest to the highest."""
-    figure, (ax,) = plots.subplots(width=8, height=2.6)
-    for name, mean in means.items():
-        ax.fill_between(range(len(mean)), mean.amin(1), mean.amax(1), color=LOSSES[name], alpha=0.2)
-        ax.plot(mean.median(dim=1).values, STYLES[name], color=LOSSES[name], label=name)
-    ax.axhline(3, color="grey", linewidth=0.8)
-    ax.set(xlabel="step of the generator", ylabel="mean of the fakes", title=title)
-    ax.legend(loc="lower right", frameon=False)
-    return figure
-
-
-# %%
 for name, mean in with_sgd.items():
     print(f"{name}: arrived after {arrival(mean).tolist()} steps")
 plots.show(
-    draw_race(with_sgd, "generator with SGD"),
+    game_plots.race(with_sgd, 3, "generator with SGD"),
     alt="With SGD and the non-saturating loss all runs reach 3 within dozens of steps and overshoot. With the minimax loss most wait near 0 for hundreds of steps.",
 )
 
@@ -859,14 +800,8 @@ plots.show(
 first_with_adam = ...
 first_with_adam = checks.gan.first_with_adam(first_with_adam)
 
-
 # %%
-def adam_of(parameters):
-    """Adam as above, for a list of parameters."""
-    return torch.optim.Adam(parameters, lr=1e-3, betas=(0.5, 0.999))
-
-
-with_adam = {name: race(name == "minimax", copies, race_steps, adam_of) for name in LOSSES}
+with_adam = {name: race(name == "minimax", copies, race_steps, adam) for name in LOSSES}
 
 # %%
 medians = {name: arrival(mean).median().item() for name, mean in with_adam.items()}
@@ -875,7 +810,7 @@ print("median steps until arrival:", medians)
 
 # %%
 plots.show(
-    draw_race(with_adam, "the same with Adam"),
+    game_plots.race(with_adam, 3, "the same with Adam"),
     alt="With Adam both losses reach 3 within a few hundred steps, and the minimax loss is no longer the slow one.",
 )
 
@@ -946,20 +881,42 @@ def draw_ring(copies, count):
 #   when all go to one.
 #
 # (After [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761); the 1 % is ours.)
+#
+# ### Exercise: count what is missing
+#
+# *Medium, 15 minutes.* Write the three numbers, for any K centres and any standard deviation. Mind
+# the list: they do not count the same samples.
+#
+# <details><summary>Hint 1</summary>In a row of <code>torch.cdist(samples, centres)</code>, (N, K),
+# what do the smallest number and its place tell you?</details>
+# <details><summary>Hint 2</summary><code>torch.bincount(places, minlength=K)</code> counts how
+# often each place from 0 to K − 1 occurs; a generator may leave some out.</details>
+
+
+# %%
+def mode_scores(samples, centres, std):
+    """Modes covered, share of high-quality samples and reverse KL in nats, three numbers: samples
+    (N, 2) of Gaussians around centres (K, 2), each with standard deviation std.
+    """
+    ### BEGIN SOLUTION
+    distance, nearest = torch.cdist(samples, centres).min(dim=1)  # (N,) each
+    good = distance < 3 * std
+    hits = torch.bincount(nearest[good], minlength=len(centres))  # good samples of each mode
+    modes = (hits >= 0.01 * len(samples)).sum()
+    shares = torch.bincount(nearest, minlength=len(centres)) / len(samples)  # (K,), of all samples
+    reverse_kl = torch.xlogy(shares, len(centres) * shares).sum()
+    return modes.item(), good.float().mean().item(), reverse_kl.item()
+    ### END SOLUTION
+
+
+mode_scores = checks.gan.mode_scores(mode_scores)
 
 
 # %%
 def score_ring(samples):
-    """Modes covered, share of high-quality samples, reverse KL in nats: (copies, N, 2) -> three
-    tensors (copies,).
-    """
-    centres = ring_centres().expand(len(samples), 8, 2)
-    distance, nearest = torch.cdist(samples, centres).min(dim=-1)  # (copies, N) each
-    good = distance < 3 * STD
-    belongs = F.one_hot(nearest, 8).bool()  # (copies, N, 8)
-    modes = ((belongs & good[..., None]).float().mean(dim=1) >= 0.01).sum(dim=1)
-    shares = belongs.float().mean(dim=1)  # (copies, 8)
-    return modes, good.float().mean(dim=1), torch.xlogy(shares, 8 * shares).sum(dim=1)
+    """The three numbers of each copy: (copies, N, 2) -> three tensors (copies,)."""
+    scores = [mode_scores(copy, ring_centres(), STD) for copy in samples]
+    return [torch.tensor(column) for column in zip(*scores)]
 
 
 # %% [markdown]
@@ -983,7 +940,6 @@ assert abs(reverse_kl - math.log(8)) < 1e-5
 # %%
 D_RATE = 2e-3
 G_RATES = {"G faster": 1e-2, "equal rates": 2e-3, "G slower": 1e-4}
-COLOURS = {"G faster": palette.PURPLE, "equal rates": palette.BLUE, "G slower": palette.VERMILION}
 
 
 # %%
@@ -1064,28 +1020,9 @@ for name, samples in games.items():
     )
 modes_covered.beside(score_ring(games["G slower"])[0].float().mean().item(), ".1f")
 
-
 # %%
-def draw_ring_samples(ax, samples, colour, side):
-    """The data in grey, 500 samples in colour, in a frame from -side to side."""
-    ax.scatter(*draw_ring(1, 800)[0].T, s=4, color="grey", alpha=0.35, linewidths=0)
-    ax.scatter(*samples[:500].T, s=4, color=colour, alpha=0.6, linewidths=0)
-    ax.set(xlim=(-side, side), ylim=(-side, side), xticks=[], yticks=[], aspect="equal")
-
-
-# %%
-shown = min(5, copies)
-widest = max(samples[:shown, :500].abs().max().item() for samples in games.values())
-figure, axes = plots.subplots(3, shown, width=1.8 * shown, height=5.8)
-for row, (name, samples) in enumerate(games.items()):
-    for column in range(shown):
-        ax = axes[shown * row + column]
-        draw_ring_samples(ax, samples[column], COLOURS[name], max(3.0, 1.05 * widest))
-    axes[shown * row].set_ylabel(name, color=COLOURS[name])
-for column in range(shown):
-    axes[column].set_title(f"run {column + 1}")
 plots.show(
-    figure,
+    game_plots.rings(games, draw_ring(1, 800)[0]),
     alt="Data in grey. Top, G faster: the samples of many runs are one streak that misses the clusters. Middle, equal rates: all eight clusters are covered. Bottom, G slower: all samples of a run sit on one cluster.",
 )
 
@@ -1116,17 +1053,8 @@ with torch.no_grad():
     around = judges["G slower"](circle.expand(copies, -1, 2))[0, :, 0].sigmoid()
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=2.6)
-first, colour = games["G slower"][0], COLOURS["G slower"]
-angles = torch.atan2(first[:, 1], first[:, 0]) % (2 * math.pi)
-ax.hist(angles.rad2deg(), bins=180, range=(0, 360), density=True, color=colour,
-        alpha=0.4, label="fakes (density)")  # fmt: skip
-ax.plot(turn.rad2deg(), around, color=palette.BLACK, label="D")
-ax.set(xlabel="angle on the ring (degrees); data at every tick", ylim=(0, 1.05))
-ax.set_xticks(range(0, 361, 45))
-ax.legend(loc="center right")
 plots.show(
-    figure,
+    game_plots.around(games, "G slower", turn, around),
     alt="D around the ring for a collapsed run: near 1 everywhere but at the one cluster where all the fakes are; there it is near one ninth.",
 )
 
@@ -1175,19 +1103,8 @@ print(f"G faster, D sees the spread: modes {modes.tolist()}, high quality {good.
 # The first run of each setting. From the two left plots alone, which would you have stopped?
 
 # %%
-figure, axes = plots.subplots(1, 3, width=10, height=2.9)
-panels = {"d_loss": "D's loss (nats)", "d_fake": "D(G(z))", "diversity": "spread of samples"}
-for ax, (key, label) in zip(axes, panels.items()):
-    for (name, history), style in zip(histories.items(), ("-", "--", "-.")):
-        ax.plot(history["step"], history[key], style, color=COLOURS[name], label=name)
-    ax.set(xlabel="step", ylabel=label)
-real = histories["equal rates"]["real_diversity"]
-axes[0].axhline(math.log(4), color="grey", linewidth=0.8)
-axes[1].axhline(0.5, color="grey", linewidth=0.8)
-axes[2].plot(histories["equal rates"]["step"], real, ":", color=palette.BLACK, label="data")
-figure.legend(*axes[2].get_legend_handles_labels(), loc="outside upper center", ncols=4)
 plots.show(
-    figure,
+    game_plots.histories(histories),
     alt="Grey lines are the equilibrium, log 4 and one half. The chase and the good run both lie near them; the collapsed run has a low D loss. Only the spread of the samples shows both failures.",
 )
 
@@ -1233,11 +1150,11 @@ for name, history in histories.items():
 # | no `detach`, `zero_grad` after `step` | {{result:gan_traces.json:toy.stale.mean:.2f}} | {{result:gan_traces.json:toy.stale.std:.2f}} | {{result:gan_traces.json:toy.stale.d_real:.2f}} | {{result:gan_traces.json:toy.stale.d_fake:.2f}} | {{result:gan_traces.json:toy.stale.d_loss:.3f}} | {{result:gan_traces.json:toy.stale.g_loss:.3f}} |
 # | one optimiser for $L_D + L_G$ | {{result:gan_traces.json:toy.joint.mean:.2f}} | {{result:gan_traces.json:toy.joint.std:.2f}} | {{result:gan_traces.json:toy.joint.d_real:.2f}} | {{result:gan_traces.json:toy.joint.d_fake:.2f}} | {{result:gan_traces.json:toy.joint.d_loss:.3f}} | {{result:gan_traces.json:toy.joint.g_loss:.3f}} |
 #
-# Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. Line four is
-# the step that you repaired. The last three have $D(G(z)) = ½$ and $L_G = \log 2$, with all samples
-# in one wrong place: in the same networks $L_D$ pulls a fake's logit down with $\sigma(a)$, $L_G$
-# pulls it up with $1 - \sigma(a)$, and at ½ the two cancel, wherever the fakes are. $D(x) = 1$
-# tells: an equilibrium has ½.
+# Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. The last
+# three have $D(G(z)) = ½$ and $L_G = \log 2$, with all samples in one wrong place: in the same
+# networks $L_D$ pulls a fake's logit down with $\sigma(a)$, $L_G$ pulls it up with
+# $1 - \sigma(a)$, and at ½ the two cancel, wherever the fakes are. $D(x) = 1$ tells: an
+# equilibrium has ½.
 #
 # ## Beyond Jensen-Shannon
 #
@@ -1284,15 +1201,8 @@ assert torch.allclose(jsd, thetas.clamp(max=1) * math.log(2), atol=2e-3)  # thet
 assert torch.allclose(w1, thetas, atol=0.02) and torch.allclose(w1, w1_cdf, atol=0.02)
 
 # %%
-figure, axes = plots.subplots(1, 2, width=8, height=2.5)
-axes[0].plot(thetas, jsd, color=palette.BLUE)
-axes[0].axhline(math.log(2), color="grey", linewidth=0.8)
-axes[0].annotate("log 2", (0.1, math.log(2)), va="bottom")
-axes[0].set(xlabel="shift of the second box", ylabel="JSD (nats)", ylim=(0, 0.8))
-axes[1].plot(thetas, w1, color=palette.VERMILION)
-axes[1].set(xlabel="shift of the second box", ylabel="Wasserstein-1 (units of x)")
 plots.show(
-    figure,
+    game_plots.distances(thetas, jsd, w1),
     alt="Left, the JSD rises to log 2 at shift 1 and is flat from there. Right, Wasserstein-1 goes on rising with slope 1.",
 )
 
@@ -1343,7 +1253,6 @@ def train_critic(clip=None, penalty=0.0, steps=300):
 
 
 # %%
-critic_steps = run.pick(200, 300, 300)
 for c in (0.01, 0.1, 0.3):
     print(f"clipping to {c}: {train_critic(clip=c, steps=critic_steps).mean():.3g}")
 
@@ -1399,16 +1308,8 @@ paths = {
 }  # fmt: skip
 
 # %%
-figure, axes = plots.subplots(1, 4, width=10, height=3.0)
-for ax, (name, path), colour in zip(axes, paths.items(), palette.COLOURS):
-    ax.plot(*path.T, color=colour)
-    ax.plot(*path[0], "o", color=colour)
-    ax.plot(0, 0, "+", color="black", markersize=10)
-    ax.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="a (G)", aspect="equal")
-    ax.set_title(name, fontsize=10)
-axes[0].set_ylabel("b (slope of D)")
 plots.show(
-    figure,
+    game_plots.paths(paths),
     alt="Four paths around the solution, a cross. At once: a spiral outwards. In turn: a closed curve. With a zero-centred penalty: a spiral into the solution. With a one-centred penalty: a curve that keeps circling.",
 )
 
@@ -1483,14 +1384,14 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 # cured *this* collapse is no law for other networks and data. The proofs assume densities and a D
 # free at every x. And of Wasserstein GANs you have met the critic only.
 #
-# **Sources.** Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), equation
-# 1, algorithm 1, section 3, propositions 1 and 2, theorem 1 · Goodfellow 2016, [arXiv
-# 1701.00160](https://arxiv.org/abs/1701.00160), section 5.1.1 · Salimans et al. 2016, [arXiv
-# 1606.03498](https://arxiv.org/abs/1606.03498), section 3.2 · Arjovsky, Chintala, Bottou 2017,
-# [arXiv 1701.07875](https://arxiv.org/abs/1701.07875), section 2, equation 2, algorithm 1 ·
-# Gulrajani et al. 2017, [arXiv 1704.00028](https://arxiv.org/abs/1704.00028), equation 3, section 4
-# · Karras et al. 2018, [arXiv 1710.10196](https://arxiv.org/abs/1710.10196), section 3 · Mescheder,
-# Geiger, Nowozin 2018, [arXiv 1801.04406](https://arxiv.org/abs/1801.04406), sections 2 to 4 ·
-# Srivastava et al. 2017, [arXiv 1705.07761](https://arxiv.org/abs/1705.07761).
+# **Sources.** Goodfellow et al. 2014,
+# [1406.2661](https://arxiv.org/abs/1406.2661) · Goodfellow 2016,
+# [1701.00160](https://arxiv.org/abs/1701.00160) · Salimans et al. 2016,
+# [1606.03498](https://arxiv.org/abs/1606.03498) · Arjovsky et al. 2017,
+# [1701.07875](https://arxiv.org/abs/1701.07875) · Gulrajani et al. 2017,
+# [1704.00028](https://arxiv.org/abs/1704.00028) · Karras et al. 2018,
+# [1710.10196](https://arxiv.org/abs/1710.10196) · Mescheder et al. 2018,
+# [1801.04406](https://arxiv.org/abs/1801.04406) · Srivastava et al. 2017,
+# [1705.07761](https://arxiv.org/abs/1705.07761).
 #
 # **Next:** [lesson 2](02_dcgan_cifar10.ipynb), the same step with convolutions, on photographs.

@@ -187,6 +187,64 @@ WRONG["js_divergence"] += [
 ]
 
 
+# ---- value_by_quadrature
+
+
+def best(p, q):
+    return torch.where(p + q > 0, p / (p + q), 0.5)
+
+
+@right("value_by_quadrature")
+def value_by_two_best_answers(p, q, dx):
+    return (torch.xlogy(p, best(p, q)) + torch.xlogy(q, best(q, p))).sum() * dx
+
+
+@right("value_by_quadrature")
+def value_where_there_is_mass(p, q, dx):
+    real, fake = p > 0, q > 0
+    total = (p * torch.log(best(p, q)))[real].sum() + (q * torch.log(best(q, p)))[fake].sum()
+    return float(total * dx)
+
+
+@right("value_by_quadrature")
+def value_by_logits(p, q, dx):
+    logits = p.double().log() - q.double().log()
+    ours = torch.where(p > 0, p * F.logsigmoid(logits), 0.0)
+    theirs = torch.where(q > 0, q * F.logsigmoid(-logits), 0.0)
+    return ((ours + theirs).sum() * dx).item()
+
+
+WRONG["value_by_quadrature"] += [
+    (lambda p, q, dx: -2 * math.log(2) + 2 * js(p, q, dx), "proves nothing"),
+    (
+        lambda p, q, dx: (torch.xlogy(p, best(q, p)) + torch.xlogy(q, best(p, q))).sum() * dx,
+        "exchanged",
+    ),
+    (
+        lambda p, q, dx: (torch.xlogy(p, best(p, q)) + torch.xlogy(q, 1 - best(p, q))).sum() * dx,
+        "rounded to 0",
+    ),
+    (
+        lambda p, q, dx: (p * best(p, q).log() + q * best(q, p).log()).sum() * dx,
+        "torch.xlogy",
+    ),
+    (
+        lambda p, q, dx: (p * (best(p, q) + 1e-8).log() + q * (best(q, p) + 1e-8).log()).sum() * dx,
+        "rounded to 0",
+    ),
+    (lambda p, q, dx: -value_by_two_best_answers(p, q, dx), "loss; asked for is V itself"),
+    (lambda p, q, dx: torch.xlogy(p, best(p, q)).sum() * dx, "second term"),
+    (lambda p, q, dx: torch.xlogy(p + q, best(p, q)).sum() * dx, "Both terms have log D"),
+    (lambda p, q, dx: value_by_two_best_answers(p, q, 1.0), "spacing dx"),
+    (lambda p, q, dx: value_by_two_best_answers(p, q, 1.0) / len(p), "not an integral"),
+    (lambda p, q, dx: (best(p, q) * best(q, p)).log().sum() * dx, "densities are missing"),
+    (lambda p, q, dx: value_by_two_best_answers(p, q, dx) / 2, "not their mean"),
+    (lambda p, q, dx: value_by_two_best_answers(p, q, dx) / math.log(2), "base 2"),
+    (lambda p, q, dx: -(p + q).sum() * dx * math.log(2), "1/2 everywhere"),
+    (lambda p, q, dx: (value_by_two_best_answers(p, q, dx) + math.log(4)) / 2, "This is the JSD"),
+]
+
+
 # ---- generator_loss
 
 
@@ -620,3 +678,106 @@ WRONG["optimal_discriminator"] += [
 WRONG["data_weights"] += [
     (lambda a: F.softplus(a) / F.softplus(a).sum(), "the ratios D / (1 - D)"),
 ]
+
+
+# ---- mode_scores
+
+
+def near_and_nearest(samples, centres):
+    return (samples[:, None] - centres).norm(dim=-1).min(dim=1)
+
+
+def kl_to_uniform(shares):
+    return sum(s * math.log(s * len(shares)) for s in shares if s > 0)
+
+
+@right("mode_scores")
+def scores_by_one_hot(samples, centres, std):
+    distance, nearest = near_and_nearest(samples, centres)
+    belongs = F.one_hot(nearest, len(centres)).double()  # (N, K)
+    good = (distance < 3 * std).double()
+    modes = ((belongs * good[:, None]).mean(dim=0) >= 0.01).sum()
+    shares = belongs.mean(dim=0)
+    return modes, good.mean(), torch.xlogy(shares, len(centres) * shares).sum()
+
+
+@right("mode_scores")
+def scores_centre_by_centre(samples, centres, std):
+    hits = [((samples - c).norm(dim=1) < 3 * std).sum().item() for c in centres]
+    nearest = torch.cdist(samples, centres).argmin(dim=1)
+    shares = [(nearest == k).double().mean().item() for k in range(len(centres))]
+    covered = [count >= 0.01 * len(samples) for count in hits]
+    return [sum(covered), sum(hits) / len(samples), kl_to_uniform(shares)]
+
+
+@right("mode_scores")
+def scores_in_numpy(samples, centres, std):
+    x, c = samples.double().numpy(), centres.double().numpy()
+    squared = ((x[:, None] - c) ** 2).sum(axis=-1)
+    nearest, good = squared.argmin(axis=1), squared.min(axis=1) < (3 * std) ** 2
+    hits = np.bincount(nearest[good], minlength=len(c))
+    shares = np.bincount(nearest, minlength=len(c)) / len(x)
+    return int((hits * 100 >= len(x)).sum()), float(good.mean()), kl_to_uniform(shares.tolist())
+
+
+def scores_with(
+    radius=3.0, least=lambda n, good: 0.01 * n, nearest_of=None, kl=None, order=(0, 1, 2)
+):
+    def answer(samples, centres, std):
+        distance, nearest = near_and_nearest(samples, centres)
+        good = distance < radius * std
+        hits = torch.stack([(good & (nearest == k)).sum() for k in range(len(centres))])
+        chosen = nearest[good] if nearest_of == "good" else nearest
+        shares = torch.stack([(chosen == k).double().mean() for k in range(len(centres))])
+        if nearest_of == "modes":
+            hits = torch.bincount(nearest, minlength=len(centres))
+        modes = (hits >= least(len(samples), good.sum())).sum()
+        told = modes, good.double().mean(), (kl or kl_to_uniform)(shares)
+        return tuple(told[k] for k in order)
+
+    return answer
+
+
+WRONG["mode_scores"] += [
+    (lambda s, c, std: scores_with()(s, c, 0.1), "come with the call"),
+    (lambda s, c, std: scores_with()(s, 2 * ring_of_eight(), std), "come with the call"),
+    (scores_with(radius=1.0), "here it is one"),
+    (scores_with(least=lambda n, good: 1), "One sample is not enough"),
+    (scores_with(least=lambda n, good: 0.01 * good), "not 1 % of the good ones"),
+    (scores_with(least=lambda n, good: 0.01 * n + 1e-3), "*at least* means"),
+    (scores_with(nearest_of="modes"), "between two modes"),
+    (scores_with(nearest_of="good"), "the bad ones too"),
+    (
+        scores_with(
+            kl=lambda s: F.kl_div(s.log(), torch.full_like(s, 1 / len(s)), reduction="sum")
+        ),
+        "come first",
+    ),
+    (scores_with(kl=lambda s: (s * (len(s) * s).log()).sum()), "torch.xlogy"),
+    (scores_with(kl=lambda s: kl_to_uniform(s) / math.log(2)), "base 2"),
+    (scores_with(kl=lambda s: kl_to_uniform(s[s > 0])), "*all* K modes"),
+    (scores_with(kl=lambda s: kl_to_uniform(s) + math.log(8 / len(s))), "fixed at 8"),
+    (scores_with(kl=lambda s: math.log(len(s)) - kl_to_uniform(s)), "the entropy of the shares"),
+    (scores_with(kl=lambda s: kl_to_uniform(s) - math.log(len(s))), "minus the entropy"),
+    (scores_with(kl=lambda s: -kl_to_uniform(s)), "never negative"),
+    (scores_with(kl=lambda s: kl_to_uniform(s) / len(s)), "weights already"),
+    (scores_with(order=(0, 1)), "three numbers"),
+    (scores_with(order=(1, 0, 2)), "Two conditions"),
+    (
+        lambda s, c, std: (
+            scores_with()(s, c, std)[0],
+            int((near_and_nearest(s, c)[0] < 3 * std).sum()),
+            scores_with()(s, c, std)[2],
+        ),
+        "from 0 to 1",
+    ),
+    (
+        lambda s, c, std: scores_with(radius=(3 / std) ** 0.5)(s, c, std),
+        "squared distance",
+    ),
+]
+
+
+def ring_of_eight():
+    turn = torch.arange(8) * math.pi / 4
+    return torch.stack([turn.cos(), turn.sin()], dim=1)
