@@ -264,6 +264,8 @@ def private_gpt(recorded: Mapping[str, Any]) -> HTML:
     ]
     heads = ["GPT", "ε", *(f"exposure, {n} ×" for n in copies), "AUC", "nats per new token"]
     caption = f"exposure in bits, at most {canary['most']:.1f}; means and 95 % over seeds"
+    if "delta" in private:
+        caption += f"; ε at δ = {private['delta']:g}"
     return text_plots.table(heads, rows, caption)
 
 
