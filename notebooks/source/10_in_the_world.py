@@ -941,9 +941,9 @@ world_plots.private_words(recorded["dp"])
 world_plots.private_gpt(recorded)
 
 # %% [markdown]
-# Clipping alone does not help. With noise, exposures and AUC cannot be told from guessing. New text costs this network
-# {{result:world_privacy.json:dp.gpt.noise.nats.value:.2f}} nats per token, the untouched one
-# {{result:world_privacy.json:nats.before.value:.2f}}, the plainly fine-tuned
+# Clipping alone does not help. With noise, exposures and AUC are those of guessing. New text costs
+# this network {{result:world_privacy.json:dp.gpt.noise.nats.value:.2f}} nats per token, the
+# untouched one {{result:world_privacy.json:nats.before.value:.2f}}, the plainly fine-tuned
 # {{result:world_privacy.json:nats.after.value:.2f}}. On so little text plain fine-tuning
 # memorises; private training keeps the secrets and learns next to nothing.
 #
