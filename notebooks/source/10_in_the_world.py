@@ -922,7 +922,7 @@ for m in (0, 1, 3, 10):
     print(f"AUC {membership_auc(fit, new):.2f}")
 
 # %% [markdown]
-# The course's measurement. With noise multiplier 0 the gradients are still clipped:
+# The course measured (noise multiplier 0 still clips):
 
 # %%
 world_plots.private_words(recorded["dp"])
@@ -943,7 +943,7 @@ world_plots.private_gpt(recorded)
 # %% [markdown]
 # Clipping alone does not help. With noise, exposures and AUC are those of guessing. New text costs
 # this network {{result:world_privacy.json:dp.gpt.noise.nats.value:.2f}} nats per token, the
-# untouched one {{result:world_privacy.json:nats.before.value:.2f}}, the plainly fine-tuned
+# untouched {{result:world_privacy.json:nats.before.value:.2f}}, the plainly fine-tuned
 # {{result:world_privacy.json:nats.after.value:.2f}}. On so little text plain fine-tuning
 # memorises; private training keeps the secrets and learns next to nothing.
 #
