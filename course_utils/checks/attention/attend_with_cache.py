@@ -1,6 +1,7 @@
 """Exercise `attend_with_cache`: attention of new tokens that keeps the keys and values of earlier ones."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def _masked(choose: Callable[[int, int], Tensor | None]) -> Answer:
     return answer
 
 
-def _in_front(q: Tensor, k: Tensor, v: Tensor, kept: Kept) -> Tensor:
+def _in_front(q: Tensor, k: Tensor, v: Tensor, kept: tuple[Tensor, Tensor]) -> Tensor:
     keys, values = torch.cat([k, kept[0]], 2), torch.cat([v, kept[1]], 2)
     return scaled_dot_product(q, keys, values, causal_mask(keys.shape[2])[-q.shape[2] :])
 
@@ -131,7 +132,9 @@ def _part(mistake: Answer, place: int) -> Answer:
     return lambda *given: mistake(*given)[place]
 
 
-def _expect_kept(pair: object, keep: tuple[Tensor, Tensor], inputs: tuple, what: str) -> None:
+def _expect_kept(
+    pair: Any, keep: tuple[Tensor, Tensor], inputs: tuple[Any, ...], what: str
+) -> None:
     """Require the keys and values of all tokens so far."""
     require(
         isinstance(pair, tuple | list) and len(pair) == 2, f"{what}: a pair to keep", pair, _PAIR
