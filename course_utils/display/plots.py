@@ -267,6 +267,19 @@ def curves(
     return ax
 
 
+def at_the_end(ax: Axes, text: str, height: float, colour: str = "black") -> None:
+    """A label to the right of a horizontal line, outside of the axes, where no curve runs.
+
+    Args:
+        ax: where the line is.
+        text: its name.
+        height: of the line, in data units.
+        colour: of the label.
+    """
+    ax.annotate(text, (1, height), (3, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", va="center", fontsize=9, color=colour)  # fmt: skip
+
+
 class LiveFigure:
     """A figure that is redrawn in place while a loop runs.
 
