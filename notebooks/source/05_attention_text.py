@@ -293,7 +293,7 @@ print(f"a zip file of the same text: {8 * len(zipped) / n_bytes:.2f} bits per by
 #
 # <details><summary>Hint 1</summary>The loop of the tokenizer above counted pairs,
 # too.</details>
-# <details><summary>Hint 2</summary>The document 0 1 0 has the counts c = (0 1; 1 0). Which sum of
+# <details><summary>Hint 2</summary>The document 0 1 1 has the counts c = (0 1; 0 1). Which sum of
 # c(a, b) is c(a), and which is c(b)?</details>
 
 
@@ -993,7 +993,7 @@ text_plots.table(columns, rows, f"{len(rest)} sentences that did not choose the 
 # %%
 example = [0, *words_of.encode("The film was not very good").ids]
 maps = sampling.attention_weights(writer, example)  # (layers, heads, T, T)
-shown = {f"{title}: {b + 1}.{h + 1}": maps[b, h] for title, (b, h) in chosen.items()}
+shown = {f"head {b + 1}.{h + 1}: {title}": maps[b, h] for title, (b, h) in chosen.items()}
 plots.show(
     gpt_plots.maps(shown, [sampling.token_label(words_of, i) for i in example]),
     alt="The three chosen heads on 'The film was not very good', each with its weights as numbers; grey is forbidden. The third one looks from the words after 'not' back at it.",
