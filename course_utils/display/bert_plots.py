@@ -43,7 +43,7 @@ def cut(ax: Axes, measured: Mapping[str, Mapping[str, Any]], data: Sequence[str]
     ax.set_yticks(places, [limit for _, limit, _ in rows])
     ax.invert_yaxis()
     ax.set(xlabel="of all tokens (%)", ylabel="tokens that may stay", xlim=(0, 100))
-    ax.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+    plots.legend_above(ax, "right")
     return ax
 
 

@@ -171,7 +171,7 @@ def balance(counts: Mapping[str, Tensor], classes: Sequence[str]) -> Figure:
     ax.axhline(100 / len(classes), color=palette.BLACK, linewidth=1, linestyle=":")
     ax.set_xticks(range(len(classes)), classes, fontsize=9)
     ax.set(ylabel="share (%)")
-    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+    plots.legend_above(ax, "right")
     return figure
 
 
