@@ -56,8 +56,9 @@ class Runtime:
 
     def __str__(self) -> str:
         number_format = str(self.autocast_dtype or torch.float32).removeprefix("torch.")
+        threads = f"{self.threads} thread" + "s" * (self.threads != 1)
         return (
-            f"tier {self.tier} | {device_name(self.device)} | {self.threads} threads | "
+            f"tier {self.tier} | {device_name(self.device)} | {threads} | "
             f"{number_format} ({self.autocast_reason}) | seed {self.seed} | torch {torch.__version__.split('+')[0]}"
         )
 
