@@ -19,9 +19,10 @@ from course_utils.checks.diffusion.shared import as_column
 
 def _by_two_equations(x: Tensor, t: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """``x = (1 - t) noise + t clean`` and ``velocity = clean - noise``, solved as a linear system for each row."""
-    rows = [torch.tensor([[s, 1 - s], [1.0, -1.0]], dtype=torch.float64) for s in t.tolist()]
+    s, one = t.double(), torch.ones_like(t, dtype=torch.float64)
+    rows = torch.stack([s, one - s, one, -one], dim=1).unflatten(1, (2, 2))  # (B, 2, 2)
     known = torch.stack([x.flatten(1), velocity.flatten(1)], dim=1).double()  # (B, 2, D)
-    found = torch.linalg.solve(torch.stack(rows), known)
+    found = torch.linalg.solve(rows, known)
     clean, noise = (part.reshape(x.shape) for part in found.unbind(dim=1))
     score = -noise.flatten(1) / (1 - t.double())[:, None]
     return clean.to(x), noise.to(x), score.reshape(x.shape).to(x)

@@ -18,7 +18,10 @@ def _kernel_by_sums(x: Tensor, y: Tensor) -> float:
         return torch.einsum("nd,md->nm", a.double(), b.double()).div(a.shape[1]).add(1).pow(3)
 
     within = [
-        matrix(a, a).masked_fill(torch.eye(len(a), dtype=torch.bool), 0.0).sum(1).mean()
+        matrix(a, a)
+        .masked_fill(torch.eye(len(a), dtype=torch.bool, device=a.device), 0.0)
+        .sum(1)
+        .mean()
         / (len(a) - 1)
         for a in (x, y)
     ]

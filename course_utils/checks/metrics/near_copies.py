@@ -15,12 +15,13 @@ def _nearest_by_products(points: Tensor, others: Tensor) -> np.ndarray:
         (part.square().sum(1, keepdim=True) + others.square().sum(1) - 2 * part @ others.T).amin(1)
         for part in points.split(_ROWS)
     ]
-    return torch.cat(found).clamp_min(0).sqrt().double().numpy()
+    return torch.cat(found).clamp_min(0).sqrt().double().cpu().numpy()
 
 
 def _by_products(generated: Tensor, training: Tensor, held_out: Tensor, level: float) -> Tensor:
     limit = np.quantile(_nearest_by_products(held_out, training), level)
-    return torch.from_numpy(_nearest_by_products(generated, training) < limit)
+    near = torch.from_numpy(_nearest_by_products(generated, training) < limit)
+    return near.to(generated.device)
 
 
 def _near(points: Tensor, others: Tensor) -> Tensor:

@@ -17,9 +17,7 @@ from course_utils.checks.stable.shared import (
 
 def _between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
     """Each on its own way: (B, ...), (B, ...), (B,) -> (B, ...)."""
-    return torch.stack(
-        [torch.lerp(f, r, a) for r, f, a in zip(real, fake, alpha.tolist(), strict=True)]
-    )
+    return fake + alpha[(...,) + (None,) * (real.dim() - 1)] * (real - fake)
 
 
 def _penalty_one_by_one(critic: nn.Module, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:

@@ -18,12 +18,12 @@ from course_utils.checks.core import (
 
 
 def _iwae_by_pairs(log_weights: Tensor) -> Tensor:
-    """Adds the weights one by one with ``logaddexp``, in float64."""
-    rows = log_weights.double().unbind(0)
-    total = rows[0]
-    for row in rows[1:]:
-        total = torch.logaddexp(total, row)
-    return (total - math.log(len(rows))).mean().to(log_weights.dtype)
+    """Adds the first half of the weights to the second with ``logaddexp``, in float64, until one is left."""
+    rows = log_weights.double()
+    while len(rows) > 1:
+        half = len(rows) // 2
+        rows = torch.cat([torch.logaddexp(rows[:half], rows[half : 2 * half]), rows[2 * half :]])
+    return (rows - math.log(len(log_weights))).mean().to(log_weights.dtype)
 
 
 _MISTAKES: list[Wrong] = [

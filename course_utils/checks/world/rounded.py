@@ -13,7 +13,7 @@ def _by_fake_quantization(matrix: Tensor, bits: int) -> Tensor:
     """PyTorch's own function for it."""
     most = 2 ** (bits - 1) - 1
     step = matrix.abs().amax(dim=1).clamp_min(1e-12) / most
-    zero = torch.zeros(len(matrix), dtype=torch.int32)
+    zero = torch.zeros_like(step, dtype=torch.int32)
     return torch.fake_quantize_per_channel_affine(matrix, step, zero, 0, -most, most)
 
 
