@@ -184,7 +184,7 @@ def small(options: argparse.Namespace) -> dict[str, Any]:
         "half": (lambda w: w.half().float(), 16.0)
     }
     for bits in (8, 6, 5, 4, 3, 2):
-        ways[f"bits_{bits}"] = (lambda w, bits=bits: rounded(w, bits), float(bits))
+        ways[f"bits_{bits}"] = (lambda w, bits=bits: smaller.rounded(w, bits), float(bits))
     for percent in (10, 30, 50, 70):
         ways[f"pruned_{percent}"] = (
             lambda w, percent=percent: smaller.pruned(w, percent / 100),
@@ -244,12 +244,6 @@ def imitate(student: attention.GPT, teacher: attention.GPT, windows: Tensor) -> 
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
-
-
-def rounded(matrix: Tensor, bits: int) -> Tensor:
-    """Each row of (R, C) as whole numbers of ``bits`` bits times one step for the row."""
-    step = matrix.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)
-    return (matrix / step).round() * step
 
 
 def robust(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,28 +3,27 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from course_utils.display import palette
+from course_utils.display import palette, plots
 
 _KEPT = 0.18
 """Opacity of what was kept from an earlier step."""
 
 
 def lookup(
-    ax: Axes,
     words: Sequence[str],
     queries: Tensor,
     keys: Tensor,
     values: Tensor,
     weights: Sequence[float],
     result: Sequence[float],
-) -> Axes:
+) -> Figure:
     """One token's attention: its query, every key, the weights as lines, and the mix of the values.
 
     Args:
-        ax: where to draw.
         words: T tokens; the last one looks.
         queries: (T, d); the last row is drawn.
         keys: (T, d).
@@ -32,6 +31,7 @@ def lookup(
         weights: T shares of one, of the last token.
         result: d numbers, the mix.
     """
+    figure, (ax,) = plots.subplots(width=8.6, height=3.6)
     last = len(words) - 1
     for place, (word, key, value) in enumerate(zip(words, keys, values, strict=True)):
         _box(ax, place, 2.0, f"{word}", palette.BLACK, bold=True)
@@ -49,11 +49,13 @@ def lookup(
         last / 2, -1.85, f"weights × values, added up:  {words[last]} → {_pair(result)}",
         ha="center", fontsize=11,
     )  # fmt: skip
-    return _bare(ax, (-1.25, last + 0.6), (-2.1, 2.4))
+    _bare(ax, (-1.25, last + 0.6), (-2.1, 2.4))
+    return figure
 
 
-def stream(ax: Axes) -> Axes:
+def stream() -> Figure:
     """A block: the stream runs straight through, and two parts read normalised copies and add to it."""
+    figure, (ax,) = plots.subplots(width=8.6, height=2.5)
     ax.annotate("", (10.2, 0), (0, 0), arrowprops=_arrow(palette.BLACK, 2.6))
     ax.text(0.0, -0.42, "x  (T, D)", fontsize=11)
     ax.text(9.15, -0.42, "next block", fontsize=11)
@@ -71,17 +73,18 @@ def stream(ax: Axes) -> Axes:
         ax.text(left + 3.6, -0.01, "+", ha="center", va="center", fontsize=16, zorder=5,
                 bbox={"boxstyle": "circle,pad=0.12", "fc": "white", "ec": colour})  # fmt: skip
         ax.text(left + 1.85, 1.85, what, ha="center", fontsize=10, color=colour)
-    return _bare(ax, (-0.1, 10.4), (-0.7, 2.15))
+    _bare(ax, (-0.1, 10.4), (-0.7, 2.15))
+    return figure
 
 
-def decoding(axes: Sequence[Axes], words: Sequence[str], given: int) -> None:
+def decoding(words: Sequence[str], given: int) -> Figure:
     """What is computed at each step of writing, without a cache and with one; counts stand in the titles.
 
     Args:
-        axes: two.
         words: the text, the given tokens first.
         given: how many tokens it begins with.
     """
+    figure, axes = plots.subplots(1, 2, width=8.8, height=2.6)
     for ax, cached in zip(axes, (False, True), strict=True):
         work = 0
         for row, length in enumerate(range(given, len(words))):
@@ -110,8 +113,8 @@ def decoding(axes: Sequence[Axes], words: Sequence[str], given: int) -> None:
         ax.tick_params(length=0)
         ax.set(xlim=(-0.1, len(words) + 0.9), ylim=(len(words) - given, -0.1))
         ax.grid(False)
-        for spine in ax.spines.values():
-            spine.set_visible(False)
+        ax.spines[:].set_visible(False)
+    return figure
 
 
 def _pair(numbers: Sequence[float] | Tensor) -> str:
@@ -136,7 +139,6 @@ def _box(
     ax.text(x, y, text, ha="center", va="center", fontsize=9.5, weight=weight, zorder=4)
 
 
-def _bare(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> Axes:
+def _bare(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
     ax.set(xlim=x, ylim=y)
     ax.axis("off")
-    return ax

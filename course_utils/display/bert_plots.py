@@ -43,7 +43,7 @@ def cut(ax: Axes, measured: Mapping[str, Mapping[str, Any]], data: Sequence[str]
     ax.set_yticks(places, [limit for _, limit, _ in rows])
     ax.invert_yaxis()
     ax.set(xlabel="of all tokens (%)", ylabel="tokens that may stay", xlim=(0, 100))
-    ax.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+    plots.legend_above(ax, "right")
     return ax
 
 
@@ -69,10 +69,10 @@ def beside_chance(
     """
     plots.curves(ax, range(1, len(values) + 1), {"measured": values}, "step", ylabel, smooth)
     ax.axhline(chance, **_CHANCE)
-    _at_the_end(ax, "chance", chance, "black")
+    plots.at_the_end(ax, "chance", chance, "black")
     if known:
         ax.axhline(known[1], color=palette.VERMILION, linestyle="--", linewidth=1.2)
-        _at_the_end(ax, known[0], known[1], palette.VERMILION)
+        plots.at_the_end(ax, known[0], known[1], palette.VERMILION)
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
 
@@ -105,12 +105,6 @@ def training(history: Mapping[str, Sequence[float]], title: str) -> Figure:
     beside_chance(axes[0], history["loss"], math.log(2), "loss (nats)", title, smooth=20)
     beside_chance(axes[1], history["accuracy"], 0.5, "accuracy", smooth=20)
     return figure
-
-
-def _at_the_end(ax: Axes, text: str, height: float, colour: str) -> None:
-    """A label to the right of a horizontal line, outside of the axes, where no curve runs."""
-    ax.annotate(text, (1, height), (3, 0), xycoords=("axes fraction", "data"),
-                textcoords="offset points", va="center", fontsize=9, color=colour)  # fmt: skip
 
 
 def few_labels(ax: Axes, measured: Mapping[str, Any]) -> Axes:
@@ -153,7 +147,7 @@ def two_orders(ax: Axes, losses: Mapping[str, Sequence[float]], turn: float, tit
     steps = range(1, 1 + max(map(len, losses.values())))
     plots.curves(ax, steps, losses, "step", "training loss (nats)")
     ax.axhline(math.log(2), **_CHANCE)
-    _at_the_end(ax, "chance", math.log(2), "black")
+    plots.at_the_end(ax, "chance", math.log(2), "black")
     ax.axvline(turn, color="black", linewidth=0.8)
     ax.annotate("label\nchanges", (turn, 0.97), (-4, 0), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="right", va="top", fontsize=9)  # fmt: skip

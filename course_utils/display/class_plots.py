@@ -1,23 +1,29 @@
-"""Figures of lesson 08: scores of each class, and which class was read where which one was asked for."""
+"""Figures of lesson 08 about classes: scores of each, which one was read for which, and ways of training.
+
+Each function returns a finished figure for `plots.show`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.display.palette import COLOURS, SHARES
+from course_utils.display import plots
+from course_utils.display.palette import BLACK, BLUE, COLOURS, SHARES
 from course_utils.evaluation.scores import Score
 
 
-def by_class(ax: Axes, classes: Sequence[str], rows: Mapping[str, Sequence[Score]]) -> Axes:
+def by_class(classes: Sequence[str], rows: Mapping[str, Sequence[Score]], title: str) -> Figure:
     """A score of each class with its 95 % interval, a colour and a marker for each of several generators.
 
     Args:
-        ax: where to draw.
         classes: their names.
         rows: generator -> the score of each class.
+        title: names the data.
     """
+    figure, (ax,) = plots.subplots(width=9, height=3.6)
     shift = 0.7 / len(rows)
     for number, (name, scores) in enumerate(rows.items()):
         places = [k + shift * (number - (len(rows) - 1) / 2) for k in range(len(classes))]
@@ -29,41 +35,69 @@ def by_class(ax: Axes, classes: Sequence[str], rows: Mapping[str, Sequence[Score
         ax.errorbar(places, values, reach, fmt="os^D"[number % 4], color=COLOURS[number], ms=5,
                     capsize=2, label=name)  # fmt: skip
     ax.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
-    highest = max(score.high for scores in rows.values() for score in scores)
-    ax.set(ylim=(0, 1.2 * highest), ylabel=next(iter(rows.values()))[0].name)  # the legend's place
-    ax.legend(frameon=False, ncols=len(rows), loc="upper right", borderaxespad=0)
-    return ax
+    ax.set(ylim=(0, None), ylabel=next(iter(rows.values()))[0].name)
+    ax.grid(visible=False, axis="x")
+    ax.set_title(title, loc="left", fontsize=10)
+    plots.legend_above(ax, "right")
+    return figure
 
 
-def read_as(ax: Axes, seen: Tensor, classes: Sequence[str], title: str) -> Axes:
-    """Shares of (classes, classes) counts by row: the class asked for down, the class read across."""
-    shares = seen / seen.sum(dim=1, keepdim=True)
+def read_as(tables: Mapping[str, Tensor], classes: Sequence[str]) -> Figure:
+    """Tables side by side: the class asked for down, the class read across, and shares of each row.
+
+    Args:
+        tables: title -> counts (classes, classes).
+        classes: their names.
+    """
+    figure, axes = plots.subplots(1, len(tables), width=9.6, height=4.6)
+    for ax, (title, seen) in zip(axes, tables.items(), strict=True):
+        _table(ax, seen / seen.sum(dim=1, keepdim=True))
+        ax.set_xticks(range(len(classes)), classes, rotation=60, ha="right", fontsize=9)
+        ax.set_yticks(range(len(classes)), classes, fontsize=9)
+        ax.set_xlabel("class read")
+        ax.set_title(title, fontsize=10)
+    axes[0].set_ylabel("class asked for")
+    return figure
+
+
+def by_way(record: Mapping[str, Any], panels: Mapping[str, str]) -> Figure:
+    """A row for each way of training: a dot for each seed, their mean, and its 95 % interval; beside real photographs.
+
+    Args:
+        record: ``ways``, way -> key -> ``value``, ``low``, ``high``, ``seeds``; ``real``, key or ``total`` -> key ->
+            ``value``; and ``data``.
+        panels: key -> its name in the figure.
+    """
+    figure, axes = plots.subplots(1, len(panels), width=9.6, height=2.9)
+    ways, real = record["ways"], {**record["real"]["total"], **record["real"]}
+    for ax, (key, label) in zip(axes, panels.items(), strict=True):
+        _rows(ax, [ways[name][key] for name in reversed(ways)])
+        ax.axvline(real[key]["value"], color=BLACK, linestyle=":", label="real photographs")
+        ax.set_yticks(range(len(ways)), list(reversed(ways)))
+        ax.tick_params(labelleft=ax is axes[0])
+        ax.set(xlim=(0, None), ylim=(-0.6, len(ways) - 0.4), xlabel=label)
+    axes[0].set_title(record["data"], loc="left", fontsize=10)
+    plots.shared_legend(figure, axes[0])
+    return figure
+
+
+def _table(ax: Axes, shares: Tensor) -> None:
+    """Shares (classes, classes) as shades, those of 5 % and more as numbers too."""
     ax.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
+    ax.grid(visible=False)
     for i, row in enumerate(shares.tolist()):
         for j, share in enumerate(row):
             if share >= 0.05:
                 colour = "white" if share > 0.6 else "black"
                 ax.text(j, i, f"{share:.0%}", ha="center", va="center", fontsize=7, color=colour)
-    ax.set_xticks(range(len(classes)), classes, rotation=60, ha="right", fontsize=8)
-    ax.set_yticks(range(len(classes)), classes, fontsize=8)
-    ax.set(xlabel="read", ylabel="asked for")
-    ax.set_title(title, fontsize=10)
-    ax.grid(visible=False)
-    return ax
 
 
-def by_way(ax: Axes, rows: Mapping[str, Mapping[str, Any]], xlabel: str) -> Axes:
-    """A row for each way of training: a dot for each seed, their mean, and its 95 % interval.
-
-    Args:
-        ax: where to draw.
-        rows: way -> ``value``, ``low``, ``high``, ``seeds``.
-        xlabel: what they are.
-    """
-    for place, (row, colour) in enumerate(zip(list(rows.values())[::-1], COLOURS, strict=False)):
-        ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=6, alpha=0.25)
-        ax.plot(row["seeds"], [place] * len(row["seeds"]), "o", color=colour, alpha=0.6)
-        ax.plot(row["value"], place, "|", color="black", markersize=16)
-    ax.set_yticks(range(len(rows)), list(rows)[::-1])
-    ax.set(ylim=(-0.6, len(rows) - 0.4), xlabel=xlabel)
-    return ax
+def _rows(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Row by row from below: an interval, its seeds and their mean; the first ones carry the legend's words."""
+    for place, row in enumerate(rows):
+        words = (None,) * 3 if place else ("95 % interval", "a seed", "mean")
+        ends = [row["low"], row["high"]]
+        ax.plot(ends, [place, place], color=BLUE, linewidth=6, alpha=0.25, label=words[0])
+        dots = [place] * len(row["seeds"])
+        ax.plot(row["seeds"], dots, "o", color=BLUE, ms=5, alpha=0.7, label=words[1])
+        ax.plot(row["value"], place, "|", color=BLACK, markersize=13, label=words[2])

@@ -84,7 +84,7 @@ def floor_and_excess(
     right.semilogy(steps, by_step["excess"], "--", color=red, label="excess: distance from u")
     right.set(xlabel="step", ylabel="loss and excess")
     for ax in (left, right):
-        _legend_above(ax)
+        plots.legend_above(ax, "left")
     return figure
 
 
@@ -179,7 +179,7 @@ def by_guidance(recorded: Mapping[str, Any]) -> Figure:
     for (name, mark), colour in zip(marks.items(), palette.COLOURS, strict=False):
         _with_band(left, scales, [row[name] for row in rows], mark, colour, name)
     left.set(xlabel="scale of guidance", ylabel="share", ylim=(0, 1))
-    _legend_above(left)
+    plots.legend_above(left, "left")
     _with_band(right, scales, [row["FD"] for row in rows], "o-", palette.BLACK)
     _floor(right, recorded)
     right.set(xlabel="scale of guidance", ylabel="FD", ylim=(0, None))
@@ -222,8 +222,3 @@ def _floor(ax: Axes, recorded: Mapping[str, Any]) -> None:
     ax.axhline(value, color=palette.BLACK, linewidth=0.8)
     place: dict[str, Any] = {"ha": "right", "va": "bottom", "transform": ax.get_yaxis_transform()}
     ax.text(0.99, value, "floor: real photographs ", fontsize=8, **place)
-
-
-def _legend_above(ax: Axes) -> None:
-    """A legend in one row above the frame, where no data lie."""
-    ax.legend(frameon=False, fontsize=9, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.display import plane_plots, plots
+from course_utils.display import plots
 from course_utils.display.palette import BLACK, BLUE, COLOURS, FRAME, PURPLE, VERMILION
 
 _LOSSES = ((BLUE, "-"), (VERMILION, "--"))
@@ -29,7 +29,7 @@ def optimum(x: Tensor, p_data: Tensor, p_g: Tensor, trained: Tensor, formula: Te
     for place in (-5.2, 5.2):
         ax.text(place, 0.5, "hardly a sample\nfalls here", ha="center", va="center", fontsize=8)
     ax.set(xlabel="x", ylabel="density, or probability", ylim=(0, 1.05))
-    _legend_above(ax, 4)
+    plots.legend_above(ax)
     return figure
 
 
@@ -91,7 +91,7 @@ def snapshots(x: Tensor, target: Tensor, pictures: Mapping[int, tuple[Tensor, Te
     for ax in axes:
         ax.set_ylim(0, top)
     axes[0].set_ylabel("density, or D(x)")
-    _one_legend(figure, axes[0], 3)
+    plots.shared_legend(figure, axes[0])
     return figure
 
 
@@ -105,7 +105,7 @@ def race(means: Mapping[str, Tensor], target: float, title: str) -> Figure:
         ax.plot(mean.median(dim=1).values, line, color=colour, label=name)
     ax.set(xlabel="step of the generator", ylabel="mean of the fakes")
     ax.set_title(title, loc="left", fontsize=11)
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    plots.legend_above(ax, "right")
     return figure
 
 
@@ -170,7 +170,7 @@ def histories(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         ax.annotate(name, (1.01, height), annotation_clip=False, **place)
     any_run = next(iter(runs.values()))
     axes[2].plot(any_run["step"], any_run["real_diversity"], ":", color=BLACK, label="data")
-    _one_legend(figure, axes[2], len(runs) + 1)
+    plots.shared_legend(figure, axes[2])
     return figure
 
 
@@ -186,12 +186,20 @@ def distances(shifts: Tensor, jsd: Tensor, w1: Tensor) -> Figure:
     return figure
 
 
-def paths(games: Mapping[str, Tensor]) -> Figure:
-    """The ways of both players of the smallest game: name -> path (steps, 2) around the solution, a cross."""
+def paths(games: Mapping[str, Tensor], side: float = 4.0) -> Figure:
+    """The ways of both players of the smallest game (in lesson 08, too), each from its dot on; a cross is the solution.
+
+    Args:
+        games: name -> path (steps, 2).
+        side: the frames reach from ``-side`` to ``side``.
+    """
     figure, axes = plots.subplots(1, len(games), width=2.5 * len(games), height=3.0)
     for ax, (name, path), colour in zip(axes, games.items(), COLOURS, strict=False):
-        plane_plots.spiral(ax, path, colour, name, side=4.0)
-        ax.set_xlabel("a (G's point)")
+        ax.plot(*path.T.numpy(), color=colour, linewidth=1.2)
+        ax.plot(*path[0].tolist(), "o", color=colour)
+        ax.plot(0, 0, "+", color=BLACK, markersize=12, markeredgewidth=2)
+        ax.set(xlim=(-side, side), ylim=(-side, side), xlabel="a (G's point)", aspect="equal")
+        ax.set_title(name, fontsize=10)
     axes[0].set_ylabel("b (D's slope)")
     return figure
 
@@ -218,13 +226,3 @@ def _histogram(
         alpha=0.5,
         label=label,
     )
-
-
-def _legend_above(ax: Axes, columns: int) -> None:
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, fontsize=9, frameon=False)
-
-
-def _one_legend(figure: Figure, ax: Axes, columns: int) -> None:
-    """One legend for several Axes, above them."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)

@@ -28,7 +28,7 @@ def progress(history: Mapping[str, Sequence[float]], pictures: Tensor, title: st
     plots.curves(axes[1], history["step"], beliefs, "step", "probability", smooth=25)
     axes[1].set_ylim(0, 1)
     for ax in axes[:2]:
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+        plots.legend_above(ax)
         ax.locator_params(axis="x", nbins=5)
     plots.image_grid(axes[2], pictures, 5, title)
     return figure

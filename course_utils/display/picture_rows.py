@@ -70,6 +70,7 @@ def losses_and_pictures(
     pictures: Tensor,
     columns: int,
     title: str,
+    names: Sequence[str] = (),
 ) -> Figure:
     """A training while it runs: its losses by step at the left, what it makes now at the right.
 
@@ -80,14 +81,20 @@ def losses_and_pictures(
         pictures: uint8 (N, 3, H, W).
         columns: pictures in a row.
         title: what they are.
+        names: of the rows of pictures, if they have any; the figure is high enough for them then.
     """
-    width, height = 9.6, 3.6
-    figure, axes = plots.subplots(1, 2, width=width, height=height)
     rows = -(-len(pictures) // columns)
+    width, height = 9.6, 3.6 if not names else 0.4 + 0.5 * rows
+    figure, axes = plots.subplots(1, 2, width=width, height=height)
     taken = min(width / 2, height * columns / rows)
     axes[0].get_gridspec().set_width_ratios([width - taken, taken])
     drawn = {name: history[key] for name, key in losses.items()}
     plots.curves(axes[0], history["step"], drawn, "step", unit, smooth=25)
     axes[0].set_ylim(min(0.0, axes[0].get_ylim()[0]))
-    plots.image_grid(axes[1], pictures, columns, title)
+    if len(losses) > 1:
+        plots.legend_above(axes[0])
+    if names:
+        plots.named_grid(axes[1], pictures, columns, title, names)
+    else:
+        plots.image_grid(axes[1], pictures, columns, title)
     return figure

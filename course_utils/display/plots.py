@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -265,6 +265,46 @@ def curves(
     if len(series) > 1:
         ax.legend(frameon=False)
     return ax
+
+
+def at_the_end(ax: Axes, text: str, height: float, colour: str = "black") -> None:
+    """A label to the right of a horizontal line, outside of the axes, where no curve runs.
+
+    Args:
+        ax: where the line is.
+        text: its name.
+        height: of the line, in data units.
+        colour: of the label.
+    """
+    ax.annotate(text, (1, height), (3, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", va="center", fontsize=9, color=colour)  # fmt: skip
+
+
+def legend_above(ax: Axes, side: Literal["left", "center", "right"] = "center") -> None:
+    """A legend in one row above the frame, where no data lie; a title, if there is one, stands at another side."""
+    place = {"left": 0.0, "center": 0.5, "right": 1.0}[side]
+    columns = len(ax.get_legend_handles_labels()[1])
+    ax.legend(
+        frameon=False,
+        fontsize=9,
+        ncols=columns,
+        loc=f"lower {side}",
+        bbox_to_anchor=(place, 1),
+        borderaxespad=0.2,
+    )
+
+
+def shared_legend(figure: Figure, ax: Axes) -> None:
+    """One legend in one row above a figure of several Axes: that of ``ax``, which holds for all of them."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=len(labels),
+        fontsize=9,
+        frameon=False,
+    )
 
 
 class LiveFigure:

@@ -1,9 +1,11 @@
 """Text in outputs: tables, bars for words, attention maps. What comes from data is escaped: reviews hold HTML."""
 
 import html
+import string
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -44,6 +46,39 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str
         rows,
         caption,
     )
+
+
+def lettered(texts: Mapping[str, str], seed: int, length: int = 170) -> dict[str, str]:
+    """Print texts in a random order, each under a letter, and keep who wrote which for `tell`.
+
+    Args:
+        texts: who wrote it -> the text.
+        seed: of the order.
+        length: the most characters of a text that are shown.
+
+    Returns:
+        letter -> who wrote the text under it.
+    """
+    order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
+    who = dict(zip(string.ascii_uppercase, (list(texts)[place] for place in order), strict=False))
+    for letter, name in who.items():
+        print(f"{letter}: {shorten(texts[name], length)}\n")
+    return who
+
+
+def tell(who: Mapping[str, str], guess: Mapping[str, object]) -> None:
+    """Print who wrote which text, and how many guesses are right.
+
+    Args:
+        who: letter -> who wrote it, from `lettered`.
+        guess: letter -> who is thought to have written it; ``...`` where nobody guessed.
+    """
+    print(", ".join(f"{letter} {name}" for letter, name in who.items()))
+    if all(isinstance(guess.get(letter), str) for letter in who):
+        right = sum(guess[letter] == name for letter, name in who.items())
+        print(f"{right} of {len(who)} right; guessing blindly gives 1 on average")
+    else:
+        print("no guess was written down")
 
 
 def answers_table(

@@ -40,7 +40,7 @@ def elbo_bars(parts: Mapping[str, tuple[Any, Any]], log_px: Any, floor: float = 
     ax.text(end + 0.05, top, f"log p(x)\n= {_signed(top)}", va="center")
     ax.set(ylim=(floor, 1), xlim=(-0.5, end), ylabel="nats")
     ax.grid(visible=False)
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    plots.legend_above(ax)
     return figure
 
 

@@ -171,7 +171,7 @@ def balance(counts: Mapping[str, Tensor], classes: Sequence[str]) -> Figure:
     ax.axhline(100 / len(classes), color=palette.BLACK, linewidth=1, linestyle=":")
     ax.set_xticks(range(len(classes)), classes, fontsize=9)
     ax.set(ylabel="share (%)")
-    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+    plots.legend_above(ax, "right")
     return figure
 
 
@@ -264,6 +264,8 @@ def private_gpt(recorded: Mapping[str, Any]) -> HTML:
     ]
     heads = ["GPT", "ε", *(f"exposure, {n} ×" for n in copies), "AUC", "nats per new token"]
     caption = f"exposure in bits, at most {canary['most']:.1f}; means and 95 % over seeds"
+    if "delta" in private:
+        caption += f"; ε at δ = {private['delta']:g}"
     return text_plots.table(heads, rows, caption)
 
 

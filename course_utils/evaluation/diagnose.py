@@ -172,8 +172,15 @@ CONDITIONS = {
 """Name of a failure -> its rule in words."""
 
 
-def rules() -> str:
-    """All rules as a table in Markdown: what they read, what they call it, and when."""
+def rules(*kinds: str) -> str:
+    """The rules as a table in Markdown: what they read, what they call it, and when.
+
+    Args:
+        kinds: of histories, ``"GAN"``, ``"VAE"``, ``"classifier"`` or ``"flow"``; all of them without any.
+
+    Raises:
+        KeyError: another word.
+    """
     of = {
         "GAN": RULES,
         "VAE": families.RULES["vae"],
@@ -181,7 +188,7 @@ def rules() -> str:
         "flow": families.RULES["flow"],
     }
     rows = [
-        f"| {kind} | {name} | {CONDITIONS[name]} |" for kind, named in of.items() for name in named
+        f"| {kind} | {name} | {CONDITIONS[name]} |" for kind in kinds or of for name in of[kind]
     ]
     head = ["| history of a | finding | when |", "| --- | --- | --- |"]
     return "\n".join([*head, "| any | not a number | a value is NaN or infinite |", *rows])

@@ -1,1 +1,1 @@
-"""What a learner has done and what the course consists of: progress, catalogue, the clinic's checklist."""
+"""What a learner has done and what the course consists of: progress, catalogue, the clinic's checklist and toy."""

@@ -118,7 +118,7 @@ _COMMON = (
         ),
         "b",
         "Without `model.eval()` dropout goes on switching units off, and batch norm standardises with the batch at "
-        "hand, and even learns from it. Whoever adds `eval()` and forgets the way back trains without both from the "
+        "hand, and even learns from it. With `eval()` and no way back, training goes on without both from the "
         "first validation on.",
         "Evaluate one batch twice: the same numbers must come. Inside the evaluating function, leave each network"
         " in the mode in which it came.",
@@ -182,9 +182,9 @@ _COMMON = (
             "One picture cannot be standardised.",
         ),
         "d",
-        "A blank picture has the standard deviation 0, and 0/0 is NaN. One such row makes the mean loss NaN, that"
-        " the gradients, and one step makes every weight NaN: at the next batch each layer looks guilty. Only the"
-        " first one is.",
+        "A blank picture has the standard deviation 0, and 0/0 is NaN. One such row makes the mean loss NaN, the"
+        " loss makes the gradients NaN, and one step makes every weight NaN. At the next batch each layer looks guilty;"
+        " only the first one is.",
         "Stop at the first loss that is not finite, keep that batch and the weights before it, and look for the "
         "first module that gives what is not finite.",
     ),
@@ -208,7 +208,7 @@ _COMMON = (
 _QUIET = (
     Case(
         "is_equilibrium",
-        "both losses stand where the theory has them",
+        "the generator's loss stands where the theory has it",
         "lesson 1",
         (
             "Run A: its losses wobble.",
@@ -279,9 +279,9 @@ _QUIET = (
             "D is not strong enough to help.",
         ),
         "b",
-        "Both players are on one side: D helps to make fakes look fake *and* real at once. For a fixed D the sum "
-        "is linear in the generator's distribution; the least over all D is therefore concave, flat at the data: "
-        "their worst point.",
+        "Both players are on one side: D makes fakes look fake *and* real at once. For a fixed D the sum is linear "
+        "in the generator's distribution, so the least over all D is concave. It is flat at the data, which are "
+        "therefore its highest point.",
         "Evaluate an objective at the data themselves: it has to be best there.",
     ),
     Case(

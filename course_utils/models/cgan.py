@@ -92,6 +92,7 @@ class Generator(nn.Module):
         size: 32 or 64 pixels.
         classes: number of classes.
         embedding: length of a class's vector.
+        norm: (channels, classes) -> a layer that is told the class, such as a `ConditionalBatchNorm`.
 
     Raises:
         CourseError: another size.
@@ -104,13 +105,14 @@ class Generator(nn.Module):
         size: int = 32,
         classes: int = 10,
         embedding: int = 32,
+        norm: Callable[[int, int], nn.Module] = ConditionalBatchNorm,
     ) -> None:
         super().__init__()
         self.latent_dim, self.classes = latent_dim, classes
         maps = [width * 2**i for i in reversed(range(blocks_of(size)))]
         self.embedding = nn.Embedding(classes, embedding)
         self.first = nn.ConvTranspose2d(latent_dim + embedding, maps[0], 4, 1, 0, bias=False)
-        self.norms = nn.ModuleList([ConditionalBatchNorm(channels, classes) for channels in maps])
+        self.norms = nn.ModuleList([norm(channels, classes) for channels in maps])
         self.doublings = nn.ModuleList(
             [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise([*maps, 3])]
         )

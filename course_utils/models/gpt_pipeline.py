@@ -3,6 +3,7 @@
 from typing import Any
 
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from course_utils.datasets.texts import END
 from course_utils.models.attention import GPT
@@ -34,6 +35,42 @@ def to_transformers(model: GPT) -> Any:
     }
     theirs.load_state_dict({**state, "lm_head.weight": ours["tokens.weight"]})
     return theirs.to(model.tokens.weight.device).eval()
+
+
+def random_gpt2(vocab: int, context: int) -> Any:
+    """The library's GPT-2, small and with random weights, in evaluation mode.
+
+    Its weights come from torch's own random numbers, large enough that a fault would show in its logits.
+
+    Args:
+        vocab: tokens in the vocabulary.
+        context: the most tokens that it reads.
+    """
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=vocab, n_embd=64, n_layer=2, n_head=4, n_positions=context,
+        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config).eval()
+
+
+def from_transformers(theirs: Any) -> dict[str, Tensor]:
+    """The weights of a `transformers.GPT2LMHeadModel` under our names, as `attention.GPT` loads them."""
+    state = {}
+    for key, weight in theirs.transformer.named_parameters(prefix="transformer"):
+        name = our_name(key)
+        linear = weight.dim() == 2 and name.startswith("blocks.")  # they are kept transposed
+        state[name] = weight.detach().T if linear else weight.detach()
+    return state
+
+
+def our_name(key: str) -> str:
+    """What a weight of the library's GPT-2 is called in ours: ``transformer.wte.weight`` -> ``tokens.weight``."""
+    for ours, theirs in _NAMES.items():
+        if theirs.startswith(".") or key.startswith(theirs):
+            key = key.replace(theirs, ours, 1)
+    return key
 
 
 def text_pipeline(model: GPT, tokenizer: Tokenizer) -> Any:

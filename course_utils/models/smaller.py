@@ -27,6 +27,12 @@ def with_matrices(model: Network, change: Callable[[Tensor], Tensor]) -> Network
     return model
 
 
+def rounded(matrix: Tensor, bits: int) -> Tensor:
+    """The matrix with each row as whole numbers of so many bits times one step for the row: (R, C) -> (R, C)."""
+    step = matrix.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)
+    return (matrix / step).round() * step
+
+
 def pruned(matrix: Tensor, part: float) -> Tensor:
     """The matrix with this part of its entries, the smallest in size, set to 0: (R, C), part in (0, 1) -> (R, C)."""
     border = matrix.abs().flatten().kthvalue(max(1, int(part * matrix.numel()))).values

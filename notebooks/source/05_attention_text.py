@@ -25,7 +25,7 @@
 # the future · choose how to draw from it, and make it fast · check whether it copies.
 #
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
-# helps and is not needed.
+# helps.
 #
 # **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works,
 # the line under the settings how long yours does.
@@ -37,7 +37,6 @@
 # %%
 import itertools
 import math
-import textwrap
 import time
 import zlib
 from collections import Counter
@@ -53,7 +52,7 @@ from torch import nn
 from course_utils.datasets import texts
 
 # %%
-from course_utils.display import attention_diagrams, plots, text_plots
+from course_utils.display import attention_diagrams, gpt_plots, plots, text_plots
 from course_utils.display.widgets import sampling
 from course_utils.evaluation import attention_heads, language_models
 from course_utils.models import attention, gpt_pipeline, gpt_training
@@ -186,9 +185,8 @@ print(
 #
 # $$p(x_1,\dots,x_T) = \prod_{t=1}^{T} p(x_t\mid x_1,\dots,x_{t-1}).$$
 #
-# It holds for every distribution. So a model that predicts the *next token* is a model of whole
-# texts. Try it: three tokens, texts of length four, any table of predictions. The 81 products must
-# add up to 1.
+# So a model that predicts the *next token* is a model of whole texts. Try it with three tokens,
+# texts of length four, and any table of predictions: the 81 products must add up to 1.
 
 # %%
 p_next = torch.rand(3, 3).softmax(1)  # p(b | a), row a; token 0 begins
@@ -197,6 +195,7 @@ total = sum(
     for a, b, c, d in itertools.product(range(3), repeat=4)
 )
 print(f"the probabilities of all {3**4} texts add up to {total:.6f}")
+assert abs(total - 1) < 1e-5
 
 # %% [markdown]
 # **Autoregressive** generation reads the formula from left to right: draw a token, append it, ask
@@ -221,8 +220,8 @@ print(f"loss of a network that only copies: {loss_of_a_colleague(copying, window
 # %% [markdown]
 # ### Exercise: repair the loss
 #
-# *Easy, 6 minutes.* A perfect score for repeating the question: with this loss every training run
-# looks wonderful. Find the fault and write the loss that was meant.
+# *Easy, 6 minutes.* A perfect score for repeating the question. Find the fault and write the loss
+# that was meant.
 #
 # <details><summary>Hint 1</summary>Which token should the logits at position t be compared
 # with?</details>
@@ -248,13 +247,13 @@ print(f"your loss of the network that copies: {next_token_loss(copying, windows[
 #
 # - **nats per token**: the loss itself.
 # - **perplexity**: $e^{\text{loss}}$, the number of equally likely tokens that would be as hard to
-#   guess among. A model that knows nothing has perplexity V.
+#   guess among.
 # - **bits per byte**: what is left of each 8-bit byte when the model compresses the text (a token
 #   of probability $p$ can be stored in $-\log_2 p$ bits),
 #   $\text{loss}\cdot\frac{\text{tokens}}{\text{bytes}}/\log 2$.
 #
 # A larger vocabulary makes each token harder to guess and the text shorter in tokens, so losses and
-# perplexities of different tokenizers *cannot be compared*. Bits per byte can.
+# perplexities of different tokenizers *cannot be compared*; bits per byte can.
 
 
 # %%
@@ -277,22 +276,46 @@ print(f"a zip file of the same text: {8 * len(zipped) / n_bytes:.2f} bits per by
 # %% [markdown]
 # ## Count first
 #
-# Before any network: how far does counting get? A **bigram** model looks at one token only, and
-# $p(b\mid a)$ is the share of the cases where $b$ followed $a$. Pairs that never came would get
-# probability 0, and one such pair in a new text would cost infinitely many bits. So **smooth** the
-# counts $c$: add to each row 50 tokens, shared out by how frequent each is, $p(b\mid a) = (c(a,b) +
-# 50\,p(b)) / (c(a) + 50)$.
+# How far does counting get? A **bigram** model looks at one token only, and $p(b\mid a)$ is the
+# share of the cases where $b$ followed $a$. A pair that never came would get probability 0, and one
+# such pair in a new text would cost infinitely many bits. So **smooth** the counts: add to each row
+# $s$ tokens, shared out by how frequent each token is,
+#
+# $$p(b\mid a) = \frac{c(a,b) + s\,p(b)}{c(a) + s}, \qquad p(b) = \frac{c(b) + 1}{n + V}.$$
+#
+# $c(a,b)$ counts the pairs, $c(a)$ those that begin with $a$, $c(b)$ those that end in $b$, and $n$
+# all of them.
+#
+# ### Exercise: a model that counts
+#
+# *Medium, 10 minutes.* Return the table of $p(b\mid a)$, row $a$, column $b$. `documents` is a list
+# of lists of ids, and `strength` is $s$. Count inside each document, never across two.
+#
+# <details><summary>Hint 1</summary>The loop of the tokenizer above counted pairs,
+# too.</details>
+# <details><summary>Hint 2</summary>The document 0 1 1 has the counts c = (0 1; 0 1). Which sum of
+# c(a, b) is c(a), and which is c(b)?</details>
+
 
 # %%
-counts = language_models.bigram_counts(train_ids, vocab)  # (V, V): how often b follows a
-frequent = counts.sum(0) + 1
-smoothed = counts + 50 * frequent / frequent.sum()
-log_p = (smoothed / smoothed.sum(1, keepdim=True)).log().float()  # (V, V)
+def bigram_probabilities(documents, vocab, strength):
+    """p(b | a), smoothed: lists of token ids -> (V, V), each row sums to 1."""
+    ### BEGIN SOLUTION
+    counts = torch.zeros(vocab, vocab, dtype=torch.float64)
+    found = Counter(pair for ids in documents for pair in itertools.pairwise(ids))
+    for (a, b), count in found.items():
+        counts[a, b] = count
+    ends = counts.sum(0) + 1  # (V,)
+    smoothed = counts + strength * ends / ends.sum()
+    return smoothed / smoothed.sum(1, keepdim=True)
+    ### END SOLUTION
+
+
+bigram_probabilities = checks.attention.bigram_probabilities(bigram_probabilities)
 
 # %%
-pairs = nn.Embedding.from_pretrained(
-    log_p
-)  # ids (B, T) -> logits (B, T, V): a model like any other
+log_p = bigram_probabilities(train_ids, vocab, strength=50).log().float()
+pairs = nn.Embedding.from_pretrained(log_p)  # ids (B, T) -> logits: a model like any other
 pairs.context = 1  # the most tokens that it reads
 
 # %%
@@ -325,8 +348,8 @@ queries = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 0], [1, 1], [0, 2]])
 values = torch.tensor([[0.0, 0], [1, 0], [0, 0], [0, -1], [0, 0.5], [0, 1]])
 
 # %% [markdown]
-# Now the token *good*: compare its query with every key, turn the scores into weights that sum to
-# 1, and average the values.
+# For *good*: compare its query with every key, turn the scores into weights that sum to 1, and
+# average the values.
 
 # %%
 scores = []
@@ -338,17 +361,15 @@ weights = [math.exp(score) / total for score in scores]
 result = [sum(w * value[i].item() for w, value in zip(weights, values)) for i in range(2)]
 
 # %%
-figure, (ax,) = plots.subplots(width=8.6, height=3.6)
-attention_diagrams.lookup(ax, words, queries, keys, values, weights, result)
 plots.show(
-    figure,
+    attention_diagrams.lookup(words, queries, keys, values, weights, result),
     alt="The query of 'good' meets six keys; nine tenths of its weight go to 'not', so that what comes back, the weighted sum of the values, is negative in its second number.",
 )
 
 # %% [markdown]
-# The token now carries "good, but negated". The same for all tokens at once, with queries, keys and
-# values as rows of matrices, is one line ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762),
-# eq. 1):
+# The token now carries "good, but negated". For all tokens at once, with queries, keys and values
+# as rows of matrices, it is one line (eq. 1 of [Vaswani et al.
+# 2017](https://arxiv.org/abs/1706.03762)):
 #
 # $$\mathrm{Attention}(Q,K,V) = \mathrm{softmax}\!\left(\frac{QK^\top}{\sqrt d}\right)V.$$
 #
@@ -359,8 +380,8 @@ plots.show(
 # a query *may* look at a key; where it is False, the weight must be exactly 0 and the others must
 # still sum to 1.
 #
-# <details><summary>Hint 1</summary><code>k.transpose(-2, -1)</code> turns the last two dimensions
-# round and leaves all others alone.</details>
+# <details><summary>Hint 1</summary><code>k.transpose(-2, -1)</code> swaps the last two
+# dimensions.</details>
 # <details><summary>Hint 2</summary>Over which dimension is one query's softmax? Which score gets
 # weight 0 from it?</details>
 
@@ -406,11 +427,8 @@ for d in widths:
         slope[name].append((p * (1 - p)).mean().item())  # derivative of a weight by its own score
 
 # %%
-figure, (ax,) = plots.subplots(width=6.5, height=2.6)
-plots.curves(ax, widths, slope, "width d", "derivative of a weight")
-ax.set(xscale="log", ylim=(0, None))
 plots.show(
-    figure,
+    gpt_plots.slopes(widths, slope),
     alt="The derivative of a weight by its score, over the width. Undivided it falls to nearly 0, so that nothing can be learned; divided by the root of d it stays.",
 )
 
@@ -418,11 +436,11 @@ plots.show(
 # ### Not looking ahead
 #
 # A model that predicts the next token must not read it. In training all T − 1 predictions of a
-# window are made in one pass, so this is not a matter of what we feed in: a **causal mask** has to
-# forbid it. At position t only tokens up to t may be looked at, t itself included.
+# window are made in one pass, so a **causal mask** has to forbid it: the token at position t may
+# look at positions up to t, itself included.
 #
 # **The second function of exercise {{exercise:causal_mask}}:** row t is the token that looks,
-# column s the one that is looked at. Write the nine answers for three tokens down first.
+# column s the one that is looked at.
 
 
 # %%
@@ -436,8 +454,7 @@ def causal_mask(length):
 causal_mask = checks.attention.causal_mask(causal_mask)
 
 # %% [markdown]
-# One trick to see the weights: with the identity matrix as values, attention returns them. In both
-# pictures *good* finds *not*.
+# One trick to see the weights: with the identity matrix as values, attention returns them.
 
 # %%
 everywhere = scaled_dot_product(queries, keys, torch.eye(6))
@@ -445,11 +462,8 @@ causal = scaled_dot_product(queries, keys, torch.eye(6), causal_mask(6))
 print("each row sums to", causal.sum(1).tolist())
 
 # %%
-figure, axes = plots.subplots(1, 2, width=8.4, height=4)
-sampling.draw_attention(axes[0], everywhere, words, "everyone looks everywhere")
-sampling.draw_attention(axes[1], causal, words, "with the causal mask", causal=True)
 plots.show(
-    figure,
+    gpt_plots.maps({"no mask": everywhere, "with the causal mask": causal}, words),
     alt="Two six by six maps of weights, rows look at columns. 'good' finds 'not', 'was' finds 'film'. With the mask everything right of the diagonal is forbidden (grey), and the weight is shared out among the rest.",
 )
 
@@ -524,10 +538,8 @@ class Attention(nn.Module):
 # it found.
 
 # %%
-figure, (ax,) = plots.subplots(width=8.6, height=2.5)
-attention_diagrams.stream(ax)
 plots.show(
-    figure,
+    attention_diagrams.stream(),
     alt="The stream of a block runs straight from left to right. Two branches leave it, through norm1 and attention and through norm2 and mlp, and each comes back with a plus.",
 )
 
@@ -665,43 +677,22 @@ for place in (1, context // 2, context - 1):
 # elsewhere it takes the library's network with random ones.
 
 # %%
-PLACES = {
-    "wte.": "tokens.",
-    "wpe.": "positions.",
-    "ln_f.": "norm.",
-    "h.": "blocks.",
-    ".ln_1.": ".norm1.",
-    ".ln_2.": ".norm2.",
-    ".attn.c_attn.": ".attention.qkv.",
-    ".attn.c_proj.": ".attention.out.",
-    ".mlp.c_fc.": ".mlp.0.",
-    ".mlp.c_proj.": ".mlp.2.",
-}
+if run.tier == "gpu":
+    theirs = transformers.GPT2LMHeadModel.from_pretrained("gpt2").eval()
+else:
+    theirs = gpt_pipeline.random_gpt2(vocab, context)
+for name in ("transformer.wte.weight", "transformer.h.0.attn.c_attn.weight"):
+    print(f"{name} is our {gpt_pipeline.our_name(name)}")
 
 
+# %%
 def from_gpt2(theirs):
     """The library's GPT-2 as our class, with its weights."""
     c = theirs.config
     ours = GPT(c.vocab_size, c.n_embd, c.n_layer, c.n_head, c.n_positions)
-    state = {}
-    for name, weight in theirs.transformer.named_parameters():
-        for part, place in PLACES.items():
-            if part.startswith(".") or name.startswith(part):
-                name = name.replace(part, place, 1)
-        in_linear = weight.dim() == 2 and name.startswith("blocks.")
-        state[name] = weight.detach().T if in_linear else weight.detach()
-    ours.load_state_dict(state)
+    ours.load_state_dict(gpt_pipeline.from_transformers(theirs))
     return ours.eval()
 
-
-# %%
-if run.tier == "gpu":
-    theirs = transformers.GPT2LMHeadModel.from_pretrained("gpt2").eval()
-else:
-    small = {"vocab_size": vocab, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": context}
-    small |= {"bos_token_id": 0, "eos_token_id": 0, "initializer_range": 0.2}
-    config = transformers.GPT2Config(**small)
-    theirs = transformers.GPT2LMHeadModel(config).eval()
 
 # %%
 with torch.no_grad():
@@ -721,7 +712,7 @@ print(f"{expected.abs().max():.1f} in size; largest difference {difference:.0e}"
 # ### Does it need the positions?
 #
 # Without them, "the dog bit the man" and "the man bit the dog" are the same set of tokens. Or are
-# they? Take the position vectors away, reverse all tokens but the last, and see whether the last
+# they? Remove the position vectors, reverse all tokens but the last, and see whether the last
 # logits move.
 
 
@@ -734,10 +725,10 @@ def without_positions(network):
 
 # %%
 def order_moves(network, ids):
-    """How far the last logits move when the tokens before the last are turned round."""
-    turned = torch.cat([ids[:, :-1].flip(1), ids[:, -1:]], dim=1)
+    """How far the last logits move when the tokens before the last are reversed."""
+    reverse = torch.cat([ids[:, :-1].flip(1), ids[:, -1:]], dim=1)
     with torch.no_grad():
-        return (network(ids)[:, -1] - network(turned)[:, -1]).abs().max().item()
+        return (network(ids)[:, -1] - network(reverse)[:, -1]).abs().max().item()
 
 
 # %%
@@ -749,14 +740,12 @@ for depth in (1, 2):
 # With one block the order is invisible. With two it is not, and the mask is why: in the first block
 # the second token sees two tokens and the tenth sees ten, so every token comes out marked by what
 # *preceded* it. The second block reads the marks (found by [Haviv et al.
-# 2022](https://arxiv.org/abs/2203.16634), who trained large models so). Positions help; they are
-# not necessary.
+# 2022](https://arxiv.org/abs/2203.16634) in large models). Positions help; they are not necessary.
 #
 # ### Exercise: your prediction
 #
 # *Easy, 2 minutes.* How many bits per byte will your network need after training, on text that it
-# has never seen? Write a number down; it comes back beside the measured one. No prediction is
-# wrong.
+# has never seen? Your number comes back beside the measured one. No prediction is wrong.
 #
 # <details><summary>Something to think about</summary>Three numbers stand further up. What does a
 # reader of 64 tokens know that a reader of one cannot?</details>
@@ -768,15 +757,13 @@ bits_after_training = checks.attention.bits_after_training(bits_after_training)
 # %% [markdown]
 # ## Writing
 #
-# The network gives a distribution; *we* decide what to do with it. Append the choice, and ask
-# again.
+# The network gives a distribution; *we* choose a token from it, append it, and ask again.
 #
 # ### Exercise: writing, in three functions
 #
 # *Hard, 45 minutes.* First `generate`. `ids` is a list; `choose` takes the logits (V,) of the next
 # token and returns its id. The network reads at most `model.context` tokens: what does not fit is
-# forgotten. Return the whole list, and leave `ids` as it was. Two more functions follow after the
-# training.
+# forgotten. Return the whole list, and leave `ids` as it was. Two more functions follow later.
 #
 # <details><summary>Hint 1</summary>The network reads a tensor (1, T) on its own device,
 # <code>next(model.parameters()).device</code>.</details>
@@ -800,8 +787,8 @@ def generate(model, ids, count, choose):
 generate = checks.attention.generate(generate)
 
 # %% [markdown]
-# The simplest choice that is not dull: draw each token nearly as often as the network says. (The
-# 0.8 favours what is probable a little; more on that below.)
+# First, draw each token nearly as often as the network says. (The 0.8 favours what is probable a
+# little; more on that below.)
 
 
 # %%
@@ -821,8 +808,8 @@ def write(network, tokenizer, count=60, seed=0):
 print(write(model.eval(), tokenizer))
 
 # %% [markdown]
-# Your network, before it has learned anything. It likes to repeat: the table that reads a token
-# also scores the next one, so the token just read scores high.
+# Untrained, it likes to repeat: the table that reads a token also scores the next one, so the token
+# just read scores high.
 #
 # ## Training
 #
@@ -849,8 +836,8 @@ def train_step(model, optimizer, ids, lr):
 optimizer = gpt_training.make_optimizer(model)  # AdamW; matrices decay, biases and LayerNorm do not
 
 # %% [markdown]
-# The next cell saves the run, so that you may stop it and go on. A short text is read eight times
-# at most; more, and a network memorises it.
+# The run is saved, so you may stop it and go on. A short text is read eight times at most; more,
+# and a network memorises it.
 
 # %%
 steps = gpt_training.most_steps(steps, len(windows), batch_size)
@@ -869,26 +856,11 @@ training = TrainingRun(
 )
 diary = Diary(training.folder, training.step)
 
-
-# %%
-def draw_progress():
-    """The loss by step, what counting reaches on held-out text, and what was written last."""
-    figure, (ax,) = plots.subplots(width=7.5, height=3.3)
-    h = training.history
-    plots.curves(
-        ax, h["step"], {"GPT, training text": h["loss"]}, "step", "nats per token", smooth=25
-    )
-    ax.axhline(bigram.nats_per_token, color="black", linestyle=":")
-    ax.annotate("pairs of tokens, held-out text", (0, bigram.nats_per_token), va="bottom")
-    page = text_plots.shorten(diary.newest(), 200)
-    ax.set_xlabel("step\n\n" + textwrap.fill(page, 90), parse_math=False)
-    ax.set_title(corpus.title("loss"), loc="left", fontsize=10, parse_math=False)
-    return figure
-
-
 # %%
 live = plots.LiveFigure(
-    draw_progress,
+    lambda: gpt_plots.learning(
+        training.history, bigram.nats_per_token, diary.newest(), corpus.title("loss")
+    ),
     alt="The loss by step, falling from log V; what counting pairs reaches as a dotted line; below, the text that the network wrote last.",
 )
 for index in training.batches():  # (B,) the windows of this step
@@ -902,7 +874,7 @@ live.close()
 # %% [markdown]
 # ## Read what it wrote
 #
-# The same random numbers at every step; only the network has changed. (¶ marks a new document.)
+# The same random numbers each time; only the network has changed. (¶ marks a new document.)
 
 # %%
 diary.write(training.step, write(model.eval(), tokenizer))
@@ -914,7 +886,9 @@ text_plots.table(("step", "it writes"), rows, corpus.title("one network while it
 # %% [markdown]
 # First come the frequencies: pieces of words in no order. Then pairs: a word is finished once it is
 # begun. Then phrases, and at last sentences that a hurried reader might take for film criticism.
-# Nobody programmed a rule of grammar; all of it is in the $-\log p$ of the next token.
+# Nobody programmed a rule of grammar; all of it comes from the $-\log p$ of the next token. If your
+# loss falls in stairs, each step down begins another reading of the same text: some of it is
+# remembered.
 #
 # How good is it on text that it has never seen? Beside it stands a network that comes with the
 # course, after a longer run on {{result:gpt_reviews.json:train_documents:,d}} of IMDB's reviews. It
@@ -923,9 +897,9 @@ text_plots.table(("step", "it writes"), rows, corpus.title("one network while it
 
 # %%
 writer, words_of, facts = attention.load_shipped(run.device)
-large = language_models.bigram_counts(texts.encode(words_of, corpus.train), writer.sizes["vocab"])
-large_log_p = language_models.bigram_log_probs(large, strength=50).float()
-large_ids = texts.encode(words_of, unseen)
+large = writer.sizes["vocab"]
+large_p = bigram_probabilities(texts.encode(words_of, corpus.train), large, strength=50)
+large_log_p, large_ids = large_p.log().float(), texts.encode(words_of, unseen)
 
 # %%
 own = language_models.score(model, unseen_ids, unseen, context, run.device)
@@ -933,19 +907,20 @@ control = language_models.score(lambda ids: large_log_p[ids], large_ids, unseen,
 shipped = language_models.score(writer, large_ids, unseen, writer.context, run.device)
 
 # %%
-rows = [
-    ("pairs of tokens, counted", f"{vocab:,}", f"{bigram.perplexity:.0f}", str(bigram)),
-    ("your GPT", f"{vocab:,}", f"{own.perplexity:.0f}", str(own)),
-    ("pairs of the shipped tokens", "2,048", f"{control.perplexity:.0f}", str(control)),
-    ("the shipped GPT", "2,048", f"{shipped.perplexity:.0f}", str(shipped)),
-]
+scored = {
+    "pairs of tokens, counted": (vocab, bigram),
+    "your GPT": (vocab, own),
+    "pairs of the shipped tokens": (large, control),
+    "the shipped GPT": (large, shipped),
+}
+rows = [(name, f"{v:,}", f"{s.perplexity:.0f}", str(s)) for name, (v, s) in scored.items()]
 columns = ("model", "tokens", "perplexity", "bits per byte (95 % over documents)")
 bits_after_training.beside(own.value, ".3f")
 text_plots.table(columns, rows, corpus.title("held-out text"))
 
 # %% [markdown]
 # The course's own measurements, in bits per byte with 95 % intervals, over three seeds for the
-# `laptop` run, else over documents. Each column has the same held-out text in all rows.
+# `laptop` run, else over documents.
 #
 # | model | parameters | {{result:gpt_sentences.json:data}} | {{result:gpt_laptop.json:data}} |
 # | --- | --- | --- | --- |
@@ -954,11 +929,10 @@ text_plots.table(columns, rows, corpus.title("held-out text"))
 # | pairs of the shipped network's {{result:gpt_control.json:large.vocab:,d}} tokens | counts | {{result:gpt_sentences.json:with_shipped_tokens.bigram_best.value:.3f}} ({{result:gpt_sentences.json:with_shipped_tokens.bigram_best.low:.3f}} to {{result:gpt_sentences.json:with_shipped_tokens.bigram_best.high:.3f}}) | {{result:gpt_control.json:large.bigram_best.value:.3f}} ({{result:gpt_control.json:large.bigram_best.low:.3f}} to {{result:gpt_control.json:large.bigram_best.high:.3f}}) |
 # | the shipped network | {{result:gpt_reviews.json:parameters:,d}} | {{result:gpt_sentences.json:with_shipped_tokens.gpt.value:.3f}} ({{result:gpt_sentences.json:with_shipped_tokens.gpt.low:.3f}} to {{result:gpt_sentences.json:with_shipped_tokens.gpt.high:.3f}}) | {{result:gpt_control.json:large.gpt.value:.3f}} ({{result:gpt_control.json:large.gpt.low:.3f}} to {{result:gpt_control.json:large.gpt.high:.3f}}) |
 #
-# Look at IMDB's column. Without the third row you would subtract the fourth from the first. But
-# twice the vocabulary alone brings counting down to
+# Look at IMDB's column. Twice the vocabulary alone brings counting down to
 # {{result:gpt_control.json:large.bigram_best.value:.2f}}. So the shipped network gains
 # {{result:gpt_control.json:large.ahead.value:.2f}} bits over its control, *less* than the laptop
-# run over its own. A bigger run is not always further ahead of counting.
+# run over its own.
 #
 # ### Which is which?
 #
@@ -971,24 +945,16 @@ by = {
     "shipped": write(writer, words_of, 40, seed=7),
     "person": corpus.held_out[n_score % len(corpus.held_out)],
 }
-order = torch.randperm(4, generator=torch.Generator().manual_seed(11)).tolist()
-who = dict(zip("ABCD", (list(by)[place] for place in order)))
-for letter, name in who.items():
-    print(f"{letter}: {text_plots.shorten(by[name], 170)}\n")
+who = text_plots.lettered(by, seed=11)
 
 # %% [markdown]
-# Write your guess down, one of the four words for each letter; then run the cell after it.
+# Write one of the four words down for each letter, then run the cell after it.
 
 # %%
 guess = {"A": ..., "B": ..., "C": ..., "D": ...}  # "pairs", "yours", "shipped", "person"
 
 # %%
-print(", ".join(f"{letter} {name}" for letter, name in who.items()))
-if all(isinstance(name, str) for name in guess.values()):
-    right = sum(guess[letter] == name for letter, name in who.items())
-    print(f"{right} of 4 right; guessing blindly gives 1 on average")
-else:
-    print("no guess was written down")
+text_plots.tell(who, guess)
 
 # %% [markdown]
 # In the counted pairs each pair of pieces is plausible, and no sentence is. In the networks' texts,
@@ -997,11 +963,10 @@ else:
 #
 # ## What the heads found by themselves
 #
-# We invented a token that looks for *not*. Did a network, which only ever had to guess the next
-# token? Give the shipped one sentences with *not*. For each of its 36 heads, how much weight lies
-# on the token just before, on the first token, and on *not*? Heads are **chosen on one half** of
-# the sentences and **measured on the other**: the best of 36 on the same sentences would look good
-# by luck.
+# We invented a token that looks for *not*. Does a trained network have one? Give the shipped one
+# sentences with *not*. For each of its 36 heads, how much weight lies on the token just before, on
+# the first token, and on *not*? Heads are **chosen on one half** of the sentences and **measured on
+# the other**, as the best of 36 would look good by luck.
 
 # %%
 pieces = [piece for text in corpus.held_out for piece in text.split(". ")]
@@ -1028,28 +993,24 @@ text_plots.table(columns, rows, f"{len(rest)} sentences that did not choose the 
 # %%
 example = [0, *words_of.encode("The film was not very good").ids]
 maps = sampling.attention_weights(writer, example)  # (layers, heads, T, T)
-labels = [sampling.token_label(words_of, i) for i in example]
-figure, axes = plots.subplots(1, 3, width=9.2, height=3.4)
-for ax, (title, (layer, head)) in zip(axes, chosen.items()):
-    name = f"{title}: {layer + 1}.{head + 1}"
-    sampling.draw_attention(ax, maps[layer, head], labels, name, causal=True)
+shown = {f"head {b + 1}.{h + 1}: {title}": maps[b, h] for title, (b, h) in chosen.items()}
 plots.show(
-    figure,
+    gpt_plots.maps(shown, [sampling.token_label(words_of, i) for i in example]),
     alt="The three chosen heads on 'The film was not very good', each with its weights as numbers; grey is forbidden. The third one looks from the words after 'not' back at it.",
 )
 
 # %% [markdown]
-# Nobody told head {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} to
-# look for negations. In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did
-# not choose it, it puts {{result:gpt_heads.json:target.value:.0%}}
-# ({{result:gpt_heads.json:target.low:.0%}} to {{result:gpt_heads.json:target.high:.0%}}) of its
-# weight on *not*; evenly spread weight would give {{result:gpt_heads.json:target.chance:.0%}}, and
-# all heads together give {{result:gpt_heads.json:target.all_heads:.0%}}. Still, maps show where a
+# In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did not choose it, head
+# {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} puts
+# {{result:gpt_heads.json:target.value:.0%}} ({{result:gpt_heads.json:target.low:.0%}} to
+# {{result:gpt_heads.json:target.high:.0%}}) of its weight on *not*; evenly spread weight would give
+# {{result:gpt_heads.json:target.chance:.0%}}, and all heads together give
+# {{result:gpt_heads.json:target.all_heads:.0%}}. Nobody asked for that. Still, maps show where a
 # head looked, not why the model answered as it did.
 #
 # ## Three knobs
 #
-# Back to writing. The opposite of drawing: always take the most probable token.
+# The opposite of drawing: always take the most probable token.
 
 
 # %%
@@ -1114,15 +1075,15 @@ plots.show(
 )
 
 # %% [markdown]
-# Compare bars and outlines: where tokens are left out (crosses), the others grow. With a running
-# kernel, turn the knobs yourself:
+# Where tokens are left out (crosses), the others grow. With a running kernel, turn the knobs
+# yourself:
 
 # %%
 beginnings = ["This film is", "The acting", "I watched this movie with my", "The worst thing about"]
 sampling.sampling(writer, words_of, beginnings, filter_logits)
 
 # %% [markdown]
-# Now whole texts:
+# Whole texts:
 
 
 # %%
@@ -1144,18 +1105,18 @@ for temperature in (0.5, 0.8, 1.2):
 
 # %% [markdown]
 # At 0.5 most sentences are sound, and anybody could have written them. At 1.2 the text falls apart:
-# the many improbable tokens together weigh enough to be drawn, and each misstep is read by all
-# later ones.
+# together the many improbable tokens are drawn often, and every later token builds on these
+# mistakes.
 #
 # ### Looking for the most probable text: beam search
 #
 # Greedy takes the best token, not the best text. **Beam search** keeps several prefixes. At each
-# step it looks at every token after every prefix and keeps the `beams` most probable of all these
-# longer texts. The probability of a text is the product of its tokens'.
+# step it tries every token after every prefix and keeps the `beams` most probable of all these
+# longer texts. A text's probability is the product of its tokens'.
 #
-# **The third function of exercise {{exercise:beam_search}}, the hard one.** Return the best text
-# and the log probability of what was added. With one beam it is greedy decoding. All prefixes go
-# through the network as one batch.
+# **The third function of exercise {{exercise:beam_search}}.** Return the best text and the log
+# probability of what was added. With one beam it is greedy decoding. All prefixes go through the
+# network as one batch.
 #
 # <details><summary>Hint 1</summary>Keep pairs (ids, log probability so far); it begins with one
 # pair.</details>
@@ -1208,27 +1169,52 @@ text_plots.table(columns, rows, "one text each, by the shipped network")
 # %% [markdown]
 # The search finds text that the model thinks far *more* probable than what people write (held-out
 # reviews cost it {{result:gpt_reviews.json:gpt.nats_per_token:.2f}} nats per token), and it repeats
-# itself. In {{result:gpt_reviews.json:written.texts}} texts from nothing the share of
-# repeats was {{result:gpt_reviews.json:written.cold.repeated:.0%}} at temperature 0.5,
+# itself. In {{result:gpt_reviews.json:written.texts}} texts from nothing the share of repeats was
+# {{result:gpt_reviews.json:written.cold.repeated:.0%}} at temperature 0.5,
 # {{result:gpt_reviews.json:written.mild.repeated:.1%}} at 0.8,
 # {{result:gpt_reviews.json:written.plain.repeated:.1%}} at 1, and
 # {{result:gpt_reviews.json:written.held_out.repeated:.1%}} in people's reviews of that length.
-# Search suits tasks with one right answer, such as translation; for open text, draw.
+# Search suits tasks with one right answer, such as translation.
 #
 # ## The key-value cache
 #
 # `generate` runs the network over the whole text for each new token. But earlier tokens never look
-# at later ones, so their keys and values *do not change*. Keep them, and only the new token has to
-# be computed.
+# at later ones, so their keys and values *do not change*. Keep them, and compute only the new
+# token.
 
 # %%
-figure, axes = plots.subplots(1, 2, width=8.8, height=2.6)
-text = ["(end)", "This", "film", "is", "a", "very", "good"]
-attention_diagrams.decoding(axes, text, given=3)
 plots.show(
-    figure,
+    attention_diagrams.decoding(["(end)", "This", "film", "is", "a", "very", "good"], given=3),
     alt="Four steps of writing. Dark: tokens that pass the network in this step; pale: tokens whose keys and values were kept. Without a cache every step starts from the beginning; with one, a single token passes.",
 )
+
+# %% [markdown]
+# ### Exercise: attention that remembers
+#
+# *Hard, 15 minutes.* `q`, `k` and `v` (B, heads, T, d) belong to T *new* tokens. `kept` is the pair
+# (keys, values) of all tokens before them, or None at the first call. Return what attention gives
+# for the new tokens, and the pair to keep for the next call. Each new token may look at what was
+# kept, at itself, and at the new tokens before it.
+#
+# <details><summary>Hint 1</summary>Keys and values of the whole text first: which dimension counts
+# the tokens?</details>
+# <details><summary>Hint 2</summary>Two tokens kept, two new: draw the mask of the whole text, four
+# by four. Which of its rows ask a question now?</details>
+
+
+# %%
+def attend_with_cache(q, k, v, kept):
+    """New tokens' attention: (B, heads, T, d) -> the same, and (keys, values) to keep."""
+    ### BEGIN SOLUTION
+    if kept is not None:
+        k = torch.cat([kept[0], k], dim=2)
+        v = torch.cat([kept[1], v], dim=2)
+    mask = causal_mask(k.shape[2])[-q.shape[2] :].to(q.device)  # rows of the new tokens
+    return scaled_dot_product(q, k, v, mask), (k, v)
+    ### END SOLUTION
+
+
+attend_with_cache = checks.attention.attend_with_cache(attend_with_cache)
 
 
 # %%
@@ -1238,12 +1224,8 @@ class CachedAttention(Attention):
     kept = None  # (keys, values), each (B, heads, T, D / heads)
 
     def forward(self, x):
-        q, k, v = self.queries_keys_values(x)
-        if self.kept is not None:
-            k, v = (torch.cat([old, new], dim=2) for old, new in zip(self.kept, (k, v)))
-        self.kept = k, v
-        mask = causal_mask(k.shape[2])[-q.shape[2] :].to(x.device)  # rows of the new tokens
-        return self.out(merge_heads(scaled_dot_product(q, k, v, mask)))
+        answers, self.kept = attend_with_cache(*self.queries_keys_values(x), self.kept)
+        return self.out(merge_heads(answers))
 
 
 class CachedGPT(GPT):
@@ -1312,9 +1294,9 @@ print(
 #
 # ## Does it copy?
 #
-# A model that recites its training text writes nothing of its own. So look: cut what it wrote into
-# pieces of 50 characters and search each in the training text. Pieces of *held-out* text give the
-# base rate: people who did not copy use set phrases, too.
+# Does the model recite its training text? Cut what it wrote into pieces of 50 characters and search
+# each in the training text. Pieces of *held-out* text give the base rate: people who did not copy
+# use set phrases, too.
 
 
 # %%
@@ -1343,8 +1325,7 @@ long_ones = [text for text in corpus.train[:50] if len(text) >= 50]
 print(f"training text: {copied_share(long_ones, training_text):.0%} (so the search works)")
 
 # %% [markdown]
-# Can the check find a copier? Make one: train a copy of your network on 800 tokens, again and
-# again.
+# Can the search find a copier? Make one: train your network on 800 tokens, again and again.
 
 # %%
 parrot = GPT(**model.sizes).to(run.device)
@@ -1378,13 +1359,13 @@ print("\n".join(text[:150] for text in recited[:2]))
 #
 # <details><summary>Where the copies come from</summary>The longest one has
 # {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands in
-# <em>both</em> parts of IMDB, posted twice. The search found a leak in the data: the split is by
-# film, and still a few held-out texts were trained on. Search your own splits as well.</details>
+# <em>both</em> parts of IMDB, posted twice. The search found a leak: the split is by film, and
+# still a few held-out texts were trained on. Search your own splits, too.</details>
 #
 # ## The three-line interface
 #
-# All this stands behind three lines of a library. At tier `gpu` they fetch the real GPT-2;
-# elsewhere the same pipeline is built around the shipped small network.
+# A library hides all this behind three lines. At tier `gpu` they fetch the real GPT-2; elsewhere
+# they run the shipped network.
 
 # %%
 if run.tier == "gpu":
@@ -1396,20 +1377,20 @@ answer = pipe("This film is", max_new_tokens=40, do_sample=True, temperature=0.8
 print(answer[0]["generated_text"])
 
 # %% [markdown]
-# You now know each argument. Two traps: the answer *starts with the prompt*, and `max_length`
-# counts the prompt too, so say `max_new_tokens`.
+# Two traps: the answer *starts with the prompt*, and `max_length` counts the prompt too, so use
+# `max_new_tokens`.
 #
 # ## What came before, and what pre-training adds
 #
-# Before the transformer the tool for text was the recurrent network, above all the LSTM: it reads
-# token by token and keeps what it knows in one state. Attention came in as its helper ([Bahdanau et
-# al. 2015](https://arxiv.org/abs/1409.0473)); in 2017 the transformer dropped the recurrence and
-# kept the helper. In 2019 GPT-2, which had never trained on WikiText-2, reached perplexity 18.34 on
-# it; the best published model before, trained on it, had 39.14 (Radford et al. 2019, table 3).
+# Before the transformer came the recurrent network, above all the LSTM: it reads token by token and
+# keeps what it knows in one state. Attention came in as its helper ([Bahdanau et al.
+# 2015](https://arxiv.org/abs/1409.0473)); in 2017 the transformer dropped the recurrence and kept
+# the helper. In 2019 GPT-2, which had never trained on WikiText-2, reached perplexity 18.34 on it;
+# the best published model before, trained on it, had 39.14 (Radford et al. 2019, table 3).
 #
-# That is **pre-training**: learn from much text first, then meet the task. Even our small network
-# shows it. Both rows below get the same few steps on a new kind of text, Python's manual; one
-# starts from the shipped weights, one from nothing.
+# That is **pre-training**: learn from much text first, then meet the task. Both rows below get the
+# same few steps on a new kind of text, Python's manual; one starts from the shipped weights, one
+# from nothing.
 
 # %%
 manual = texts.load_texts("manual")
@@ -1437,8 +1418,8 @@ for name, student in students.items():
 #
 # ## When it goes wrong: the model that sees the future
 #
-# The best loss you will ever get is a bug. Here are two small networks on windows of 16 tokens, a
-# few steps each. They differ in one thing: the second has no mask.
+# The best loss you will ever get is a bug. Two small networks train for a few steps on windows of
+# 16 tokens. The second has no mask.
 
 
 # %%
@@ -1487,7 +1468,7 @@ for name, network in short.items():
 #
 # ## Questions
 #
-# Think first; then open the answer, which also says why each other choice is wrong.
+# Think first, then open the answer.
 #
 # **1. Model A has perplexity 20 with 2,000 tokens, model B perplexity 40 with 50,000. Which is
 # better?** (a) A (b) B (c) nobody can say from this (d) they are equal, as 50,000 is larger
@@ -1524,10 +1505,9 @@ for name, network in short.items():
 # built it with heads and a mask; trained a GPT, read what it wrote, and proved that it cannot see
 # the future; chose how to draw from it, and made it fast; and checked whether it copies.
 #
-# **What this did not show.** Larger models and data, rotary positions and other parts of today's
-# networks, and instruction tuning, which turns a model that continues text into one that answers.
-# The search finds verbatim copies only. And a model of reviews repeats what reviews say about
-# people, good or bad.
+# **What this did not show.** Larger models, rotary positions and other parts of today's networks,
+# and instruction tuning, which turns a model that continues text into one that answers. The search
+# finds verbatim copies only. A model of reviews repeats what reviews say about people, good or bad.
 #
 # **Sources.** Vaswani et al. 2017, [arXiv 1706.03762](https://arxiv.org/abs/1706.03762), eq. 1,
 # sections 3.2.1 (footnote 4) and 3.2.2 · Radford et al. 2019, [Language Models are

@@ -13,19 +13,21 @@
 # %% [markdown]
 # # 7. The debugging clinic
 #
-# Twenty-three patients, all of a kind that you meet in real programs, and a game: see the symptom,
-# write your guess, then mend the program. The first ones stop with a message; the last ones look
-# healthy.
+# Twenty-three cases with faults that you will meet in your own programs: look at the symptom, guess
+# the cause, then mend the program. The first programs stop with an error message. The later ones
+# run to the end, look healthy, and are wrong.
 #
-# **You will learn to** read a message for its cause instead of its advice · recognise programs that
-# run, look right and are wrong · write tests that *separate* right from wrong · doubt numbers and
-# proofs in the right places · leave alone what is not broken.
+# **You will learn to** read an error message for its cause instead of its advice · recognise
+# programs that run, look right and are wrong · write tests that *separate* right from wrong · doubt
+# numbers and proofs in the right places · leave alone what is not broken.
 #
-# **You need** lesson 1 for the cases about GANs; the table below says what else. Every case stands
-# alone.
+# **You need** lesson 1 for the cases about GANs; the table below says what else. Take any case:
+# first run all cells above it (in JupyterLab *Run*, *Run All Above Selected Cell*). The course's
+# own answer replaces those that you skip.
 #
-# **Time** about {{minutes}} minutes for all cases. Pick ten for an afternoon. This table says how
-# long the computer works; the line under the settings says it for yours. Nothing is downloaded.
+# **Time** about {{minutes}} minutes for all cases. Ten of them fill an afternoon. This table says
+# how long the computer works; the line under the settings says it for your machine. Nothing is
+# downloaded.
 #
 # {{tiers}}
 #
@@ -46,69 +48,54 @@ from torch import nn
 run = runtime.setup(seed=0)
 
 # %%
-from sklearn.linear_model import SGDClassifier
-from transformers import BertConfig, BertForSequenceClassification
-
-from course_utils.datasets.images import load_images
-from course_utils.datasets.reviews import load_reviews
-from course_utils.display import plots
+from course_utils.display import clinic_plots, plots
 from course_utils.evaluation import diagnose
-from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.learner import clinic
 from course_utils.machine import minutes_here
-from course_utils.models import dcgan
-from course_utils.models.pretrained import load_encoder
 
-# %%
 # fmt: off
 #                       smoke laptop    gpu
 n_reviews   = run.pick(   600, 3_000, 3_000)  # made-up sentences of the cases about text
 slide_steps = run.pick(    30,    60,    60)  # gradient steps of the sliding divergence
-reviews = load_reviews("standin", limit=n_reviews)
-held    = load_reviews("standin", split="test", limit=n_reviews // 3)
-encoder = load_encoder("standin", tier=run.tier, texts=reviews.texts)
 # fmt: on
 minutes_here.tell(run, "07_debugging_clinic")
 
 # %% [markdown]
 # ## The rules of the game
 #
-# 1. Run the cell that shows the **symptom**. The card names three or four causes that it might
+# 1. Run the cell that shows the **symptom**. Below it stand three or four causes that it might
 #    have.
-# 2. **Guess**: write the letter of one in the place of the dots, `"b"`, and run the cell again.
-#    Your first guess is recorded, and counts.
+# 2. **Guess**: put the letter of one in the place of the dots, `"b"`, and run that cell. Your first
+#    guess is recorded, and it is the one that counts.
 # 3. **Mend**: copy the broken function into the one below it, and change what must be changed.
-#    Hints unfold, one by one.
+#    Hints unfold on its card.
 # 4. The **check** judges what your function *does*. When it passes, it tells what the fault was,
 #    what keeps it from coming back, and how many of your guesses were *right at first sight*.
 #
-# No answer stands on this page. Really stuck? `checks.clinic.reveal("kl")` tells the answer of
-# one case, here `kl`, at any time. Not every program in this lesson is ill.
+# No answer stands on this page. Stuck? `checks.clinic.reveal("kl")` tells the answer of one case,
+# here `kl`. Not every program here is ill.
 #
-# Reviews here are made-up sentences (a stand-in), and encoders are tiny and random. The faults are
-# the same. Digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no
-# cell prints were measured by the course's own programs, on the same faults.
+# The reviews are made-up sentences (a stand-in), the encoder is tiny and random; the faults are
+# real. The digits are real: 1,797 handwritten ones that come with scikit-learn. Numbers that no
+# cell prints were measured by the course's own programs.
 
 # %%
 display(Markdown(clinic.ward()))
 
 # %% [markdown]
-# ## Loud: it stops
+# ## Loud: the program stops
 #
 # ### Exercise: it stops, an hour later
 #
-# *Medium, 8 minutes.* Three runs of one epoch follow: the first passes, the other two stop. A third
-# fault hides behind the second.
+# *Medium, 8 minutes.* This epoch of training passed its trial. The real run stopped, an hour later.
+# Below it runs three times: as in the trial, with 80 pictures, and with a note every second step. A
+# third fault hides behind the second.
 #
-# **Which is the cause?** (a) Memory runs out as the notes pile up. (b) Lines that only a long run
-# reaches: a short last batch, the first note. (c) The labels have the wrong type. (d) The loss
-# becomes NaN, and NaN cannot be written.
-#
-# <details><summary>Hint 1</summary>What is different about the last batch? Which lines had never
-# been reached?</details>
-# <details><summary>Hint 2</summary>Take the size from the batch.
-# <code>path.parent.mkdir(parents=True, exist_ok=True)</code> makes a folder, and does not mind that
-# it exists.</details>
+# <details><summary>Hint 1</summary>What is different about the last batch? Which lines did the
+# trial never reach?</details>
+# <details><summary>Hint 2</summary>Take the size of the labels from the batch.
+# <code>path.parent.mkdir(parents=True, exist_ok=True)</code> makes a folder, and does not complain
+# if it exists.</details>
 
 
 # %%
@@ -128,7 +115,18 @@ def broken_epoch(images, batch_size, log_every, folder):
 # %%
 with tempfile.TemporaryDirectory() as name:
     for count, log_every in ((64, 100), (80, 100), (64, 2)):
+        print(f"{count} pictures, a note after every {log_every} steps:")
         clinic.complaint(broken_epoch, torch.rand(count, 1, 8, 8), 32, log_every, Path(name))
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) Memory runs out as the notes pile up.
+# - (b) Lines that only a long run reaches: a short last batch, the first note.
+# - (c) The labels have the wrong type.
+# - (d) The loss becomes NaN, and NaN cannot be written.
+
+# %%
 checks.clinic.guess("train_epoch", ...)
 
 
@@ -155,14 +153,11 @@ train_epoch = checks.clinic.train_epoch(train_epoch)
 # %% [markdown]
 # ### Exercise: the wrong kind of one
 #
-# *Easy, 4 minutes.* The next program was right in an old version of PyTorch.
+# *Easy, 4 minutes.* This loss was right in an old version of PyTorch. Today both of these calls
+# stop, each with a message of its own.
 #
-# **Which is the cause?** (a) The logits should be rounded to whole numbers. (b)
-# `binary_cross_entropy_with_logits` wants one logit per class. (c) The label tensor takes its type
-# from the label and its shape from a length. (d) The label should be -1 or 1.
-#
-# <details><summary>Hint</summary>What is the type of <code>torch.full((3,), 1)</code>, and what its
-# shape? Some function makes a tensor that is like another one in shape, type and device.</details>
+# <details><summary>Hint</summary>Print the type and the shape of <code>torch.full((3,), 1)</code>.
+# One function makes a tensor that is like another one in shape, type and device.</details>
 
 
 # %%
@@ -174,6 +169,16 @@ def broken_label_loss(logits, label):
 # %%
 clinic.complaint(broken_label_loss, torch.randn(3), 1)
 clinic.complaint(broken_label_loss, torch.randn(3, 1), 1.0)
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The logits should be rounded to whole numbers.
+# - (b) `binary_cross_entropy_with_logits` wants one logit per class.
+# - (c) The label tensor takes its type from the label and its shape from a length.
+# - (d) The label should be -1 or 1.
+
+# %%
 checks.clinic.guess("label_loss", ...)
 
 
@@ -190,17 +195,13 @@ label_loss = checks.clinic.label_loss(label_loss)
 # %% [markdown]
 # ### Exercise: one loss stops, the other does not
 #
-# *Medium, 8 minutes.* This discriminator was written for pictures of 32×32 pixels and now gets two
-# of 64×64. The first loss stops; the second, your own `label_loss`, does not. What does it train?
-# Write `make_judge`, right for both sizes.
-#
-# **Which is the cause?** (a) Each picture gets one answer for every patch, 25 in all. (b) The batch
-# is read as channels. (c) `Flatten(0)` mixes the two pictures before the last layer. (d) Pictures
-# of 64 pixels are cut to 32.
+# *Medium, 8 minutes.* A discriminator for pictures of 32×32 pixels gets two of 64×64. The first
+# loss stops; the second, your own `label_loss`, does not. So what does the second one train? Write
+# `make_judge`, right for both sizes.
 #
 # <details><summary>Hint 1</summary>Print the shape of what comes out of each layer.</details>
 # <details><summary>Hint 2</summary>Each layer with kernel 4, stride 2, padding 1 halves the map.
-# How many of them lead from <code>size</code> to 4? No pooling, no shrinking of pictures: the
+# How many of them lead from <code>size</code> to 4? No pooling, and no shrinking of pictures: the
 # discriminator should see every pixel, and the picture as a whole.</details>
 
 
@@ -221,6 +222,16 @@ def broken_discriminator(size):
 logits = broken_discriminator(64)(torch.rand(2, 3, 64, 64))
 clinic.complaint(F.binary_cross_entropy_with_logits, logits, torch.ones(2))
 clinic.complaint(label_loss, logits, 1.0)
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) Each picture gets one answer for every patch, 25 in all.
+# - (b) The batch is read as channels.
+# - (c) `Flatten(0)` mixes the two pictures before the last layer.
+# - (d) Pictures of 64 pixels are cut to 32.
+
+# %%
 checks.clinic.guess("make_judge", ...)
 
 
@@ -241,21 +252,17 @@ make_judge = checks.clinic.make_judge(make_judge)
 # %% [markdown]
 # ### Exercise: modified by an inplace operation
 #
-# *Hard, 12 minutes.* One step of a Wasserstein critic against its generator (the bound on the
-# critic's slope is left out). The message speaks of an in-place operation. Which one is it? Write a
-# step that works.
-#
-# **Which is the cause?** (a) An activation with `inplace=True`. (b) The noise is changed between
-# the two losses. (c) `zero_grad` erases a gradient that is still needed. (d) `c_optimizer.step()`
-# changes weights that the generator's loss still needs.
+# *Hard, 12 minutes.* One step of a Wasserstein critic against its generator, as in lesson 1 (the
+# bound on the critic's slope is left out). The message complains of an in-place operation. Which
+# one can it mean? Write a step that works.
 #
 # <details><summary>Hint 1</summary>There is no <code>inplace=True</code> here. What else changes a
-# tensor where it lies?</details>
+# tensor in place?</details>
 # <details><summary>Hint 2</summary>Ask the critic again after its step. And should
 # <code>c_loss</code> reach the generator?</details>
 # <details><summary>Hint 3</summary><code>retain_graph=True</code> is the advice of another message.
-# With it, and both steps moved to the end, the error is gone. {{exercise:is_equilibrium}} shows
-# what becomes of such a run.</details>
+# With it, and both steps moved to the end, the error is gone, and the fault is not:
+# {{exercise:is_equilibrium}} shows what becomes of such a run.</details>
 
 
 # %%
@@ -274,18 +281,19 @@ def broken_critic_step(generator, critic, g_optimizer, c_optimizer, real, noise)
 
 
 # %%
-def make_players():
-    """Generator, discriminator (or critic) and SGD for each; the same ones at every call."""
-    torch.manual_seed(0)
-    generator = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
-    critic = nn.Sequential(nn.Linear(1, 8), nn.LeakyReLU(0.2), nn.Linear(8, 8))
-    critic.extend([nn.LeakyReLU(0.2), nn.Linear(8, 1)])
-    optimizers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in (generator, critic)]
-    return generator, critic, *optimizers
+from course_utils.learner.clinic_toy import make_players  # both networks, and SGD for each
 
+clinic.complaint(broken_critic_step, *make_players(), torch.randn(5, 1), torch.randn(5, 2))
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) An activation with `inplace=True`.
+# - (b) The noise is changed between the two losses.
+# - (c) `zero_grad` erases a gradient that is still needed.
+# - (d) `c_optimizer.step()` changes weights that the generator's loss still needs.
 
 # %%
-clinic.complaint(broken_critic_step, *make_players(), torch.randn(5, 1), torch.randn(5, 2))
 checks.clinic.guess("critic_step", ...)
 
 
@@ -311,10 +319,10 @@ def critic_step(generator, critic, g_optimizer, c_optimizer, real, noise):
 critic_step = checks.clinic.critic_step(critic_step)
 
 # %% [markdown]
-# ## Silent: the commonest
+# ## Silent: the most common faults
 #
-# No message from here on. Everybody makes the next mistakes; each is one line or less. Their
-# patients are small networks that read digits: the first 1,200 to train on, the others to test on.
+# No message from here on. Everybody makes the next mistakes, and each is one line or less. The
+# patients are small networks that read digits: 1,200 to train on, the other 597 to test on.
 
 # %%
 digits = load_digits()
@@ -340,17 +348,13 @@ def fit(model, loss, x, y, steps=300, lr=1e-2):
 # %% [markdown]
 # ### Exercise: three accuracies
 #
-# *Easy, 6 minutes.* A function measures the accuracy of a trained network on 597 digits that it has
-# not seen. Asked three times, it gives three answers. Write one that can be trusted.
+# *Easy, 6 minutes.* A function measures how accurate a trained network is on digits that it has not
+# seen. Called three times, it gives three answers. Write one that can be trusted.
 #
-# **Which is the cause?** (a) The digits come in a new order each time. (b) The network still works
-# as it does in training. (c) Rounding: sums of floats depend on their order. (d) `argmax` breaks
-# ties at random.
-#
-# <details><summary>Hint 1</summary>Which layers do something else in training than later? What
-# tells them?</details>
-# <details><summary>Hint 2</summary>The function is called in the middle of a training, too. In
-# which mode does the network go on?</details>
+# <details><summary>Hint 1</summary>Which layers behave differently in training and in use? How do
+# they know?</details>
+# <details><summary>Hint 2</summary>The function is also called in the middle of a training. In
+# which mode must it leave the network?</details>
 
 
 # %%
@@ -367,13 +371,21 @@ fit(reader, F.cross_entropy, train_x, train_y)
 for attempt in (1, 2, 3):
     print(f"attempt {attempt}: {broken_accuracy(reader, test_x, test_y):.1%}")
 
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The digits come in a new order each time.
+# - (b) The network still works as it does in training.
+# - (c) Rounding: sums of floats depend on their order.
+# - (d) `argmax` breaks ties at random.
+
 # %%
 checks.clinic.guess("accuracy", ...)
 
 
 # %%
 def accuracy(model, x, y):
-    """The same, measured as the network will be used; it goes on as it came."""
+    """The same, measured as the network will be used; it is left in the mode in which it came."""
     ### BEGIN SOLUTION
     training = model.training
     model.eval()
@@ -392,12 +404,8 @@ print("mended:", *(f"{accuracy(reader, test_x, test_y):.1%}" for attempt in (1, 
 # %% [markdown]
 # ### Exercise: no better than the mean
 #
-# *Easy, 5 minutes.* A linear layer has to say how much ink a picture holds: a *sum of its inputs*.
-# Nothing could be easier. The loss falls, and then stops at the loss of always answering the mean.
-#
-# **Which is the cause?** (a) The learning rate is too low. (b) A linear layer cannot fit this
-# target. (c) The gradient is lost on its way. (d) The difference is a table: each prediction minus
-# *every* target.
+# *Easy, 5 minutes.* A linear layer has to say how much ink a picture holds, which is a *sum of its
+# inputs*. Nothing could be easier. Yet the loss ends no better than always answering the mean.
 #
 # <details><summary>Hint</summary>Print the shape of <code>prediction - target</code>.</details>
 
@@ -414,6 +422,14 @@ scale = nn.Linear(64, 1)
 losses = fit(scale, broken_squared_error, train_x, ink[:1_200], lr=0.03)
 print(f"loss {losses[0]:.3f}, at the end {sum(losses[-50:]) / 50:.3f}")
 print(f"always to answer the mean would cost {ink.var():.3f}")
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The learning rate is too low.
+# - (b) A linear layer cannot fit this target.
+# - (c) The gradient is lost on its way.
+# - (d) The difference is a table: each prediction minus *every* target.
 
 # %%
 checks.clinic.guess("squared_error", ...)
@@ -437,14 +453,11 @@ print(f"mended: loss {losses[0]:.3f}, at the end {sum(losses[-50:]) / 50:.4f}")
 # %% [markdown]
 # ### Exercise: a loss that stops at 1.5
 #
-# *Easy, 5 minutes.* Nearly every digit is read correctly, and the loss stops near 1.5, however long
-# you train.
+# *Easy, 5 minutes.* Nearly every digit is read correctly, and yet the loss stops near 1.5, however
+# long you train.
 #
-# **Which is the cause?** (a) Softmax is applied twice. (b) The network is too small for ten
-# classes. (c) The labels hold errors. (d) The loss is a sum where a mean was meant.
-#
-# <details><summary>Hint</summary>What does <code>F.cross_entropy</code> expect: probabilities or
-# logits? What is the loss of a network that is perfectly sure and perfectly right?</details>
+# <details><summary>Hint</summary>What does <code>F.cross_entropy</code> expect, probabilities or
+# logits? What should be the loss of a network that is perfectly sure and perfectly right?</details>
 
 
 # %%
@@ -464,13 +477,21 @@ losses = fit(reader, broken_class_loss, train_x, train_y)
 print(f"loss {losses[0]:.2f}, at the end {sum(losses[-50:]) / 50:.3f}")
 print(f"accuracy on digits that it has trained on: {accuracy(reader, train_x, train_y):.1%}")
 
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) Softmax is applied twice.
+# - (b) The network is too small for ten classes.
+# - (c) The labels hold errors.
+# - (d) The loss is a sum where a mean was meant.
+
 # %%
 checks.clinic.guess("class_loss", ...)
 
 
 # %%
 def class_loss(logits, labels):
-    """The same."""
+    """The same, in which a network that is sure and right has a loss of 0."""
     ### BEGIN SOLUTION
     return F.cross_entropy(logits, labels)
     ### END SOLUTION
@@ -481,12 +502,8 @@ class_loss = checks.clinic.class_loss(class_loss)
 # %% [markdown]
 # ### Exercise: saved, loaded, useless
 #
-# *Medium, 8 minutes.* Training ends well enough. The weights are saved, loaded into a second
-# network of the same kind, and the copy can do nothing. No error, no warning.
-#
-# **Which is the cause?** (a) `state_dict` rounds the weights. (b) The copy was loaded in training
-# mode. (c) The network does not know of some of its layers. (d) The optimiser's state was not
-# saved.
+# *Medium, 8 minutes.* Training ends well enough. The weights are saved and loaded into a second
+# network of the same kind. No error, no warning, and the copy can do nothing.
 #
 # <details><summary>Hint 1</summary>Which names does <code>network.state_dict()</code>
 # hold?</details>
@@ -517,6 +534,14 @@ print(f"loss {losses[0]:.2f}, at the end {sum(losses[-50:]) / 50:.2f}")
 for name, network in (("original", original), ("copy", copy)):
     print(f"{name}: {accuracy(network, test_x, test_y):.1%}")
 
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) `state_dict` rounds the weights.
+# - (b) The copy was loaded in training mode.
+# - (c) The network does not know of some of its layers.
+# - (d) The optimiser's state was not saved.
+
 # %%
 checks.clinic.guess("make_network", ...)
 
@@ -545,17 +570,17 @@ for name, network in (("original", original), ("copy", copy)):
 # ### Exercise: the first NaN
 #
 # *Hard, 15 minutes.* One loss is NaN, and so is every loss after it, without a message. By the time
-# that you look, every weight is NaN and every layer looks guilty. Write the tool that finds the
-# *first* culprit: the first module whose output is not finite.
+# you look, every weight is NaN and every layer looks guilty. Write the tool that finds the *first*
+# culprit: the first module whose output is not finite.
 #
-# **Which is the cause?** (a) The learning rate is too high. (b) The logarithm of a probability that
-# is 0. (c) Too large a gradient in the last layer. (d) One picture cannot be standardised.
+# The training below keeps what such a tool needs: the first bad batch, and the weights from
+# *before* its step.
 #
-# <details><summary>Hint 1</summary>A NaN spreads forward within a pass, and through the step into
-# all weights. So keep the weights from *before* that step, and the batch.</details>
-# <details><summary>Hint 2</summary><code>module.register_forward_hook(hook)</code> calls
+# <details><summary>Hint 1</summary><code>module.register_forward_hook(hook)</code> calls
 # <code>hook(module, inputs, output)</code> after each call, in the order of the calls; it returns a
-# handle with <code>remove()</code>. <code>model.named_modules()</code> has the names.</details>
+# handle with <code>remove()</code>.</details>
+# <details><summary>Hint 2</summary><code>model.named_modules()</code> has the names, those of
+# nested modules too.</details>
 # <details><summary>Hint 3</summary>Infinity is a NaN in the making.</details>
 
 
@@ -597,6 +622,16 @@ for pictures, labels in zip(batches, train_y.split(64)):
 print("losses:", *(f"{loss:.2f}" for loss in told))
 lost = sum(p.isnan().sum().item() for p in reader.parameters())
 print(f"weights that are NaN: {lost:,} of {sum(p.numel() for p in reader.parameters()):,}")
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The learning rate is too high.
+# - (b) The logarithm of a probability that is 0.
+# - (c) Too large a gradient in the last layer.
+# - (d) One picture cannot be standardised.
+
+# %%
 checks.clinic.guess("first_nan", ...)
 
 
@@ -638,12 +673,10 @@ print(f"too late it blames {late!r}; at the scene, {first_nan(at_the_scene, bad)
 #
 # *Medium, 10 minutes.* A habit of people who train networks for a living ([Karpathy
 # 2019](https://karpathy.github.io/2019/04/25/recipe/), step 2): before any training, **overfit one
-# batch**. A program that cannot bring the loss of sixteen examples near 0 is broken. Write it; the
-# figure then asks it about four patients. Which of the four will it catch? Guess first.
+# batch**. A program that cannot bring the loss of sixteen examples near 0 is broken.
 #
-# **Which will it catch?** (a) All four: each of them is ill. (b) The patients of `class_loss` and
-# `squared_error`: their losses cannot reach 0. (c) The patient of `make_network`: its copy was
-# useless. (d) The one with random labels: there is nothing to learn.
+# Write this test. The figure puts a healthy program and four patients through it: three from above,
+# and one with random labels.
 #
 # <details><summary>Hint</summary>The loop of <code>fit</code>, without a choice of rows.</details>
 
@@ -653,11 +686,19 @@ some_ink = (ink[:16] - ink[:16].mean()) / ink[:16].std()  # mean 0, deviation 1
 coins = torch.randint(10, (16,))  # random labels
 programs = {
     "healthy": (small_network, class_loss, some_y),
-    "patient of class_loss": (small_network, broken_class_loss, some_y),
-    "patient of squared_error": (lambda: nn.Linear(64, 1), broken_squared_error, some_ink),
-    "patient of make_network": (lambda: BrokenNetwork(2, 64), class_loss, some_y),
+    "broken_class_loss": (small_network, broken_class_loss, some_y),
+    "broken_squared_error": (lambda: nn.Linear(64, 1), broken_squared_error, some_ink),
+    "BrokenNetwork": (lambda: BrokenNetwork(2, 64), class_loss, some_y),
     "random labels": (small_network, class_loss, coins),
 }
+
+# %% [markdown]
+# **Which will it catch?**
+#
+# - (a) All four: each of them is ill.
+# - (b) The patients of `class_loss` and `squared_error`: their losses cannot reach 0.
+# - (c) The patient of `make_network`: its copy was useless.
+# - (d) The one with random labels: there is nothing to learn.
 
 # %%
 checks.clinic.guess("overfit_one_batch", ...)
@@ -689,41 +730,37 @@ for name, (make, loss, target) in programs.items():
     learned[name] = [value / losses[0] for value in losses]
 
 # %%
-figure, (ax,) = plots.subplots(1, 1, width=8, height=3.2)
-plots.curves(ax, range(200), learned, "step on the same 16 digits", "loss, as a share of the first")
-ax.legend(loc=(0.66, 0.16))
 plots.show(
-    figure,
-    alt="Loss of one batch over 200 steps, as a share of the first. The healthy program, random labels and, more slowly, the patient of make_network sink to nearly 0; the patients of class_loss and squared_error stay high.",
+    clinic_plots.one_batch(learned),
+    alt="Loss of one batch over 200 steps, as a share of the first. The healthy program, random labels and, more slowly, BrokenNetwork sink to nearly 0; broken_class_loss and broken_squared_error stay high.",
 )
 
 # %% [markdown]
 # Two of the four patients stay high: caught in a second. The other two sink like the healthy
-# program. The test shows that a program *can* learn; not that all of it learns, and not that there
-# is anything to learn. The checks of this lesson are made of such tests, each for what the others
-# do not see.
+# program. The test shows that a program *can* learn. It does not show that all of it learns, nor
+# that there is anything to learn.
 
 # %% [markdown]
 # ## Silent: two players, and bounds
 #
 # GANs and VAEs hide their faults better than classifiers do. Two losses in balance look calm, even
-# where the balance is a wrong one. And a number that should be a lower bound looks the same when it
-# lies above. So look at the samples, and compare every quantity with a case that you can work out
-# by hand.
+# where the balance is a wrong one. And a lower bound that lies *above* what it bounds is a number
+# like any other. So look at the samples, and compare every quantity with a case that you can work
+# out by hand.
 #
 # ### Exercise: is this the equilibrium?
 #
-# *Medium, 10 minutes.* Two recorded runs of lesson 1's toy, whose theory ends at D(x) = D(G(z)) = ½
-# with losses of 2 log 2 and log 2. One of them followed the advice `retain_graph=True`, with both
-# steps moved to the end; five such runs ended with samples at
-# {{result:gan_traces.json:toy.no_detach.mean:.1f}} instead of 3. Which one is ill? Then write the
-# test that tells them apart, from the means over the last rows of their histories.
+# *Medium, 10 minutes.* Two recorded runs of lesson 1's toy. At its equilibrium D(x) = D(G(z)) = ½,
+# the discriminator's loss is 2 log 2, the generator's log 2. One of these runs followed the advice
+# `retain_graph=True`, with both steps moved to the end; five such runs ended with samples at
+# {{result:gan_traces.json:toy.no_detach.mean:.1f}} instead of 3. Which one is ill?
 #
-# **Which is ill, and why?** (a) Run A: its losses wobble. (b) Run B: D is sure about the data and
-# undecided about fakes. (c) Both: neither generator's loss reaches 0.
+# Then write the test that tells them apart. It gets means over the last rows of a history (of D's
+# loss too, which the figure leaves out).
 #
-# <details><summary>Hint</summary>There D says ½ to real <em>and</em> to fake, and its loss, a sum
-# of two means, is 2 log 2. Allow about 0.1 on each side for noise.</details>
+# <details><summary>Hint</summary>Demand all that the equilibrium promises: ½ for real <em>and</em>
+# for fake, and both losses (D's is a sum of two means). Allow about 0.1 on each side for
+# noise.</details>
 
 # %%
 runs = {
@@ -732,17 +769,17 @@ runs = {
 }
 
 # %%
-figure, axes = plots.subplots(2, 2, width=9, height=4.6)
-panels = {"g_loss": "generator's loss (nats)", "d_fake": "D(G(z))", "d_real": "D(x)"}
-panels["diversity"] = "deviation of the samples"
-for ax, (key, label) in zip(axes.flat, panels.items()):
-    series = {name: history[key] for name, history in runs.items()}
-    plots.curves(ax, runs["run A"]["step"], series, "step", label)
-axes.flat[-1].axhline(0.5, color="grey", linestyle=":")  # of the data
 plots.show(
-    figure,
-    alt="Generator's loss and D(G(z)) end near log 2 and one half in both runs. D(x) ends near one half in run A and at 1 in run B; the samples of run B have no spread, where the data, a dotted line, have 0.5.",
+    clinic_plots.two_runs(runs),
+    alt="Generator's loss and D(G(z)) end near log 2 and one half in both runs. D(x) ends near one half in run A and at 1 in run B; the samples of run B have no spread, where the data have 0.5. Dotted: what the equilibrium has.",
 )
+
+# %% [markdown]
+# **Which is ill, and why?**
+#
+# - (a) Run A: its losses wobble.
+# - (b) Run B: D is sure about the data and undecided about fakes.
+# - (c) Both: neither generator's loss reaches 0.
 
 # %%
 checks.clinic.guess("is_equilibrium", ...)
@@ -764,12 +801,9 @@ is_equilibrium = checks.clinic.is_equilibrium(is_equilibrium)
 # %% [markdown]
 # ### Exercise: success, says the loss
 #
-# *Medium, 6 minutes.* The toy again: real numbers have mean 3 and deviation 0.5. The generator's
-# loss goes to 0. Look at what it made.
-#
-# **Which is the cause?** (a) The generator has learned the data by heart. (b) The discriminator has
-# given up. (c) The generator is rewarded for being recognised. (d) The samples have collapsed to
-# one point.
+# *Medium, 6 minutes.* The toy again: real numbers have mean 3 and deviation 0.5. `step_with` makes
+# a sound step of both players from a pair of losses, and `play` plays 600 such steps. The
+# generator's loss goes to 0. Look at what it made.
 #
 # <details><summary>Hint 1</summary>In which direction does a step move the logit of a
 # fake?</details>
@@ -785,36 +819,19 @@ def broken_losses(real_logits, fake_logits):
 
 
 # %%
-def play(step, steps=600):
-    """Play the toy's game and tell how it ended."""
-    players = make_players()
-    for _ in range(steps):
-        d_loss, g_loss = step(*players, 3 + 0.5 * torch.randn(64, 1), torch.randn(64, 2))
-    made = players[0](torch.randn(1_000, 2))
-    print(f"losses {d_loss:.3f} and {g_loss:.3f}; samples {made.mean():.2f}, ± {made.std():.3f}")
+from course_utils.learner.clinic_toy import play, step_with
 
-
-# %%
-def step_with(losses):
-    """A step of both players with these losses: D's half, then G's."""
-
-    def step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
-        fake = generator(noise)
-        d_loss, _ = losses(discriminator(real), discriminator(fake.detach()))
-        d_optimizer.zero_grad()
-        d_loss.backward()
-        d_optimizer.step()
-        _, g_loss = losses(discriminator(real), discriminator(fake))
-        g_optimizer.zero_grad()
-        g_loss.backward()
-        g_optimizer.step()
-        return d_loss.item(), g_loss.item()
-
-    return step
-
-
-# %%
 play(step_with(broken_losses))
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The generator has learned the data by heart.
+# - (b) The discriminator has given up.
+# - (c) The generator is rewarded for being recognised.
+# - (d) The samples have collapsed to one point.
+
+# %%
 checks.clinic.guess("gan_losses", ...)
 
 
@@ -842,18 +859,14 @@ play(step_with(gan_losses))
 # ### Exercise: all samples in one place
 #
 # *Hard, 10 minutes.* No message, every network has its `zero_grad`, the losses are right, and the
-# toy's samples fall into one place. Of five longer runs the mean was
-# {{result:gan_traces.json:toy.stale.mean:.2f}}, the deviation
+# toy's samples fall into one place. Five longer runs ended with a mean of
+# {{result:gan_traces.json:toy.stale.mean:.2f}} and a deviation of
 # {{result:gan_traces.json:toy.stale.std:.3f}}; the data have 3 and 0.5.
 #
-# **Which is the cause?** (a) Gradients of one player's loss are still there when the other steps.
-# (b) The two optimisers share their state. (c) The generator sees the real data. (d) The
-# discriminator sees new noise in each half.
-#
 # <details><summary>Hint 1</summary>Play one whole step, then add up <code>p.grad.abs().sum()</code>
-# over the discriminator's parameters. What should it be?</details>
-# <details><summary>Hint 2</summary>Two things are to be mended. Either alone is not always enough;
-# the check plays three steps.</details>
+# over the discriminator's parameters. What should the sum be?</details>
+# <details><summary>Hint 2</summary>Two things need mending. Either alone is not always enough; the
+# check plays three steps.</details>
 
 
 # %%
@@ -872,6 +885,16 @@ def broken_gan_step(generator, discriminator, g_optimizer, d_optimizer, real, no
 
 # %%
 play(broken_gan_step)
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) Gradients of one player's loss are still there when the other steps.
+# - (b) The two optimisers share their state.
+# - (c) The generator sees the real data.
+# - (d) The discriminator sees new noise in each half.
+
+# %%
 checks.clinic.guess("gan_step", ...)
 
 
@@ -898,11 +921,8 @@ gan_step = checks.clinic.gan_step(gan_step)
 # ### Exercise: D wins before anything is learned
 #
 # *Medium, 6 minutes.* Photographs were read as numbers in [0, 1]. The generator ends in Tanh, and
-# nobody has trained it yet. A linear discriminator needs ten steps to tell them apart. Return two
-# things: a function that prepares pictures, and a last layer to match.
-#
-# **Which is the cause?** (a) The untrained generator makes grey pictures. (b) The discriminator is
-# too large. (c) Real pictures have too much contrast. (d) A single pixel gives the generator away.
+# nobody has trained it yet. A linear discriminator tells the two apart after ten steps. Return a
+# function that prepares pictures, and a last layer to match.
 #
 # <details><summary>Hint 1</summary>Between which numbers do the pixels of either batch
 # lie?</details>
@@ -910,6 +930,9 @@ gan_step = checks.clinic.gan_step(gan_step)
 # are two honest ways: stretch the pictures, or change the layer. Not both.</details>
 
 # %%
+from course_utils.datasets.images import load_images
+from course_utils.models import dcgan
+
 photographs = load_images("standin", limit=64)
 pictures = photographs.images.float() / 255  # (64, 3, 32, 32)
 with torch.no_grad():
@@ -921,6 +944,14 @@ plain = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2))
 fit(plain, F.cross_entropy, both, labels, steps=10)
 right = accuracy(plain, both, labels)
 print(f"{photographs.title('real against made')}: D is right about {right:.0%} after 10 steps")
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The untrained generator makes grey pictures.
+# - (b) The discriminator is too large.
+# - (c) Real pictures have too much contrast.
+# - (d) A single pixel gives the generator away.
 
 # %%
 checks.clinic.guess("match_ranges", ...)
@@ -942,15 +973,14 @@ match_ranges = checks.clinic.match_ranges(match_ranges)
 # ### Exercise: one loss for two opponents
 #
 # *Hard, 12 minutes.* “The loss of a GAN is $L_D + L_G$; minimise it with one optimiser.” Five such
-# runs converged: $L_D + L_G$ = {{result:gan_traces.json:toy.joint.d_loss:.2f}} +
-# {{result:gan_traces.json:toy.joint.g_loss:.2f}} is 2 log 2, as in the books. Their samples are at
-# {{result:gan_traces.json:toy.joint.mean:.2f}} instead of 3. With one optimiser, D too makes the
-# sum small. When it does so as well as it can at each $x$, the generator descends
-# `broken_objective`. Write what it should descend: the value of the game, $V = \sum p\log D +
-# q\log(1-D)$, at *D's own* best answer, which makes $V$ largest.
+# runs converged, with $L_D + L_G$ = {{result:gan_traces.json:toy.joint.d_loss:.2f}} +
+# {{result:gan_traces.json:toy.joint.g_loss:.2f}}. That is 2 log 2, in the books the value of $L_D$
+# alone. Their samples are at {{result:gan_traces.json:toy.joint.mean:.2f}} instead of 3.
 #
-# **Which is the cause?** (a) One optimiser cannot train two networks. (b) The data are not where
-# this objective is smallest. (c) Five runs are too few. (d) D is not strong enough to help.
+# With one optimiser, D too makes the sum small. Where D does so as well as it can at each $x$, the
+# generator descends `broken_objective`. Write what it should descend: the value of the game, $V =
+# \sum p\log D + q\log(1-D)$, for data $p$ and generator $q$, at *D's own* best answer, the one that
+# makes $V$ largest.
 #
 # <details><summary>Hint 1</summary>D's own best answer is p/(p + q), lesson 1.</details>
 # <details><summary>Hint 2</summary>At p = q the value is −log 4, for disjoint distributions 0.
@@ -965,6 +995,14 @@ def broken_objective(p_data, p_g):
     best = (p_data + p_g) / (p_data + 2 * p_g)
     return -(torch.xlogy(p_data + p_g, best) + torch.xlogy(p_g, 1 - best)).sum()
 
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) One optimiser cannot train two networks.
+# - (b) The data are not where this objective is smallest.
+# - (c) Five runs are too few.
+# - (d) D is not strong enough to help.
 
 # %%
 checks.clinic.guess("generator_objective", ...)
@@ -984,8 +1022,7 @@ def generator_objective(p_data, p_g):
 generator_objective = checks.clinic.generator_objective(generator_objective)
 
 # %% [markdown]
-# Both objectives, while the generator's distribution moves from the data (t = 0) to somewhere else
-# (t = 1):
+# Both objectives, while the generator's distribution walks away from the data:
 
 # %%
 p_data, elsewhere = torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.1, 0.1, 0.8])
@@ -995,15 +1032,10 @@ joint = [broken_objective(p_data, p_g).item() for p_g in between]
 game = [float(generator_objective(p_data, p_g)) for p_g in between]
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9, height=2.8)
-for ax, values, label in zip(axes, (joint, game), ("joint loss", "value of the game")):
-    plots.curves(ax, t, {"": values}, "t: 0 is the data", f"{label} (nats)")
-    ax.plot(0, values[0], "o", color="black")
-    words, away = ("worst", -26) if label == "joint loss" else ("best", 28)
-    ax.annotate(f"the data: {words}", (0, values[0]), (6, away), textcoords="offset points")
+objectives = {"joint loss, one optimiser": joint, "value of the game, two players": game}
 plots.show(
-    figure,
-    alt="Two curves over t, with a dot at the data, t = 0: the joint loss is largest at the data and falls away from them; the value of the game is smallest there and rises.",
+    clinic_plots.from_the_data(t, objectives),
+    alt="Two curves over t, with a dot at the data, t = 0: the joint loss is highest at the data and falls away from them; the value of the game is lowest there and rises.",
 )
 
 # %%
@@ -1013,22 +1045,20 @@ print("slope of the joint loss at the data:", *(f"{s:.4f}" for s in slope))
 print(f"log 9/2: {math.log(9 / 2):.4f}")
 
 # %% [markdown]
-# The joint loss has the same slope, $\log\frac92$, at every $x$: to move mass from one place to
-# another changes nothing in first order. So the data are a flat point, and the picture says which
-# kind: a maximum.
+# The joint loss has the same slope, $\log\frac92$, at every $x$. Probabilities sum to 1: what one
+# $x$ gains, another loses, and with equal slopes a small move changes nothing. So the data are a
+# flat point, and the picture says of which kind: a maximum.
 #
 # ### Exercise: a term that nobody can move
 #
-# *Hard, 12 minutes.* A VAE, “reconstruction plus a term that ties the code to noise”. Its copies
-# are sharp, its samples from the prior are junk. In the model $z \sim N(0, 1)$, $x \mid z \sim
-# N(wz, s^2)$ the true $\log p(x)$ is known, so that the bound can be compared with it. The encoder
-# puts the whole posterior on one point that gives x back: that is what this loss rewards most.
+# *Hard, 12 minutes.* The loss of a VAE, in the words of its author: “reconstruction, plus a term
+# that ties the code to noise”. Its copies are sharp, its samples from the prior are junk.
 #
-# **Which is the cause?** (a) The second term holds nothing that is trained. (b) The likelihood has
-# the wrong variance. (c) Too few draws of the noise. (d) The encoder's variance is too small to
-# matter.
+# Is its bound a bound? In the model $z \sim N(0, 1)$, $x \mid z \sim N(wz, s^2)$ the true $\log
+# p(x)$ is known, and the two can be compared. The encoder below puts the whole posterior on one
+# point that gives $x$ back: that is what this loss rewards most.
 #
-# <details><summary>Hint 1</summary>Which of the five arguments does each term depend on?</details>
+# <details><summary>Hint 1</summary>Which of the arguments does each term depend on?</details>
 # <details><summary>Hint 2</summary>KL(q ‖ N(0, 1)) = ½(mean² + e^log_var − 1 − log_var), one number
 # for each x.</details>
 
@@ -1047,6 +1077,14 @@ sure = torch.tensor([-6.0])  # log variance: the posterior is one point
 bound = broken_elbo(point, point, sure, torch.randn(10_000, 1), w, s)
 exact = torch.distributions.Normal(0.0, math.sqrt(w**2 + s**2)).log_prob(point)
 print(f"'bound' {bound.item():.3f}, log p(x) {exact.item():.3f}")
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The second term holds nothing that is trained.
+# - (b) The likelihood has the wrong variance.
+# - (c) Too few draws of the noise.
+# - (d) The encoder's variance is too small to matter.
 
 # %%
 checks.clinic.guess("elbo", ...)
@@ -1068,10 +1106,7 @@ elbo = checks.clinic.elbo(elbo)
 # ### Exercise: a divergence below zero
 #
 # *Medium, 6 minutes.* “We minimise the divergence of our model p from the data q.” The loss falls,
-# and falls. Look at the sign.
-#
-# **Which is the cause?** (a) Rounding, near a divergence of 0. (b) Probabilities that do not sum to
-# 1. (c) The mean is taken over the other distribution. (d) The logarithm has the wrong base.
+# and falls. Look at its sign.
 #
 # <details><summary>Hint</summary>KL(p ‖ q) weighs with its <em>first</em> argument. 0 log 0 is 0;
 # where q is 0 and p is not, the answer is infinite, and that is right.</details>
@@ -1094,6 +1129,16 @@ for _ in range(slide_steps):
 model = logits.softmax(0)
 print(f"'divergence' {broken_kl(model, q).item():.2f}")
 print("model", [round(v, 3) for v in model.tolist()], "data", [round(v, 3) for v in q.tolist()])
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) Rounding, near a divergence of 0.
+# - (b) Probabilities that do not sum to 1.
+# - (c) The mean is taken over the other distribution.
+# - (d) The logarithm has the wrong base.
+
+# %%
 checks.clinic.guess("kl", ...)
 
 
@@ -1109,15 +1154,23 @@ kl = checks.clinic.kl(kl)
 
 # %% [markdown]
 # ## Silent: text
-#
+
+# %%
+from sklearn.linear_model import SGDClassifier
+
+from course_utils.datasets.reviews import load_reviews
+from course_utils.models.pretrained import load_encoder
+
+reviews = load_reviews("standin", limit=n_reviews)
+held = load_reviews("standin", split="test", limit=n_reviews // 3)
+encoder = load_encoder("standin", tier=run.tier, texts=reviews.texts)
+
+# %% [markdown]
 # ### Exercise: one hundred per cent
 #
-# *Medium, 8 minutes.* Rows are pairs (text, "pos" or "neg"). The tokenizer takes the list of them
-# without complaint. A linear model counts the ids of each row and learns **random labels**: on rows
-# that it has not seen, nobody can beat 50 %.
-#
-# **Which is the cause?** (a) The test reviews were trained on. (b) The label can be read in the
-# input. (c) The random labels are not random. (d) Padding tells long reviews from short ones.
+# *Medium, 8 minutes.* Rows are pairs (text, "pos" or "neg"), and the tokenizer takes a list of them
+# without complaint. To test the whole program, the rows get **random labels**: on rows that it has
+# not seen, nobody can then beat 50 %. A linear model that counts the ids of each row can.
 #
 # <details><summary>Hint 1</summary>Decode one row of <code>input_ids</code>, and read it.</details>
 # <details><summary>Hint 2</summary><code>zip(*rows)</code> separates texts and labels. Labels are
@@ -1143,6 +1196,16 @@ def accuracy_on_random_labels(encode):
 
 # %%
 print(f"accuracy on random labels: {accuracy_on_random_labels(broken_encode):.0%}")
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The test reviews were trained on.
+# - (b) The label can be read in the input.
+# - (c) The random labels are not random.
+# - (d) Padding tells long reviews from short ones.
+
+# %%
 checks.clinic.guess("encode_batch", ...)
 
 
@@ -1166,19 +1229,18 @@ print(f"accuracy on random labels, mended: {accuracy_on_random_labels(encode_bat
 # %% [markdown]
 # ### Exercise: a loss that is too good
 #
-# *Easy, 5 minutes.* A small BERT for two classes, untrained, on 64 reviews. Then a run of this
-# kind, recorded on IMDB: the loss falls below log 2 at once and goes on falling; the accuracy stays
-# at one half.
+# *Easy, 5 minutes.* A small BERT for two classes, untrained, on 64 reviews; then a run of this
+# kind, recorded on IMDB. The loss is below log 2 from the start and goes on falling, while the
+# accuracy stays at one half.
 #
-# **Which is the cause?** (a) The learning rate is too high. (b) The classes are not balanced. (c)
-# The labels are exchanged. (d) The loss is not the one that you think.
-#
-# <details><summary>Hint 1</summary>In cross-entropy, what does a wrong answer between two classes
+# <details><summary>Hint 1</summary>With cross-entropy, what does a wrong answer between two classes
 # cost at least?</details>
 # <details><summary>Hint 2</summary>Print the shape of the logits. Two classes, two logits; labels
 # are 0 and 1.</details>
 
 # %%
+from transformers import BertConfig, BertForSequenceClassification
+
 sizes = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -1207,6 +1269,14 @@ mean_accuracy = sum(history["accuracy"]) / len(history["accuracy"])
 print(f"recorded: loss {history['loss'][0]:.2f}, at the end {history['loss'][-1]:.2f}; ", end="")
 print(f"accuracy of all batches {mean_accuracy:.0%}")
 
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) The learning rate is too high.
+# - (b) The classes are not balanced.
+# - (c) The labels are exchanged.
+# - (d) The loss is not the one that you think.
+
 # %%
 checks.clinic.guess("make_classifier", ...)
 
@@ -1224,18 +1294,15 @@ make_classifier = checks.clinic.make_classifier(make_classifier)
 # %% [markdown]
 # ### Exercise: one epoch, one half
 #
-# *Medium, 6 minutes.* A classifier that counts words gets one epoch, in batches of 16. On IMDB it
-# was right about {{result:clinic_imdb.json:sorted.value:.1%}} of the test reviews (three seeds),
-# with a last training loss of {{result:clinic_imdb.json:sorted_last_loss:.3f}}. Here are the
-# made-up sentences:
-#
-# **Which is the cause?** (a) What came last is what it believes. (b) It has learned the training
-# reviews by heart. (c) The test reviews are of another kind. (d) One epoch is too short.
+# *Medium, 6 minutes.* A classifier that counts words gets one epoch, in batches of 16. On IMDB its
+# training loss ended at {{result:clinic_imdb.json:sorted_last_loss:.3f}}, and it was right about
+# {{result:clinic_imdb.json:sorted.value:.1%}} of the test reviews (three seeds). Here the same
+# happens with the made-up sentences.
 #
 # <details><summary>Hint 1</summary>What does the classifier see in the first half of its epoch, and
 # what in the second?</details>
 # <details><summary>Hint 2</summary>One permutation for both lists, from a generator of its own with
-# this seed. Not a shuffle inside each batch: a batch of one label stays one.</details>
+# this seed. A shuffle inside each batch does not help: a batch of one label stays one.</details>
 
 
 # %%
@@ -1246,6 +1313,9 @@ def broken_shuffle(texts, labels, seed):
 
 
 # %%
+from course_utils.evaluation.bag_of_words import bag_of_words
+
+
 def score_order(order):
     """Test accuracy after one epoch, in batches of 16, in this order."""
     texts, labels = order(reviews.texts, reviews.labels.tolist(), 0)
@@ -1259,6 +1329,16 @@ def score_order(order):
 
 # %%
 print(held.title("test accuracy"), f"{score_order(broken_shuffle):.0%}")
+
+# %% [markdown]
+# **Which is the cause?**
+#
+# - (a) What came last is what it believes.
+# - (b) It has learned the training reviews by heart.
+# - (c) The test reviews are of another kind.
+# - (d) One epoch is too short.
+
+# %%
 checks.clinic.guess("shuffled", ...)
 
 
@@ -1286,10 +1366,10 @@ print(held.title("test accuracy, mended"), f"{score_order(shuffled):.0%}")
 #
 # ### Exercise: the first line that does not follow
 #
-# *Medium, 10 minutes.* “The value of the game at its solution is 0.” Here is the proof, for
-# probabilities $p$ and $q$, with $m = (p+q)/2$. Lesson 1 says −log 4. A derivation is a program:
-# *run it*. Write the tool that finds the first line that does not equal the one above, for any
-# chain of lines.
+# *Medium, 10 minutes.* “The value of the game at its solution is 0.” Lesson 1 says −log 4. Here is
+# the proof, for probabilities $p$ and $q$, with $m = (p+q)/2$. A derivation is a program: *run it*.
+# Write the tool that finds the first line that does not equal the one above, for any chain of
+# lines.
 #
 # | line | what it says |
 # | --- | --- |
@@ -1297,10 +1377,6 @@ print(held.title("test accuracy, mended"), f"{score_order(shuffled):.0%}")
 # | 1 | $V = \sum p\log\frac{p}{m} + \sum q\log\frac{q}{m} - 2\log 2$ |
 # | 2 | $V = \log\sum\frac{p^2}{m} + \log\sum\frac{q^2}{m} - 2\log 2$ |
 # | 3 | $V = \log\left(\sum p \cdot \sum q\right) = \log 1 = 0$ |
-#
-# **Which line is wrong?** (a) Line 1: p/(p + q) is not p/2m. (b) Line 2: the logarithm of a mean is
-# not the mean of logarithms. (c) Line 3: the probabilities do not sum to 1. (d) None: lesson 1 is
-# about another game.
 #
 # <details><summary>Hint</summary>Compare with the line <em>above</em>, at <em>every</em> point,
 # with <code>math.isclose(..., rel_tol=1e-6, abs_tol=1e-9)</code>.</details>
@@ -1324,6 +1400,14 @@ PROOF = [
     lambda p, q: outside(p, (p + q) / 2) + outside(q, (p + q) / 2) - 2 * math.log(2),
     lambda p, q: math.log(p.sum() * q.sum()),
 ]
+
+# %% [markdown]
+# **Which line is wrong?**
+#
+# - (a) Line 1: p/(p + q) is not p/2m.
+# - (b) Line 2: the logarithm of a mean is not the mean of logarithms.
+# - (c) Line 3: the probabilities do not sum to 1.
+# - (d) None: lesson 1 is about another game.
 
 # %%
 checks.clinic.guess("first_break", ...)
@@ -1354,14 +1438,11 @@ print("asked at two unequal distributions: line", first_break(PROOF, [same, othe
 # %% [markdown]
 # ## Healthy?
 #
-# ### Exercise: prove that it is broken, first
+# ### Exercise: first prove that it is broken
 #
 # *Hard, 12 minutes.* The next step fills one label tensor in place, makes the fakes a second time,
-# and takes more noise than data. Three complaints that you will hear in reviews. Is it ill? Do not
-# argue: write the test that tells whether two steps *train alike*.
-#
-# **What is wrong with it?** (a) The labels are overwritten before they are used. (b) The fakes of
-# the two halves differ. (c) It is not ill. (d) Means over 5 and over 8 examples may not be added.
+# and takes more noise than data: three complaints that you will hear in code reviews. Is it ill?
+# Write the test that tells whether two steps *train alike*.
 #
 # <details><summary>Hint 1</summary>Give each step its own players, <code>make_players()</code>
 # (always the same start), and play <em>all</em> batches.</details>
@@ -1387,6 +1468,14 @@ def suspicious_step(generator, discriminator, g_optimizer, d_optimizer, real, no
     return (real_loss + fake_loss).item(), g_loss.item()
 
 
+# %% [markdown]
+# **What is wrong with it?**
+#
+# - (a) The labels are overwritten before they are used.
+# - (b) The fakes of the two halves differ.
+# - (c) It is not ill.
+# - (d) Means over 5 and over 8 examples may not be added.
+
 # %%
 checks.clinic.guess("same_training", ...)
 
@@ -1400,10 +1489,10 @@ def same_training(step, other, make_players, batches):
     """
     ### BEGIN SOLUTION
     ends = []
-    for play in (step, other):
+    for one in (step, other):
         players = make_players()
         for real, noise in batches:
-            play(*players, real, noise)
+            one(*players, real, noise)
         weights = [p.detach().flatten() for net in players[:2] for p in net.parameters()]
         ends.append(torch.cat(weights))
     return torch.allclose(ends[0], ends[1], atol=1e-6)
@@ -1426,14 +1515,15 @@ for name, step in (("suspicious_step", suspicious_step), ("broken_gan_step", bro
 # digits and measures it. A sound one misreads fewer than one test digit in ten; this one hardly
 # does better than chance. It has **three faults**, none of them a case from above. Your budget is
 # **ten runs** of a whole script; looking at tensors costs nothing. After the tenth nothing is
-# locked: you are told the count, and your work stays.
+# locked.
 #
 # *Make the case small*: no card can do that for you. Cut the program in halves, and give each half
 # an input for which you know the answer: a picture that you have drawn yourself, labels that you
 # have looked at, one batch, a test set that is the training set. Where the answer is the one that
-# you expected, that half is innocent; go on with the other. Write down what you expect *before*
-# each run, change one thing at a time, and change it back when nothing came of it. A run whose
-# result surprises you is worth more than one that pleases you.
+# you expected, that half is innocent; go on with the other.
+#
+# Write down what you expect *before* each run. Change one thing at a time, and change it back when
+# nothing came of it. A run that surprises you is worth more than one that pleases you.
 #
 # <details><summary>Hint 1</summary>Three questions: what enters the network (a picture, and its
 # label), what moves (rate, weights), what is measured?</details>
@@ -1549,25 +1639,25 @@ print(f"mended: {result['test']:.1%} of the test digits; runs spent: {runs_left.
 # %% [markdown]
 # ## What a trace can tell, and when it goes wrong
 #
-# `diagnose` reads histories: of GANs since lesson 1, and of VAEs, classifiers and flows. These are
-# its rules; a state counts when it lasts for a fifth of the run:
+# `diagnose` reads histories of training: of GANs since lesson 1, of VAEs and of classifiers. These
+# are its rules; a state counts when it lasts for a fifth of the run. Below the table stands what it
+# says about run B of {{exercise:is_equilibrium}}.
 
 # %%
-display(Markdown(diagnose.rules()))
+display(Markdown(diagnose.rules("GAN", "VAE", "classifier")))
 for finding in diagnose.diagnose(runs["run B"]):
     print(finding)
 
 # %% [markdown]
 # Two of its rules are theorems: a divergence has no negative values, and a wrong answer between two
-# classes costs at least log 2 nats. The others are habits of healthy runs, and tests hold each of
-# them against every recorded run, healthy and ill. But most cases of this lesson leave **no** trace
-# in any curve: a leaked label, a layer that is never trained, a wrong line on paper. Those need a
-# test, or a doubt.
+# classes costs at least log 2 nats. The others are habits of healthy runs, tested on every recorded
+# run, healthy and ill. But most cases of this lesson leave **no** trace in any curve: a leaked
+# label, a layer that is never trained, a wrong line on paper. Those need a test, or a doubt.
 #
 # ## Your checklist
 #
 # The cell counts your guesses that were right at first sight and prints a page: one habit for each
-# case that you mended yourself. Add notes in your own words, run it again, and keep it.
+# case that you mended yourself. Add notes of your own, run it again, and keep it.
 
 # %%
 checks.clinic.first_sight()
@@ -1615,8 +1705,8 @@ print("saved in the folder of your runs as", clinic.save_checklist(page).name)
 # right places, and left alone what was not broken.
 #
 # **What this did not show.** Faults of hardware, memory and parallel runs; faults that need a
-# full-size model to appear; and your own, next week. Cases here are small on purpose: in a real
-# program the hardest part is to make the case small.
+# full-size model to appear; and your own, next week. In a real program the hardest part is to make
+# the case small.
 #
 # **Sources.** Goodfellow et al. 2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661), equation
 # 1, algorithm 1, theorem 1 · Radford et al. 2016, [arXiv

@@ -23,10 +23,9 @@
 # | [the other](https://github.com/xyfJASON/gans-pytorch/tree/067891c) | **24.8** | 31.9 | 28.8 |
 #
 # In the first, DCGAN, the oldest of the three, is the worst by far. In the second it is the best.
-# (Its author warns that each model had settings of its own, perhaps not the best ones.) Who is
-# right? You will write the main ones yourself, let nine methods play with many seeds, and see how
-# far such a table can be trusted. Then you will steer a GAN: ask for a horse, and measure whether a
-# horse comes.
+# Who is right? You will write the main ones yourself, let nine methods play with many seeds, and
+# see how far such a table can be trusted. Then you will steer a GAN: ask for a horse, and measure
+# whether a horse comes.
 #
 # **You will learn to** hold down the slope of a discriminator in four ways and tell what each one
 # holds · show which of them lets the smallest game converge · compare methods with seeds, so that a
@@ -54,7 +53,7 @@ from torch import nn
 
 # %%
 from course_utils import progress_bars, results
-from course_utils.display import class_plots, palette, plane_plots, plots
+from course_utils.display import class_plots, game_plots, picture_rows, plane_plots, plots
 from course_utils.display.widgets import class_walk
 from course_utils.datasets.images import load_images
 from course_utils.evaluation import class_scores, metrics
@@ -114,8 +113,8 @@ for steps_of_d in (10, 100, 1_000, 10_000):
 
 # %% [markdown]
 # Without a penalty there is no best slope: whatever D has, twice as much is better. With even a
-# small penalty there is one. The methods of the last ten years share this aim, to hold the slope
-# down. They differ in what they hold:
+# small penalty there is one. The methods of the last ten years all hold the slope down, each in
+# its own way:
 #
 # | method | it holds | source |
 # | --- | --- | --- |
@@ -125,27 +124,25 @@ for steps_of_d in (10, 100, 1_000, 10_000):
 # | R1 | the slope near 0, at the data | [1801.04406](https://arxiv.org/abs/1801.04406) |
 # | R1 + R2 | the slope near 0, at data and fakes | [2501.05441](https://arxiv.org/abs/2501.05441) |
 #
-# Clipping you saw in lesson 1. You write the other four now: first the hold on each layer, then
+# You saw clipping in lesson 1. You write the other four now: first the hold on each layer, then
 # those on the slope itself.
 #
 # ## Hold each layer: the spectral norm
 #
 # A linear layer $Wx$ maps the circle of all vectors of length 1 to an ellipse. How far can it
-# stretch a vector at most? As far as the ellipse's longest half-axis. Its length is the largest
-# *singular value* of $W$, also called its *spectral norm* $\sigma(W)$. Divide the weights by it,
-# and no vector gets longer:
+# stretch a vector at most? As far as the ellipse's longest semi-axis (from its centre to its
+# farthest point). Its length is the largest *singular value* of $W$, also called its *spectral
+# norm* $\sigma(W)$. Divide the weights by it, and no vector gets longer:
 
 # %%
 W = torch.tensor([[1.6, 0.9], [-0.3, 1.1]])
 largest = torch.linalg.svdvals(W)[0]
 
 # %%
-figure, axes = plots.subplots(1, 2, width=7.4, height=3.4)
-plane_plots.stretching(axes[0], W, f"W: the longest half-axis is {largest:.2f}")
-plane_plots.stretching(axes[1], W / largest, "W / σ(W): nothing gets longer")
+titles = f"W: the longest semi-axis is {largest:.2f}", "W / σ(W): nothing gets longer"
 plots.show(
-    figure,
-    alt="Left, a grey circle and the ellipse that a matrix makes of it, with an arrow along its longest half-axis. Right, the ellipse of the divided matrix, which lies inside the circle and touches it at the arrow.",
+    plane_plots.stretched(dict(zip(titles, (W, W / largest)))),
+    alt="Left, a grey circle and the ellipse that a matrix makes of it, with an arrow along its longest semi-axis. Right, the ellipse of the divided matrix, which lies inside the circle and touches it at the arrow.",
 )
 
 # %% [markdown]
@@ -154,9 +151,9 @@ plots.show(
 #
 # The picture used `svdvals`, which is too slow for every training step. *Power iteration* is
 # cheaper. Send a vector $u$ through $W^\top$, set the length of the result $v$ to 1, send it back
-# through $W$, and set the length to 1 again. After each such *turn* the two lie nearer to the
-# directions that are stretched most. The weights change little from step to step. So one turn per
-# step is enough, **if the next step starts from the last $u$**.
+# through $W$, and set the length to 1 again. Each such *turn* brings the two nearer to the
+# directions that are stretched most. Weights change little from step to step, so one turn per step
+# is enough, **if the next step starts from the last $u$**.
 #
 # ### Exercise: the spectral norm
 #
@@ -250,11 +247,10 @@ for name in ("as initialised", "normalised"):
 assert max(norms) <= 1 + 1e-3
 
 # %% [markdown]
-# The bound holds, as it must, and the measured slope lies far below it: no vector is stretched most
-# by all three layers at once. So spectral normalisation holds D down more than was asked, and at
-# every point. That has a price. Where data and fakes lie close together, D should be steep, and now
-# it cannot. (In the games with points further down, each layer is therefore held at 3 instead of
-# 1.)
+# The bound holds, and the measured slope lies far below it: no vector is stretched most by all
+# three layers at once. So spectral normalisation holds D down more than was asked, and at every
+# point. That has a price. Where data and fakes lie close together, D should be steep, and now it
+# cannot. (In the games with points further down, each layer is therefore held at 3 instead of 1.)
 #
 # For a *convolution* there is a second catch. The kernel as a matrix is not the whole map, since an
 # input pixel takes part in several outputs. So a kernel of norm 1 can still stretch a picture:
@@ -268,11 +264,11 @@ print(f"a plain picture gets {answer.norm() / plain.norm():.2f} times as long")
 
 # %% [markdown]
 # Nearly 2, since each pixel (but those at the border) is seen by four outputs, and $\sqrt4 = 2$.
-# SNGAN normalises the kernel all the same, and accepts that factor.
+# SNGAN normalises the kernel all the same.
 #
-# SNGAN is often played with the *hinge* losses. With $a$ for D's logit, as in lesson 2: D has
-# nothing to gain from a photograph with a logit above the margin 1, or from a fake with one below
-# −1. G has no margin:
+# SNGAN is often trained with the *hinge* losses. As in lesson 2, $a$ is D's logit. D gains nothing
+# more from a photograph with a logit above the margin 1, or from a fake with one below −1. G has no
+# margin:
 #
 # $$L_D = \mathbb{E}_x \max(0,\, 1 - a(x)) + \mathbb{E}_z \max(0,\, 1 + a(G(z))), \qquad
 # L_G = -\mathbb{E}_z\, a(G(z)).$$
@@ -287,7 +283,7 @@ print(f"a plain picture gets {answer.norm() / plain.norm():.2f} times as long")
 # <details><summary>Hint 1</summary>Try logits by hand: a photograph with logit 3 and a fake with
 # logit −3 are both right. What should D's loss be?</details>
 # <details><summary>Hint 2</summary>What is the slope of the generator's loss for a fake with
-# logit −3? Who needs advice most?</details>
+# logit −3?</details>
 
 
 # %%
@@ -309,9 +305,9 @@ def hinge_losses(real_logits, fake_logits):
 hinge_losses = checks.stable.hinge_losses(hinge_losses)
 
 # %% [markdown]
-# Why a margin? A photograph with logit 3 is clearly real to D and has nothing more to teach it. So
-# the whole gradient comes from the doubtful pictures. G may not rest like that: a fake that passes
-# today may be caught tomorrow, when D has changed.
+# Why a margin? A photograph with logit 3 has nothing more to teach D, so the whole gradient comes
+# from the doubtful pictures. G may not rest like that: a fake that passes today may be caught
+# tomorrow, when D has changed.
 #
 # ## Hold the slope itself: two penalties
 #
@@ -391,10 +387,8 @@ zero_centred_penalty = checks.stable.zero_centred_penalty(zero_centred_penalty)
 # %% [markdown]
 # ### The smallest game, with your penalties
 #
-# Slope 1 or slope 0: does it matter? Lesson 1 had the smallest game: the data are the point 0, the
-# generator's only sample is at $a$ (here a place and no logit), the critic is the line $b\,x$. The
-# solution is $a = b = 0$. Now play it with *your* two functions, on an `nn.Module`. Both players
-# step at once.
+# Slope 1 or slope 0: does it matter? In lesson 1's smallest game the data are the point 0, the
+# generator's only sample is at $a$ (a place here, and no logit), and the critic is the line $b\,x$:
 
 
 # %%
@@ -413,45 +407,70 @@ class Line(nn.Module):
 RATE = 0.1  # step size of both players
 PULL = 0.5  # weight of the penalty
 
+# %% [markdown]
+# The critic wants the fake's logit low, the generator wants it high. Both minimise:
+#
+# $$L_D = b \cdot a - b \cdot 0 + \text{penalty}, \qquad L_G = -\, b \cdot a.$$
+#
+# The solution is $a = b = 0$. Which of your penalties lets the players find it?
+#
+# ### Exercise: the smallest game
+#
+# *Medium, 15 minutes.* Lesson 1 wrote the steps by arithmetic. Write them as a training loop, so
+# that *your* penalties can join in. The critic is a `Line()`, and $a$ is a tensor `(1, 1)`. Both
+# begin at 1.
+#
+# - In each of the `steps` both players take `rate` times the gradient of their own loss, downhill.
+#   They move at once: neither sees where the other has just gone.
+# - `penalty(critic, real, fake)` looks at two batches `(1, 1)`, the data and the generator's point.
+#   It concerns the critic alone.
+# - Return the path `(steps + 1, 2)`: plain numbers $(a, b)$ at first and after each step.
+#
+# <details><summary>Hint 1</summary>Lesson 1 wrote <code>new_a</code> beside <code>a</code>. What
+# has to wait here until both gradients are known?</details>
+# <details><summary>Hint 2</summary><code>torch.autograd.grad(loss, player)</code> leaves the other
+# player alone. If two losses hang on one graph, it is gone after the first call.</details>
+# <details><summary>Hint 3</summary>A step changes a tensor in place, and a list that holds the
+# tensor holds the change. What do you want to keep?</details>
+
 
 # %%
-def smallest_game(penalty, steps=400):
-    """Path (steps + 1, 2) of (a, b); penalty(critic, real, fake) is added to the critic's loss."""
+def smallest_game(penalty, rate, steps):
+    """Path (steps + 1, 2) of (a, b) from (1, 1), both players stepping at once;
+    penalty(critic, real, fake) is added to the critic's loss."""
+    ### BEGIN SOLUTION
     critic, a = Line(), torch.ones(1, 1, requires_grad=True)
-    path, data = [(1.0, 1.0)], torch.zeros(1, 1)
+    data, path = torch.zeros(1, 1), [(1.0, 1.0)]
     for _ in range(steps):
-        fake_lead = critic(a).sum() - critic(data).sum()  # G raises it, the critic lowers it
-        (of_a,) = torch.autograd.grad(-fake_lead, a, retain_graph=True)
-        d_loss = fake_lead + penalty(critic, data, a.detach())
+        d_loss = (critic(a) - critic(data)).sum() + penalty(critic, data, a.detach())
+        g_loss = -critic(a).sum()
         (of_b,) = torch.autograd.grad(d_loss, critic.b)
-        with torch.no_grad():
-            a -= RATE * of_a
-            critic.b -= RATE * of_b
+        (of_a,) = torch.autograd.grad(g_loss, a)
+        with torch.no_grad():  # both gradients are known: now both players move
+            a -= rate * of_a
+            critic.b -= rate * of_b
         path.append((a.item(), critic.b.item()))
     return torch.tensor(path)
+    ### END SOLUTION
 
+
+smallest_game = checks.stable.smallest_game(smallest_game)
+
+# %% [markdown]
+# Now three games, two of them with your own penalties:
 
 # %%
 half = torch.full((1,), 0.5)  # any alpha does: a line is equally steep everywhere
-
-# %%
-paths = {
-    "no penalty": smallest_game(lambda critic, real, fake: 0.0),
-    "zero-centred (R1)": smallest_game(
-        lambda critic, real, fake: PULL / 2 * zero_centred_penalty(critic, real)
-    ),
-    "WGAN-GP": smallest_game(
-        lambda critic, real, fake: PULL / 2 * gradient_penalty(critic, real, fake, half)
-    ),
+penalties = {
+    "no penalty": lambda critic, real, fake: 0.0,
+    "zero-centred (R1)": lambda critic, real, fake: PULL / 2 * zero_centred_penalty(critic, real),
+    "WGAN-GP": lambda critic, real, fake: PULL / 2 * gradient_penalty(critic, real, fake, half),
 }
+paths = {name: smallest_game(penalty, RATE, 400) for name, penalty in penalties.items()}
 
 # %%
-figure, axes = plots.subplots(1, 3, width=9.4, height=3.4)
-for ax, (name, path), colour in zip(axes, paths.items(), palette.COLOURS):
-    plane_plots.spiral(ax, path, colour, name)
-axes[0].set_ylabel("b (slope of the critic)")
 plots.show(
-    figure,
+    game_plots.paths(paths, side=2.6),
     alt="Three paths around the solution, a cross in the middle. Without a penalty the spiral leaves the frame. With the zero-centred penalty it turns inwards and ends in the cross. With WGAN-GP's it goes on circling.",
 )
 
@@ -460,8 +479,8 @@ plots.show(
 # ends in it, the third circles around it without end.
 #
 # Without a penalty and with R1, one step multiplies $(a, b)$ by a matrix. Its two eigenvalues have
-# the same size. By this factor the distance from the solution changes in a step, on average. Below
-# 1, the spiral turns inwards.
+# the same size. This size is the factor by which the distance from the solution changes in a step,
+# on average. If it is below 1, the spiral turns inwards.
 
 # %%
 step_of = {  # (a, b) after a step = matrix @ (a, b)
@@ -484,10 +503,9 @@ for name, radius in ends.items():
 assert ends["zero-centred (R1)"].max() < 0.02 < 0.5 < ends["WGAN-GP"].min()
 
 # %% [markdown]
-# At the goal the critic has nothing left to say: its slope must be 0. A penalty that demands slope
-# 1 will not let it rest. [Mescheder et al. 2018](https://arxiv.org/abs/1801.04406) prove that
-# zero-centred penalties converge near the solution and that WGAN-GP does not always. The smallest
-# game is not a large one, but a method that cannot win it owes us an explanation.
+# At the solution the critic has nothing left to say: its slope must be 0. A penalty that demands
+# slope 1 will not let it rest. [Mescheder et al. 2018](https://arxiv.org/abs/1801.04406) prove that
+# zero-centred penalties converge near the solution and that WGAN-GP does not always.
 #
 # ## Change the question: which of the two?
 #
@@ -582,24 +600,16 @@ played = {
 }
 
 # %%
-figure, axes = plots.subplots(3, min(4, seeds), width=8.4, height=6.6)
-for row, (name, (samples, judges)) in zip(axes.reshape(3, -1), played.items()):
-    modes, good = plane_gan.score(samples, ring)
-    for k, ax in enumerate(row):
-        plane_plots.game(ax, samples, judges, ring, k)
-        ax.set_title(f"{modes[k]} of 8, {good[k]:.0%} good", fontsize=9)
-    row[0].set_ylabel(name.replace(" + R1", "\n+ R1"), fontsize=9)
+counted = {name: plane_gan.score(samples, ring) for name, (samples, _) in played.items()}
 plots.show(
-    figure,
+    plane_plots.games(played, counted, ring),
     alt="Three rows of games on the ring, a column for each seed: orange samples on D's landscape in grey, crosses at the eight clusters. Titles count the modes covered and the share of good points.",
 )
 
 # %% [markdown]
-# **How to read it.** A row is a method, a column a seed. A good game has orange on every cross and
-# nowhere else, and the ground is dark all around the ring. Look for two failures: points in a
-# streak between the clusters, and dark clusters without points. Compare how suddenly the grey
-# changes with a penalty (the lower two rows) and without. Count before you judge: one lucky column
-# proves nothing.
+# **How to read it.** A good game has orange on every cross and nowhere else, and the ground is dark
+# all around the ring. Look for two failures: points in a streak between the clusters, and dark
+# clusters without points. Count before you judge: one lucky column proves nothing.
 #
 # And here are all nine, as recorded: two learning rates, five seeds each, with 95 % intervals of
 # the mean over seeds. WGAN-GP has two rows: its paper gives the critic five steps for each of the
@@ -607,13 +617,9 @@ plots.show(
 
 # %%
 record = results.read("stable_plane.json")
-figure, axes = plots.subplots(1, 2, width=9.6, height=5.2)
-for ax, (data, rates) in zip(axes, record["games"].items()):
-    plane_plots.methods(ax, rates, "modes", f"modes covered, {data}", record["data"][data]["modes"])
-axes[1].set_yticklabels([])
 plots.show(
-    figure,
-    alt="Modes covered by method, on the ring and on the grid. A dot for each seed, and a bar with its interval for each of two learning rates. On the ring most intervals overlap, and the clipped WGAN covers none; on the grid least squares covers most, and many methods change places with the rate.",
+    plane_plots.methods(record, "modes", "modes covered"),
+    alt="Modes covered by method, on the ring and on the grid. A dot for each seed, and a bar with its interval for each of two learning rates; a line at the right stands for all modes. On the ring most intervals overlap, and the clipped WGAN covers none; on the grid least squares covers most, and many methods change places with the rate.",
 )
 
 # %%
@@ -652,45 +658,72 @@ for data, rates in record["games"].items():
 # **How to read it.** Compare the two colours of *one* method before you compare two methods. A
 # published table shows one colour, and one dot of it. A pair that changes places when only the
 # learning rate changes has an order that is as much about the rate as about the methods. The two
-# rows of WGAN-GP differ by one setting, too. Which would you have published? (And five steps cost
-# more than one: equal steps are not equal time.)
+# rows of WGAN-GP differ by one setting, too. (And five critic steps cost more than one: equal steps
+# are not equal time.)
 #
 # On the grid most games are far from done. Of points spread evenly over the square, without any
-# training, one in ten would be good (25 discs of radius 0.15 in a square of side 4.3), and in the
-# record most methods do hardly better. Least squares leads on the grid, and on the ring at the high
-# rate it is among the last. The zero-centred games, which theory prefers, do not lead. But theory
-# promises that they converge near the solution, not that they arrive in so few steps. Perhaps a D
-# that is held flat teaches slowly (not tested). And the penalty's weight is a setting, too.
+# training, one in ten would be good (25 discs of radius 0.15 in a square of side 4.3). Most of the
+# recorded games do hardly better. The zero-centred games, which theory prefers, do not lead. But
+# theory promises only that they converge near the solution, and not that they arrive in so few
+# steps.
 #
-# A failure shows as a bar near 0: see the clipped WGAN on the ring. Its weights are held, but that
-# does not tell how steep D is. Its authors themselves call clipping "a clearly terrible way"
+# The clipped WGAN covers no mode of the ring. Its weights are held, but that does not tell how
+# steep D is. Its authors themselves call clipping "a clearly terrible way"
 # ([1701.07875](https://arxiv.org/abs/1701.07875), section 3).
 #
 # ## Steering: tell both players the class
 #
 # A generator that makes "something" is a toy; one that makes a *horse when asked* is a tool. Both
-# players must be told. The **generator** gets the class twice: a learned vector stands beside the
-# noise, and after every BatchNorm each class has weights and biases of its own. The
-# **discriminator** must judge the picture *and* whether it fits its class. [Miyato and Koyama
+# players must be told the class.
+#
+# **The generator** is told twice. A learned vector of the class stands beside the noise. And after
+# every BatchNorm each class has a weight and a bias of its own for every channel. With $\hat x$ for
+# the maps that come out of BatchNorm, class $y$ goes on with
+#
+# $$\gamma_y \cdot \hat x + \beta_y.$$
+#
+# So a class can turn one channel up and another one off.
+#
+# **The discriminator** must judge the picture *and* whether it fits its class. [Miyato and Koyama
 # 2018](https://arxiv.org/abs/1802.05637) give it one logit for both. Let $h(x)$ be the features of
-# the picture, the outputs of D's last hidden layer. A linear layer has weights $w$ and a bias $c$;
-# each class $y$ has a vector $e_y$, which is learned:
+# the picture, the outputs of D's last hidden layer. A linear layer has weights $w$ and a bias $c$.
+# Each class $y$ has a vector $e_y$, which is learned:
 #
 # $$a(x, y) = w \cdot h(x) + c + e_y \cdot h(x).$$
 #
-# The first two terms ask *is it a photograph?*, the last asks *of this class?* Why an inner
-# product? A classifier with a linear last layer also scores class $y$ by one: by a vector of the
-# class times the features.
+# The first two terms ask *is it a photograph?*, the last asks *of this class?* (A classifier with a
+# linear last layer scores a class in the same way: by its vector times the features.)
 #
-# ### Exercise: the projection
+# ### Exercise: tell both players
 #
-# *Medium, 10 minutes.* Write $a(x, y)$ for a batch: one logit for each picture. `embedding` is an
-# `nn.Embedding` with the rows $e_y$, `linear` an `nn.Linear` to one number.
+# *Medium, 18 minutes.* Write both formulas for a batch. An `nn.Embedding` is a table with a row for
+# each class.
 #
-# <details><summary>Hint 1</summary>Which row of the embedding belongs to picture i? Print the shape
-# of <code>embedding(labels)</code>.</details>
-# <details><summary>Hint 2</summary>The inner product is taken for each picture with the vector of
+# - `conditional_norm` is the generator's: maps `(B, C, H, W)` and their classes `(B,)` become maps
+#   of the same shape. `norm` is an `nn.BatchNorm2d`; the rows of `weight` are the $\gamma_y$, those
+#   of `bias` the $\beta_y$.
+# - `projection_logit` is the discriminator's: one logit $a(x, y)$ for each picture. The rows of
+#   `embedding` are the $e_y$; `linear` is an `nn.Linear` to one number.
+#
+# <details><summary>Hint 1</summary>Which row of a table belongs to picture i? Print the shape of
+# <code>embedding(labels)</code>.</details>
+# <details><summary>Hint 2</summary>The generator's row has one number for each channel, which has
+# H × W pixels: which shape makes the number meet all of them?</details>
+# <details><summary>Hint 3</summary>The inner product is taken for each picture with the vector of
 # its own class: a result (B,), not (B, B).</details>
+
+
+# %%
+def conditional_norm(x, labels, norm, weight, bias):
+    """BatchNorm, then the weights and biases of each picture's class, a number for each channel:
+    maps (B, C, H, W), labels (B,) -> (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    gamma, beta = weight(labels), bias(labels)  # (B, C) each
+    return gamma[:, :, None, None] * norm(x) + beta[:, :, None, None]
+    ### END SOLUTION
+
+
+conditional_norm = checks.stable.conditional_norm(conditional_norm)
 
 
 # %%
@@ -703,6 +736,17 @@ def projection_logit(features, labels, embedding, linear):
 
 
 projection_logit = checks.stable.projection_logit(projection_logit)
+
+# %% [markdown]
+# Both go into lesson 2's networks. At first all $\gamma_y$ are 1 and all $\beta_y$ are 0.
+
+
+# %%
+class ConditionalNorm(cgan.ConditionalBatchNorm):
+    """Holds the tables; your function uses them."""
+
+    def forward(self, x, label):
+        return conditional_norm(x, label, self.norm, self.weight, self.bias)
 
 
 # %%
@@ -721,8 +765,8 @@ print(f"{train.name}: {len(train):,} training images of {', '.join(train.classes
 # %%
 torch.manual_seed(0)
 n_classes = len(train.classes)
-generator = cgan.Generator(latent_dim, width, size=32, classes=n_classes)
-discriminator = Discriminator(width, size=32, classes=n_classes)
+generator = cgan.Generator(latent_dim, width, classes=n_classes, norm=ConditionalNorm)
+discriminator = Discriminator(width, classes=n_classes)
 for network in (generator, discriminator):
     network.to(run.device, memory_format=torch.channels_last)
 
@@ -779,19 +823,18 @@ fixed_noise = fixed_noise.repeat(n_classes, 1)  # every class from the same eigh
 # %%
 def draw_progress():
     """Losses, and eight pictures of each class."""
-    figure, axes = plots.subplots(1, 2, width=9.4, height=3.6)
-    h = training.history
-    plots.curves(axes[0], h["step"], {"$L_D$": h["d_loss"], "$L_G$": h["g_loss"]}, "step",
-                 "loss (nats)", smooth=25)  # fmt: skip
     pictures = cgan.sample(averaged, each_class, fixed_noise)
-    plots.image_grid(axes[1], pictures, 8, train.title(f"step {training.step}"))
-    return figure
+    losses = {"$L_D$": "d_loss", "$L_G$": "g_loss"}
+    title = train.title(f"step {training.step:,}")
+    return picture_rows.losses_and_pictures(
+        training.history, losses, "loss (nats)", pictures, 8, title, train.classes
+    )
 
 
 # %% [markdown]
 # While it runs, watch the rows and not the losses. At first all rows look alike; the step at which
 # they part is the step at which steering begins. If they never part, one of the players does not
-# listen to its label: a missing embedding in G, or a D that adds the same number for every class.
+# listen to its label.
 
 # %%
 live = plots.LiveFigure(
@@ -828,36 +871,30 @@ print(f"yours: {training.step:,} steps; shipped: {int(facts['steps']):,} [{facts
 
 # %%
 eight = torch.randn(8, int(facts["latent_dim"]), generator=torch.Generator().manual_seed(2))
-panels = {
-    train.title("yours"): (averaged, fixed_noise[:8], train.classes),
-    f"shipped [{facts['data']}]": (shipped, eight, facts["classes"]),
-}
+grids = {}
+for title, network, points, names in (
+    (train.title("yours"), averaged, fixed_noise[:8], train.classes),
+    (f"shipped [{facts['data']}]", shipped, eight, facts["classes"]),
+):
+    asked = torch.arange(len(names)).repeat_interleave(8)
+    grids[title] = cgan.sample(network, asked, points.repeat(len(names), 1)), names
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9.6, height=6.2)
-for ax, (title, (network, points, names)) in zip(axes, panels.items()):
-    asked = torch.arange(len(names)).repeat_interleave(8)
-    plots.image_grid(ax, cgan.sample(network, asked, points.repeat(len(names), 1)), 8, title)
-    ax.axis("on")
-    ax.set_yticks([34 * k + 16 for k in range(len(names))], names)
-    ax.set(xticks=[])
-    ax.grid(visible=False)
 plots.show(
-    figure,
+    picture_rows.class_grids(grids),
     alt="Ten rows of eight generated pictures, a row for each class that was asked for, of your generator on the left and of the shipped one on the right. A column shares a latent point, and with it colours and places.",
 )
 
 # %% [markdown]
 # **How to read it.** Read across a row first: is it one kind of thing, in eight different ways?
 # Then down a column, which shares one latent point: background, light and pose often stay while
-# the object changes, although nobody asked the network to keep the two apart. After a few minutes
-# of training expect only colours and where they lie; shapes come later.
+# the object changes. After a few minutes of training expect only colours and where they lie; shapes
+# come later.
 #
 # Does it make what you ask for? Do not trust your eyes: they have read the name of the row. A
 # *reader*, a classifier, names each picture without knowing what was asked. On CIFAR-10 it is the
 # feature network, which makes mistakes with photographs, too. So the last row below is what *other
-# real images* get: the floor of FD, and the share of right names to hope for. Each class also gets
-# an FD of its own.
+# real images* get: the floor of FD, and the share of right names to hope for.
 
 # %%
 n_each = class_scores.fitting_n(n_score, train, test)  # n_score, or fewer for a small data set
@@ -893,13 +930,9 @@ for name, row in rows.items():
 
 # %%
 fd_of = {name: [one["FD"] for one in row.of_class] for name, row in rows.items()}
-
-# %%
-figure, (ax,) = plots.subplots(width=9, height=3.6)
-class_plots.by_class(ax, train.classes, fd_of)
-ax.set_title(train.title(f"FD of each class, {n_each} images in a draw"))
+title = train.title(f"FD of each class, {n_each} images in a draw")
 plots.show(
-    figure,
+    class_plots.by_class(train.classes, fd_of, title),
     alt="FD of each class with its interval, for each generator and for other real images.",
 )
 
@@ -907,7 +940,7 @@ plots.show(
 # **How to read it.** Each class has an FD and a floor of its own, and the gap between the two is
 # what counts. Some classes may lie much nearer to their floor than others; one total FD shows
 # nothing of it. Do not compare a class with the total: FD falls with the number of images (lesson
-# 2), and a class has only a part of them.
+# 2).
 #
 # ### Exercise: which number moves?
 #
@@ -936,18 +969,16 @@ assert abs(total - moved) < 1e-3 * total
 which_moves.beside("the classes")
 
 # %% [markdown]
-# The total is *blind*: it sees the same pictures in the same numbers, only under other names. Which
-# two classes were swapped? Compare the two tables row by row: two rows have changed places.
-# (Without looking at `order`!)
+# The total is *blind*: it sees the same pictures, only under other names. Which two classes were
+# swapped? Compare the two tables row by row, without looking at `order`.
 
 # %%
-figure, axes = plots.subplots(1, 2, width=9.6, height=4.4)
-for ax, (name, row) in zip(axes, {"as trained": scores[best], "swapped": swapped}.items()):
+tables = {}
+for name, row in {"as trained": scores[best], "swapped": swapped}.items():
     value, low, high = row.accuracy
-    title = f"{name}: {value:.0%} as asked ({low:.0%} to {high:.0%})"
-    class_plots.read_as(ax, row.seen, train.classes, title)
+    tables[f"{name}: {value:.0%} as asked ({low:.0%} to {high:.0%})"] = row.seen
 plots.show(
-    figure,
+    class_plots.read_as(tables, train.classes),
     alt="Two tables of shares, the class asked for down and the class read across. As trained, most rows are darkest on the diagonal. Swapped, two rows have changed places.",
 )
 
@@ -957,8 +988,8 @@ suspects = torch.tensor(worse).topk(2).indices.tolist()
 print("FD rose most for", " and ".join(f"{train.classes[k]} (+{worse[k]:.1f})" for k in suspects))
 
 # %% [markdown]
-# Swapped labels are no fantasy: folders are sorted by name in one program and by date in another,
-# or a class has been renamed. A single FID of a conditional generator would not show it.
+# Swapped labels are no fantasy: one program sorts folders by name and another by date, or a class
+# has been renamed. A single FID of a conditional generator would not show it.
 #
 # ## A walk between two classes
 #
@@ -977,20 +1008,16 @@ def decode(shares, z):
 pairs = ((7, 8), (0, 2), (3, 5))  # horse and ship, airplane and bird, cat and dog
 
 # %%
-figure, axes = plots.subplots(3, 1, width=9, height=3.4)
-for ax, (start, end), z in zip(axes, pairs, eight):
-    title = f"{facts['classes'][start]} to {facts['classes'][end]}"
-    class_walk.class_walk_static(ax, decode, facts["classes"], z, start, end, title)
-figure.suptitle(f"{facts['data']}, shipped generator", fontsize=9)
+title = f"{facts['data']}, shipped generator"
 plots.show(
-    figure,
-    alt="Three rows of pictures, each from one latent point, that walk from one class to another: horse to ship, airplane to bird, cat to dog.",
+    class_walk.class_walk_static(decode, facts["classes"], pairs, eight, title),
+    alt="Three rows of pictures, each from one latent point, that walk from one class to another: horse to ship, airplane to bird, cat to dog. The share of the second class stands below.",
 )
 
 # %% [markdown]
 # From left to right the share of the second class grows. The network never saw such a mixture in
-# training: no photograph is 30 % horse. With a running kernel, choose the classes and the point
-# yourself.
+# training: no photograph is 30 % horse. The last row hardly changes: from this latent point, cat
+# and dog are nearly one picture. With a running kernel, choose the classes and the point yourself.
 
 # %%
 class_walk.class_walk(decode, facts["classes"], eight)
@@ -998,8 +1025,8 @@ class_walk.class_walk(decode, facts["classes"], eight)
 # %% [markdown]
 # ## Three ways with pictures, recorded
 #
-# Which of the methods is best on photographs? We compare three ways to train the conditional GAN:
-# non-saturating with R1, hinge with spectral norm, relativistic with R1 and R2. Each has
+# We compare three ways to train the conditional GAN: non-saturating with R1, hinge with spectral
+# norm, relativistic with R1 and R2. Each has
 # {{result:stable_pictures.json:settings.steps:,}} steps, three seeds, and networks of width
 # {{result:stable_pictures.json:settings.width}}.
 #
@@ -1011,18 +1038,9 @@ class_walk.class_walk(decode, facts["classes"], eight)
 # %%
 record = results.read("stable_pictures.json")
 panels = {"FD": "FD", "recall": "recall", "accuracy": "share read as asked"}
-
-# %%
-figure, axes = plots.subplots(1, 3, width=9.8, height=2.8)
-for ax, (key, label) in zip(axes, panels.items()):
-    class_plots.by_way(ax, {name: way[key] for name, way in record["ways"].items()}, label)
-axes[2].axvline(record["real"]["accuracy"]["value"], color="black", linewidth=0.8)
-for ax in axes[1:]:
-    ax.set_yticklabels([])
-figure.suptitle(record["data"], fontsize=10)
 plots.show(
-    figure,
-    alt="FD, recall and the share of pictures read as the class asked for, of three ways: a dot for each seed and a bar for the 95 % interval of their mean. The line at the right is what real test photographs get.",
+    class_plots.by_way(record, panels),
+    alt="FD, recall and the share of pictures read as the class asked for, of three ways: a dot for each seed and a bar for the 95 % interval of their mean. Dotted lines show what real test photographs get: far below in FD, far above in the other two.",
 )
 
 # %%
@@ -1037,10 +1055,10 @@ for other, row in others:
     print(f"{other} above {name} by {mean:.2f} ({low:.2f} to {high:.2f}): {verdict}")
 
 # %% [markdown]
-# **How to read it.** Low is good for FD, high for the other two. The printed differences are taken
-# seed by seed: if the interval contains 0, three seeds cannot tell the two ways apart. Other
-# widths, rates or steps may order the three in another way. This is one row of a table like the one
-# at the top, with the intervals that it lacks.
+# **How to read it.** Low is good for FD, high for the other two. All three ways are still far from
+# the dotted lines of real photographs. The printed differences are taken seed by seed: if the
+# interval contains 0, three seeds cannot tell the two ways apart. Other widths, rates or steps may
+# order the three in another way.
 #
 # ## When it goes wrong: BatchNorm under a gradient penalty
 #
@@ -1130,29 +1148,21 @@ assert abs(by_yours - alone) < 1e-4 * alone
 # need each layer to stretch the very vector that the one before stretches most. (c) adds. (d) turns
 # the bound around.</details>
 #
-# **2. Why does the hinge generator's loss have no ReLU?** (a) it would be negative (b) a fake that
-# D rejects must not be without a slope, wherever its logit lies (c) it saves time (d) D's loss has
-# two already
-#
-# <details><summary>Answer</summary>(b): with a ReLU, fakes beyond some margin would get no
-# gradient. (a) A loss may be negative. (c) Not measurably. (d) Those two let D rest where it is
-# right by a margin; G has no such goal.</details>
-#
-# **3. At the end of a perfect game, what is the slope of D at the data?** (a) 1 (b) 0 (c) as large
+# **2. At the end of a perfect game, what is the slope of D at the data?** (a) 1 (b) 0 (c) as large
 # as possible (d) it cannot be said
 #
 # <details><summary>Answer</summary>(b): nothing is left to tell apart, so no direction is better.
 # That is what R1 asks for. (a) is WGAN-GP's wish, which the smallest game never fulfils. (c) is the
 # cliff.</details>
 #
-# **4. A conditional GAN has a lower total FD than yours. Its pictures are** (a) better in every
+# **3. A conditional GAN has a lower total FD than yours. Its pictures are** (a) better in every
 # class (b) better on the whole, perhaps worse in some classes, perhaps of the wrong class (c) more
 # often of the class asked for (d) more varied
 #
 # <details><summary>Answer</summary>(b), as the swap showed: the total did not move at all. (a) and
 # (c) need scores by class. (d) is what recall looks at.</details>
 #
-# **5. Method A has FD 2.1 and B 2.3, one seed each. You** (a) publish A (b) run both with more
+# **4. Method A has FD 2.1 and B 2.3, one seed each. You** (a) publish A (b) run both with more
 # seeds, and print the interval of the difference (c) publish B (d) compute FD on more images
 #
 # <details><summary>Answer</summary>(b). With one seed you cannot know how far apart two seeds of
@@ -1181,6 +1191,6 @@ assert abs(by_yours - alone) < 1e-4 * alone
 # [arXiv 1611.04076](https://arxiv.org/abs/1611.04076) · Jolicoeur-Martineau 2018, *The relativistic
 # discriminator*, [arXiv 1807.00734](https://arxiv.org/abs/1807.00734) · Dumoulin et al. 2017,
 # [arXiv 1610.07629](https://arxiv.org/abs/1610.07629), the class's own weights after a
-# normalisation · lesson 2 for R1 every sixteenth step.
+# normalisation.
 #
 # **Next:** lesson 9, where no game is played at all: a flow from noise to pictures.

@@ -922,7 +922,7 @@ for m in (0, 1, 3, 10):
     print(f"AUC {membership_auc(fit, new):.2f}")
 
 # %% [markdown]
-# The course's measurement. With noise multiplier 0 the gradients are still clipped:
+# The course measured (noise multiplier 0 still clips):
 
 # %%
 world_plots.private_words(recorded["dp"])
@@ -932,17 +932,20 @@ world_plots.private_words(recorded["dp"])
 # {{result:world_privacy.json:dp.rows.3.epsilon_library:.1f}} and
 # {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}} for the two rows with noise.)
 #
-# Noise protects, and it costs: with noise multiplier 10, about half of what was learned beyond
-# guessing (50 %) is gone. Read ε as a factor. $e^5$ is about 150, a weak promise, and $e^{22}$ is
-# more than a billion, hardly any. More texts alone also lower the AUC, but only on average; noise
-# promises something to each single text. The GPT with its canaries:
+# Noise protects, and it costs: with noise multiplier 10, half of what was learned beyond guessing
+# (50 %) is gone. Read ε as a factor: $e^5$ is about 150, a weak promise, $e^{22}$ more than a
+# billion, hardly any. More texts also lower the AUC, but only on average; noise protects each
+# single text. The GPT with its canaries:
 
 # %%
 world_plots.private_gpt(recorded)
 
 # %% [markdown]
-# Plain fine-tuning gives the canaries away. Rows with clipping, where the course has measured them,
-# say what the cure costs.
+# Clipping alone does not help. With noise, exposures and AUC are those of guessing. New text costs
+# this network {{result:world_privacy.json:dp.gpt.noise.nats.value:.2f}} nats per token, the
+# untouched {{result:world_privacy.json:nats.before.value:.2f}}, the plainly fine-tuned
+# {{result:world_privacy.json:nats.after.value:.2f}}. On so little text plain fine-tuning
+# memorises; private training keeps the secrets and learns next to nothing.
 #
 # **Limit.** An average hides the unlucky few, whose texts are unlike all others; serious audits ask
 # how many members are found at few false alarms ([Carlini et al.

@@ -12,17 +12,18 @@ def texts_of(ax):
 
 @pytest.fixture
 def drawn():
-    figure, axes = plots.subplots(1, 2)
-    yield axes
-    figure.canvas.draw()
-    plots.put_away(figure)
+    figures = []
+    yield lambda figure: figures.append(figure) or figure.axes
+    for figure in figures:
+        figure.canvas.draw()
+        plots.put_away(figure)
 
 
 def test_the_query_meets_every_key_and_the_mix_is_shown(drawn):
     words, weights = ["good", "not", "bad"], [0.25, 0.7, 0.05]
     numbers = torch.tensor([[1.0, 0], [0, 3], [0, 0.5]])
-    ax = attention_diagrams.lookup(
-        drawn[0], words, numbers, numbers, -numbers, weights, [0.1, -0.86]
+    (ax,) = drawn(
+        attention_diagrams.lookup(words, numbers, numbers, -numbers, weights, [0.1, -0.86])
     )
     shown = texts_of(ax)
     assert {"key (1, 0)", "key (0, 3)", "value (−0, −3)"} <= set(shown)
@@ -34,15 +35,16 @@ def test_the_query_meets_every_key_and_the_mix_is_shown(drawn):
 
 
 def test_the_stream_has_both_parts_and_two_additions(drawn):
-    shown = texts_of(attention_diagrams.stream(drawn[0]))
+    (ax,) = drawn(attention_diagrams.stream())
+    shown = texts_of(ax)
     assert {"norm1", "attention", "norm2", "mlp"} <= set(shown) and shown.count("+") == 2
 
 
 @pytest.mark.parametrize(("length", "given"), [(7, 3), (5, 1), (9, 8)])
 def test_the_counts_of_decoding_are_those_of_the_lesson(drawn, length, given):
     words = [str(place) for place in range(length)]
-    attention_diagrams.decoding(drawn, words, given)
+    without, with_one = drawn(attention_diagrams.decoding(words, given))
     slow, fast = sum(range(given, length)), length - 1
-    assert f": {slow} tokens" in drawn[0].get_title("left")
-    assert f": {fast} tokens" in drawn[1].get_title("left")
-    assert len(drawn[0].patches) == len(drawn[1].patches) == slow
+    assert f": {slow} tokens" in without.get_title("left")
+    assert f": {fast} tokens" in with_one.get_title("left")
+    assert len(without.patches) == len(with_one.patches) == slow

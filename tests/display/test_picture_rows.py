@@ -59,3 +59,18 @@ def test_pictures_beside_losses_fill_their_place(count, columns):
     assert curves.get_ylim()[0] == 0
     right = curves.get_tightbbox().x1
     assert 0 < grid.get_window_extent().x0 - right < 0.08 * figure.bbox.width
+
+
+def test_rows_of_a_running_training_have_names_and_room():
+    history = {"step": list(range(60)), "d_loss": [1.0] * 60, "g_loss": [2.0] * 60}
+    names = [f"class {k}" for k in range(10)]
+    losses = {"D": "d_loss", "G": "g_loss"}
+    figure = picture_rows.losses_and_pictures(
+        history, losses, "loss (nats)", pictures(80), 8, "title", names
+    )
+    figure.canvas.draw()
+    curves, grid = figure.axes
+    assert names_of(grid.yaxis) == names
+    assert grid.get_window_extent().height / 10 > 0.4 * figure.dpi  # inches of a picture
+    assert curves.get_legend().get_window_extent().y0 >= curves.get_window_extent().y1
+    assert grid.get_tightbbox().x0 > curves.get_tightbbox().x1

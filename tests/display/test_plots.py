@@ -331,3 +331,29 @@ def test_rows_of_images_have_their_names_on_the_left():
     assert names == [["one"], ["costs $5"]] and figure.axes[0].get_title("left").endswith("in]")
     assert all(ax.images[0].get_array().shape == (8, 38, 3) for ax in figure.axes)
     plots.show(figure, alt="a test")
+
+
+@pytest.mark.parametrize("side", ["left", "center", "right"])
+def test_a_legend_lies_in_one_row_above_the_frame_at_its_side(side):
+    figure, (ax,) = plots.subplots(width=6, height=2)
+    for name in ("first", "second", "third"):
+        ax.plot([0, 1], label=name)
+    plots.legend_above(ax, side)
+    figure.canvas.draw()
+    legend, frame = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert legend.y0 >= frame.y1 and legend.height < 2.2 * 9 / 72 * figure.dpi
+    gaps = {"left": legend.x0 - frame.x0, "right": frame.x1 - legend.x1}
+    gaps["center"] = (gaps["left"] - gaps["right"]) / 2
+    assert abs(gaps[side]) < 0.06 * figure.dpi
+
+
+def test_a_shared_legend_lies_above_all_frames_and_their_titles():
+    figure, axes = plots.subplots(1, 2, width=6, height=2)
+    for ax in axes:
+        ax.plot([0, 1], label="line")
+        ax.set_title("title")
+    plots.shared_legend(figure, axes[0])
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["line"]
+    assert all(legend.get_window_extent().y0 >= ax.title.get_window_extent().y1 for ax in axes)

@@ -147,6 +147,14 @@ def test_every_rule_of_diagnose_is_told_in_words():
     )
 
 
+def test_rules_are_told_of_the_kinds_that_are_asked_for():
+    told = diagnosing.rules("GAN", "classifier")
+    assert "| classifier | labels come sorted |" in told and "| any | not a number |" in told
+    assert "| flow |" not in told and "| VAE |" not in told
+    with pytest.raises(KeyError):
+        diagnosing.rules("GPT")
+
+
 # ---- recorded runs
 
 

@@ -200,6 +200,15 @@ def test_bits_per_byte(lesson):
     assert lesson.bits_per_byte(math.log(2), 10, 40) == pytest.approx(0.25)
 
 
+def test_the_lessons_bigrams_are_the_packages(lesson):
+    random = torch.Generator().manual_seed(0)
+    documents = [torch.randint(9, (n,), generator=random).tolist() for n in (1, 2, 30, 50)]
+    for strength in (0.5, 50):
+        ours = lesson.bigram_probabilities(documents, 12, strength)
+        counts = language_models.bigram_counts(documents, 12)
+        assert torch.equal(ours.log(), language_models.bigram_log_probs(counts, strength))
+
+
 def test_copied_share_is_the_packages(lesson):
     text = "the quick brown fox jumps over the lazy dog while nobody at all is looking at it. " * 3
     training = text[20:140] + "#" + text[100:180]

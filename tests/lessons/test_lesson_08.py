@@ -69,6 +69,21 @@ def test_the_conditional_discriminator_and_its_penalty_are_those_of_the_package(
         torch.testing.assert_close(a, b)
 
 
+def test_the_conditional_generator_is_that_of_the_package(lesson):
+    torch.manual_seed(0)
+    ours = cgan.Generator(6, 8, classes=5, norm=lesson.ConditionalNorm)
+    assert all(type(norm) is lesson.ConditionalNorm for norm in ours.norms)
+    for norm in ours.norms:
+        torch.nn.init.normal_(norm.weight.weight)
+        torch.nn.init.normal_(norm.bias.weight)
+    theirs = cgan.Generator(6, 8, classes=5)
+    theirs.load_state_dict(ours.state_dict())
+    noise, label = torch.randn(7, 6, 1, 1), torch.tensor([0, 1, 2, 3, 4, 1, 1])
+    torch.testing.assert_close(ours(noise, label), theirs(noise, label), rtol=1e-4, atol=1e-5)
+    for a, b in zip(ours.buffers(), theirs.buffers(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_spectral_norm_keeps_up_and_normalised_layers_stretch_nothing(lesson):
     torch.manual_seed(0)
     network = lesson.normalised(nn.Sequential(nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 4)))
@@ -88,7 +103,7 @@ def test_the_line_without_a_penalty_climbs_and_with_one_finds_its_best_slope(les
 @pytest.mark.parametrize(("pull", "size"), [(0.0, math.sqrt(1.01)), (0.5, math.sqrt(0.96))])
 def test_the_smallest_game_shrinks_by_its_eigenvalue(lesson, pull, size):
     path = lesson.smallest_game(
-        lambda critic, real, fake: pull / 2 * lesson.zero_centred_penalty(critic, real), steps=200
+        lambda critic, real, fake: pull / 2 * lesson.zero_centred_penalty(critic, real), 0.1, 200
     )
     assert (path[-1].norm() / path[0].norm()) ** (1 / 200) == pytest.approx(size, abs=1e-3)
 

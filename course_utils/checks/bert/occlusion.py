@@ -101,6 +101,10 @@ _TEXTS = (
     "good",
     "a  bad\tfilm a\nbad film not good",
 )
+_WORKED = (
+    "By hand, for 'good film': margin gets three texts, 'good film', 'film' and 'good'. With the margins 1.8, 0.3 and "
+    "1.6 the effects are 1.8 - 0.3 = 1.5 for 'good' and 1.8 - 1.6 = 0.2 for 'film'."
+)
 _SAYS = {
     "margin was given one text": "`margin` takes a list of texts, also for a single one: `margin([text])`."
 }
@@ -125,6 +129,6 @@ def occlusion(fn: Answer) -> None:
             inputs=(text,),
             wrong=_MISTAKES,
             shape="One effect for each word, in the order of the text.",
-            hint="Take two words: write down the three texts that `margin` gets.",
+            hint=_WORKED,
             atol=1e-5,
         )

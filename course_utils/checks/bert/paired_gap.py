@@ -89,6 +89,10 @@ _SAYS = {
 }
 _COUNTS = ((300, 80, 40, 80), (300, 10, 90, 100), (0, 350, 150, 0))
 """Of each case: texts that both, only the first, only the second, and none gets right."""
+_WORKED = (
+    "By hand, four texts with the differences 1, 1, 1 and 0: the mean is 0.75, the spread 0.5, the standard error "
+    "0.5 / sqrt(4) = 0.25, the ends 0.75 - 1.96 * 0.25 = 0.26 and 0.75 + 1.96 * 0.25 = 1.24."
+)
 _CLOSE = 2e-4
 """So the standard deviation may divide by N or by N - 1."""
 
@@ -120,7 +124,7 @@ def paired_gap(fn: Answer) -> None:
             what,
             inputs=(first, second),
             wrong=_MISTAKES,
-            hint="For four texts on paper: the four differences, their mean, their spread.",
+            hint=_WORKED,
             atol=_CLOSE,
             rtol=0,
         )

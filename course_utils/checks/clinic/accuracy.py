@@ -32,6 +32,9 @@ _WORKED = (
     "By hand: logits (0.2, 1.5) and (2.0, -1.0) have their largest at 1 and 0. Labels 1 and 1 make one of two "
     "right: 0.5."
 )
+_SAYS = {
+    "must match the size": "There is one answer for each row: `argmax` runs over the classes, dimension 1."
+}
 _SHARE = "A share of all examples, between 0 and 1."
 
 
@@ -47,7 +50,7 @@ def accuracy(fn: Answer) -> None:
             y = torch.where(torch.arange(40) < 28, _answers(model, x), 3)
             model.train(training)
             before = {name: value.clone() for name, value in model.state_dict().items()}
-            came = call(fn, model, x, y, may_change=[model])
+            came = call(fn, model, x, y, may_change=[model], says=_SAYS)
             moved = [n for n, value in model.state_dict().items() if not value.equal(before[n])]
             require(
                 not moved,
@@ -64,7 +67,7 @@ def accuracy(fn: Answer) -> None:
             ]
             hint = _WORKED
             if training and abs(number - right) > 1e-6 and _differs(fn, model, x, y):
-                hint = _TRAINING
+                hint, wrong = _TRAINING, []
             expect_close(number, right, "the accuracy of a trained network", wrong=wrong, hint=hint)
             mode = f"model.training = {model.training}"
             hint = _BACK if training else _WAKE

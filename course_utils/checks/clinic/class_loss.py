@@ -24,6 +24,10 @@ _OVERFLOW = (
     "Large logits: softmax gives exactly 0, and its logarithm is infinite. `log_softmax` never leaves the "
     "logarithms."
 )
+_CAPPED = (
+    "A small number added before the logarithm hides that softmax gives exactly 0, and caps the loss of an answer that "
+    "is sure and wrong: take the log-softmax of the logits."
+)
 _WORKED = (
     "One answer: logits (1, 0) and label 0. log_softmax gives 1 - log(e + 1) = -0.313, so it costs 0.313. Then the "
     "mean over the batch."
@@ -41,6 +45,10 @@ _MISTAKES: list[Wrong] = [
     (
         lambda a, y: F.cross_entropy(a.softmax(1), y),
         "Two softmaxes: `cross_entropy` has one inside. What does it want to be given?",
+    ),
+    (
+        lambda a, y: F.cross_entropy(a.softmax(0), y),
+        "A softmax over the batch stands in front: `cross_entropy` wants the logits as they are.",
     ),
     (
         lambda a, y: F.nll_loss(a.softmax(1), y),
@@ -73,15 +81,19 @@ _MISTAKES: list[Wrong] = [
 @case(_loss_by_logsumexp)
 def class_loss(fn: Answer) -> None:
     """Check ``class_loss(logits, labels)``: mean cross-entropy in nats, its gradient, and logits that are large."""
-    for count, classes in ((6, 4), (1, 3), (5, 10)):
-        logits = (2 * torch.randn(count, classes)).requires_grad_()
-        labels = torch.randint(classes, (count,))
+    sizes = ((6, 4), (1, 3), (5, 10))
+    trials = [(2 * torch.randn(size), torch.randint(size[1], size[:1])) for size in sizes]
+    for logits, labels in trials:
         expected, came = _loss_by_logsumexp(logits, labels), call(fn, logits, labels)
-        what = f"the loss of {count} answers among {classes} classes"
+        what = f"the loss of {len(logits)} answers among {logits.shape[1]} classes"
         expect_close(came, expected, what, inputs=(logits, labels), wrong=_MISTAKES, hint=_WORKED)
         expect_number(came, "a loss")
-        expect_gradient(came, expected, {"the logits": logits})
     large, labels = torch.tensor([[200.0, -200.0], [0.0, 300.0]]), torch.tensor([1, 1])
     with hinting(_OVERFLOW):
         came = expect_number(call(fn, large, labels), "the loss of large logits")
+    with hinting(_CAPPED):
         expect_close(came, _loss_by_logsumexp(large, labels), "the loss of large logits")
+    for logits, labels in trials:
+        leaf = logits.requires_grad_()
+        expected, came = _loss_by_logsumexp(leaf, labels), call(fn, leaf, labels)
+        expect_gradient(came, expected, {"the logits": leaf})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -17,6 +18,7 @@ from course_utils.checks.core import (
     call,
     describe,
     expect_close,
+    require,
 )
 from course_utils.checks.gan.gan_step import Step, first_parting
 
@@ -90,7 +92,13 @@ def _negated(part: int) -> Step:
     return step
 
 
+def _turned(*arguments: Any) -> tuple[float, float]:
+    c_loss, g_loss = _critic_step_by_halves(*arguments)
+    return g_loss, c_loss
+
+
 _MISTAKES: list[tuple[Step, str]] = [
+    (_turned, "The losses come in the other order: the critic's first."),
     (
         _steps_last(True),
         "No error any more, and no judge either: both losses reach the critic, their pulls on every fake cancel, and "
@@ -127,6 +135,7 @@ _USELESS_FIXES = {
     "`c_optimizer.step()` changes the weights in place, and `g_loss` was computed with the old ones.",
 }
 
+_DRAWN = "The step draws random numbers of its own: both halves use the noise that was passed in."
 _SAYS = {
     "second time": "One graph is used twice. Do not keep it with `retain_graph=True`: "
     "detach the fakes in the critic's half.",
@@ -141,6 +150,10 @@ def critic_step(fn: Answer) -> None:
     Three SGD steps against the reference; the error, if it is still there, is told apart by what led to it.
     """
     right, came = _play(_critic_step_by_halves), _play(fn, checked=True)
+    torch.manual_seed(1)  # a step that draws its own noise now takes another way
+    again = _play(fn, checked=True)
+    same = torch.allclose(came, again, atol=2e-5, rtol=1e-3, equal_nan=True)
+    require(same, "the same step for the same noise", "another step", _DRAWN)
     wrong: list[Wrong] = [(lambda s=step: _play(s), hint) for step, hint in _MISTAKES]
     near = partial(expect_close, atol=2e-5, rtol=1e-3)
     try:
@@ -158,7 +171,7 @@ _PARTS = {
     "g_loss": "The critic's half is right. G's loss is another: minus the mean of the critic's answers *after* its "
     "step.",
     "g": "The critic's half and G's loss are right, G after its step is not: it moves once, on that loss alone. Is a "
-    "gradient of the critic's loss still in it?",
+    "gradient of the critic's loss still in it, or does none reach it?",
 }
 _LATER = (
     "The first step is right, a later one is not: a gradient, or a change of the weights, is left over from the step "

@@ -98,6 +98,36 @@ _MISTAKES: list[Wrong] = [
         "The KL has the wrong sign: a bound *loses* it.",
     ),
     (
+        lambda x, m, v, e, w, s: (
+            Normal(w * (m + v.exp() * e), s).log_prob(x).mean(0) - (m**2 + v.exp() - 1 - v) / 2
+        ),
+        "exp(log_var) is the variance: the draws need the deviation, `torch.exp(log_var / 2)`.",
+    ),
+    (
+        lambda x, m, v, e, w, s: (
+            Normal(w * (m + v * e), s).log_prob(x).mean(0) - (m**2 + v.exp() - 1 - v) / 2
+        ),
+        "log_var was used as if it were the deviation: the draws need `torch.exp(log_var / 2)`.",
+    ),
+    (
+        _with_penalty(lambda m, v: (v.exp() - 1 - v) / 2),
+        "mean² is missing in the KL: nothing ties the mean of q to the prior.",
+    ),
+    (
+        _with_penalty(lambda m, v: (m**2 + v.exp() - 1 + v) / 2),
+        "log_var is added in the KL: there it is subtracted.",
+    ),
+    (
+        lambda x, m, v, e, w, s: (
+            _elbo_by_distributions(x, m, v, e, w, s) - (e - e.sigmoid()).square().mean()
+        ),
+        "The KL is right; the term that is made of noise alone is still there beside it.",
+    ),
+    (
+        lambda x, m, v, e, w, s: Normal(0.0, math.hypot(w, s)).log_prob(x),
+        "This is log p(x) itself, in which the encoder has no say: asked for is the bound that it reaches.",
+    ),
+    (
         _with_penalty(lambda m, v: (m**2 + (2 * v).exp() - 1 - 2 * v) / 2),
         "log_var was used as if it were log sigma.",
     ),

@@ -67,6 +67,9 @@ def encode_batch(fn: Answer) -> None:
         expect_close(ids, right["input_ids"], "input_ids", hint=order)
         mask = "Without the mask padding counts as text."
         require("attention_mask" in batch, "an attention_mask", ", ".join(batch), mask)
+        marks = "The mask is 1 for each token and 0 for padding, as the tokenizer makes it."
+        came = torch.as_tensor(batch["attention_mask"])
+        expect_close(came, right["attention_mask"], "attention_mask", hint=marks)
         _expect_labels(batch["labels"], right["labels"])
 
 
@@ -100,6 +103,10 @@ def _expect_labels(labels: Any, right: Tensor) -> None:
     wrong: list[Wrong] = [
         (lambda: right + 1, from_zero),
         (lambda: 1 - right, "The labels are exchanged: 1 is pos."),
+        (
+            lambda: torch.ones_like(right),
+            "Every label is 1: a name that is not empty counts as true. Compare it with 'pos'.",
+        ),
     ]
     apart = "Row i's label belongs to row i's text."
     expect_close(labels, right, "labels", wrong=wrong, hint=apart)

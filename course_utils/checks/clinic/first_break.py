@@ -54,6 +54,10 @@ def _off_by(difference: float, value: float) -> list[Line]:
     return [lambda p, q: value, lambda p, q: value, lambda p, q: value + difference]
 
 
+_MISSED = (
+    "The last line is larger or smaller than the one above it by 0.12, and was passed over. Are all lines compared, "
+    "the last one too, and both directions, up to a millionth of the value?"
+)
 _SAYS = {"argument": _ENTRIES, "unpack": _ENTRIES}
 
 _TRIALS: list[tuple[list[Line], list[tuple], str]] = [
@@ -132,6 +136,8 @@ def first_break(fn: Answer) -> None:
         late = came - expected if isinstance(came, int) and expected is not None else 0
         if isinstance(came, list | tuple):
             hint = _ONE
+        elif came is None and lines is _ROUNDED:
+            hint = _MISSED
         elif late == -1 and expected == 1:
             hint = _ABOVE
         elif late == 1 and lines is _SYMMETRIC:

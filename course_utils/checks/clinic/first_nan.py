@@ -70,6 +70,12 @@ _ORDER = (
     "one."
 )
 _FIRST = "Once something is not finite, what follows is so as well. Asked for is the first, not the last."
+_LAST = (
+    "This is the last module of all. Asked for is the first; and if each of your hooks says so: the name in a loop is "
+    "read when the hook *runs*. Bind it, `def hook(module, inputs, output, name=name)`."
+)
+_NEXT = "This module is innocent: what it was *given* was bad already. Look at outputs."
+_NO_NAME = "`named_modules()` has no such name: it gives pairs of name and module."
 _INNER = (
     "A block answers after the modules in it: the innermost one is the culprit, and its name has dots "
     "(`block.root`)."
@@ -87,6 +93,9 @@ _WHOLE_NET = (
 _UNSEEN = "Nothing was found, though an output is not finite here: do your hooks look at *outputs*, and of all modules?"
 _NAME = "Return the name that `named_modules()` gives, as text, or None."
 _ONE_ROW = "A single bad row is enough: look at all of the output, not at its mean over finite values or its first row."
+
+
+_SAYS = {"list index out of range": "Where all is finite nothing is found: the answer is None."}
 
 
 @case(_first_by_flags)
@@ -108,7 +117,7 @@ def first_nan(fn: Answer) -> None:
     )
     for model, given, right, hint in cases:
         guest = model.register_forward_hook(lambda *_: None)
-        came = call(fn, model, given, returns=False)
+        came = call(fn, model, given, returns=False, says=_SAYS)
         require(guest.id in model._forward_hooks, "other hooks left alone", "one is gone", _TAKEN)
         guest.remove()
         require(came is None or type(came) is str, "a name or None", came, _NAME)
@@ -118,4 +127,8 @@ def first_nan(fn: Answer) -> None:
             hint = _WHOLE_NET
         elif came is None and hint is _FIRST:
             hint = _UNSEEN
+        elif came is not None and came not in dict(model.named_modules()):
+            hint = _NO_NAME
+        elif hint is _FIRST:
+            hint = {"line2": _NEXT, "line3": _LAST}.get(came, hint)
         require(came == right, f"{right!r} for {type(model).__name__}", repr(came), hint)

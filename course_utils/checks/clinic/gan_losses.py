@@ -16,6 +16,7 @@ from course_utils.checks.core import (
     call,
     expect_close,
     expect_tensor,
+    require,
 )
 
 Losses = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -77,9 +78,33 @@ _MISTAKES: list[tuple[Losses, str]] = [
         lambda a, b: (_losses_by_softplus(a, b)[0] / 2, _losses_by_softplus(a, b)[1]),
         "D's loss is a sum of two means; here it is halved.",
     ),
+    (
+        lambda a, b: (
+            (F.softplus(-a).sum() + F.softplus(b).sum()) / (a.numel() + b.numel()),
+            _losses_by_softplus(a, b)[1],
+        ),
+        "All examples are in one mean: D's loss is the sum of *two* means, of real and of fake.",
+    ),
+    (
+        lambda a, b: (F.softplus(-a).sum() + F.softplus(b).sum(), F.softplus(-b).sum()),
+        "Sums grow with the batch: take means.",
+    ),
+    (
+        lambda a, b: (_losses_by_softplus(a, b)[0], -_losses_by_softplus(a, b)[0]),
+        "This is D's loss with a minus: right direction, and hardly any slope where D is sure. Only the label 1 for "
+        "fakes gives a slope near -1.",
+    ),
+    (
+        lambda a, b: (_losses_by_softplus(a, b)[0], F.softplus(-b.detach()).mean()),
+        "The numbers are right, and no slope reaches the fakes. A step detaches, in D's half; a loss never does.",
+    ),
 ]
 
 
+_OVERFLOW = (
+    "At logits of ±200 a sigmoid gives exactly 0 or 1, and the logarithm of 0 is infinite: `label_loss` takes the "
+    "logits as they are."
+)
 _WORKED = (
     "One logit each, real 2 and fake -1: D's loss is softplus(-2) + softplus(-1) = 0.127 + 0.313 = 0.440, G's with the "
     "label 1 softplus(1) = 1.313."
@@ -103,6 +128,9 @@ def gan_losses(fn: Answer) -> None:
             expect_close(came, right, "losses and slopes", wrong=wrong, hint=_WORKED)
         except CheckFailed as failure:
             raise CheckFailed(_words(right, fake), _words(came, fake), failure.hint) from None
+    large = torch.tensor([200.0, -200.0])
+    for loss in expect_pair(call(fn, large, -large), "both losses"):
+        require(bool(loss.isfinite()), "finite losses at logits of ±200", loss, _OVERFLOW)
 
 
 def _value_and_gradients(loss: Any, leaves: Sequence[Tensor]) -> Tensor:

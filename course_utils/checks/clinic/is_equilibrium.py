@@ -44,6 +44,8 @@ _STATES: list[tuple[str, tuple[float, ...] | None, bool, str]] = [
      "The answers' *means* are 1/2 here, but D is sure of each and wrong about half: the losses tell."),
     ("a D that is sure and wrong about real examples", (3.0, 0.69, 0.5, 0.5), False,
      "D is sure of each real example and wrong about half: the *mean* of its answers is 1/2, its loss is not 2 log 2."),
+    ("losses that agree", (1.39, 0.69, 0.82, 0.62), False,
+     "Both losses are the equilibrium's here, and D is not undecided: look at D(x) and D(G(z)) as well."),
     ("a healthy end", (1.34, 0.74, 0.53, 0.48), True,
      "A run wobbles around its equilibrium: allow about 0.1 on each side."),
     ("right", None, True, "This is the mean of five healthy runs at their end: allow about 0.1 on each side."),

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks.clinic.game import case
@@ -37,6 +38,18 @@ _MISTAKES: list[Wrong] = [
     (
         lambda p, q: (_kl_by_ratio(p, (p + q) / 2) + _kl_by_ratio(q, (p + q) / 2)) / 2,
         "This is the JSD: symmetric, and finite where a KL is not.",
+    ),
+    (
+        lambda p, q: F.kl_div(p, q, reduction="sum"),
+        "`F.kl_div(a, b)` takes the *logarithm* of a, and gives KL(b || a): look it up, both surprise.",
+    ),
+    (
+        lambda p, q: -torch.xlogy(p, q).sum(),
+        "This is the cross-entropy: the entropy of p is in it still, so that it is not 0 at p = q.",
+    ),
+    (
+        lambda p, q: (-_kl_by_ratio(q, p)).clamp(min=0),
+        "Cut off at 0, the sign is gone and the fault is not: which distribution weighs?",
     ),
     (
         lambda p, q: (p - q).square().sum(),

@@ -24,7 +24,10 @@ def _loss_by_softplus(logits: Tensor, label: float) -> Tensor:
 
 _WHOLE = "`torch.full(..., 1)` takes its type from the 1: whole numbers. Labels are floats here."
 _SHAPE = "The labels have another shape than the logits: `len(logits)` is the batch, not the shape."
-_CUT = "The logits were turned into another type, and their gradient was lost: change the labels instead."
+_CUT = (
+    "The logits' gradient was lost, by `.detach()` or by making them anew in another type: leave the logits as they "
+    "are, and make the labels fit."
+)
 _SAYS = {
     "desired output type Long": _WHOLE,
     "expected Float": _WHOLE,

@@ -21,7 +21,8 @@ def _classifier_of_two(vocab_size: int) -> nn.Module:
 
 
 _OTHER_LOSS = (
-    "The loss is not the cross-entropy of the two logits: is `problem_type` set to another one?"
+    "The loss is not the cross-entropy of the two logits: is `problem_type` set to another one, or does the "
+    "configuration count another number of labels?"
 )
 
 _ONE = (

@@ -33,6 +33,11 @@ _ADDED = (
 
 _SHRUNK = "The picture is shrunk before it is judged: D is blind to fine detail. Another strided layer keeps it."
 
+_SQUEEZED = "Logits are asked for: no sigmoid at the end, for the loss has one inside."
+_STRAIGHT = (
+    "The network is linear: no activation stands between its layers, so that all of them are one."
+)
+
 _POOLING = {"mean", "amax", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d"}
 _PRODUCTS = ("conv", "linear", "mm", "mul", "einsum", "dot")
 """Parts of the names of functions that multiply by weights."""
@@ -61,6 +66,9 @@ def make_judge(fn: Answer) -> None:
             require(not pooled, "strided convolutions only", "pooling or a mean", _POOLED)
             require(not shrunk, "all pixels judged", "a shrunken picture", _SHRUNK)
             _expect_own_picture(logits, pictures)
+            squeezed = "sigmoid" in heard.names and bool(((logits >= 0) & (logits <= 1)).all())
+            require(not squeezed, "logits, any numbers", "the results of a sigmoid", _SQUEEZED)
+            _expect_bent(judge, pictures.detach())
             came = f"{heard.places} answers a picture, made one without weights"
             require(heard.places == 1, "one answer from the last weights", came, _ADDED)
 
@@ -75,6 +83,14 @@ def _expect_own_picture(logits: Tensor, pictures: Tensor) -> None:
     alone = not slope[1:].any()
     mates = "Other pictures of the batch have a say."
     require(alone, "an answer for each picture alone", "a mixture", mates)
+
+
+def _expect_bent(judge: nn.Module, pictures: Tensor) -> None:
+    """More than one linear map."""
+    with torch.no_grad():
+        there, back, middle = judge(pictures), judge(-pictures), judge(0 * pictures)
+    bent = bool((there + back - 2 * middle).abs().max() > 1e-4 * there.abs().max())
+    require(bent, "a network that is not linear", "f(x) + f(-x) = 2 f(0)", _STRAIGHT)
 
 
 class _Listen(TorchFunctionMode):

@@ -1,7 +1,7 @@
 """Exercise `make_network`: a network that knows all of its layers."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_utils.checks.clinic.game import case
 from course_utils.checks.core import Answer, call, expect_close, expect_tensor, require
@@ -19,6 +19,15 @@ def _network_by_modules(depth: int, width: int) -> nn.Module:
 _UNKNOWN = (
     "Layers are missing in `parameters()`: a plain list, tuple or dict hides what it holds. Where can a network "
     "see them?"
+)
+_FEW = (
+    "Parameters of hidden layers are missing. Are there `depth` of these layers, and is each where the network can "
+    "see it? A plain list, tuple or dict hides what it holds."
+)
+_UNBIASED = "As many parameters are missing as there are biases: each layer has its own, as the patient's have."
+_OTHER_BEND = (
+    "With these weights and a ReLU behind each hidden layer the logits would be others: one ReLU for each, and no "
+    "other function."
 )
 _SHARED = "The same layer several times over: `[layer] * depth` repeats one layer. Make a new one in each round."
 _MORE = "There are more parameters than the layers need."
@@ -66,6 +75,7 @@ def make_network(fn: Answer) -> None:
         )
         bent = not torch.allclose(there + back, 2 * middle, atol=1e-5)
         require(bent, "a network that is not linear", "f(x) + f(-x) = 2 f(0)", _STRAIGHT)
+        _expect_relus(network, depth, x, there)
         copy = call(fn, depth, width)
         copy.load_state_dict(network.state_dict())
         with torch.no_grad():
@@ -77,5 +87,20 @@ def _expect_layers(network: nn.Module, depth: int, width: int) -> None:
     right = sum(p.numel() for p in _network_by_modules(depth, width).parameters())
     once = depth > 1 and came == right - (depth - 2) * (width * width + width) and depth > 2
     what = f"{right:,} parameters for depth {depth} and width {width}"
-    hint = _MORE if came > right else _SHARED if once else _UNKNOWN
+    missing, biases = right - came, depth * width
+    hint = _UNKNOWN if came == 10 * width + 10 else _FEW
+    hint = _UNBIASED if missing in (biases, biases + 10) else hint
+    hint = _MORE if missing < 0 else _SHARED if once else hint
     require(came == right, what, f"{came:,}", hint)
+
+
+def _expect_relus(network: nn.Module, depth: int, x: Tensor, logits: Tensor) -> None:
+    """A ReLU behind each hidden layer; asked only where the order of the layers can be told from their shapes."""
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    layers.sort(key=lambda layer: (layer.out_features == 10, layer.in_features != 64))
+    if depth > 2 or len(layers) != depth + 1:
+        return
+    with torch.no_grad():
+        for layer in layers[:-1]:
+            x = layer(x).relu()
+        expect_close(logits, layers[-1](x), "logits of 32 pictures", hint=_OTHER_BEND)

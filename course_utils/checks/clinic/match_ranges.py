@@ -67,6 +67,10 @@ def match_ranges(fn: Answer) -> None:
     found = (low.mean().item(), high.mean().item(), *ends.tolist())
     equal = abs(found[0] - found[2]) < 1e-5 and abs(found[1] - found[3]) < 1e-5
     hint = "Data and last layer must fill the same interval: both ends of one are the ends of the other."
+    if found[1] < found[0]:
+        hint = "A negative: black has become the high end, white the low one."
+    elif found[1] - found[0] < 0.01:
+        hint = "Divided by 255, or by half of it, once more: these pictures are in [0, 1] already."
     hint = _OPEN if max(found[2:]) > 59 else hint
     for row, named in _MISTAKES:
         if all(abs(a - b) < 1e-4 for a, b in zip(found, row, strict=True)):

@@ -33,7 +33,10 @@ def _script_in_short(train: Set, test: Set) -> dict[str, float]:
 
 
 _LEFT = "At least one fault is left. Test the parts one by one: what enters, what moves, what is measured."
-_SAME = "The same digits as training set and as test set get two different scores: they are not treated alike."
+_SAME = (
+    "The same digits as training set and as test set get two different scores: pictures, or labels, are not treated "
+    "alike on the two ways."
+)
 _CHANCE = "With random labels in the test set nobody is right more often than by chance: what does this number measure?"
 _KEYS = 'Return {"train": accuracy, "test": accuracy}, as the script does.'
 

@@ -55,7 +55,10 @@ def _variant(
 
 _MISTAKES: list[tuple[Callable, str]] = [
     (_variant(keep=True), "Gradients add up from step to step: where is `zero_grad`?"),
-    (_variant(step=False), "The loss does not move: no step is taken."),
+    (
+        _variant(step=False),
+        "The loss does not move: no step is taken, or the gradient is gone before it.",
+    ),
     (
         _variant(late=True),
         "These are the losses *after* each step; asked for is the loss from which the step came.",
@@ -76,8 +79,8 @@ _EARLY = (
     "Stopped before `steps` steps: a loss of every step is asked for, however small it has become."
 )
 _FIRST = (
-    "The first loss is that of the network as it came, on x and y as they came: the whole batch, no draw of rows, and "
-    "before any step."
+    "The first loss is that of the network as it came, on x and y as they came, by the `loss` that was given: the "
+    "whole batch, no draw of rows, and before any step."
 )
 _WORKED = (
     "By hand: Adam's first step moves each weight by almost lr, whatever its slope. With lr 0.05 a weight of 1.0 and "

@@ -133,8 +133,17 @@ def _step_by_sums(
     return d_loss.item(), g_loss.item()
 
 
+def _idle(*arguments: Any) -> tuple[float, float]:
+    """No step at all."""
+    return 0.0, 0.0
+
+
 _NEW = "A step must equal itself: is each started from new players, `make_players()`?"
-_BOTH = "In this step {} never moves: compare the weights of *both* networks."
+_BOTH = "In this step {} never moves: compare all weights of *both* networks, with a tolerance near 1e-6."
+_BLIND = (
+    "The test even calls a step that does nothing equal to a right one. Are both played, each with players of its own, "
+    "and then all weights compared, up to rounding only?"
+)
 _ROUNDING = (
     "These two compute the same in another order. "
     "Demand equality up to rounding (`torch.allclose`), not of each bit."
@@ -183,4 +192,6 @@ def same_training(fn: Answer) -> None:
             kind = "Return a bool: `torch.allclose` gives one, `==` a tensor."
             require(isinstance(came, bool | np.bool_), "True or False", came, kind)
             name = "equal" if same else "different"
+            if came and not same and call(fn, pair[0], _idle, make_players, batches):
+                hint = _BLIND
             require(bool(came) is same, f"{same} for two {name} steps", f"{came}", hint)

@@ -41,6 +41,10 @@ _MISTAKES: list[Wrong] = [
         "This is the root of it: asked for is the mean square.",
     ),
     (
+        lambda p, t: (p.reshape(-1) - t.reshape(-1)).square().mean() / 2,
+        "This is half of it: no factor ½ here.",
+    ),
+    (
         lambda p, t: (p.mean() - t).square().mean(),
         "The mean prediction is compared: each one against its own target.",
     ),

@@ -25,6 +25,8 @@ def _epoch_by_chunks(images: Tensor, batch_size: int, log_every: int, folder: Pa
 
 
 _SAYS = {
+    "input size (torch.Size([]))": "`squeeze()` takes the batch away too where its size is 1: name the dimension, "
+    "`squeeze(1)`.",
     "size": "The labels have the nominal size of a batch; the last one may be smaller. Take the size from the batch.",
     "NameError": "A name that only the note uses: no run shorter than `log_every` steps would ever meet it.",
     "FileNotFoundError": "The note's folder is not there. `mkdir(parents=True)` makes it, with all above it.",
@@ -106,7 +108,8 @@ def _expect_own_pictures(fn: Answer, folder: Path) -> None:
 def _read_note(path: Path) -> float:
     text = path.read_text() if path.is_file() else "no file"
     hint = (
-        "The note of this step is missing: an error that is caught and passed over is still there."
+        "The note of this step is missing. Is it written, in the folder `notes`, and are steps counted from 1? An "
+        "error that is caught and passed over is still there."
     )
     require(path.is_file(), f"a file notes/{path.name}", text, hint)
     try:

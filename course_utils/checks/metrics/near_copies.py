@@ -86,11 +86,9 @@ _MISTAKES: list[Wrong] = [
     ),
 ]
 _EACH = "One answer, True or False, for each generated point."
-
-
 _WORKED = (
-    "By hand: four held-out points lie 1, 2, 3 and 4 from their nearest training points. The quantile 0.25 of these is "
-    "1.75: a generated point at 1.5 is a near copy, one at 2 is not."
+    "The limit is one distance for all points. By hand: four held-out points lie 1, 2, 3 and 4 from their nearest "
+    "training points. The quantile 0.25 of these is 1.75: a generated point at 1.5 is a near copy, one at 2 is not."
 )
 
 

@@ -1,10 +1,12 @@
 """Checks of lesson 08: steadying and steering GANs. Each returns the function that the lesson goes on with."""
 
 from course_utils.checks.prediction import prediction
+from course_utils.checks.stable.conditional_norm import conditional_norm
 from course_utils.checks.stable.gradient_penalty import gradient_penalty
 from course_utils.checks.stable.hinge_losses import hinge_losses
 from course_utils.checks.stable.projection_logit import projection_logit
 from course_utils.checks.stable.relativistic_losses import relativistic_losses
+from course_utils.checks.stable.smallest_game import smallest_game
 from course_utils.checks.stable.spectral_norm import spectral_norm
 from course_utils.checks.stable.zero_centred_penalty import zero_centred_penalty
 
@@ -14,11 +16,13 @@ which_moves = prediction("stable.which_moves", ("the total", "the classes", "bot
 """Lesson 08, with classes: whether telling the class moves the total distance, those of the classes, or both."""
 
 __all__ = [
+    "conditional_norm",
     "gradient_penalty",
     "grid_modes",
     "hinge_losses",
     "projection_logit",
     "relativistic_losses",
+    "smallest_game",
     "spectral_norm",
     "which_moves",
     "zero_centred_penalty",

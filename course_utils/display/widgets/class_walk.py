@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 import numpy as np
 import torch
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import picture_rows
 from course_utils.display.widgets import controls
 
 Decode = Callable[[Tensor, Tensor], Tensor]
@@ -75,28 +75,28 @@ def class_walk(decode: Decode, classes: Sequence[str], latents: Tensor) -> ipywi
 
 
 def class_walk_static(
-    ax: Axes,
     decode: Decode,
     classes: Sequence[str],
-    latent: Tensor,
-    start: int,
-    end: int,
-    title: str = "",
+    pairs: Sequence[tuple[int, int]],
+    latents: Tensor,
+    title: str,
     stops: int = 11,
-) -> Axes:
-    """The same walk as one strip of ``stops`` images, for readers without a kernel.
+) -> Figure:
+    """The same walks as strips of pictures, one below the other, for readers without a kernel.
 
     Args:
-        ax: where it is drawn.
         decode: as in `class_walk`.
         classes: their names.
-        latent: one latent vector (D,).
-        start: the class on the left, a place in ``classes``.
-        end: the class on the right.
-        title: above it; by default the names of both classes.
-        stops: number of images.
+        pairs: for each strip the classes on the left and on the right, places in ``classes``.
+        latents: (M, D); the first strip goes from the first of them, and so on.
+        title: above all strips; names the data.
+        stops: pictures in a strip.
     """
     times = np.linspace(0, 1, stops).tolist()
-    images = walk_images(decode, len(classes), latent, start, end, times)
-    title = title or f"{classes[start]} → {classes[end]}"
-    return plots.image_grid(ax, images, columns=stops, title=title)
+    rows = {
+        f"{classes[start]}\nto {classes[end]}": walk_images(
+            decode, len(classes), latent, start, end, times
+        )
+        for (start, end), latent in zip(pairs, latents, strict=False)
+    }
+    return picture_rows.named_rows(rows, title, [f"{time:.0%}" for time in times])

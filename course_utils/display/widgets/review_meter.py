@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import ipywidgets
 from matplotlib.axes import Axes
 
-from course_utils.display import palette, text_plots
+from course_utils.display import palette, plots, text_plots
 from course_utils.display.widgets import controls
 from course_utils.evaluation.occlusion import Margin, occlusion
 
@@ -123,7 +123,7 @@ def review_meter_static(
     if beside:
         name, probabilities = beside
         ax.plot(probabilities, places, "D", color="white", mec="black", label=name)
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0.1)
+        plots.legend_above(ax, "right")
     ax.set_yticks(
         places, [text_plots.shorten(v.text, 70).replace("$", r"\$") for v in verdicts], fontsize=8
     )

@@ -1,6 +1,7 @@
 """Lesson 05: right and wrong answers to its exercises."""
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -847,4 +848,231 @@ WRONG["scaled_dot_product"] += [
         "Looks back only",
     ),
     (for_three_dimensions, "count dimensions from the end"),
+]
+
+
+# ---- bigram_probabilities
+
+
+def pairs_of(documents):
+    return [pair for ids in documents for pair in itertools.pairwise(ids)]
+
+
+def counted(documents, vocab):
+    table = torch.zeros(vocab, vocab)
+    for a, b in pairs_of(documents):
+        table[a, b] += 1
+    return table
+
+
+def bigrams(documents, vocab, strength, change=lambda table: table, ends=None, add=1.0, divide=1):
+    """Bigrams from a table that is filled pair by pair, with one fault if so wished."""
+    table = counted(documents, vocab)
+    ends = (table.sum(0) if ends is None else ends(table)) + add
+    table = change(table) + strength * ends / ends.sum()
+    return table / table.sum(divide, keepdim=True)
+
+
+@right("bigram_probabilities")
+def bigrams_pair_by_pair(documents, vocab, strength):
+    return bigrams(documents, vocab, strength)
+
+
+@right("bigram_probabilities")
+def bigrams_by_formula(documents, vocab, strength):
+    pairs = torch.tensor(pairs_of(documents))
+    table = torch.zeros(vocab, vocab, dtype=torch.float64)
+    table.index_put_((pairs[:, 0], pairs[:, 1]), torch.tensor(1.0).double(), accumulate=True)
+    ends = torch.bincount(pairs[:, 1], minlength=vocab)
+    p = (ends + 1) / (len(pairs) + vocab)
+    return (table + strength * p) / (table.sum(1)[:, None] + strength)
+
+
+@right("bigram_probabilities")
+def bigrams_from_lists(documents, vocab, strength):
+    pairs, rows = pairs_of(documents), []
+    p = [(sum(b == c for _, c in pairs) + 1) / (len(pairs) + vocab) for b in range(vocab)]
+    for a in range(vocab):
+        begun = sum(a == c for c, _ in pairs)
+        rows.append(
+            [(pairs.count((a, b)) + strength * p[b]) / (begun + strength) for b in range(vocab)]
+        )
+    return torch.tensor(rows)
+
+
+def never_smoothed(documents, vocab, strength):
+    table = counted(documents, vocab)
+    return table / table.sum(1, keepdim=True)
+
+
+def added_one(documents, vocab, strength):
+    table = counted(documents, vocab) + 1
+    return table / table.sum(1, keepdim=True)
+
+
+def added_everywhere(documents, vocab, strength):
+    table = counted(documents, vocab) + strength
+    return table / table.sum(1, keepdim=True)
+
+
+def added_evenly(documents, vocab, strength):
+    table = counted(documents, vocab) + strength * torch.full((vocab,), 1 / vocab)
+    return table / table.sum(1, keepdim=True)
+
+
+def added_unshared(documents, vocab, strength):
+    table = counted(documents, vocab)
+    table = table + strength * (table.sum(0) + 1)
+    return table / table.sum(1, keepdim=True)
+
+
+def all_tokens_counted(documents, vocab, strength):
+    def ends(table):
+        return torch.tensor([sum(ids.count(b) for ids in documents) for b in range(vocab)])
+
+    return bigrams(documents, vocab, strength, ends=ends)
+
+
+def shares_down_the_columns(documents, vocab, strength):
+    table = counted(documents, vocab)
+    ends = table.sum(0) + 1
+    table = table + strength * (ends / ends.sum()).unsqueeze(1)
+    return table / table.sum(1, keepdim=True)
+
+
+def rows_by_their_counts(documents, vocab, strength):
+    table = counted(documents, vocab)
+    ends = table.sum(0) + 1
+    return (table + strength * ends / ends.sum()) / table.sum(1, keepdim=True)
+
+
+def not_divided(documents, vocab, strength):
+    table = counted(documents, vocab)
+    ends = table.sum(0) + 1
+    return table + strength * ends / ends.sum()
+
+
+WRONG["bigram_probabilities"] += [
+    (lambda d, v, s: bigrams(d, v, s).mT, "changed places"),
+    (lambda d, v, s: bigrams([ids[::-1] for ids in d], v, s), "counted backwards"),
+    (lambda d, v, s: bigrams([[t for ids in d for t in ids]], v, s), "into the next"),
+    (
+        lambda d, v, s: bigrams(
+            [p for ids in d for p in zip(ids[::2], ids[1::2], strict=False)], v, s
+        ),
+        "Every second pair",
+    ),
+    (
+        lambda d, v, s: bigrams(d, v, s, change=lambda table: (table > 0).float()),
+        "counts once here",
+    ),
+    (never_smoothed, "plain shares"),
+    (added_one, "counted once more"),
+    (added_everywhere, "Each entry got"),
+    (added_evenly, "the same share"),
+    (added_unshared, "Far too much"),
+    (lambda d, v, s: bigrams(d, v, s, add=0.0), "lacks the + 1"),
+    (lambda d, v, s: bigrams(d, v, s, ends=lambda table: table.sum(1)), "*begin* with b"),
+    (all_tokens_counted, "ends no pair"),
+    (shares_down_the_columns, "down the columns"),
+    (lambda d, v, s: bigrams(d, v, 50), "A fixed number"),
+    (rows_by_their_counts, "Divided by c(a) alone"),
+    (lambda d, v, s: bigrams(d, v, s, divide=0), "columns sum to 1"),
+    (lambda d, v, s: not_divided(d, v, s) / not_divided(d, v, s).sum(), "p(a, b)"),
+    (not_divided, "smoothed counts"),
+    (lambda d, v, s: bigrams(d, v, s).log(), "logarithms"),
+    (lambda d, v, s: bigrams(d, v, s).numpy(), "Return a tensor"),
+    (lambda d, v, s: bigrams(d, v + 1, s), "One row and one column"),
+    (lambda d, v, s: bigrams(d, v, s) + 0.01, "By hand"),
+]
+
+
+# ---- attend_with_cache
+
+
+def joined(k, v, kept):
+    return [
+        new if kept is None else torch.cat([kept[i], new], dim=-2) for i, new in enumerate((k, v))
+    ]
+
+
+def attend_under(mask, keep=lambda keys, values: (keys, values)):
+    def answer(q, k, v, kept):
+        keys, values = joined(k, v, kept)
+        chosen = mask(q.shape[2], keys.shape[2])
+        return weights(q, keys, chosen) @ values, keep(keys, values)
+
+    return answer
+
+
+def last_rows(new, total):
+    return torch.ones(total, total).tril().bool()[total - new :]
+
+
+cached_by_rows = attend_under(last_rows)
+RIGHT["attend_with_cache"] += [
+    cached_by_rows,
+    attend_under(lambda new, total: torch.ones(new, total).tril(total - new).bool()),
+    lambda q, k, v, kept: list(cached_by_rows(q, k, v, kept)),
+]
+
+
+@right("attend_with_cache")
+def cached_by_the_library(q, k, v, kept):
+    before = 0 if kept is None else kept[0].size(2)
+    if kept is not None:
+        k, v = torch.cat((kept[0], k), -2), torch.cat((kept[1], v), -2)
+    seen = torch.arange(k.size(2)) <= before + torch.arange(q.size(2))[:, None]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen), [k, v]
+
+
+def new_in_front(q, k, v, kept):
+    if kept is not None:
+        k, v = torch.cat([k, kept[0]], dim=2), torch.cat([v, kept[1]], dim=2)
+    return weights(q, k, last_rows(q.shape[2], k.shape[2])) @ v, (k, v)
+
+
+def looked_back_only(q, k, v, kept):
+    if kept is None:
+        return cached_by_rows(q, k, v, kept)
+    return weights(q, kept[0]) @ kept[1], tuple(joined(k, v, kept))
+
+
+def kept_in_the_wrong_order(q, k, v, kept):
+    turned = None if kept is None else kept[::-1]
+    return cached_by_rows(q, k, v, turned)
+
+
+def joined_along_the_heads(q, k, v, kept):
+    k, v = (torch.cat([old, new], dim=1) for old, new in zip(kept, (k, v), strict=True))
+    return cached_by_rows(q, k, v, None)
+
+
+def never_asked_for_none(q, k, v, kept):
+    keys, values = torch.cat([kept[0], k], dim=2), torch.cat([kept[1], v], dim=2)
+    return weights(q, keys, last_rows(q.shape[2], keys.shape[2])) @ values, (keys, values)
+
+
+def kept_once(q, k, v, kept):
+    return cached_by_rows(q, k, v, kept)[0], kept or (k, v)
+
+
+WRONG["attend_with_cache"] += [
+    (attend_under(lambda new, total: None), "No mask"),
+    (attend_under(lambda new, total: last_rows(total, total)[:new]), "first rows"),
+    (attend_under(lambda new, total: last_rows(total, total)[-new - 1 : -1]), "look at itself"),
+    (attend_under(lambda new, total: last_rows(new, new)), "a row for each new token"),
+    (attend_under(lambda new, total: last_rows(total, total)), "a row for each new token"),
+    (lambda q, k, v, kept: cached_by_rows(q, k, v, None), "What was kept is not looked at"),
+    (looked_back_only, "see themselves"),
+    (new_in_front, "stand in front"),
+    (kept_in_the_wrong_order, "in this order"),
+    (lambda q, k, v, kept: (cached_by_rows(q, k, v, kept)[0], (k, v)), "Only the new keys"),
+    (kept_once, "what was kept before"),
+    (attend_under(last_rows, keep=lambda keys, values: (values, keys)), "keep the keys first"),
+    (lambda q, k, v, kept: cached_by_rows(q, k, v, kept)[0], "Return two things"),
+    (attend_under(last_rows, keep=lambda keys, values: keys), "Return two things"),
+    (never_asked_for_none, "`kept` is None"),
+    (joined_along_the_heads, "Tokens are dimension 2"),
+    (attend_under(last_rows, keep=lambda keys, values: (keys + 0.1, values)), "Five tokens kept"),
 ]

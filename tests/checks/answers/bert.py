@@ -637,7 +637,7 @@ WRONG["paired_gap"] += [
     (lambda a, b: gap_by_differences(a, b)[1:], "mean, low, high"),
     (lambda a, b: [gap_by_differences(a, b)[i] for i in (0, 2, 1)], "then the lower end"),
     (lambda a, b: sorted(gap_by_differences(a, b)), "then the lower end"),
-    (gap_with(lambda g, a, b: 1.645 * g.std() / len(g) ** 0.5), "on paper"),
+    (gap_with(lambda g, a, b: 1.645 * g.std() / len(g) ** 0.5), "four texts"),
 ]
 
 

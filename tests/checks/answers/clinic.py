@@ -107,6 +107,28 @@ WRONG["train_epoch"] += [
     (lambda images, batch_size, log_every, folder: "3", "a single number"),
 ]
 
+
+def epoch_squeezed(images, batch_size, log_every, folder):
+    judge = nn.Linear(images[0].numel(), 1)
+    (folder / "notes").mkdir(parents=True, exist_ok=True)
+    for step, batch in enumerate(images.split(batch_size), start=1):
+        loss = bce(judge(batch.flatten(1)).squeeze(), torch.ones(len(batch)))
+        if step % log_every == 0:
+            (folder / "notes" / f"{step}.txt").write_text(f"{loss.item():.3f}")
+    return step
+
+
+def epoch_beside(images, batch_size, log_every, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "1.txt").write_text("0.693")
+    return -(-len(images) // batch_size)
+
+
+WRONG["train_epoch"] += [
+    (epoch_squeezed, "name the dimension"),
+    (epoch_beside, "caught and passed over"),
+]
+
 # ---- label_loss
 
 RIGHT["label_loss"] += [
@@ -224,6 +246,19 @@ WRONG["make_judge"] += [
     (lambda size: judge(size, start=[Mates()]), "Other pictures"),
 ]
 
+WRONG["make_judge"] += [
+    (
+        lambda size: judge(size, end=[nn.Conv2d(8, 1, 4), nn.Flatten(0), nn.Sigmoid()]),
+        "no sigmoid at the end",
+    ),
+    (
+        lambda size: nn.Sequential(
+            nn.Conv2d(3, 4, 4, 2, 1), nn.Conv2d(4, 1, size // 2), nn.Flatten(0)
+        ),
+        "network is linear",
+    ),
+]
+
 # ---- critic_step
 
 
@@ -289,6 +324,16 @@ WRONG["critic_step"] += [
     (lambda *a: critic(detach=True)(*a)[0], "as a tuple"),
 ]
 
+
+def critic_of_new_noise(g, c, g_opt, c_opt, real, noise):
+    return critic(detach=True)(g, c, g_opt, c_opt, real, torch.randn_like(noise))
+
+
+WRONG["critic_step"] += [
+    (lambda *a: critic(detach=True)(*a)[::-1], "the critic's first"),
+    (critic_of_new_noise, "random numbers of its own"),
+]
+
 # ---- is_equilibrium
 
 LOG2 = math.log(2)
@@ -314,6 +359,10 @@ WRONG["is_equilibrium"] += [
     (lambda d, g, r, f: abs(d - 2 * LOG2) < 0.1, "by chance"),
     (lambda d, g, r, f: abs(d - 2 * LOG2) < 0.01 and abs(r - 0.5) < 0.01, "wobbles"),
     (lambda d, g, r, f: False, "2 log 2"),
+]
+
+WRONG["is_equilibrium"] += [
+    (lambda d, g, r, f: abs(d - 2 * LOG2) < 0.1 and abs(g - LOG2) < 0.1, "D is not undecided"),
 ]
 
 # ---- gan_losses
@@ -343,6 +392,29 @@ WRONG["gan_losses"] += [
     (lambda a, b: losses()(a, b)[::-1], "other order"),
     (lambda a, b: (losses()(a, b)[0] / 2, losses()(a, b)[1]), "halved"),
     (lambda a, b: (losses()(a, b)[0], F.softplus(-b)), "mean over the batch"),
+]
+
+WRONG["gan_losses"] += [
+    (
+        lambda a, b: (
+            bce(torch.cat([a, b]), torch.cat([torch.ones_like(a), torch.zeros_like(b)])),
+            losses()(a, b)[1],
+        ),
+        "sum of *two* means",
+    ),
+    (
+        lambda a, b: (len(a) * F.softplus(-a).mean() + F.softplus(b).sum(), F.softplus(-b).sum()),
+        "take means",
+    ),
+    (lambda a, b: (losses()(a, b)[0], -losses()(a, b)[0]), "D's loss with a minus"),
+    (lambda a, b: (losses()(a, b)[0], losses()(a, b.detach())[1]), "no slope reaches the fakes"),
+    (
+        lambda a, b: (
+            -a.sigmoid().log().mean() - (1 - b.sigmoid()).log().mean(),
+            -b.sigmoid().log().mean(),
+        ),
+        "logarithm of 0 is infinite",
+    ),
 ]
 
 # ---- gan_step
@@ -509,6 +581,33 @@ WRONG["elbo"] += [
     (lambda *a: elbo_by_samples(*a).mean(), "One bound for each"),
 ]
 
+
+def other_draws(spread):
+    def elbo(x, mean, log_var, noise, w, s):
+        z = mean + spread(log_var) * noise
+        kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
+        return torch.distributions.Normal(w * z, s).log_prob(x).mean(0) - kl
+
+    return elbo
+
+
+WRONG["elbo"] += [
+    (other_draws(torch.exp), "is the variance"),
+    (other_draws(lambda v: v), "as if it were the deviation"),
+    (bound(lambda m, v, e: 0.5 * (v.exp() - 1 - v)), "nothing ties the mean"),
+    (bound(lambda m, v, e: 0.5 * (m**2 + v.exp() - 1 + v)), "there it is subtracted"),
+    (
+        bound(lambda m, v, e: 0.5 * (m**2 + v.exp() - 1 - v) + (e - e.sigmoid()).square().mean()),
+        "still there beside it",
+    ),
+    (
+        lambda x, m, v, e, w, s: torch.distributions.Normal(0.0, math.sqrt(w * w + s * s)).log_prob(
+            x
+        ),
+        "the encoder has no say",
+    ),
+]
+
 # ---- kl
 
 RIGHT["kl"] += [
@@ -535,6 +634,12 @@ WRONG["kl"] += [
     (lambda p, q: (p * (p / q).log()).sum(), "0 log 0"),
     (jsd, "JSD"),
     (lambda p, q: (p * ((p + 1e-9) / (q + 1e-9)).log()).sum(), "infinite"),
+]
+
+WRONG["kl"] += [
+    (lambda p, q: F.kl_div(p, q, reduction="none").sum(), "takes the *logarithm*"),
+    (lambda p, q: -(p * q.log()).sum(), "cross-entropy"),
+    (lambda p, q: (q * (p / q).log()).sum().clamp(min=0), "Cut off at 0"),
 ]
 
 # ---- encode_batch
@@ -577,6 +682,20 @@ WRONG["encode_batch"] += [
     (encode(padding="max_length", max_length=40), "added or lost"),
 ]
 
+
+def encode_without_a_mask(tokenizer, rows):
+    fields = encode()(tokenizer, rows)
+    return {**fields, "attention_mask": torch.ones_like(fields["input_ids"])}
+
+
+WRONG["encode_batch"] += [
+    (encode_without_a_mask, "0 for padding"),
+    (
+        encode(labels=lambda rows: torch.tensor([int(bool(y)) for _, y in rows])),
+        "not empty counts as true",
+    ),
+]
+
 # ---- make_classifier
 
 
@@ -608,6 +727,15 @@ WRONG["make_classifier"] += [
     (partial(classifier, num_labels=2, problem_type="multi_label_classification"), "problem_type"),
     (lambda vocab_size: "model", "Return the model"),
 ]
+
+
+def classifier_with_a_new_head(vocab_size):
+    model = classifier(vocab_size, num_labels=1)
+    model.classifier = nn.Linear(16, 2)
+    return model
+
+
+WRONG["make_classifier"] += [(classifier_with_a_new_head, "problem_type")]
 
 # ---- shuffled
 
@@ -797,6 +925,14 @@ WRONG["first_break"] += [
     (lambda lines, points: next(iter(breaks(lines, points)), 0), "the answer is None"),
 ]
 
+WRONG["first_break"] += [
+    (lambda lines, points: next(iter(breaks(lines[:-1], points)), None), "was passed over"),
+    (
+        lambda lines, points: next(iter(breaks(lines, points, lambda a, b: a - b < 1e-6)), None),
+        "was passed over",
+    ),
+]
+
 # ---- same_training
 
 
@@ -864,6 +1000,11 @@ WRONG["same_training"] += [
     (lambda *a: torch.tensor(compare()(*a)), "Return a bool"),
 ]
 
+WRONG["same_training"] += [
+    (lambda *a: True, "does nothing"),
+    (lambda s, o, make, b: compare()(s, s, make, b), "does nothing"),
+]
+
 # ---- accuracy
 
 
@@ -911,6 +1052,18 @@ def accuracy_after_a_pass_in_training(model, x, y):
     return right
 
 
+def accuracy_by_many_passes(model, x, y):
+    return sum(measured(enter=False)(model, x, y) for _ in range(10)) / 10
+
+
+WRONG["accuracy"] += [
+    (accuracy_by_many_passes, "as in training"),
+    (
+        lambda model, x, y: measured()(model, x, y) * 0 + (model(x).argmax(0) == y).float().mean(),
+        "the classes, dimension 1",
+    ),
+]
+
 # ---- squared_error
 
 RIGHT["squared_error"] += [
@@ -926,6 +1079,10 @@ WRONG["squared_error"] += [
     (lambda p, t: (p.flatten() - t).square().mean().sqrt(), "root of it"),
     (lambda p, t: (p.mean() - t).square().mean(), "against its own target"),
     (lambda p, t: (p.detach().flatten() - t).square().mean(), "from the prediction itself"),
+]
+
+WRONG["squared_error"] += [
+    (lambda p, t: 0.5 * (p.flatten() - t).square().mean(), "no factor ½"),
 ]
 
 # ---- class_loss
@@ -947,6 +1104,11 @@ WRONG["class_loss"] += [
         lambda a, y: bce(a, F.one_hot(y, a.shape[1]).float()),
         "yes-or-no question",
     ),
+]
+
+WRONG["class_loss"] += [
+    (lambda a, y: F.cross_entropy(a.softmax(0), y), "A softmax over the batch"),
+    (lambda a, y: F.nll_loss((a.softmax(1) + 1e-8).log(), y), "caps the loss"),
 ]
 
 # ---- make_network
@@ -992,6 +1154,32 @@ WRONG["make_network"] += [
     (lambda depth, width: Listed(depth + 1, width, nn.ModuleList), "more parameters"),
     (lambda depth, width: Listed(depth, width, nn.ModuleList, lambda x: x), "is linear"),
     (lambda depth, width: Listed(depth, width, nn.ModuleList, use=False), "takes no part"),
+]
+
+
+class LastBend(nn.Module):
+    """One ReLU, behind all hidden layers."""
+
+    def __init__(self, depth, width):
+        super().__init__()
+        self.hidden = nn.Sequential(*(nn.Linear(width if k else 64, width) for k in range(depth)))
+        self.answers = nn.Linear(width, 10)
+
+    def forward(self, x):
+        return self.answers(self.hidden(x).relu())
+
+
+def unbiased(depth, width):
+    layers = [nn.Linear(width if k else 64, width, bias=False) for k in range(depth)]
+    bends = [part for layer in layers for part in (layer, nn.ReLU())]
+    return nn.Sequential(*bends, nn.Linear(width, 10))
+
+
+WRONG["make_network"] += [
+    (LastBend, "one ReLU for each"),
+    (lambda depth, width: Listed(depth, width, nn.ModuleList, torch.tanh), "one ReLU for each"),
+    (lambda depth, width: Listed(depth - 1, width, nn.ModuleList), "Are there `depth`"),
+    (unbiased, "as there are biases"),
 ]
 
 # ---- first_nan
@@ -1045,6 +1233,35 @@ WRONG["first_nan"] += [
 def first_of_the_outermost(model, x):
     return (hooked()(model, x) or "").partition(".")[0] or None
 
+
+def first_nan_by_one_name(model, x):
+    """As with hooks that all read the loop's name when they run."""
+    names = [name for name, _ in model.named_modules()]
+    return names[-1] if hooked()(model, x) is not None else None
+
+
+def first_nan_by_input(model, x):
+    found = []
+    handles = [
+        module.register_forward_hook(
+            lambda module, given, out, name=name: (
+                None if given[0].isfinite().all() else found.append(name)
+            )
+        )
+        for name, module in model.named_modules()
+    ]
+    model(x)
+    for handle in handles:
+        handle.remove()
+    return found[0] if found else None
+
+
+WRONG["first_nan"] += [
+    (first_nan_by_one_name, "when the hook *runs*"),
+    (first_nan_by_input, "Look at outputs"),
+    (lambda model, x: hooked()(model, x) and "Linear", "has no such name"),
+    (lambda model, x: [hooked()(model, x)][2:][0], "nothing is found"),
+]
 
 # ---- overfit_one_batch
 

@@ -654,6 +654,289 @@ WRONG["zero_centred_penalty"] += [
 ]
 
 
+# ---- smallest_game
+
+
+class Line(nn.Module):
+    """The lesson's critic."""
+
+    def __init__(self):
+        super().__init__()
+        self.b = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return (self.b * x).sum(dim=1)
+
+
+@right("smallest_game")
+def game_by_two_gradients(penalty, rate, steps):
+    critic, a = Line(), torch.ones(1, 1, requires_grad=True)
+    path, data = [(1.0, 1.0)], torch.zeros(1, 1)
+    for _ in range(steps):
+        lead = critic(a).sum() - critic(data).sum()
+        (of_a,) = torch.autograd.grad(-lead, a, retain_graph=True)
+        (of_b,) = torch.autograd.grad(lead + penalty(critic, data, a.detach()), critic.b)
+        with torch.no_grad():
+            a -= rate * of_a
+            critic.b -= rate * of_b
+        path.append((a.item(), critic.b.item()))
+    return torch.tensor(path)
+
+
+@right("smallest_game")
+def game_by_optimisers(penalty, rate, steps):
+    critic, a = Line(), nn.Parameter(torch.ones(1, 1))
+    g_optimizer, d_optimizer = torch.optim.SGD([a], rate), torch.optim.SGD([critic.b], rate)
+    path = torch.ones(steps + 1, 2)
+    for step in range(steps):
+        fake = a.detach().clone()
+        g_optimizer.zero_grad()
+        (-critic(a)).sum().backward()
+        d_optimizer.zero_grad()
+        (critic(fake) - critic(torch.zeros(1, 1)) + penalty(critic, fake * 0, fake)).backward()
+        g_optimizer.step()
+        d_optimizer.step()
+        path[step + 1] = torch.stack([a.detach().squeeze(), critic.b.detach().squeeze()])
+    return path
+
+
+@right("smallest_game")
+def game_with_new_numbers(penalty, rate, steps):
+    """A new point and a new critic in each step, in float64 at the end."""
+    a, b, path = 1.0, 1.0, [[1.0, 1.0]]
+    for _ in range(steps):
+        critic, point = Line(), torch.full((1, 1), a)
+        critic.b.data.fill_(b)
+        loss = critic(point).sum() + penalty(critic, torch.zeros(1, 1), point)
+        (of_b,) = torch.autograd.grad(loss, critic.b)
+        a, b = a + rate * b, b - rate * of_b.item()
+        path.append([a, b])
+    return torch.tensor(path, dtype=torch.float64)
+
+
+def played(
+    penalty,
+    rate,
+    steps,
+    *,
+    order="at once",
+    g_sign=1.0,
+    d_sign=1.0,
+    weight=1.0,
+    lead=1.0,
+    empty=True,
+    first=True,
+    drags=False,
+    keep=lambda a, b: (a.item(), b.item()),
+    end=torch.tensor,
+):
+    """The game with `backward`, right but for what is given."""
+    critic, a = Line(), torch.ones(1, 1, requires_grad=True)
+    b, data = critic.b, torch.zeros(1, 1)
+    path = [keep(a, b)] if first else []
+
+    def gradient_of_a():
+        return torch.autograd.grad(-g_sign * critic(a).sum(), a)[0]
+
+    def gradient_of_b():
+        fake = a if drags else a.detach()
+        loss = lead * (critic(fake) - critic(data)).sum() + weight * penalty(critic, data, fake)
+        if not isinstance(loss, torch.Tensor):
+            return torch.zeros(1), torch.zeros(1, 1)
+        of_b = torch.autograd.grad(loss, b, retain_graph=True, allow_unused=True)[0]
+        extra = penalty(critic, data, fake)
+        moves = drags and isinstance(extra, torch.Tensor) and extra.requires_grad
+        of_a = torch.autograd.grad(extra, a, allow_unused=True)[0] if moves else None
+        return of_b if of_b is not None else 0 * b, 0 * a if of_a is None else of_a
+
+    total_a, total_b = torch.zeros(1, 1), torch.zeros(1)
+    for _ in range(steps):
+        of_a = gradient_of_a()
+        of_b, more = gradient_of_b()
+        total_a, total_b = (total_a + of_a, total_b + of_b) if not empty else (of_a + more, of_b)
+        with torch.no_grad():
+            if order == "generator first":
+                a -= rate * total_a
+        if order == "generator first":
+            total_b = gradient_of_b()[0]
+        with torch.no_grad():
+            b -= rate * d_sign * total_b
+        if order == "critic first":
+            total_a = gradient_of_a()
+        with torch.no_grad():
+            if order != "generator first":
+                a -= rate * total_a
+        path.append(keep(a, b))
+    return end(path)
+
+
+def game(**parts):
+    return lambda penalty, rate, steps: played(penalty, rate, steps, **parts)
+
+
+def moved_too_early(penalty, rate, steps):
+    critic, a = Line(), torch.ones(1, 1, requires_grad=True)
+    lead = critic(a).sum()
+    critic.b.data -= 0
+    with torch.no_grad():
+        critic.b -= rate
+    (of_a,) = torch.autograd.grad(-lead, a)
+    return of_a
+
+
+def one_graph_twice(penalty, rate, steps):
+    critic, a = Line(), torch.ones(1, 1, requires_grad=True)
+    lead = critic(a).sum()
+    torch.autograd.grad(lead, critic.b)
+    return torch.autograd.grad(-lead, a)[0]
+
+
+def step_in_the_graph(penalty, rate, steps):
+    critic, a = Line(), torch.ones(1, 1, requires_grad=True)
+    (of_b,) = torch.autograd.grad(critic(a).sum(), critic.b)
+    critic.b -= rate * of_b
+    return critic.b
+
+
+def all_without_graph(penalty, rate, steps):
+    with torch.no_grad():
+        return played(penalty, rate, steps)
+
+
+WRONG["smallest_game"] += [
+    (game(order="generator first"), "Both step at once"),
+    (game(order="critic first"), "Both step at once"),
+    (game(weight=0.0), "The penalty has no say"),
+    (game(weight=-1.0), "The penalty's sign"),
+    (game(lead=0.0), "the critic stands still"),
+    (game(drags=True), "moves the generator, too"),
+    (game(g_sign=-1.0), "The generator's sign"),
+    (game(d_sign=-1.0), "The critic goes the wrong way"),
+    (game(lead=-1.0), "The critic goes the wrong way"),
+    (game(g_sign=-1.0, d_sign=-1.0), "Both go the wrong way"),
+    (lambda penalty, rate, steps: played(penalty, 1.0, steps), "`rate` times the gradient"),
+    (game(g_sign=0.0), "The generator never moves"),
+    (game(empty=False), "earlier steps add up"),
+    (game(keep=lambda a, b: (a, b)), "put today's number into it"),
+    (lambda penalty, rate, steps: torch.ones(steps + 1, 2), "put today's number into it"),
+    (game(keep=lambda a, b: (b.item(), a.item())), "The columns"),
+    (game(end=lambda path: torch.tensor(path).T), "Rows are steps"),
+    (game(first=False), "begins with (1, 1)"),
+    (lambda penalty, rate, steps: played(penalty, rate, steps - 1), "begins with (1, 1)"),
+    (game(end=lambda path: torch.tensor(path[-1])), "The whole path"),
+    (game(end=lambda path: path), "nothing around it"),
+    (game(end=lambda path: torch.tensor(path, requires_grad=True)), "out of the graph"),
+    (lambda penalty, rate, steps: played(penalty, rate, steps) + 0.5, "The first step by hand"),
+    (moved_too_early, "before the other's gradient"),
+    (one_graph_twice, "hang on one graph"),
+    (step_in_the_graph, "no part of the graph"),
+    (all_without_graph, "outside of `torch.no_grad()`"),
+]
+
+
+# ---- conditional_norm
+
+
+@right("conditional_norm")
+def norm_by_broadcasting(x, labels, norm, weight, bias):
+    return weight(labels)[:, :, None, None] * norm(x) + bias(labels)[:, :, None, None]
+
+
+@right("conditional_norm")
+def maps_by_einsum(x, labels, norm, weight, bias):
+    made = torch.einsum("bchw,bc->bchw", norm(x), weight(labels))
+    return made + bias(labels).unsqueeze(-1).unsqueeze(-1)
+
+
+@right("conditional_norm")
+def norm_picture_by_picture(x, labels, norm, weight, bias):
+    made = []
+    for maps, y in zip(norm(x), labels, strict=True):
+        w, b = weight.weight[y], bias.weight[y]
+        made.append(torch.stack([w[c] * maps[c] + b[c] for c in range(len(maps))]))
+    return torch.stack(made)
+
+
+@right("conditional_norm")
+def norm_by_one_hot(x, labels, norm, weight, bias):
+    chosen = F.one_hot(labels, weight.num_embeddings).float()  # (B, classes)
+    shape = (*x.shape[:2], 1, 1)
+    return norm(x) * (chosen @ weight.weight).view(shape) + (chosen @ bias.weight).view(shape)
+
+
+def maps(row):
+    return row.unsqueeze(2).unsqueeze(3)
+
+
+def twice_asked(x, y, n, w, b):
+    n(x)
+    return maps(w(y)) * n(x) + maps(b(y))
+
+
+def by_hand(x, y, n, w, b):
+    """Right numbers in training mode, but norm's averages learn nothing of these maps."""
+    mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), False, keepdim=True)
+    plain = (x - mean) / (var + n.eps).sqrt()
+    plain = plain * n.weight.view(1, -1, 1, 1) + n.bias.view(1, -1, 1, 1)
+    return maps(w(y)) * plain + maps(b(y))
+
+
+def in_mode(training):
+    def answer(x, y, n, w, b):
+        before = n.training
+        made = maps(w(y)) * n.train(training)(x) + maps(b(y))
+        n.train(before)
+        return made
+
+    return answer
+
+
+def left_in_evaluation(x, y, n, w, b):
+    made = norm_by_broadcasting(x, y, n, w, b)
+    n.eval()
+    return made
+
+
+def in_the_callers_maps(x, y, n, w, b):
+    return x.copy_(norm_by_broadcasting(x, y, n, w, b).detach())
+
+
+WRONG["conditional_norm"] += [
+    (lambda x, y, n, w, b: n(x), "The class has no say"),
+    (lambda x, y, n, w, b: maps(w(y)) * n(x), "The biases are missing"),
+    (lambda x, y, n, w, b: n(x) + maps(b(y)), "The weights are missing"),
+    (lambda x, y, n, w, b: maps(w(y)) * x + maps(b(y)), "BatchNorm is missing"),
+    (lambda x, y, n, w, b: n(maps(w(y)) * x + maps(b(y))), "BatchNorm comes first"),
+    (lambda x, y, n, w, b: maps(w(y)) * (n(x) + maps(b(y))), "The bias is added last"),
+    (lambda x, y, n, w, b: maps(b(y)) * n(x) + maps(w(y)), "are exchanged"),
+    (lambda x, y, n, w, b: (maps(w(y)) + 1) * n(x) + maps(b(y)), "start at 1 already"),
+    (lambda x, y, n, w, b: maps(w(y)) * n(x) - maps(b(y)), "not taken away"),
+    (lambda x, y, n, w, b: w(y)[:, None, None] * n(x) + b(y)[:, None, None], "each *channel*"),
+    (lambda x, y, n, w, b: w(y) * n(x) + b(y), "each *channel*"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, y.flip(0), n, w, b), "of *its own* label"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, 0 * y, n, w, b), "class 0 for every picture"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, y + 9, n, w, b), "for each label from 0 on"),
+    (
+        lambda x, y, n, w, b: maps(w(y).mean(0)[None]) * n(x) + maps(b(y).mean(0)[None]),
+        "All pictures got the same",
+    ),
+    (
+        lambda x, y, n, w, b: maps(w(y).mean(1, True)) * n(x) + maps(b(y).mean(1, True)),
+        "all channels of a picture",
+    ),
+    (in_mode(False), "answered in evaluation mode"),
+    (in_mode(True), "answered in training mode"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, y, n, w, b).relu(), "The ReLU is too much"),
+    (left_in_evaluation, "and keeps it"),
+    (twice_asked, "moves its running averages"),
+    (by_hand, "moves its running averages"),
+    (in_the_callers_maps, "changed in place"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, y, n, w, b).detach(), "is not: `.detach()`"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, y, n, w, b) + 0.5, "BatchNorm gives 0.5"),
+    (lambda x, y, n, w, b: norm_by_broadcasting(x, y, n, w, b).mean((2, 3)), "keep their shape"),
+]
+
+
 # ---- projection_logit
 
 

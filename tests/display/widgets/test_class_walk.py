@@ -97,11 +97,18 @@ def test_only_what_changes_is_drawn_again(decode, latents):
 
 
 def test_the_twin_draws_the_widgets_pictures(decode, latents):
-    figure, (ax,) = plots.subplots(width=8, height=1.0)
-    assert class_walk.class_walk_static(ax, decode, CLASSES, latents[1], 0, 2) is ax
+    pairs = ((0, 2), (3, 1))
+    figure = class_walk.class_walk_static(decode, CLASSES, pairs, latents[1:], "of $5")
+    (ax,) = figure.axes
     drawn = torch.from_numpy(np.asarray(ax.images[0].get_array())[..., :3].copy()).permute(2, 0, 1)
     times = np.linspace(0, 1, 11).tolist()
-    expected = class_walk.walk_images(decode, 4, latents[1], 0, 2, times)
-    assert close(drawn, torch.from_numpy(plots.tile(expected, 11)).permute(2, 0, 1))
-    assert ax.get_title(loc="center") + ax.get_title(loc="left") == "cat → frog"
+    strips = [
+        class_walk.walk_images(decode, 4, latents[1 + k], *pair, times)
+        for k, pair in enumerate(pairs)
+    ]
+    expected = torch.from_numpy(plots.tile(torch.cat(strips), 11)).permute(2, 0, 1)
+    assert close(drawn, expected)
+    assert ax.get_title("left") == "of $5"
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["cat\nto frog", "ship\nto dog & <b>"]
+    assert [t.get_text() for t in ax.get_xticklabels()][::5] == ["0%", "50%", "100%"]
     plots.put_away(figure)
