@@ -115,7 +115,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody has seen these before. Look for backgrounds, horizons, the outline of an animal; look also
+# No camera took these. Look for backgrounds, horizons, the outline of an animal; look also
 # for what is wrong, such as legs that meet no body. *How* good they are, in numbers with error
 # bars, you will measure in lesson 6.
 #
@@ -322,7 +322,7 @@ except CourseError as error:
 # | "The kernel appears to have died" | the memory was full | *Kernel > Shut Down All Kernels*, then this lesson alone; see the table above |
 # | `[*]` for longer than the lesson's table says | the CPU is busy with something else, or with another notebook | *Kernel > Interrupt*: trainings save themselves, and go on when the cell runs again |
 # | a figure that differs from the text | a cell ran twice, or in another order | *Kernel > Restart Kernel and Run All Cells* |
-# | you have changed something and do not know what | | the notebook as it was: `git checkout -- notebooks`, after you have copied your answers |
+# | results or errors that nobody else has | a cell was changed, and you do not know which | the notebook as it was: `git checkout -- notebooks`, after you have copied your answers |
 #
 # </details>
 #

@@ -14,22 +14,22 @@
 # # 1. GAN theory and the minimax loss
 #
 # Two networks, a generator G and a discriminator D, play against each other until G draws samples
-# that look like the data. Below are two such games, with the same data and the same networks. Their
-# losses look alike. One of these generators is dead.
+# that look like the data. Below are two such games, with equal data and networks. Their losses look
+# alike. One of the two generators has failed.
 #
 # ![Two films side by side. On the left the samples spread over all eight clusters of a ring; on the right they run in one streak from place to place and settle nowhere. Below, both discriminator losses lie near 1.386.](figures/gan_twins.gif)
 #
 # *What to see: data in black, samples in colour, and in the background D's answer (dark: "real").
-# The curves are D's losses, and neither gives the dead generator away. By the end of this lesson
-# you can say why, and what would have told you.*
+# The curves are D's losses, and they do not tell which generator has failed. At the end you can say
+# why, and what would have told you.*
 #
 # **You will learn to** derive the best discriminator and the value of the game · write both losses
 # in terms of logits, so that they stay finite · write the training step and say what each gradient
 # reaches · tell the two generator losses apart by their gradients · make mode collapse, count it
 # and cure it.
 #
-# **You need** Python, derivatives, the mean of a random variable, and what training a neural
-# network means.
+# **You need** Python, some PyTorch (tensors, layers, one step of an optimiser), derivatives, and
+# the mean of a random variable.
 #
 # **Time** about {{minutes}} minutes to read and solve, in two halves that need not be done on the
 # same day: *the game*, and *what breaks*. The table gives the computer's share; the time on your
@@ -78,9 +78,9 @@ minutes_here.tell(run, "01_gan_theory")
 # ## A sampler without a density
 #
 # A *discriminative* model answers a question about a given x: is this a cat? A *generative* model
-# describes the x themselves. It can have a *density* $p(x)$ that you evaluate. Or it can be a
-# *sampler*: draw a *latent variable* $z$ from something simple and push it through a function,
-# $x = G(z)$.
+# describes how the x themselves are distributed. It can have a *density* $p(x)$ that you evaluate.
+# Or it can be a *sampler*: it draws a *latent variable* $z$ from a simple distribution and passes
+# it through a function, $x = G(z)$.
 
 # %%
 z = torch.randn(100_000)  # latent variable
@@ -97,21 +97,21 @@ print(f"share of samples below 1.5: {share:.4f}, by the density: {exact:.4f}")
 assert abs(share - exact) < 0.01  # six standard errors
 
 # %% [markdown]
-# A network that turns 100 numbers into 3,072 pixels cannot be inverted, and its samples lie on a
-# thin surface in the space of all pictures. We can draw from it, but we cannot evaluate its
-# density, so we cannot train it by raising the density of the data (*maximum likelihood*). The idea
-# of *generative adversarial networks* ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)):
-# let a second network say how the samples differ from the data.
+# A network that turns 100 numbers into the 3,072 of a small photograph cannot be inverted. Its
+# samples lie on a thin surface in the space of all pictures. We can draw from it but not evaluate
+# its density, so we cannot train it by raising the density of the data (*maximum likelihood*).
+# *Generative adversarial networks* ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)) do
+# without: a second network says how the samples differ from the data.
 #
 # ## The game
 #
 # ![Noise goes into the generator G, which makes fakes. Fakes and real examples go into the discriminator D. Its answers go into two losses. The gradient of D's loss stops in D; the gradient of G's loss passes back through D and through the fake into G.](figures/gan_game.svg)
 #
-# *What to see: G never touches the data. The only thing that tells it where to go is the gradient
-# that comes back through D.*
+# *What to see: G never touches the data. Only the gradient that comes back through D tells it where
+# to go.*
 #
-# D's answer $D(x)$ is the probability that x is real. D wants to be right, and G wants it to be
-# wrong. Both look at one number, the *value* (equation 1 of the paper):
+# D's answer $D(x)$ is its estimate of the probability that x is real. D wants to be right, and G
+# wants it to be wrong. Both look at one number, the *value* (equation 1 of the paper):
 #
 # $$\min_G \max_D\; V(D, G) = \mathbb E_{x \sim p_{data}} \log D(x) + \mathbb E_{z} \log\bigl(1 - D(G(z))\bigr).$$
 #
@@ -123,8 +123,8 @@ assert abs(share - exact) < 0.01  # six standard errors
 #
 # ### In miniature: one point
 #
-# Take one x where the data have density $p = 0.6$ and the generator's samples $q = 0.2$. This point
-# contributes $0.6 \log d + 0.2 \log(1-d)$ to V. What should D answer? Try all answers:
+# Take one x where the data have density $p = 0.6$ and the generator's samples $q = 0.2$. The answer
+# $d$ contributes $0.6 \log d + 0.2 \log(1-d)$ to V there. Which $d$ is best?
 
 # %% tags=["nbval-check-output"]
 p, q = 0.6, 0.2
@@ -161,14 +161,14 @@ optimal_discriminator = checks.gan.optimal_discriminator(optimal_discriminator)
 
 # %% [markdown]
 # Your formula is proposition 1 of the paper. The second derivative, $-p/d^2 - q/(1-d)^2$, is
-# negative everywhere, so the one place where the slope is zero is the maximum. And D may answer
-# independently at every x, so what is best at each point is best for all of V. This is $D^*$, the
-# *optimal discriminator for a fixed generator*.
+# negative everywhere, so the one place where the slope is zero is the maximum. In theory D chooses
+# its answer at each x separately, so what is best at each point is best for all of V. This is
+# $D^*$, the *optimal discriminator for a fixed generator*.
 #
 # ## Does training find it?
 #
-# A network never sees densities, only samples. So take two densities that *we* know, show a
-# discriminator samples of both, and compare. The data have two bumps, the generator one:
+# A network never sees densities, only samples. So we take two densities that *we* know, show a
+# discriminator samples of both, and compare. The data have two bumps, the generator has one:
 
 
 # %%
@@ -196,9 +196,9 @@ def draw_data(*shape):
 
 
 # %% [markdown]
-# To train, D needs V computed from its outputs. Networks return a *logit* $a$, any real number,
-# with $D = \sigma(a)$, the sigmoid. Taking the logarithm of a sigmoid in two steps fails as soon as
-# D is sure of itself:
+# To train D, we compute V from its outputs. The network returns a *logit* $a$, any real number, and
+# $D = \sigma(a)$, its sigmoid. Taking the logarithm of a sigmoid in two steps fails as soon as D is
+# sure of itself:
 
 # %% tags=["nbval-check-output"]
 a = torch.tensor([-200.0, 2.0])
@@ -206,8 +206,8 @@ print("in two steps:", torch.log(torch.sigmoid(a)).tolist())
 print("in one step: ", F.logsigmoid(a).tolist())
 
 # %% [markdown]
-# At −200 the sigmoid has become 0, and its logarithm −∞ turns all weights into NaN. `logsigmoid`
-# does the algebra first.
+# At −200 the sigmoid is rounded to 0, and its logarithm, −∞, turns all weights into NaN.
+# `logsigmoid` does the algebra first.
 #
 # ### Exercise: the value from logits
 #
@@ -261,8 +261,8 @@ def train_discriminator(discriminator, steps, *shape):
 train_discriminator(discriminator, d_steps, 512, 1)
 
 # %% [markdown]
-# How far is it from the formula? Weight the error by where samples fall, that is, by the mixture
-# $(p_{data} + p_g)/2$:
+# How far is it from the formula? We weight the error by the density of all samples, real and fake,
+# the mixture $(p_{data} + p_g)/2$:
 
 # %%
 grid = torch.linspace(-6, 6, 1201)
@@ -292,7 +292,7 @@ plots.show(
 #
 # *Hard, 20 minutes.* D was shown samples only, and yet it knows something about densities. Prove
 # it: turn the generator's samples into the data, *without using the data or a formula for a
-# density*. Give each fake a weight, computed from D's logit at it, so that the weighted fakes are
+# density*. Give each fake a weight, computed from D's logit for it, so that the weighted fakes are
 # distributed like the data. The weights sum to 1.
 #
 # <details><summary>Hint 1</summary>Suppose D is perfect. Which function of D(x) tells you how much
@@ -331,8 +331,8 @@ plots.show(
 )
 
 # %% [markdown]
-# So a discriminator *estimates a ratio of densities* from samples alone, and this is all the
-# generator ever learns from.
+# So a discriminator *estimates a ratio of densities* from samples alone. This estimate is all that
+# the generator ever learns from.
 #
 # ## What the best discriminator measures
 #
@@ -345,17 +345,20 @@ plots.show(
 #
 # Here $\mathrm{KL}(p\,\|\,q) = \int p \log(p/q)$ is the *Kullback-Leibler divergence*: 0 if p = q,
 # positive otherwise. (A mean of logs is at most the log of the mean, so
-# $-\mathrm{KL} = \int p \log(q/p) \le \log \int p\, (q/p) = 0$.) Half the sum of the two, the
-# *Jensen-Shannon divergence* (JSD), is 0 when the two densities are equal and $\log 2$ when they
-# never overlap. So a generator that descends $V(D^*, \cdot)$ reduces a divergence from the data,
-# and the minimum, $-\log 4 \approx -1.386$, is reached exactly at $p_g = p_{data}$ (theorem 1 of
-# the paper).
+# $-\mathrm{KL} = \int p \log(q/p) \le \log \int p\, (q/p) = 0$.) Half the sum of the two KL terms
+# is the *Jensen-Shannon divergence* (JSD). It is 0 when the two densities are equal, and $\log 2$
+# when they do not overlap.
+#
+# So a generator that descends $V(D^*, \cdot)$ reduces a divergence from the data. The minimum,
+# $-2 \log 2 = -\log 4 \approx -1.386$, is reached exactly at $p_g = p_{data}$ (theorem 1 of the
+# paper).
 #
 # ### Exercise: both sides of the identity
 #
 # *Medium, 16 minutes.* Densities come as values on a grid of spacing `dx`. So an integral is a sum
-# times `dx`, and $0 \log 0$ counts as 0. Write `js_divergence` for the right side, and for the left
-# `value_by_quadrature`, $V(D^*, G)$ itself. Both must be exact for N(0, 1) and N(20, 1), too.
+# times `dx`, and $0 \log 0$ counts as 0. Write `js_divergence` for the right side, and
+# `value_by_quadrature` for the left: $V(D^*, G)$ itself. Both have to be exact even for N(0, 1) and
+# N(20, 1), which hardly overlap.
 #
 # <details><summary>Hint 1</summary>JSD is the <em>half</em> sum of two KL divergences, each to the
 # mixture m, not to the other density.</details>
@@ -436,14 +439,14 @@ plots.show(
 )
 
 # %% [markdown]
-# In the middle D answers less than ½ near 2, although many data are there: *all* of the fakes are
-# there, too.
+# In the middle picture D answers less than ½ near 2, although half of the data are there: *all* of
+# the fakes are there, too.
 #
-# With a running kernel, move the generator yourself: drag its mean and its standard deviation, or
-# press Tab and then the arrow keys. How low can a single bump bring the JSD?
+# With a running kernel, move the generator yourself, with the mouse or with Tab and the arrow keys.
+# How low can a single bump bring the JSD?
 #
-# <details><summary>Answer</summary>0.155, at N(0, 2.05). It is the price of having one
-# bump where the data have two; no loss does better.</details>
+# <details><summary>Answer</summary>0.155, at N(0, 2.05). This is the price of having one bump
+# where the data have two; training cannot get below it.</details>
 
 # %%
 gan_game.game(p_data, optimal_discriminator, js_divergence)
@@ -458,14 +461,13 @@ gan_game.game(p_data, optimal_discriminator, js_divergence)
 # $$\frac{d}{da} \log\bigl(1 - \sigma(a)\bigr) = \frac{-\sigma(a)\,(1-\sigma(a))}{1 - \sigma(a)} = -\sigma(a),$$
 #
 # which is almost 0 exactly when there is most to learn: the loss *saturates*. The paper therefore
-# trains G to make D say "real" with a large probability, by minimising $-\log D(G(z))$ (section 3).
-# Its derivative is
+# trains G by minimising $-\log D(G(z))$ instead (section 3). Its derivative is
 #
 # $$\frac{d}{da} \bigl(-\log \sigma(a)\bigr) = \frac{-\sigma(a)\,(1-\sigma(a))}{\sigma(a)} = -(1 - \sigma(a)).$$
 #
-# Both are negative, so both push the logit up. They differ in *when they push hard*. (With the
-# second, *non-saturating* loss the game is no longer minimax of V, and theorem 1 no longer speaks
-# about it.)
+# Both are negative, so descending either loss pushes the logit up. They differ in *when they push
+# hard*. (With the second, *non-saturating* loss the players no longer share one value V, so theorem
+# 1 no longer applies.)
 #
 # ### Exercise: both generator losses
 #
@@ -515,12 +517,11 @@ plots.show(
 )
 
 # %% [markdown]
-# In the grey zone the minimax gradient is nearly 0, the other nearly 1. At $a = -8$ the ratio is
-# $e^{8} \approx 3000$.
+# At $a = -8$ the non-saturating loss pushes $e^{8} \approx 3000$ times as hard.
 #
 # ## The training step
 #
-# Now both players together, on the smallest data there are: numbers from N(3, 0.5), with
+# Now both players train together, on data as small as can be: single numbers from N(3, 0.5), with
 # mean 3 and standard deviation 0.5.
 
 
@@ -550,7 +551,7 @@ real, noise = 3.0 + 0.5 * torch.randn(batch, 1), torch.randn(batch, 1)
 
 # %% [markdown]
 # **The discriminator's half.** `detach` cuts the graph between the fakes and the generator. D's
-# loss wants the fakes to be *recognised*, and must not teach the generator that.
+# loss rewards *recognising* the fakes, and the generator must not learn to be recognised.
 
 # %%
 fake = generator(noise)  # (B, 1)
@@ -562,9 +563,9 @@ print("gradients in G:", any(p.grad is not None for p in generator.parameters())
 d_optimizer.step()
 
 # %% [markdown]
-# **The generator's half** you will write yourself. Tutorials write both halves as binary
-# cross-entropy: label 1 for real and 0 for fake in D's half, and in G's half label **1 for the
-# fakes**.
+# **The generator's half** you will write yourself. Tutorials write both losses as binary
+# cross-entropy. In D's half real examples have label 1 and fakes have label 0; in G's half
+# **the fakes have label 1**:
 
 # %%
 a, b = torch.tensor([3.0, -0.5, 200.0]), torch.tensor([-2.0, 0.7])  # real and fake logits
@@ -622,10 +623,9 @@ print(f"mean of the fakes {fakes.mean():.2f} (target 3), spread {fakes.std():.2f
 # ### Exercise: repair the step
 #
 # *Medium, 15 minutes.* Write the step that `found_step` should have been: one discriminator step,
-# then one generator step against the updated discriminator, with the non-saturating loss. It is
-# algorithm 1 of the paper, but for two things: G minimises the other loss, and gets the noise that
-# D saw instead of fresh noise. Return both losses as Python floats. Real examples and noise may
-# differ in number.
+# then one generator step against the updated discriminator, with the non-saturating loss. Return
+# both losses as Python floats. Real examples and noise may differ in number. (Algorithm 1 of the
+# paper has the minimax loss, and fresh noise for G.)
 #
 # <details><summary>Hint 1</summary>For each of the two networks, list every loss whose gradient is
 # in <code>.grad</code> at the moment when its optimiser steps.</details>
@@ -657,8 +657,7 @@ def gan_step(generator, discriminator, g_optimizer, d_optimizer, real, noise):
 gan_step = checks.gan.gan_step(gan_step)
 
 # %% [markdown]
-# Why `zero_grad` *before* each `backward`? On its way to G, the gradient of G's loss also lands in
-# D:
+# Why `zero_grad` *before* each `backward`? G's loss also leaves gradients in D's weights:
 
 # %%
 generator, discriminator = make_players()
@@ -695,8 +694,8 @@ plots.show(
 )
 
 # %% [markdown]
-# D is the hill that the fakes climb: low where they start, high at the data. Once they have arrived
-# it is almost flat around them, and the push becomes small.
+# The fakes climb a hill, and the hill is D: low where they start, high at the data. Once they have
+# arrived, D is almost flat around them, and the push becomes small.
 
 # %%
 fakes, _ = pictures[g_steps]
@@ -705,8 +704,8 @@ print(f"fakes: mean {fakes.mean():.2f} (target 3), spread {fakes.std():.2f} (tar
 print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (log 2 = 0.693)")
 
 # %% [markdown]
-# Both losses end where the theory says. So did G's loss in `found_step`: look at the samples before
-# you believe a loss.
+# Both losses end where the theory says. But so did G's loss in `found_step`. Look at the samples
+# before you believe a loss.
 #
 # **This is the end of the first half.** You have the game, its optimum, both losses and the step:
 # lesson 2 needs no more.
@@ -714,15 +713,15 @@ print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (l
 # %% [markdown]
 # ## Second half: what breaks
 #
-# From here on each experiment is repeated, since one run proves nothing. `stacked_mlp` puts
-# `copies` small networks side by side, each with its own weights and data. The code stays the same;
-# tensors get one more dimension in front: (copies, batch, features).
+# From here on each experiment is repeated, since one run proves nothing. `stacked_mlp` trains
+# several small networks (`copies`) side by side, each with its own weights and data. The code stays
+# the same; tensors get one more dimension in front: (copies, batch, features).
 #
 # ## The same start, both losses
 #
-# What does saturation cost? Let D win early: train it alone for 200 steps. Then let the same
-# generator, from the same seed, continue with one loss or the other. It uses plain SGD, whose steps
-# are in proportion to the gradient.
+# What does saturation cost? Give D an advantage: train it alone for 200 steps. Then the same
+# generator trains with one loss or the other, by plain SGD, whose steps are proportional to the
+# gradient.
 
 
 # %%
@@ -784,8 +783,7 @@ plots.show(
 )
 
 # %% [markdown]
-# (A run *arrives* when its mean is within 0.3 of 3 for the first time; a run that never arrives is
-# given all steps.) In ten longer repetitions the median was
+# In ten longer repetitions the median was
 # {{result:gan_losses.json:sgd.non-saturating.median:.0f}} steps for the non-saturating loss and
 # {{result:gan_losses.json:sgd.minimax.median:.0f}} for the minimax loss. Given
 # {{result:gan_losses.json:steps:,d}} steps, all ten did arrive: *saturating is slow, not wrong*.
@@ -817,18 +815,18 @@ plots.show(
 # %% [markdown]
 # In ten repetitions the medians were {{result:gan_losses.json:adam.minimax.median:.0f}} steps for
 # minimax and {{result:gan_losses.json:adam.non-saturating.median:.0f}} for non-saturating. The
-# derivation was right, but "minimax is slow" holds for an optimiser that hardly anybody uses: a
-# small gradient divided by its size gives a step as large as any other.
+# derivation was right, but "minimax is slow" holds for an optimiser that hardly anybody uses here.
+# Adam divides a small gradient by its own size, and the step is as large as any other.
 #
 # ## Mode collapse
 #
-# Where does a generator go when D stands still? Its best reply is a single point, the one that D
-# finds most real, whatever the data look like:
+# Where does a generator go while D stands still? Its best reply is to put all samples on a single
+# point, the one that D finds most real, whatever the data look like:
 #
 # $$\mathbb E_z \log D(G(z)) \;\le\; \max_x \log D(x).$$
 #
-# Try it: the data are N(1.5, 0.6), the generator starts at N(0, 1), and D is the best discriminator
-# between these two, frozen.
+# Try it: the data are N(1.5, 0.6), and D, frozen, is the best discriminator between them and
+# N(0, 1).
 
 # %%
 p, q = torch.distributions.Normal(1.5, 0.6), torch.distributions.Normal(0.0, 1.0)
@@ -876,16 +874,16 @@ def draw_ring(copies, count):
 # - the *modes* it covers: a mode counts if at least 1 % of the samples lie within three standard
 #   deviations of its centre (a fair share would be 12.5 %);
 # - the share of *high-quality* samples, within three standard deviations of any centre;
-# - the *reverse KL*, $\mathrm{KL}(\text{share of each mode} \,\|\, \text{uniform})$, the generator
-#   first, each sample counted for its nearest centre: 0 for equal shares, and $\log 8 \approx 2.08$
-#   when all go to one.
+# - the *reverse KL*, $\mathrm{KL}(\text{shares} \,\|\, \text{uniform})$, where every sample counts
+#   for its nearest centre. It is 0 when all modes have equal shares, and $\log 8 \approx 2.08$ when
+#   one has all. (*Reverse*: the generator comes first.)
 #
 # (After [Srivastava et al. 2017](https://arxiv.org/abs/1705.07761); the 1 % is ours.)
 #
 # ### Exercise: count what is missing
 #
-# *Medium, 15 minutes.* Write the three numbers, for any K centres and any standard deviation. Mind
-# the list: they do not count the same samples.
+# *Medium, 15 minutes.* Compute the three numbers, for any K centres and any standard deviation.
+# Read the list again: they do not count the same samples.
 #
 # <details><summary>Hint 1</summary>In a row of <code>torch.cdist(samples, centres)</code>, (N, K),
 # what do the smallest number and its place tell you?</details>
@@ -933,9 +931,9 @@ assert abs(reverse_kl - math.log(8)) < 1e-5
 # %% [markdown]
 # ### One knob, three endings
 #
-# D always learns at rate 0.002. The one thing we change is the *generator's* rate: five times
-# faster, equal, or twenty times slower. All samples start as one little cloud in the middle, since
-# the initial weights of G's last layer are small.
+# D always learns at rate 0.002. We change only the *generator's* rate: five times as high, equal,
+# or a twentieth. All samples start as one little cloud in the middle, since the initial weights of
+# G's last layer are small.
 
 # %%
 D_RATE = 2e-3
@@ -997,9 +995,9 @@ def play_ring(discriminator, g_lr, steps, copies, look=ring_trace):
 # %% [markdown]
 # ### Exercise: how many modes? (a prediction)
 #
-# *Easy, 2 minutes.* A slow G keeps D close to its optimum after every move, just as the theory
-# assumes. How many of the eight modes will the generator that learns twenty times slower cover?
-# Write a number from 0 to 8, *before* you run the next cells.
+# *Easy, 2 minutes.* When G is slow, D stays close to its optimum after every move, just as the
+# theory assumes. How many of the eight modes will the generator with the low rate cover? Write a
+# number from 0 to 8, *before* you run the next cells.
 
 # %%
 modes_covered = ...
@@ -1027,11 +1025,10 @@ plots.show(
 )
 
 # %% [markdown]
-# The bottom row is mode collapse: the samples are as good as the data, and seven eighths of the
-# data are missing. The top row is another disease, a *chase*: D always rejects the place that G has
-# just left, and the samples of a streak belong to no mode. It can end: in some runs D catches up.
-# The whole measurement, ten repetitions of {{result:gan_collapse.json:steps:,d}} steps each, with
-# 95 % intervals of the mean:
+# The bottom row is mode collapse: the samples that come are good, and most modes are missing. The
+# top row is another failure, a *chase*. D always rejects the place that G has just left, and most
+# samples of a streak belong to no mode. A chase can end: in some runs D catches up. Ten repetitions
+# of {{result:gan_collapse.json:steps:,d}} steps each, with 95 % intervals of the mean:
 #
 # | setting | modes of 8 | high quality | reverse KL (nats) |
 # | --- | --- | --- | --- |
@@ -1042,9 +1039,8 @@ plots.show(
 # | the same, but D sees the spread of a batch | {{result:gan_collapse.json:spread.modes.text}} | {{result:gan_collapse.json:spread.good.text}} | {{result:gan_collapse.json:spread.reverse_kl.text}} |
 # | the data themselves | {{result:gan_collapse.json:data.modes.text}} | {{result:gan_collapse.json:data.good.text}} | {{result:gan_collapse.json:data.reverse_kl.text}} |
 #
-# %% [markdown]
-# Why does the collapsed generator stay where it is, with D shouting "real" at seven other places?
-# Walk once around the ring, at radius 2, and ask D at every step:
+# Why does the collapsed generator stay where it is, while D calls seven other places "real"? Walk
+# around the ring and ask D at every step:
 
 # %%
 turn = torch.linspace(0, 2 * math.pi, 721)
@@ -1059,17 +1055,16 @@ plots.show(
 )
 
 # %% [markdown]
-# D answers "real" everywhere but at the fakes' own cluster, where
-# $D^* = \frac{1/8}{1/8 + 1} = 1/9$: an eighth of the data, all of the fakes. A likely reason to
-# stay there: whichever way the cloud leaves the cluster, there are no data, and a D twenty times
-# faster rejects it at once.
+# D answers "real" everywhere but at the fakes' own cluster. There are an eighth of the data and all
+# of the fakes, so $D^* = \frac{1/8}{1/8 + 1} = 1/9$. A likely reason why the cloud stays: between
+# the clusters there are no data, and a D twenty times faster rejects at once what sets out.
 #
 # The remedy is in the table: with equal rates the cloud spreads over the ring (game A of the film
 # at the top).
 #
 # The chase has another remedy. A D that judges points one by one cannot see that all points of a
-# batch are alike. Tell it the batch's standard deviation, and lack of variety is evidence. This is
-# the idea of *minibatch discrimination* ([Salimans et al.
+# batch are alike. Tell it the batch's standard deviation, and a lack of variety gives the fakes
+# away. This is the idea of *minibatch discrimination* ([Salimans et al.
 # 2016](https://arxiv.org/abs/1606.03498), section 3.2), in the simple form of [Karras et al.
 # 2018](https://arxiv.org/abs/1710.10196), section 3:
 
@@ -1109,11 +1104,10 @@ plots.show(
 )
 
 # %% [markdown]
-# The chase has the losses of a good game, since D is always late. **These losses did not show
-# it; you have to look at the samples, or measure their variety.** The collapsed run does look
-# different, and theory says how: this D is nearly optimal, so its loss is
-# $\log 4 - 2\,\mathrm{JSD}$. With all fakes on one mode of eight, D* answers 1/9 there and 1
-# everywhere else:
+# The chase has the losses of a good game, since D is always late. **Losses do not show it: look at
+# the samples, or measure their variety.** The collapsed run does look different, and theory says
+# how. Its D is nearly optimal, so D's loss is $\log 4 - 2\,\mathrm{JSD}$. With all fakes on one
+# mode of eight, $D^*$ answers 1/9 there and 1 everywhere else:
 
 # %%
 by_theory = -(1 / 8) * math.log(1 / 9) - math.log(8 / 9)
@@ -1124,8 +1118,8 @@ print(f"D(G(z)):  {last['d_fake']:.3f}, for one mode of eight {1 / 9:.3f}")
 print(f"this loss means a JSD of {jsd_one_mode:.3f}, of at most log 2 = {math.log(2):.3f}")
 
 # %% [markdown]
-# The package's `diagnose` reads such histories by a list of rules. The one for variety says: over
-# the last fifth of the run or longer, the samples spread less than a third as widely as the data.
+# The course's `diagnose` reads such histories by a list of rules. Its rule for variety: over the
+# last fifth of the run or longer, the samples spread less than a third as widely as the data.
 
 # %%
 for name, history in histories.items():
@@ -1150,19 +1144,19 @@ for name, history in histories.items():
 # | no `detach`, `zero_grad` after `step` | {{result:gan_traces.json:toy.stale.mean:.2f}} | {{result:gan_traces.json:toy.stale.std:.2f}} | {{result:gan_traces.json:toy.stale.d_real:.2f}} | {{result:gan_traces.json:toy.stale.d_fake:.2f}} | {{result:gan_traces.json:toy.stale.d_loss:.3f}} | {{result:gan_traces.json:toy.stale.g_loss:.3f}} |
 # | one optimiser for $L_D + L_G$ | {{result:gan_traces.json:toy.joint.mean:.2f}} | {{result:gan_traces.json:toy.joint.std:.2f}} | {{result:gan_traces.json:toy.joint.d_real:.2f}} | {{result:gan_traces.json:toy.joint.d_fake:.2f}} | {{result:gan_traces.json:toy.joint.d_loss:.3f}} | {{result:gan_traces.json:toy.joint.g_loss:.3f}} |
 #
-# Line two: $L_G \to 0$ looks like success, while the samples ran *away* from the data. The last
-# three have $D(G(z)) = ½$ and $L_G = \log 2$, with all samples in one wrong place: in the same
-# networks $L_D$ pulls a fake's logit down with $\sigma(a)$, $L_G$ pulls it up with
-# $1 - \sigma(a)$, and at ½ the two cancel, wherever the fakes are. $D(x) = 1$ tells: an
-# equilibrium has ½.
+# In the second row $L_G \to 0$ looks like success, while the samples ran *away* from the data. The
+# last three rows have $D(G(z)) = ½$ and $L_G = \log 2$, with all samples in one wrong place. There
+# both losses train G: $L_D$ pushes a fake's logit down with $\sigma(a)$, $L_G$ pushes it up with
+# $1 - \sigma(a)$, and at ½ the two cancel, wherever the fakes are. Look at $D(x)$: at an
+# equilibrium it is ½, here it is 1.
 #
 # ## Beyond Jensen-Shannon
 #
-# Remember the plateau: two boxes (uniform densities) that do not overlap have a JSD of $\log 2$
-# *wherever* they are: no direction is better than another. The *Wasserstein-1 distance*, the mean
-# distance that mass has to travel, keeps growing ([Arjovsky et al.
-# 2017](https://arxiv.org/abs/1701.07875), section 2, example 1). In one dimension it takes one
-# line: match the smallest with the smallest, and so on.
+# Remember the plateau. Two boxes (uniform densities) that do not overlap have a JSD of $\log 2$
+# *wherever* they are, and no direction looks better than another. The *Wasserstein-1 distance*
+# $W_1$ keeps growing ([Arjovsky et al. 2017](https://arxiv.org/abs/1701.07875), section 2, example
+# 1). It is the smallest mean distance that mass must travel to turn one density into the other. In
+# one dimension it takes one line: match the smallest with the smallest, and so on.
 
 
 # %%
@@ -1207,12 +1201,13 @@ plots.show(
 )
 
 # %% [markdown]
-# In more dimensions sorting is gone, but there is a dual form (their equation 2, the
+# In more dimensions nothing can be sorted, but there is a dual form (their equation 2, the
 # *Kantorovich-Rubinstein* duality): $W_1 = \max_f \mathbb E_{p} f(x) - \mathbb E_{q} f(x)$ over all
-# *1-Lipschitz* $f$, that is, all $f$ whose slope is at most 1. A network can play $f$; it is called
-# a *critic*, has no sigmoid, and returns no probability. Everything depends on the slope bound:
-# without it, scaling $f$ by 10 would scale the "distance" by 10. Two ways to enforce it, tried on
-# two points at 0 and at 4, where $W_1 = 4$:
+# *1-Lipschitz* $f$, that is, all $f$ whose slope is at most 1. A network can take the part of $f$.
+# It is called a *critic*: it has no sigmoid and returns no probability.
+#
+# Everything depends on the bound on the slope: without it, scaling $f$ by 10 would scale the
+# "distance" by 10. We try two ways to enforce it, on two points at 0 and at 4, where $W_1 = 4$:
 #
 # - *weight clipping* to $[-c, c]$ (same paper, algorithm 1) bounds the slope by some number that
 #   depends on $c$ and on the network;
@@ -1264,23 +1259,23 @@ for strength in (10.0, 100.0):
     assert (estimate - expected).abs().max() < 0.1
 
 # %% [markdown]
-# With clipping the "distance" is whatever $c$ makes it, over orders of magnitude. The penalty comes
-# close, and its error is understood: the best slope $s$ maximises $4 s - \lambda (s-1)^2$, so
+# With clipping the "distance" depends on $c$, over orders of magnitude. The penalty comes close to
+# 4, and its error can be computed: the best slope $s$ maximises $4 s - \lambda (s-1)^2$, so
 # $s = 1 + 4/(2\lambda)$.
 #
 # ## No promise to converge
 #
-# Theorem 1 says where the game ends. That training gets there (proposition 2 of the paper) is
-# proved for a D that is optimal after every move. Real players take one small step each. Take the
-# smallest game there is: the data are the single point 0, the generator's only sample is at $a$,
-# and the critic is a line of slope $b$:
+# Theorem 1 says where the best generator is. That training gets there (proposition 2 of the paper)
+# is proved for a D that is optimal after every move. Real players take one small step each. Here is
+# the smallest game: the data are the single point 0, the generator's only sample is at $a$, and the
+# critic is a line of slope $b$:
 #
 # $$\min_a \max_b\; a\,b, \qquad \text{solved at } a = b = 0.$$
 #
 # Each step, $\eta\,(-b, a)$ at learning rate $\eta$, is perpendicular to the direction of the
-# solution. A penalty on D adds a pull of strength $\gamma$ on the slope $b$: a *zero-centred*
-# penalty pulls it to 0, and the *one-centred* penalty of the last section (in its two-sided form)
-# to ±1.
+# solution. A penalty on D adds a pull of strength $\gamma$ on the slope $b$. A *zero-centred*
+# penalty pulls $b$ to 0. The *one-centred* penalty of the last section, in its two-sided form,
+# pulls it to ±1.
 
 
 # %%
@@ -1347,9 +1342,9 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 # **1. D's loss has fallen to 0.001 and stays there. What has happened?** (a) the GAN has converged
 # (b) D tells real from fake almost without error (c) $p_g = p_{data}$ (d) mode collapse
 #
-# <details><summary>Answer</summary>(b): −V near 0 means V near its largest value, no overlap. (a)
-# and (c) would show 1.386. (d) with one mode of eight left the best D would still have 0.39: that
-# mode's real examples are like its fakes.</details>
+# <details><summary>Answer</summary>(b): when −V is near 0, V is near its largest value, and real
+# and fake do not overlap. (a) and (c) would show 1.386. (d) with one mode of eight left the best D
+# still has a loss of 0.39: that mode's real examples are like its fakes.</details>
 #
 # **2. A fake gets logit −5. How hard does each loss push it up?** (a) minimax 0.007, non-saturating
 # 0.993 (b) the other way round (c) both 0.5 (d) minimax pushes it down

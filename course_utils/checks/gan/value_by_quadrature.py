@@ -13,6 +13,7 @@ from course_utils.checks.core import (
     expect_close,
     expect_number,
     hinting,
+    require,
 )
 
 
@@ -41,7 +42,7 @@ _SWAPPED = (
 )
 _FAR = (
     "Where D* is almost 1, `1 - D*` is rounded to 0, and its logarithm is minus infinity. 1 - D* is a best answer too, "
-    "for exchanged roles: optimal_discriminator(q, p)."
+    "in the game where p and q trade places: optimal_discriminator(q, p)."
 )
 _ZEROS = "0 * log(0) is NaN in floating point and counts as 0 here: `torch.xlogy(p, d)` is p log d."
 
@@ -126,6 +127,10 @@ def _normal(x: Tensor, mean: float, std: float) -> Tensor:
 
 def _expect_value(fn: Answer, p: Tensor, q: Tensor, dx: float, atol: float = 2e-6) -> None:
     got = call(fn, p, q, dx)
+    if isinstance(got, float):
+        got = torch.tensor(got, dtype=torch.float64)  # with all its digits
+    infinite = isinstance(got, Tensor) and bool(got.isinf().any())
+    require(not infinite, "a finite V", got, _FAR)
     expect_number(got, "V")
     right, inputs = _value_by_entropies(p, q, dx), (p, q, dx)
     expect_close(got, right, "V", inputs=inputs, wrong=_MISTAKES, hint=_WORKED, atol=atol, rtol=0)

@@ -83,7 +83,8 @@ def game_static(
             game_at(p_data, optimal, divergence, mean, std),
             name=f"G draws from N({mean:g}, {std:g})\n",
         )
-    axes[0].legend(loc="center left", fontsize=8)
+    axes[0].set_ylabel("density, or D(x)")
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0.93), fontsize=8, frameon=False)
 
 
 def game(p_data: Density, optimal: Optimal, divergence: Divergence) -> ipywidgets.Widget:
