@@ -280,16 +280,25 @@ def at_the_end(ax: Axes, text: str, height: float, colour: str = "black") -> Non
                 textcoords="offset points", va="center", fontsize=9, color=colour)  # fmt: skip
 
 
+_ABOVE: dict[str, tuple[float, Literal["lower left", "lower center", "lower right"]]] = {
+    "left": (0.0, "lower left"),
+    "center": (0.5, "lower center"),
+    "right": (1.0, "lower right"),
+}
+"""Where along the frame a legend stands, and which of its own corners."""
+
+
 def legend_above(ax: Axes, side: Literal["left", "center", "right"] = "center") -> None:
     """A legend in one row above the frame, where no data lie; a title, if there is one, stands at another side."""
-    place = {"left": 0.0, "center": 0.5, "right": 1.0}[side]
+    place, corner = _ABOVE[side]
     columns = len(ax.get_legend_handles_labels()[1])
+    where = (place, 1.0)
     ax.legend(
         frameon=False,
         fontsize=9,
         ncols=columns,
-        loc=f"lower {side}",
-        bbox_to_anchor=(place, 1),
+        loc=corner,
+        bbox_to_anchor=where,
         borderaxespad=0.2,
     )
 
