@@ -1124,7 +1124,7 @@ occlusion = checks.bert.occlusion(occlusion)
 # For a linear classifier on plain counts, each effect must be exactly the word's weight:
 
 # %%
-known = {"good": 1.5, "bad": -2.0, "film": 0.1}
+known = {"good": 1.5, "bad": -2.0, "film": 0.25}
 
 
 def linear(texts):
