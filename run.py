@@ -379,7 +379,8 @@ def stages(quick: bool) -> "dict[str, list]":
     pytest = ["pytest", "-n", str(workers()), "--no-loadscope-reorder", "-o", "junit_family=xunit1"]
     tests = [*pytest, "--dist", "loadgroup", "--junitxml", str(RECORDS / "tests.xml")]
     notebooks = [*pytest, "--dist", "loadfile", "--junitxml", str(RECORDS / "notebooks.xml")]
-    notebooks += ["-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", "notebooks"]
+    notebooks += ["-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
+    notebooks += ["--without-network", "notebooks"]
     found = {
         "style": [["ruff", "check"], ["ruff", "format", "--check"]],
         "types": [["mypy"]],

@@ -3,10 +3,18 @@
 A kernel inherits the environment when it starts, which is inside the protocol of a notebook's first cell. Learners'
 notebooks run as they are; solved ones with COURSE_STRICT=1. Both run at tier ``smoke`` unless COURSE_TIER says
 otherwise, without the hub, and with a new folder for their training runs.
+
+``--without-network`` cuts all of it off from every network, where the system allows that (Linux, root): learners'
+notebooks then find an empty cache, as on a new machine in a train, and solved ones what set-up has fetched.
 """
 
+import ctypes
+import errno
 import os
 import shutil
+import socket
+import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +22,39 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parent
-RUNS = pytest.StashKey[Path]()
+RUNS, CUT_OFF = pytest.StashKey[Path](), pytest.StashKey[bool]()
+CLONE_NEWNET, SIOCSIFFLAGS, UP_AND_RUNNING = 0x40000000, 0x8914, 0x41
 NBVAL_TIMEOUT, TIMEOUT = 2000, 300  # seconds: nbval's default for one cell, and ours
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Name the option of this folder."""
+    words = "run the notebooks without any network but this machine's own, where that can be done"
+    parser.addoption("--without-network", action="store_true", help=words)
+
+
+def cut_off() -> bool:
+    """Leave every network but a loopback of one's own, with all processes started from here; False: not allowed."""
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
+    if libc is None or libc.unshare(CLONE_NEWNET):
+        return False
+    import fcntl  # which Windows does not have
+
+    with socket.socket() as loopback:  # kernels are spoken to through it
+        fcntl.ioctl(loopback, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", UP_AND_RUNNING))
+    return True
+
+
+def require_no_network() -> None:
+    """Fail unless every address outside of this machine is unreachable.
+
+    Raises:
+        pytest.UsageError: there is a network.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        code = probe.connect_ex(("192.0.2.1", 443))  # of UDP: looks for a way there, sends nothing
+    if code != errno.ENETUNREACH:
+        raise pytest.UsageError("--without-network: there is a network.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="course-nbval-"))
     config.stash[RUNS] = folder
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    config.stash[CUT_OFF] = config.getoption("without_network") and cut_off()
+    if config.stash[CUT_OFF]:
+        require_no_network()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,6 +81,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     before = dict(os.environ)
     try:
         _set_environment(item.path.resolve(), item.config.stash[RUNS])
+        if item.config.stash[CUT_OFF] and item.path.parent.name != "solutions":
+            os.environ["COURSE_CACHE"] = str(item.config.stash[RUNS] / "cache" / item.path.stem)
         return (yield)
     finally:
         os.environ.clear()

@@ -127,15 +127,13 @@ class Runtime:
         return notebook
 
 
-def inventory(folder: Path) -> dict[str, tuple[int, int]]:
+def inventory(folder: Path) -> dict[str, list[int]]:
     """Size and time of every file below a folder and what it links to; without the caches that Python writes."""
     found = {}
     for place, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name != "__pycache__"]
         for name in files:
             status = os.stat(os.path.join(place, name))
-            found[os.path.relpath(os.path.join(place, name), folder)] = (
-                status.st_size,
-                status.st_mtime_ns,
-            )
+            path = os.path.relpath(os.path.join(place, name), folder)
+            found[path] = [status.st_size, status.st_mtime_ns]
     return found

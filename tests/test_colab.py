@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import io
+import json
 import os
 import re
 import sys
@@ -227,15 +228,19 @@ def test_what_belongs_to_the_environment_is_fetched_when_needed(
 
 @pytest.fixture(scope="session")
 def colab_image(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """What all runtimes share: the preinstalled packages, and the course's wheel in place of its address."""
+    """What all runtimes share: the preinstalled packages as they were, and a wheel in the place of the address."""
 
     def make(folder: Path) -> None:
-        preinstall(folder / "dist-packages")
+        packages = preinstall(folder / "dist-packages")
         make_wheel(folder)
+        listed = Runtime(folder / "bare", packages).pip_freeze()
+        before = {"listed": listed, "inventory": inventory(packages)}
+        (folder / "before.json").write_text(json.dumps(before))
 
     folder = once(tmp_path_factory, "colab", make)
     (wheel,) = folder.glob("*.whl")
-    return SimpleNamespace(packages=folder / "dist-packages", wheel=wheel)
+    before = json.loads((folder / "before.json").read_text())
+    return SimpleNamespace(packages=folder / "dist-packages", wheel=wheel, **before)
 
 
 def from_wheel(
@@ -258,9 +263,9 @@ def test_a_notebook_runs_alone_and_leaves_everything_preinstalled_as_it_was(
 ) -> None:
     cache = str(paths.cache_dir())  # what set-up fetched; with it no network is needed
     runtime = Runtime(tmp_path, colab_image.packages)
-    listed, before = runtime.pip_freeze(), inventory(colab_image.packages)
     notebook = runtime.run(from_wheel(assembled(path), colab_image.wheel), COURSE_CACHE=cache)
-    assert runtime.pip_freeze() == listed and inventory(colab_image.packages) == before
+    assert runtime.pip_freeze() == colab_image.listed
+    assert inventory(colab_image.packages) == colab_image.inventory
     installed = {path.name for path in runtime.packages.iterdir()}
     assert installed - {"course_utils", "google", "colab.pth", "__pycache__"} == {
         f"generative_ai_course-{importlib.metadata.version('generative-ai-course')}.dist-info"
@@ -319,12 +324,12 @@ def test_training_goes_on_after_a_disconnect(colab_image: SimpleNamespace, tmp_p
 
 def test_the_inventory_sees_a_change(colab_image: SimpleNamespace, tmp_path: Path) -> None:
     runtime = Runtime(tmp_path, colab_image.packages)
-    listed = runtime.pip_freeze()
-    assert any(line.startswith("torch==") for line in listed)
+    assert any(line.startswith("torch==") for line in colab_image.listed)
+    assert runtime.pip_freeze() == colab_image.listed
     newer = runtime.packages / "torch-99.0.dist-info"
     newer.mkdir()
     (newer / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
-    assert runtime.pip_freeze() != listed
+    assert runtime.pip_freeze() != colab_image.listed
     before = inventory(tmp_path)
     os.utime(newer / "METADATA", (1, 1))
     assert inventory(tmp_path) != before

@@ -196,6 +196,7 @@ class Project:
         )
         self.write("tests/test_tiny.py", "def test_one():\n    pass\n")
         self.write("notebooks/01_first.ipynb", json.dumps(NOTEBOOK))
+        shutil.copy(ROOT / "notebooks" / "conftest.py", self.folder / "notebooks")
         keep = {
             name: value
             for name, value in os.environ.items()

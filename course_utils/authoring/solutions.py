@@ -125,9 +125,7 @@ def _pairs(markers: Sequence[tuple[int, str]]) -> tuple[list[tuple[int, int]], l
 
 
 def _region(source: Source, begin: int, end: int) -> Region | Problem:
-    inside = [
-        n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and begin < n.lineno < end
-    ]
+    inside = [n for n in source.statements if begin < n.lineno < end]
     owner = next(
         (n for n in source.tree.body if n.lineno < begin <= end <= _end_of(source, n)), None
     )

@@ -1,6 +1,7 @@
 """Read a lesson's source (jupytext percent format) cell by cell, and keep the line where everything stands."""
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -70,6 +71,11 @@ class Source:
     cells: tuple[Cell, ...]
     comments: Mapping[int, str]
 
+    @functools.cached_property
+    def statements(self) -> list[ast.stmt]:
+        """All statements, at every depth."""
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
+
     def cell_at(self, line: int) -> Cell | None:
         """The cell that a line of the file belongs to (None above the first)."""
         return next((cell for cell in reversed(self.cells) if cell.line <= line), None)
@@ -130,9 +136,13 @@ def notebook_cells(text: str) -> list[tuple[str, str, tuple[str, ...]]]:
     """What jupytext makes of a source, less the formatter's marks: (kind, text, tags) of every cell."""
     lines = text.splitlines()
     shown = [line for line in lines[_header_length(lines) :] if line not in _FORMATTER]
-    below_header = "\n".join(shown).strip("\n") + "\n"
-    notebook = jupytext.reads(below_header, fmt="py:percent")
-    return [(c.cell_type, c.source, tuple(c.metadata.get("tags", ()))) for c in notebook.cells]
+    return list(_as_jupytext_has_it("\n".join(shown).strip("\n") + "\n"))
+
+
+@functools.lru_cache(maxsize=64)  # a build asks several times for each lesson
+def _as_jupytext_has_it(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    notebook = jupytext.reads(text, fmt="py:percent")
+    return tuple((c.cell_type, c.source, tuple(c.metadata.get("tags", ()))) for c in notebook.cells)
 
 
 def _syntax(error: SyntaxError, text: str) -> Problem:

@@ -467,16 +467,7 @@ def test_outputs_of_the_course_are_as_new_as_their_code(path: Path) -> None:
             )
 
 
-@pytest.mark.slow
-def test_notebooks_of_the_course_match_their_sources() -> None:
-    report = build(REPOSITORY, check=True)
-    names = [path.name for path in (*report.changed, *report.orphans)]
-    assert not names, (
-        f"{names} do not match their sources: edit notebooks/source and run python3 run.py build"
-    )
-
-
-# --- drift, the command ---------------------------------------------------------------------------------------------
+# --- drift: the command, which `run.py test` calls --------------------------------------------------------------------
 
 
 def test_check_names_what_differs_and_writes_nothing(
