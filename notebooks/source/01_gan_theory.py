@@ -922,7 +922,8 @@ def score_ring(samples):
 
 # %%
 everything = draw_ring(1, 10_000)
-single = everything[:, everything[0, :, 0] > 1.8]  # only the mode at (2, 0) reaches that far right
+x, y = everything[0].T
+single = everything[:, (x > 1) & (y.abs() < 0.7)]  # only the mode at (2, 0) lies there
 for name, samples in (("data", everything), ("one mode", single)):
     modes, good, reverse_kl = (value.item() for value in score_ring(samples))
     print(f"{name}: modes {modes}, high quality {good:.3f}, reverse KL {reverse_kl:.3f}")

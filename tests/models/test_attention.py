@@ -67,6 +67,23 @@ def test_the_network_is_gpt_2s(model):
     assert ours.std() > 0.5 and torch.allclose(ours, oracle, atol=1e-4, rtol=1e-4)
 
 
+def test_weights_come_back_from_the_library_under_our_names(model):
+    state = gpt_pipeline.from_transformers(gpt_pipeline.to_transformers(model))
+    assert state.keys() == model.state_dict().keys()
+    assert all(torch.equal(state[name], weight) for name, weight in model.named_parameters())
+
+
+def test_a_random_gpt_2_of_the_library_fits_our_network():
+    torch.manual_seed(2)
+    theirs = gpt_pipeline.random_gpt2(vocab=30, context=12)
+    ours = GPT(vocab=30, dim=64, layers=2, heads=4, context=12).eval()
+    ours.load_state_dict(gpt_pipeline.from_transformers(theirs))
+    ids = torch.randint(1, 30, (3, 12))
+    with torch.no_grad():
+        expected = theirs(ids, attention_mask=torch.ones_like(ids)).logits
+        assert expected.std() > 1 and torch.allclose(ours(ids), expected, atol=1e-3, rtol=1e-4)
+
+
 def test_gradients_are_gpt_2s(model):
     ids = torch.randint(1, 40, (2, 9))
     theirs = gpt_pipeline.to_transformers(model)
