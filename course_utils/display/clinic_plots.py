@@ -72,8 +72,7 @@ def two_runs(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
             ax.get_legend().remove()
         if key.startswith("d_"):
             ax.set_ylim(0, 1.05)
-    lines, names = axes[0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside upper center", ncols=len(names), frameon=False)
+    plots.shared_legend(figure, axes[0])
     return figure
 
 

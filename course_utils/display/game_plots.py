@@ -166,8 +166,7 @@ def histories(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         ax.set(xlabel="step", ylabel=label)
     for ax, height, name in ((axes[0], math.log(4), "log 4"), (axes[1], 0.5, "½")):
         ax.axhline(height, color="grey", linewidth=0.8)
-        place = {"xycoords": ax.get_yaxis_transform(), "va": "center", "fontsize": 9}
-        ax.annotate(name, (1.01, height), annotation_clip=False, **place)
+        plots.at_the_end(ax, name, height)
     any_run = next(iter(runs.values()))
     axes[2].plot(any_run["step"], any_run["real_diversity"], ":", color=BLACK, label="data")
     plots.shared_legend(figure, axes[2])

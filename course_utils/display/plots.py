@@ -292,13 +292,12 @@ def legend_above(ax: Axes, side: Literal["left", "center", "right"] = "center") 
     """A legend in one row above the frame, where no data lie; a title, if there is one, stands at another side."""
     place, corner = _ABOVE[side]
     columns = len(ax.get_legend_handles_labels()[1])
-    where = (place, 1.0)
     ax.legend(
         frameon=False,
         fontsize=9,
         ncols=columns,
         loc=corner,
-        bbox_to_anchor=where,
+        bbox_to_anchor=(place, 1),
         borderaxespad=0.2,
     )
 
