@@ -40,6 +40,11 @@ def _without_all(words: list[str], i: int) -> list[str]:
     return [word for word in words if word != words[i]]
 
 
+def _at_its_first_place(words: list[str], i: int) -> list[str]:
+    first = words.index(words[i])
+    return words[:first] + words[first + 1 :]
+
+
 def _right(text: str) -> Tensor:
     return _by_the_package(_margin, text)[1]
 
@@ -56,6 +61,10 @@ _MISTAKES: list[Wrong] = [
     (
         partial(_effects, _without_all),
         "A word that occurs twice went everywhere at once: leave it out at one place at a time.",
+    ),
+    (
+        partial(_effects, _at_its_first_place),
+        "The first of two equal words went both times: leave each one out at its own place.",
     ),
     (
         lambda text: _margin(text.split()),

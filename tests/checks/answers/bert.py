@@ -690,6 +690,7 @@ def split_at_blanks(margin, text):
 WRONG["occlusion"] += [
     (shortening(out, sign=-1), "sign is turned round"),
     (shortening(lambda w, i: [x for x in w if x != w[i]]), "occurs twice"),
+    (shortening(lambda w, i: out(w, w.index(w[i]))), "first of two equal words"),
     (
         lambda margin, text: (
             text.split(),
