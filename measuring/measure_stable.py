@@ -3,8 +3,9 @@
 ``python -m measuring.measure_stable plane --work DIR`` trains all methods in the plane, five seeds each, on both data
 sets and at two learning rates, and writes ``data/results/stable_plane.json``.
 ``... pictures --data FOLDER --work DIR`` trains the three class-conditional ways with pictures, three seeds each and
-the same number of steps, and writes ``data/results/stable_pictures.json``: distances, recall, the distance of each
-class and how often the class that was asked for is read.
+the same time on one core (as many steps as each way's measured speed allows), and writes
+``data/results/stable_pictures.json``: distances, recall, the distance of each class and how often the class that was
+asked for is read.
 ``... ship --data FOLDER --work DIR`` takes the newest checkpoint of a long run of ``course_utils.train cgan`` in DIR,
 writes its averaged generator to ``data/checkpoints/cgan_cifar10.safetensors`` and the same scores to
 ``data/results/cgan_cifar10.json``.
@@ -35,8 +36,10 @@ from measuring.with_intervals import numbers, over_seeds
 
 PLANE_SEEDS, PLANE_STEPS, RATES = 5, 2_000, (1e-3, 3e-3)
 SEEDS = (0, 1, 2)
-PICTURES = {**SETTINGS["cgan"]["laptop"], "width": 32, "steps": 1_000}
-"""The lesson's, but for the width and the number of steps: nine runs have to fit into a morning."""
+PICTURES = {k: v for k, v in SETTINGS["cgan"]["laptop"].items() if k != "steps"}
+"""The lesson's, but for the number of steps."""
+MINUTES, TURNS, STEPS_OF_A_TURN = 10, 3, 32
+"""What a training may take of one core, about five minutes of two; and how a way's speed is found beforehand."""
 N = 100
 """Images of a class in one draw; ten times as many in a draw of all."""
 NAMES = ("FD", "KD", "precision", "recall")
@@ -114,6 +117,8 @@ def _pictures(options: argparse.Namespace) -> None:
     reference = ClassReference.from_images(
         train, test, N, names=("FD", "KD", "precision", "recall")
     )
+    speeds = _speeds(train, options.work)
+    steps = {name: round(60 * MINUTES / speed["value"]) for name, speed in speeds.items()}
     found: dict[str, dict[int, Any]] = {name: {} for name in cgan.METHODS}
     for seed in SEEDS:
         for name in cgan.METHODS:
@@ -121,7 +126,7 @@ def _pictures(options: argparse.Namespace) -> None:
             if (not options.only or name in options.only) and not options.so_far:
                 try:
                     with FileLock(record.with_suffix(".lock"), timeout=0):
-                        _train(name, seed, train, reference, record)
+                        _train(name, seed, steps[name], train, reference, record)
                 except Timeout:
                     print(f"{name}, seed {seed}: another program is at it", flush=True)
             if record.is_file():
@@ -130,17 +135,38 @@ def _pictures(options: argparse.Namespace) -> None:
         result = {
             **_measured_with(train, reference),
             "settings": PICTURES,
+            "minutes": MINUTES,
+            "seconds_per_step": speeds,
+            "steps": steps,
             "ways": {name: _over(list(rows.values())) for name, rows in found.items() if rows},
         }
         print(results.write("stable_pictures.json", result, made_with))
 
 
-def _train(name: str, seed: int, train: ImageSet, reference: ClassReference, record: Path) -> None:
+def _speeds(train: ImageSet, work: Path) -> dict[str, Any]:
+    """Seconds of one step of each way on one core, in turns, kept in the folder: later parts train as many steps."""
+    kept = work / "speeds.json"
+    if not kept.is_file():
+        seconds: dict[str, list[float]] = {name: [] for name in cgan.METHODS}
+        for _ in range(TURNS):
+            for name in cgan.METHODS:
+                run = runtime.setup(0)
+                torch.set_num_threads(1)
+                settings = {**PICTURES, "method": name, "steps": STEPS_OF_A_TURN}
+                training, _ = train_cgan(run, train, work / "speed", settings, fresh=True)
+                seconds[name].append(training.seconds / STEPS_OF_A_TURN)
+        kept.write_text(json.dumps({k: over_seeds(v) for k, v in seconds.items()}), "utf-8")
+    return dict(json.loads(kept.read_text("utf-8")))
+
+
+def _train(
+    name: str, seed: int, steps: int, train: ImageSet, reference: ClassReference, record: Path
+) -> None:
     if record.is_file():
         return
     run = runtime.setup(seed)
     torch.set_num_threads(1)
-    settings = {**PICTURES, "method": name}
+    settings = {**PICTURES, "method": name, "steps": steps}
     training, _ = train_cgan(run, train, record.with_suffix(""), settings)
     averaged, noise = training.state["averaged"], torch.Generator().manual_seed(99)
     assert isinstance(averaged, torch.nn.Module)
