@@ -48,6 +48,34 @@ _MISTAKES: list[Wrong] = [
         lambda i, k, s, p: (i - 1) * s - 2 * p,
         "The kernel is missing: even a single input pixel (i = 1) writes a whole kernel into the output.",
     ),
+    (
+        lambda i, k, s, p: i - 1 * s - 2 * p + k,
+        "Python multiplies before it subtracts: this is size - (1 * stride). Which two belong in parentheses?",
+    ),
+    (
+        lambda i, k, s, p: i * k - 2 * p,
+        "The stamps lie side by side here; in the figure they overlap. How far is it from one to the next?",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s - 2 * p * s + k,
+        "Padding is counted in strides here; it cuts off single cells of the output.",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * s - p * s + k,
+        "A whole stride is cut for each number of padding: it cuts off single cells, and at both ends.",
+    ),
+    (
+        lambda i, k, s, p: (i - 1) * (s - 2 * p) + k,
+        "Every distance is made shorter here: padding cuts only at the two ends of the whole sum.",
+    ),
+    (
+        lambda i, k, s, p: i * (k - 2 * p),
+        "Every stamp is cut here, and they lie side by side: padding cuts only at the two ends of the whole sum.",
+    ),
+    (
+        lambda i, k, s, p: (i + 1) * s - 2 * p + k,
+        "Two distances too many: between three stamps there are two, not four.",
+    ),
 ]
 
 _WORKED = (
@@ -57,7 +85,7 @@ _WORKED = (
 
 # The first case tells all the mistakes apart; the others are the generator's layers and unlike sizes.
 _SIZES = (
-    (5, 9, 3, 2),
+    (6, 10, 3, 2),
     (7, 9, 4, 3),
     (1, 4, 1, 0),
     (4, 4, 2, 1),

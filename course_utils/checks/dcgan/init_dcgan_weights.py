@@ -81,16 +81,29 @@ def init_dcgan_weights(fn: Answer) -> None:
         hint = "Biases start at 0: those of the convolutions and those of BatchNorm, which add to the output."
         require(not after[f"{name}.bias"].any(), f"{name}.bias: all 0", after[f"{name}.bias"], hint)
     hint = "Only convolutions, transposed convolutions and BatchNorm's weight and bias are meant: ask for the class."
+    averages = (
+        "These are what BatchNorm collects while it trains, no weights: leave them as they are."
+    )
     for name, value in after.items():
-        other = name.startswith(("Linear", "LayerNorm")) or "running" in name or "tracked" in name
-        kept = torch.equal(value, start[name])
-        require(kept or not other, f"{name} left as it was", value, hint)
+        collected = "running" in name or "tracked" in name
+        other = name.startswith(("Linear", "LayerNorm")) or collected
+        kept, told = torch.equal(value, start[name]), averages if collected else hint
+        require(kept or not other, f"{name} left as it was", value, told)
     twins = torch.equal(after["Conv2d.weight"], after["second Conv2d.weight"])
     hint = "Every layer draws the same numbers: a generator that is seeded anew in each call repeats itself."
     require(not twins, "other random numbers in each layer", "two layers with equal weights", hint)
     frozen = [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
     came = f"requires_grad is False for {', '.join(frozen[:3])} ({len(frozen)} in all)"
     require(not frozen, "weights that can be trained", came, "Undo the freezing.")
+
+
+_STOPPED = {
+    "has no attribute": "`apply` also visits activations and whole networks, without weights: ask for the class first.",
+    "cannot assign": "A weight is an nn.Parameter, no plain tensor: fill it in place, as `nn.init` does.",
+    "requires grad is being used": "Autograd watches this weight: the functions of `nn.init` fill it all the same.",
+    "not iterable": "`apply` walks through the network itself: your function gets one layer at a time.",
+    "Boolean value": "A whole tensor is neither true nor false: ask whether the bias `is not None`.",
+}
 
 
 def _probe_network() -> nn.ModuleDict:
@@ -120,7 +133,7 @@ def _apply(fn: Answer, network: nn.Module) -> None:
         no_bias = isinstance(layer, _ConvNd) and layer.bias is None
         none = "With bias=False a layer's `bias` is None: look before you fill it."
         with hinting(none) if no_bias else nullcontext():
-            call(fn, layer, may_change=[layer], returns=False)
+            call(fn, layer, may_change=[layer], returns=False, says=_STOPPED)
 
     network.apply(visit)
 

@@ -104,6 +104,10 @@ def _expect_leaks(heard: _Heard) -> None:
     require(all(abs(slope - 0.2) < 1e-6 for slope in slopes), "LeakyReLU(0.2)", came, hint)
     sizes = sorted({size for size, _ in heard.leaks}, reverse=True)
     hint = "LeakyReLU stands behind each of the three hidden maps and nowhere else: the last convolution gives logits."
+    if 32 in sizes:
+        hint = "A map of 32x32: the first convolution has to halve, too, or the last one sees 8x8."
+    elif 2 in sizes:
+        hint = "One halving too many: the last convolution makes one number out of 4x4."
     came = f"LeakyReLU at {', '.join(f'{size}x{size}' for size in sizes)}"
     require(sizes == [16, 8, 4], "LeakyReLU at 16x16, 8x8 and 4x4", came, hint)
 
@@ -119,6 +123,10 @@ def _why_it_stopped(came: str) -> str | None:
 def _why_this_shape(logits: Any, count: int) -> str:
     if not isinstance(logits, Tensor):
         return "Return a tensor of logits."
+    if logits.numel() > 1024 * count:
+        return "The maps grow: a transposed convolution doubles them, and the right pyramid wants ordinary ones."
+    if logits.dim() > 1 and logits.shape[:2] == (count, 2):
+        return "Two numbers for each image: one logit says it all, since the fake's probability is 1 - D."
     if logits.numel() > count:
         return "More than one logit for each image: patches are judged. What is the size of the last map, and why?"
     return "One logit for each image, in a flat row: `nn.Flatten(0)` makes (B,) of (B, 1, 1, 1)."
@@ -217,7 +225,7 @@ def _expect_gradients(judge: nn.Module, images: Tensor) -> None:
 
 
 def _expect_unbounded(judge: nn.Module, images: Tensor) -> None:
-    """Turn the weights up until the logits must leave any range."""
+    """Turn the weights up until the logits must leave any range; then draw others, until both signs must come."""
     for parameter in judge.parameters():
         parameter.data.mul_(50)
     with torch.no_grad():
@@ -228,3 +236,13 @@ def _expect_unbounded(judge: nn.Module, images: Tensor) -> None:
     require(low < 0 or high > 1, "logits, which know no bounds", came, hint)
     hint = "Something bounds the output; a logit is what the last convolution gives."
     require(max(-low, high) > 1.01, "logits, which know no bounds", came, hint)
+    lowest, highest = 0.0, 0.0
+    for _ in range(20):
+        for parameter in judge.parameters():
+            parameter.data.normal_()
+        with torch.no_grad():
+            logits = judge(images)
+        lowest, highest = min(lowest, logits.min().item()), max(highest, logits.max().item())
+    hint = "All logits have one sign, whatever the weights: a log of a probability? The loss takes that log itself."
+    came = "none above 0" if highest == 0 else "none below 0"
+    require(lowest < 0 < highest, "logits of both signs", came, hint)

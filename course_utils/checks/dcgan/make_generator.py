@@ -23,6 +23,7 @@ _WRONG_SIZES = {
 }
 
 _SIZE = "The first layer makes 4x4 out of 1x1, each later one doubles: follow it with `conv_transpose_output_size`."
+_POSITIVE = "No value is ever negative (sigmoid or ReLU at the end?), but the images' are."
 _BATCH = "The batch size must stay free: keep it first, and use -1 or len(z) where you reshape."
 
 _CASES = ((40, 8, 2), (128, 16, 1), (100, 64, 3))  # latent_dim, width, channels
@@ -64,7 +65,7 @@ def _expect_images(generator: nn.Module, z: Tensor, channels: int) -> Tensor:
     try:
         images = call(generator, z)
     except CheckFailed as failure:
-        hint = _why_it_stopped(generator, z) or failure.hint
+        hint = _why_it_stopped(generator, z, failure.got) or failure.hint
         raise CheckFailed(failure.expected, failure.got, hint) from None
     shape = (len(z), channels, 32, 32)
     what = f"the images for z of shape {tuple(z.shape)} with channels={channels}"
@@ -86,7 +87,17 @@ def _why_this_shape(images: Any, shape: tuple[int, ...]) -> str:
     return _WRONG_SIZES.get(images.shape[-1], _SIZE)
 
 
-def _why_it_stopped(generator: nn.Module, z: Tensor) -> str | None:
+_STOPPED = {
+    "running_mean should contain": "BatchNorm is told how many channels come to it: as many as the layer before makes.",
+    "Kernel size can't": "An ordinary convolution cannot grow a 1x1 map: here all layers are transposed.",
+    "expected 2D or 3D input": "These are maps (B, C, H, W): BatchNorm2d takes each channel over all their pixels.",
+}
+
+
+def _why_it_stopped(generator: nn.Module, z: Tensor, came: str) -> str | None:
+    for words, hint in _STOPPED.items():
+        if words in came:
+            return hint
     try:
         generator(z.flatten(1))
         return "This network wants z of shape (B, latent_dim). Here it comes as a 1x1 map: (B, D, 1, 1)."
@@ -95,6 +106,8 @@ def _why_it_stopped(generator: nn.Module, z: Tensor) -> str | None:
         taken = [getattr(x, "in_channels", getattr(x, "in_features", None)) for x in layers]
         if z.shape[1] not in taken and any(taken):
             return "No layer takes `latent_dim` channels: the first layer's input must follow the argument."
+        if "channels, but got" in came:
+            return "One layer's outputs are not the next one's inputs: `width` counts the channels at 16x16."
     return None
 
 
@@ -158,8 +171,7 @@ def _expect_whole_range(generator: nn.Module, z: Tensor) -> None:
     got = f"values from {low:.4g} to {high:.4g}"
     hint = "Nothing bounds the output: which function maps every number into (-1, 1)?"
     require(max(-low, high) <= 1 + 1e-5, expected, got, hint)
-    hint = "No value is ever negative (sigmoid or ReLU at the end?), but the images' are."
-    require(low < -1e-6, expected, got, hint)
+    require(low < -1e-6, expected, got, _POSITIVE)
     hint = "Black (-1) and white (1) must both be within reach of the last function."
     require(low < -0.9 and high > 0.9, expected, got, hint)
 
@@ -190,7 +202,9 @@ def _expect_full_resolution(generator: nn.Module, latent_dim: int) -> None:
     before = torch.atanh(images.clamp(-1 + 1e-9, 1 - 1e-9))
     independent = min(_independent_pixels(images), _independent_pixels(before))
     hint = "Some rows or columns do not vary freely: which pixels does no weight reach alone?"
-    if 0 < independent <= 16:
+    if images.min() == 0:
+        hint = _POSITIVE
+    elif 0 < independent <= 16:
         size = 8 if independent <= 8 else 16
         hint = f"This is a picture of {size}x{size} made larger: neighbours are copies or blends. Learn each scale."
     what = "32 independent pixels in each row and column"

@@ -1,5 +1,6 @@
 """Exercise `slerp`: the way from one latent vector to another along the sphere."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,6 +15,7 @@ from course_utils.checks.core import (
     exercise,
     expect_close,
     expect_tensor,
+    hinting,
     require,
 )
 
@@ -62,6 +64,11 @@ def _nearer(z0: Tensor, z1: Tensor, t: float) -> Tensor:
     return _weighted(_angle)(z0, torch.where(_cosine(z0, z1) < 0, -z1, z1), t)
 
 
+def _sine_first(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+    angle = _angle(z0, z1)
+    return (math.sin(1 - t) * angle * z0 + math.sin(t) * angle * z1) / torch.sin(angle)
+
+
 def _line(z0: Tensor, z1: Tensor, t: float) -> Tensor:
     return (1 - t) * z0 + t * z1
 
@@ -85,6 +92,12 @@ _WORKED = (
     "One row: z0 = (1, 0), z1 = (0, 2), t = 0.5. The angle is 90 degrees, both weights sin 45 / sin 90 = 0.707, so the "
     "result is (0.707, 1.414)."
 )
+
+_STOPPED = {
+    "must match the size": "One angle for each row stands beside a row of numbers: keepdim=True makes a column (B, 1).",
+    "Boolean value": "One `if` would decide for all rows at once: `torch.where` chooses row by row.",
+    "converted to Python scalars": "`math` takes one number, and here is one for each row: torch.arccos and torch.sin.",
+}
 
 _OPPOSITE = (
     "Opposite vectors have sin(angle) = 0 too, for the angle is pi. Take the straight line there as well: ask the "
@@ -126,6 +139,22 @@ _MISTAKES: list[Wrong] = [
     (
         _weighted(_angle, divide=False),
         "The weights are not divided by the sine of the whole angle.",
+    ),
+    (
+        _weighted(lambda a, b: torch.arccos((a * b).sum(1, keepdim=True) / a.norm() / b.norm())),
+        "`norm()` without dim=1 is the length of the whole batch: each row is divided by a length of its own.",
+    ),
+    (
+        _weighted(lambda a, b: torch.arcsin(_cosine(a, b))),
+        "arcsin leads back from a sine; what you have is the cosine.",
+    ),
+    (
+        _sine_first,
+        "sin((1 - t) θ) is the sine of a product: first multiply, then take the sine.",
+    ),
+    (
+        lambda a, b, t: torch.cos(t * _angle(a, b)) * a + torch.sin(t * _angle(a, b)) * b,
+        "cos and sin turn between vectors at right angles, and z0 and z1 are not: use both sines of the formula.",
     ),
     (
         _nearer,
@@ -189,7 +218,8 @@ def _turned_with_mean_length(z0: Tensor, z1: Tensor, t: float) -> Tensor:
 
 
 def _expect_slerp(fn: Answer, z0: Tensor, z1: Tensor, t: float) -> None:
-    got, what = call(fn, z0, z1, t), f"slerp(z0, z1, {t}) with z0, z1 of shape {tuple(z0.shape)}"
+    got = call(fn, z0, z1, t, says=_STOPPED)
+    what = f"slerp(z0, z1, {t}) with z0, z1 of shape {tuple(z0.shape)}"
     rows = "One vector for each row: keepdim=True keeps a sum beside its row."
     expect_tensor(got, z0.shape, what, z0.dtype, rows)
     straight = torch.isclose(F.cosine_similarity(z0, z1), torch.ones(len(z0)), atol=1e-5)
@@ -200,6 +230,13 @@ def _expect_slerp(fn: Answer, z0: Tensor, z1: Tensor, t: float) -> None:
     require(got.isfinite().all().item(), f"{what}: finite numbers", "NaN or inf", raw)
     if torch.allclose(got.double(), _turned_with_mean_length(z0, z1, t), 1e-4, 1e-5):
         return
+    others = torch.allclose(
+        got[~straight], _slerp_by_rotation(z0, z1, t)[~straight], rtol=1e-4, atol=1e-5
+    )
+    along = "Only the parallel rows are off: the formula divides 0 by 0 there, and the straight line is asked for."
+    if straight.any() and others and t not in (0.0, 1.0):
+        with hinting(along):
+            expect_close(got, _slerp_by_rotation(z0, z1, t), what, atol=1e-5)
     right_ends = t not in (0.0, 1.0) and torch.allclose(call(fn, z0, z1, 0.0), z0, 1e-4, 1e-5)
     hint = _WORKED if right_ends else _ENDS
     expected = _slerp_by_rotation(z0, z1, t)

@@ -67,6 +67,12 @@ def _of_probabilities(discriminator: nn.Module, real: Tensor) -> Tensor:
     return _gradients(network, real, train=False).square().flatten(1).sum(1).mean()
 
 
+def _of_weights(discriminator: nn.Module, real: Tensor) -> Tensor:
+    twin = copy.deepcopy(discriminator).eval()
+    rows = torch.autograd.grad(twin(real.detach()).sum(), list(twin.parameters()))
+    return torch.stack([row.square().sum() for row in rows]).sum()
+
+
 def _mistaken(reduce: Callable[[Tensor], Tensor]) -> Callable[[nn.Module, Tensor], Tensor]:
     return lambda discriminator, real: reduce(_gradients(discriminator, real, train=False))
 
@@ -104,6 +110,30 @@ _MISTAKES: list[Wrong] = [
     (
         _of_probabilities,
         "This is the slope of the probability: where D is sure the sigmoid is flat, so it looks tame. Take the logit.",
+    ),
+    (
+        _mistaken(lambda g: g.flatten(1).sum(1).square().mean()),
+        "Added first and squared afterwards, so that ups and downs cancel: a length squares each number, then adds.",
+    ),
+    (
+        _mistaken(lambda g: g.norm()),
+        "One length for the whole batch: each picture has a length of its own, and it is squared.",
+    ),
+    (
+        _mistaken(lambda g: g.square().sum(1).mean()),
+        "dim=1 is the colour channels alone: a picture's gradient runs over channels, rows and columns.",
+    ),
+    (
+        _mistaken(lambda g: g.square().sum((2, 3)).mean()),
+        "Each colour channel by itself: a picture's gradient runs over channels, rows and columns.",
+    ),
+    (
+        _mistaken(lambda g: (g.flatten(1).norm(dim=1) - 1).square().mean()),
+        "This pulls the slope towards 1, as the penalty of Gulrajani et al. does; R1 pulls it towards 0.",
+    ),
+    (
+        _of_weights,
+        "This is the gradient by D's weights: asked for is how the logit changes with the *picture*.",
     ),
     (
         lambda d, real: _gradients(d, real, train=True).square().flatten(1).sum(1).mean(),
@@ -148,6 +178,8 @@ def _expect_slope(fn: Answer, network: nn.Module, real: Tensor, what: str) -> No
         "changed its argument": "The caller's photographs now need a gradient: ask it of a copy, `real.detach()`.",
         "does not require grad": "The photographs need a gradient before D sees them: `requires_grad_(True)`.",
         "appears to not have been used": "D was not asked about the tensor that you differentiate by.",
+        "only for scalar outputs": "A gradient starts from one number, and these are B logits: which number holds all?",
+        "'tuple' object": "`torch.autograd.grad` returns a tuple, even of one gradient: take it out.",
     }
     came = call(fn, network, real, may_change=[network], says=told)
     shape = "A single number: a mean over pictures of a sum over channels, rows and columns."
@@ -162,7 +194,15 @@ def _expect_slope(fn: Answer, network: nn.Module, real: Tensor, what: str) -> No
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d | nn.Linear)
     }
+    if came.requires_grad and not _reaches(came, weights):
+        cut = "The gradient goes to the weights of a copy of D: ask the D that is trained, and put its modes back."
     expect_gradient(came, expected, weights, cut)
+
+
+def _reaches(came: Tensor, weights: dict[str, Tensor]) -> bool:
+    """Whether a gradient of the result comes to any of the weights."""
+    rows = torch.autograd.grad(came, list(weights.values()), allow_unused=True, retain_graph=True)
+    return any(row is not None for row in rows)
 
 
 def _expect_left_alone(network: nn.Module, before: nn.Module) -> None:

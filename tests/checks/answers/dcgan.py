@@ -171,7 +171,7 @@ WRONG["init_dcgan_weights"] += [
     (after_right(every_layer), "ask for the class"),
     (
         after_right(lambda m: m.reset_running_stats() if isinstance(m, nn.BatchNorm2d) else None),
-        "ask for the class",
+        "collects while it trains",
     ),
     (after_right(lambda m: torch.manual_seed(0)), "set it outside"),
     (after_right(own_generator), "same numbers"),
@@ -940,3 +940,225 @@ def all_or_nothing(z0, z1, t):
 
 
 WRONG["slerp"] += [(all_or_nothing, "the whole batch took")]
+
+
+# ---- a second reader's mistakes
+
+
+def without_parentheses(size, kernel_size, stride, padding):
+    return size - 1 * stride - 2 * padding + kernel_size
+
+
+WRONG["conv_transpose_output_size"] += [
+    (without_parentheses, "multiplies before it subtracts"),
+    (lambda i, k, s, p: i * k - 2 * p, "lie side by side here; in"),
+    (lambda i, k, s, p: (i - 1 - 2 * p) * s + k, "counted in strides"),
+    (lambda i, k, s, p: (i - 1) * s + k - s * p, "A whole stride is cut"),
+    (lambda i, k, s, p: (i - 1) * (s - 2 * p) + k, "Every distance"),
+    (lambda i, k, s, p: i * (k - p - p), "Every stamp is cut"),
+    (lambda i, k, s, p: (i + 1) * s + k - 2 * p, "Two distances too many"),
+]
+
+
+def norms_one_step_ahead(latent_dim, width, channels):
+    parts = layers(latent_dim, width, channels)
+    parts[1] = nn.BatchNorm2d(2 * width)
+    return nn.Sequential(*parts)
+
+
+def maps_that_do_not_meet(latent_dim, width, channels):
+    parts = layers(latent_dim, width, channels)
+    parts[3] = nn.ConvTranspose2d(2 * width, 2 * width, 4, 2, 1)
+    return nn.Sequential(*parts)
+
+
+def ordinary_first(latent_dim, width, channels):
+    first = nn.Conv2d(latent_dim, 4 * width, 4)
+    return nn.Sequential(first, *layers(latent_dim, width, channels)[1:])
+
+
+WRONG["make_generator"] += [
+    (norms_one_step_ahead, "how many channels come to it"),
+    (maps_that_do_not_meet, "not the next one's inputs"),
+    (ordinary_first, "cannot grow a 1x1 map"),
+    (changed(norm=nn.BatchNorm1d), "BatchNorm2d takes each channel"),
+    (changed(last=lambda: nn.Sequential(nn.ReLU(), nn.Tanh())), "No value is ever negative"),
+    (changed(last=nn.ReLU), "No value is ever negative"),
+]
+
+
+@right("make_generator")
+def with_dropout_and_a_last_bias(latent_dim, width, channels):
+    parts = layers(
+        latent_dim, width, channels, relu=lambda: nn.Sequential(nn.ReLU(), nn.Dropout(0.3))
+    )
+    parts[-2] = nn.ConvTranspose2d(width, channels, 4, 2, 1)
+    nn.init.constant_(parts[-2].bias, 0.5)
+    return nn.Sequential(*parts)
+
+
+def two_logits(width, channels):
+    return nn.Sequential(
+        *list(judge_in_a_row(width, channels))[:-2], nn.Conv2d(4 * width, 2, 4), nn.Flatten()
+    )
+
+
+def one_halving_too_many(width, channels):
+    body = list(judge_in_a_row(width, channels))[:-2]
+    return nn.Sequential(
+        *body, *halves(4 * width, 8 * width), nn.Conv2d(8 * width, 1, 2), nn.Flatten(0)
+    )
+
+
+def first_one_does_not_halve(width, channels):
+    body = list(judge_in_a_row(width, channels))[1:-2]
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, 1, 1), *body, nn.Conv2d(4 * width, 1, 8), nn.Flatten(0)
+    )
+
+
+def growing(width, channels):
+    first = nn.ConvTranspose2d(channels, width, 4, 2, 1)
+    return nn.Sequential(
+        first, nn.LeakyReLU(0.2), nn.ConvTranspose2d(width, 1, 4, 2, 1), nn.Flatten(0)
+    )
+
+
+WRONG["make_discriminator"] += [
+    (judge(end=lambda: [nn.Flatten(0), nn.LogSigmoid()]), "All logits have one sign"),
+    (judge(end=lambda: [nn.Flatten(0), nn.Softplus()]), "All logits have one sign"),
+    (two_logits, "one logit says it all"),
+    (one_halving_too_many, "One halving too many"),
+    (first_one_does_not_halve, "first convolution has to halve"),
+    (growing, "The maps grow"),
+]
+
+
+def every_bias(module):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def plain_tensor(module):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        module.weight = 0.02 * torch.randn_like(module.weight)
+
+
+def under_autograds_eyes(module):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        module.weight.normal_(0, 0.02)
+
+
+def walks_by_itself(module):
+    for layer in module:
+        draws()(layer)
+
+
+def asks_the_bias(module):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias:
+            nn.init.zeros_(module.bias)
+
+
+WRONG["init_dcgan_weights"] += [
+    (every_bias, "without weights: ask for the class first"),
+    (plain_tensor, "an nn.Parameter"),
+    (under_autograds_eyes, "Autograd watches"),
+    (walks_by_itself, "walks through the network itself"),
+    (asks_the_bias, "`is not None`"),
+]
+
+
+def of_a_copy(discriminator, real):
+    return squared(gradients(copy.deepcopy(discriminator).eval(), real))
+
+
+def by_the_weights(discriminator, real):
+    with evaluation(discriminator):
+        logits, weights = discriminator(real).sum(), list(discriminator.parameters())
+        rows = torch.autograd.grad(logits, weights, create_graph=True)
+    return sum(row.square().sum() for row in rows)
+
+
+def of_all_logits(discriminator, real):
+    with evaluation(discriminator):
+        real = real.clone().requires_grad_(True)
+        return squared(torch.autograd.grad(discriminator(real), real, create_graph=True)[0])
+
+
+def tuple_and_all(discriminator, real):
+    with evaluation(discriminator):
+        real = real.clone().requires_grad_(True)
+        found = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+        return squared(found)
+
+
+WRONG["slope"] += [
+    (of_a_copy, "weights of a copy"),
+    (by_the_weights, "gradient by D's weights"),
+    (of_all_logits, "starts from one number"),
+    (tuple_and_all, "returns a tuple"),
+    (in_evaluation(lambda g: g.sum((1, 2, 3)).square().mean()), "Added first and squared"),
+    (in_evaluation(torch.norm), "One length for the whole batch"),
+    (in_evaluation(lambda g: g.norm(dim=1).square().mean()), "colour channels alone"),
+    (in_evaluation(lambda g: g.square().sum((2, 3)).mean()), "channel by itself"),
+    (in_evaluation(lambda g: (g.flatten(1).norm(dim=1) - 1).square().mean()), "towards 1"),
+]
+
+
+def without_keepdim(z0, z1, t):
+    angle = torch.arccos(F.cosine_similarity(z0, z1, dim=1).clamp(-1, 1))
+    return (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / torch.sin(angle)
+
+
+def one_if_for_all(z0, z1, t):
+    angle = angle_between(z0, z1)
+    return lerp(z0, z1, t) if angle.sin() < 1e-6 else slerp(z0, z1, t)
+
+
+def by_math(z0, z1, t):
+    angle = math.acos(F.cosine_similarity(z0, z1, dim=1))
+    return (math.sin((1 - t) * angle) * z0 + math.sin(t * angle) * z1) / math.sin(angle)
+
+
+def guarded_division(z0, z1, t):
+    angle = angle_between(z0, z1)
+    curved = torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1
+    return curved / torch.sin(angle).clamp_min(1e-4)
+
+
+def first_end_where_parallel(z0, z1, t):
+    parallel = torch.sin(angle_between(z0, z1)) < 1e-3
+    return torch.where(parallel, z1 if t == 1 else z0, slerp(z0, z1, t))
+
+
+def sines_of_shares(z0, z1, t):
+    angle = angle_between(z0, z1)
+    return (math.sin(1 - t) * angle * z0 + math.sin(t) * angle * z1) / angle.sin()
+
+
+WRONG["slerp"] += [
+    (without_keepdim, "makes a column (B, 1)"),
+    (one_if_for_all, "would decide for all rows"),
+    (by_math, "`math` takes one number"),
+    (guarded_division, "Only the parallel rows"),
+    (first_end_where_parallel, "Only the parallel rows"),
+    (
+        with_angle(lambda a, b: torch.arccos((a / a.norm() * b / b.norm()).sum(1, keepdim=True))),
+        "length of the whole batch",
+    ),
+    (sines_of_shares, "sine of a product"),
+    (
+        with_angle(lambda a, b: torch.arcsin(F.cosine_similarity(a, b)[:, None])),
+        "arcsin leads back",
+    ),
+    (
+        lambda z0, z1, t: (
+            torch.cos(t * angle_between(z0, z1)) * z0 + torch.sin(t * angle_between(z0, z1)) * z1
+        ),
+        "at right angles",
+    ),
+]
