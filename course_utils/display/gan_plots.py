@@ -113,8 +113,12 @@ def penalties(ax: Axes, record: Mapping[str, Any], yours: str) -> Axes:
         ax.plot(found["seeds"], [place] * len(found["seeds"]), "o", color=colour, alpha=0.6)
         ax.plot(found["value"], place, "|", color=BLACK, markersize=20)
     words = [ways[key]["words"].replace(", three", ",\nthree") for key in order]
-    labels = [f"{w}, {ways[key]['steps']:,} steps" for w, key in zip(words, order, strict=True)]
+    labels = [
+        f"{w}{' (yours)' if key == yours else ''}, {ways[key]['steps']:,} steps"
+        for w, key in zip(words, order, strict=True)
+    ]
     ax.set_yticks(range(len(order)), labels)
     ax.set(xlim=(0, None), ylim=(-0.6, len(order) - 0.4))
-    ax.set_xlabel(f"FD of the averaged generator [{record['data']}]")
+    width = record["settings"]["width"]
+    ax.set_xlabel(f"FD of the averaged generator, width {width} [{record['data']}]")
     return ax

@@ -18,7 +18,7 @@ def stamps(
         numbers: the input, one colour each.
         kernel: what is stamped.
         stride: cells from one stamp to the next.
-        padding: cells of the sum that are cut off each end; they are grey.
+        padding: cells of the sum that are cut off each end; they are grey and dotted.
     """
     cells = (len(numbers) - 1) * stride + len(kernel)
     sums, bottom = [0.0] * cells, -1.35 - len(numbers)
@@ -31,7 +31,7 @@ def stamps(
     _words(ax, -1.6, bottom + 0.5, "their sum", BLACK)
     for place, value in enumerate(sums):
         cut = place < padding or place >= cells - padding
-        _cell(ax, place, bottom, f"{value:g}", BLACK, NEITHER if cut else "white")
+        _cell(ax, place, bottom, f"{value:g}", BLACK, cut)
     ax.set_xlim(-3.0, cells + 0.1)
     ax.set_ylim(bottom - 0.1, 0.1)
     ax.axis("off")
@@ -109,8 +109,12 @@ def _height(side: int) -> float:
     return 0.35 + 0.38 * float(side) ** 0.5
 
 
-def _cell(ax: Axes, x: float, y: float, text: str, colour: str, fill: str = "white") -> None:
-    ax.add_patch(Rectangle((x + 0.04, y + 0.08), 0.92, 0.84, fc=fill, ec=colour, lw=1.5))
+def _cell(ax: Axes, x: float, y: float, text: str, colour: str, cut: bool = False) -> None:
+    """A number in its frame; grey and dotted where padding cuts it off."""
+    fill, line = (NEITHER, ":") if cut else ("white", "-")
+    ax.add_patch(
+        Rectangle((x + 0.04, y + 0.08), 0.92, 0.84, fc=fill, ec=colour, lw=1.5, linestyle=line)
+    )
     ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=10, color=BLACK)
 
 

@@ -44,7 +44,8 @@
 #
 # A notebook is text and *cells* of code. Click on the grey cell below and press **Shift + Enter**:
 # it runs, shows its output, and selects the next cell. `[*]` beside a cell means that it is still
-# working, a number means that it is done.
+# working, a number means that it is done. The program behind the page that runs the cells is called
+# the *kernel*; it remembers what earlier cells have made.
 #
 # The first cell looks for everything on this machine that could stop a later lesson, and says how
 # to fix it.
@@ -60,8 +61,8 @@ preflight.report()
 # `python3 run.py lab` (on Windows `py run.py lab`).
 #
 # Items under *Mend this first* would stop a lesson or make it useless. With those under *Good to
-# know* the lesson still runs, in a reduced form, and tells you. After mending, choose *Kernel >
-# Restart Kernel* in the menu and run the cell again.
+# know* the lesson still runs, in a reduced form, and tells you: you may leave them for later. After
+# mending, choose *Kernel > Restart Kernel* in the menu and run the cell again.
 #
 # The next cell loads what this lesson uses and sets the machine up. Every lesson begins like this,
 # and the line that it prints is explained below.
@@ -80,7 +81,7 @@ run = runtime.setup(seed=0)
 
 # %% [markdown]
 # Then come the settings, always in one cell, with a column for each tier. They are there for you to
-# change:
+# change; what stands behind a `#` is a comment for readers:
 
 # %%
 # fmt: off
@@ -93,18 +94,17 @@ seed     = 7                             # another number gives other pictures
 # ## A first picture
 #
 # This network, a *generator*, made five of the pictures above. It turns 100 random numbers into a
-# picture of 32×32 pixels. It comes with the course, already trained, and is therefore called
-# *shipped*. It learned from CIFAR-10, a set of small photographs of ten kinds of things: animals,
-# cars, boats, planes. (They were stored as JPEG here, so titles say "JPEG copy".) In lesson 2 you
-# will build and train such a network yourself, and look for copies of photographs among its
-# pictures.
+# picture of 32×32 pixels, each with three numbers, for red, green and blue. It comes with the
+# course, already trained, and is therefore called *shipped*. It learned from CIFAR-10, a set of
+# small photographs of ten kinds of things: animals, cars, boats, planes. (They were stored as JPEG
+# here, so titles say "JPEG copy".) In lesson 2 you will build and train such a network yourself,
+# and look for copies of photographs among its pictures.
 
 # %%
 generator, facts = dcgan.load_shipped_generator(run.device)
-noise = torch.randn(pictures, 100, 1, 1, generator=torch.Generator().manual_seed(seed)).to(
-    run.device
-)
-made = dcgan.sample(generator, noise)  # (N, 3, 32, 32), bytes
+dice = torch.Generator().manual_seed(seed)  # this "generator" draws numbers, not pictures
+noise = torch.randn(pictures, 100, 1, 1, generator=dice).to(run.device)  # 100 for each picture
+made = dcgan.sample(generator, noise)  # (pictures, 3, 32, 32): colours, rows, columns; bytes
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=3.4)
@@ -225,9 +225,9 @@ for answer in (not_written, lambda images: images / 2, lambda images: images.cla
 
 # %%
 with torch.no_grad():
-    spoken = generator(noise[:8]).cpu()  # (8, 3, 32, 32) in [-1, 1]
-unit = to_unit_range(spoken)
-print(f"before: from {spoken.min():.2f} to {spoken.max():.2f}")
+    raw = generator(noise[:8]).cpu()  # (8, 3, 32, 32) in [-1, 1]
+unit = to_unit_range(raw)
+print(f"before: from {raw.min():.2f} to {raw.max():.2f}")
 print(f"after:  from {unit.min():.2f} to {unit.max():.2f}")
 assert unit.min() >= 0 and unit.max() <= 1
 
@@ -235,7 +235,7 @@ assert unit.min() >= 0 and unit.max() <= 1
 figure, axes = plots.subplots(2, 1, width=8, height=2.4)
 for ax, name, shown in (
     (axes[0], "to_unit_range", unit),
-    (axes[1], "clamp(0, 1)", spoken.clamp(0, 1)),
+    (axes[1], "clamp(0, 1)", raw.clamp(0, 1)),
 ):
     plots.image_grid(ax, (255 * shown).round().to(torch.uint8), columns=8, title=name)
 plots.show(

@@ -16,8 +16,8 @@
 # In this lesson you build and train a network that turns 100 random numbers into a colour picture
 # of 32×32 pixels, and you measure how far its pictures are from photographs. The distance starts at
 # {{result:dcgan_laptop.json:untrained.FD.value:.1f}} for a network that has not learned anything.
-# After the {{result:dcgan_laptop.json:settings.steps:,}} steps of this lesson it is
-# {{result:dcgan_laptop.json:laptop.FD.value:.2f}}, and photographs among themselves score
+# After this lesson's {{result:dcgan_laptop.json:settings.steps:,}} steps it was
+# {{result:dcgan_laptop.json:laptop.FD.value:.2f}} in three recorded runs, and photographs among themselves score
 # {{result:dcgan_laptop.json:floor.FD.value:.2f}}. On the way you will catch a penalty that does not
 # measure what its formula says.
 #
@@ -58,8 +58,7 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# Everything you may want to change is in the next cell, a column for each tier. The line above says
-# which tier you have.
+# Everything you may want to change, with a column for each tier:
 
 # %%
 from course_utils.machine import minutes_here
@@ -168,22 +167,23 @@ plots.show(
 )
 
 # %% [markdown]
-# With stride $s$ and a kernel of $k$ numbers, $n$ numbers give $n-1$ distances between stamps and
-# one whole kernel: $(n-1)\,s + k$ outputs. *Padding* $p$ then cuts $p$ numbers off **each** end.
-# (In a normal convolution padding adds them.)
+# *Padding* $p$ then cuts $p$ numbers off **each** end of the sum. (In a normal convolution padding
+# adds them.)
 #
 # ### Exercise: the size of the output
 #
-# *Easy, 5 minutes.* Turn that paragraph into a function. You will use it to plan the generator.
+# *Easy, 5 minutes.* How long is the result, for any number of stamps, any kernel, stride and
+# padding? Find the rule in the figure. You will plan the generator with it.
 #
 # <details><summary>Hint 1</summary>Count the cells of the figure, for three stamps and four.
 # </details>
-# <details><summary>Hint 2</summary>Both ends are cut, so the padding counts twice.</details>
+# <details><summary>Hint 2</summary>Where does the last stamp begin, and where does it end?
+# </details>
 
 
 # %%
 def conv_transpose_output_size(size, kernel_size, stride, padding):
-    """Length of the output of a transposed convolution, along one dimension (int)."""
+    """Length of the output of a transposed convolution of ``size`` numbers (int)."""
     ### BEGIN SOLUTION
     return (size - 1) * stride - 2 * padding + kernel_size
     ### END SOLUTION
@@ -280,7 +280,7 @@ def make_generator(latent_dim, width, channels):
 make_generator = checks.dcgan.make_generator(make_generator)
 
 # %% [markdown]
-# For pictures of 64 pixels one more doubling is needed; the package has it.
+# Pictures of 64 pixels need one more doubling; the package has it.
 
 # %%
 generator = (
@@ -558,8 +558,8 @@ for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
 # %% [markdown]
 # **Two rates.** The generator's gradient is worth following when the discriminator is close to its
 # best answer (lesson 1's $D^*$), so the discriminator gets twice the learning rate ([Heusel et al.
-# 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule"). Lesson 1's twenty times
-# was too much.
+# 2017](https://arxiv.org/abs/1706.08500), "Two Time-Scale Update Rule"). Twenty times, as in
+# lesson 1, was too much.
 #
 # **A penalty on slope.** All that the generator learns comes through the gradient of the
 # discriminator's logit $a(x)$. A winning discriminator becomes a cliff: enormous slope at its edge,
@@ -622,9 +622,9 @@ assert torch.isclose(measured, by_hand)
 # %% [markdown]
 # Second-order gradients are expensive, so the penalty is taken in every sixteenth step only,
 # sixteen times as strong ([Karras et al. 2020](https://arxiv.org/abs/1912.04958), section 3.1).
-# There the penalty is added to the loss of that step. Here it gets an Adam step of its own. Adam
-# divides by the size of recent gradients, so the factor sixteen makes no step sixteen times as
-# long: it weighs the penalty in Adam's averages.
+# There it is added to the loss of that step; here it gets an Adam step of its own. Adam divides by
+# the size of recent gradients, so no step becomes sixteen times as long: the factor weighs the
+# penalty in Adam's averages.
 
 
 # %%
@@ -662,8 +662,7 @@ config |= {"latent_dim": latent_dim, "width": width, "gamma": gamma, "average": 
 
 # %% [markdown]
 # `TrainingRun` is what surrounds a loop and is not its subject: it shuffles, keeps the history and
-# saves. If the kernel dies or you press stop, run the cells again and it goes on where it was. The
-# pictures on the way are always made from the *same* noise.
+# saves. If the kernel dies or you press stop, run the cells again and it goes on where it was.
 
 # %%
 fixed_noise = torch.randn(64, latent_dim, 1, 1, generator=torch.Generator().manual_seed(1)).to(
@@ -690,9 +689,6 @@ def draw_progress():
     title = f"{train.name}\ngenerated, step {training.step:,}"
     return gan_plots.progress(training.history, dcgan.sample(averaged, fixed_noise[:25]), title)
 
-
-# %% [markdown]
-# The figure below the loop is redrawn every few seconds.
 
 # %%
 live = plots.LiveFigure(
@@ -738,8 +734,7 @@ plots.show(
 # - $L_D \to 0$ is no success: the discriminator is then certain of every image, and its gradient
 #   hardly tells how to fool it.
 #
-# `diagnose` calls the discriminator too strong, for example, when $D(x)$ and $D(G(z))$ stay near 1
-# and 0 for a fifth of the run.
+# `diagnose` looks for such signs in the whole history:
 
 # %%
 undecided, twice_log_2 = -2 * F.logsigmoid(torch.tensor(0.0)), 2 * torch.log(torch.tensor(2.0))
@@ -777,7 +772,7 @@ plots.show(
 
 # %% [markdown]
 # Nobody picked them: they are the first thirty-six. Which half is better? Write down your
-# verdict before you read on.
+# verdict before reading on.
 
 # %% [markdown]
 # ## How good is it? Two distances and a floor
@@ -789,7 +784,7 @@ plots.show(
 #
 # $$\mathrm{FD} = \lVert \mu_1-\mu_2 \rVert^2 + \mathrm{Tr}\bigl(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\bigr)$$
 #
-# The trace of the matrix root is the sum of the roots of the eigenvalues:
+# The trace of the matrix root is the sum of the roots of the eigenvalues of $\Sigma_1\Sigma_2$:
 
 
 # %%
@@ -905,15 +900,15 @@ else:
 # ### What eight minutes buy
 #
 # The textbook's loop (batches of 128, one rate, no penalty, no average) and this lesson's had the
-# same eight minutes on the same two cores, in turns, three seeds each.
-# (With that older penalty, too.)
+# same eight minutes on the same two cores, in turns, three seeds each. (With that older penalty,
+# and with the memory {{result:dcgan_equal_time.json:settings.course.average:.3f}}.)
 
 # %%
 figure, (ax,) = plots.subplots(width=8, height=3.4)
 gan_plots.equal_time(ax, results.read("dcgan_equal_time.json"))
 plots.show(
     figure,
-    alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 11 to 2; the lesson's last step from 6 to 1; its average begins highest, because it remembers the start, and ends lowest, with the narrowest band.",
+    alt="FD by minutes of training, with bands from the best to the worst of three seeds. The textbook's loop falls from 11 to 2; the lesson's last step from 6 to 1; its average begins as high as the textbook's, because it remembers the start, and ends lowest, with the narrowest band.",
 )
 
 # %% [markdown]
@@ -921,8 +916,11 @@ plots.show(
 # the textbook's (95 % interval {{result:dcgan_equal_time.json:ratio.low:.2f}} to
 # {{result:dcgan_equal_time.json:ratio.high:.2f}}, which includes 1: three seeds do not settle it).
 # Much of that is speed: {{result:bench.json:rows.0.ratio:.2f}} times as many images per second,
-# because the images lie ready as one tensor, channels last, and bf16 is used. The rest is the
-# average, which hardly jumps.
+# because the images lie ready as one tensor, channels last, and bf16 is used. In smaller batches
+# that made {{result:dcgan_equal_time.json:curves.8.course_steps.0:,}} steps (first seed), against
+# {{result:dcgan_equal_time.json:curves.8.textbook_steps.0:,}}. The average adds little by then:
+# {{result:dcgan_equal_time.json:curves.8.course_averaged.value:.2f}}, against
+# {{result:dcgan_equal_time.json:curves.8.course_generator.value:.2f}} for the last step alone.
 #
 # ## Are they copies?
 #
@@ -960,19 +958,21 @@ gan_plots.neighbours(axes[:2], *of_samples, train.title("generated"))
 gan_plots.neighbours(axes[2:], *of_test, "test images")
 plots.show(
     figure,
-    alt="Twelve generated pictures and below each the training image nearest to it with its distance; then the same for twelve test images, which cannot have been copied. A copy would show as the same object in the same place.",
+    alt="Twelve generated pictures and below each the training image nearest to it with its distance; then the same for twelve test images, which no network made. A copy would show as the same object in the same place.",
 )
 
 # %% [markdown]
-# Pixel distance sees little more than large areas of colour, and blurred pictures are near to many
-# images. So this panel can expose a copy, but cannot prove that nothing was memorised.
+# Pixel distance sees large areas of colour, and little else. Look at the ninth test photograph of
+# CIFAR-10, and at its neighbour: the same rider, hardly moved, and yet they are farther apart than
+# most strangers here. (CIFAR-10 has many such pairs: [Barz and Denzler
+# 2020](https://arxiv.org/abs/1902.00423).) So this panel can expose a copy, but cannot prove that
+# nothing was memorised.
 #
 # ## Walking through the latent space
 #
-# Between two latent vectors there are others. Which way leads from one to the other? They are drawn
-# from N(0, 1) in 100 dimensions, and there almost all of the mass lies in a thin shell: such a
-# vector's length is close to $\sqrt{100} = 10$. The middle of a straight line between two of them
-# is much too short.
+# Which way leads from one latent vector to another? They are drawn from N(0, 1) in 100 dimensions,
+# and there almost all of the mass lies in a thin shell: such a vector's length is close to
+# $\sqrt{100} = 10$. The middle of a straight line between two of them is much too short.
 
 # %%
 z = torch.randn(10_000, latent_dim, generator=torch.Generator().manual_seed(3))
@@ -1085,10 +1085,11 @@ contrast = {
 # %%
 figure, (ax,) = plots.subplots(width=7, height=2.4)
 plots.curves(ax, times, contrast, "t", "contrast (grey levels)")
+ax.set_ylim(0)
 ax.set_title(f"mean of 200 pairs [{facts['data']}, shipped generator]")
 plots.show(
     figure,
-    alt="Mean contrast by t. On the arc it stays level; on the straight line it sags in the middle, where the vectors are too short.",
+    alt="Mean contrast by t. On the arc it goes evenly from one end's to the other's; on the straight line it sags in the middle, where the vectors are too short.",
 )
 
 # %% [markdown]
@@ -1207,8 +1208,8 @@ assert by_the_sum < 1e-6
 # $\nabla_{x_i} \sum_j a_j$ is the wanted $\nabla_{x_i} a_i$ *plus* what picture $i$ does to all the
 # others through the batch's mean and spread.
 #
-# Between more layers nothing cancels exactly. Here is the discriminator that you have just trained,
-# at eight photographs. The first two lines must agree: your function, and each photograph alone.
+# Between more layers nothing cancels exactly. Here is the discriminator that you just trained, at
+# eight photographs. The first two lines must agree: your function, and each photograph alone.
 
 # %%
 import copy
@@ -1225,8 +1226,11 @@ print(f"the sum, through the batch:       {by_sum:.5f}")
 assert abs(yours - one_by_one) < 1e-3 * one_by_one
 
 # %% [markdown]
-# What does the wrong penalty cost? Networks half as wide as yours were trained in six ways at equal
-# time: a way with slower steps got fewer. Two have no BatchNorm in the discriminator: *GroupNorm*
+# What does the wrong penalty cost? Six ways were compared at equal time, **on smaller networks than
+# yours and in shorter runs**: width {{result:dcgan_penalty.json:settings.width}} instead of
+# {{result:dcgan_laptop.json:settings.width}}, about {{result:dcgan_penalty.json:settings.steps:,}}
+# steps instead of {{result:dcgan_laptop.json:settings.steps:,}} (fewer where a step is slow). At the
+# lesson's width nobody has compared them. Two have no BatchNorm in the discriminator: *GroupNorm*
 # takes mean and spread within each picture, and *spectral norm* divides each layer's weights by the
 # most by which they can stretch a vector ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)).
 
@@ -1235,12 +1239,12 @@ figure, (ax,) = plots.subplots(width=9, height=3.4)
 gan_plots.penalties(ax, results.read("dcgan_penalty.json"), yours="evaluation")
 plots.show(
     figure,
-    alt="FD by kind of penalty, the lowest on top: a dot for each seed, a bar for their mean, orange for yours. With BatchNorm the sum is lowest, then the penalty in evaluation mode; a threefold one and none come after them; GroupNorm and spectral norm are far behind.",
+    alt="FD by kind of penalty, the lowest on top: a dot for each seed, a bar for their mean, orange for yours; all networks half as wide as the lesson's. With BatchNorm the sum is lowest, then the penalty in evaluation mode; a threefold one and none come after them; GroupNorm and spectral norm are far behind.",
 )
 
 # %% [markdown]
-# **How to read it.** A penalty pays: with yours the distance is lower than with none, by
-# {{result:dcgan_penalty.json:differences.none_above_evaluation.value:.2f}} (95 % interval
+# **How to read it.** At this width a penalty pays: with yours the distance is lower than with none,
+# by {{result:dcgan_penalty.json:differences.none_above_evaluation.value:.2f}} (95 % interval
 # {{result:dcgan_penalty.json:differences.none_above_evaluation.low:.2f}} to
 # {{result:dcgan_penalty.json:differences.none_above_evaluation.high:.2f}}). And with the same $\gamma$
 # the wrong penalty is *lower still*, by

@@ -87,6 +87,8 @@ def test_penalties_are_sorted_and_yours_has_the_one_other_colour(axes):
     ]
     labels = [text.get_text().replace("\n", " ") for text in ax.get_yticklabels()]
     assert labels[-1].startswith(record["ways"]["sum"]["words"])
+    assert [label for label in labels if "(yours)" in label] == [labels[-2]]
+    assert f"width {record['settings']['width']} " in ax.get_xlabel()
     plots.put_away(ax.figure)
 
 

@@ -38,6 +38,8 @@ def test_padding_greys_the_cells_that_are_cut(ax):
     sketches.stamps(ax, [1, 2], [1, 2, 3, 4], stride=2, padding=1)
     filled = [patch.get_facecolor() for patch in ax.patches[-6:]]
     assert filled[0] == filled[-1] != filled[1] and len(set(filled[1:-1])) == 1
+    lines = [patch.get_linestyle() for patch in ax.patches[-6:]]
+    assert lines[0] == lines[-1] != lines[1] and len(set(lines[1:-1])) == 1
 
 
 @pytest.mark.parametrize(("size", "width", "latent_dim"), [(32, 64, 100), (64, 16, 128)])
