@@ -167,8 +167,7 @@ plots.show(
 )
 
 # %% [markdown]
-# *Padding* $p$ then cuts $p$ numbers off **each** end of the sum. (In a normal convolution padding
-# adds them.)
+# *Padding* $p$ then cuts $p$ numbers off **each** end of the sum.
 #
 # ### Exercise: the size of the output
 #
@@ -248,8 +247,7 @@ plots.show(
 # *Medium, 15 minutes.* Build the left pyramid for pictures of 32 pixels. Noise of shape
 # `(B, latent_dim, 1, 1)` becomes maps of 4×4, 8×8 and 16×16 with `4*width`, `2*width` and `width`
 # channels, and at last a picture `(B, channels, 32, 32)` in [−1, 1]. After each hidden map come
-# BatchNorm and ReLU. (A convolution before BatchNorm needs no bias: BatchNorm subtracts it. The
-# last one may have one.)
+# BatchNorm and ReLU. (Before BatchNorm a bias has no use: it is subtracted.)
 #
 # <details><summary>Hint 1</summary>Which kernel, stride and padding doubles a map? Which makes 4
 # out of 1?</details>
@@ -416,7 +414,7 @@ for network in (generator, discriminator):
 # ## BatchNorm: the answer depends on the batch
 #
 # In training mode BatchNorm's mean and spread come from the batch, so the logit of one image
-# depends on the images beside it. Two habits follow.
+# depends on the images beside it.
 #
 # First, real and generated images go through the discriminator **in separate batches**. The
 # generator's own step sends generated images only, and the same images get other logits when
@@ -588,7 +586,7 @@ for w, expected in ((0.0, 0.0), (1.0, 0.1), (1.0, 0.19)):
 # $\sum_j a_j$ by $x_i$ is a sum of $B$ terms. Which of them do you want, and when are the others
 # 0?</details>
 # <details><summary>Hint 2</summary>Which layers of your discriminator look at more than one
-# photograph? Read the section on BatchNorm again, its second habit in particular.</details>
+# photograph? Read the section on BatchNorm again, its second half in particular.</details>
 # <details><summary>Hint 3</summary><code>torch.autograd.grad</code> returns a tuple and throws the
 # graph away, unless you ask for it; its documentation names the argument.</details>
 
@@ -771,7 +769,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody picked them: they are the first thirty-six. Which half is better? Write down your
+# They are the first thirty-six. Which half is better? Write down your
 # verdict before reading on.
 
 # %% [markdown]
@@ -879,10 +877,9 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 # - *The shipped one* reaches {{result:dcgan_cifar10.json:score.FD.value:.2f}}
 #   ({{result:dcgan_cifar10.json:score.FD.low:.2f}} to
 #   {{result:dcgan_cifar10.json:score.FD.high:.2f}}). Was that your verdict, too?
-# - *The floor* is still far away. (A KD may fall below 0: it is an unbiased estimate.)
+# - *The floor* is still far away. (A KD may fall below 0.)
 #
-# At tier `gpu`, with the extra `torch-fidelity`, the next cell also computes the Inception FID,
-# which is what papers report.
+# At tier `gpu`, with the extra `torch-fidelity`, the next cell also computes the Inception FID.
 
 # %%
 if run.tier == "gpu":
@@ -963,7 +960,7 @@ plots.show(
 
 # %% [markdown]
 # Pixel distance sees large areas of colour, and little else. Look at the ninth test photograph of
-# CIFAR-10, and at its neighbour: the same rider, hardly moved, and yet they are farther apart than
+# CIFAR-10 and its neighbour: the same rider, hardly moved, and yet they are farther apart than
 # most strangers here. (CIFAR-10 has many such pairs: [Barz and Denzler
 # 2020](https://arxiv.org/abs/1902.00423).) So this panel can expose a copy, but cannot prove that
 # nothing was memorised.
@@ -1001,20 +998,18 @@ plots.show(
 #
 # ### Exercise: slerp
 #
-# *Medium, 10 minutes.* With $\theta$ the angle between the **normalised** vectors,
+# *Medium, 15 minutes.* Let $z_0$ and $z_1$ have length 1, with the angle $\theta$ between them. On
+# the arc, the point for $t$ lies at the angle $t\,\theta$ from $z_0$: with which weights is it
+# $w_0 z_0 + w_1 z_1$? Vectors of other lengths get the same weights (Shoemake 1985; for latent
+# spaces [White 2016](https://arxiv.org/abs/1609.04468)), each row of a batch its own. At $t=0$ and
+# $t=1$ give back the ends exactly. Where the vectors are parallel, opposite or nearly so
+# ($\sin\theta < 10^{-6}$), use the straight line.
 #
-# $$\mathrm{slerp}(z_0, z_1, t) = \frac{\sin((1-t)\,\theta)}{\sin\theta}\,z_0 + \frac{\sin(t\,\theta)}{\sin\theta}\,z_1$$
-#
-# (Shoemake 1985; for latent spaces [White 2016](https://arxiv.org/abs/1609.04468)), separately for
-# each row of a batch. At $t=0$ and $t=1$ give back the ends exactly. Where the vectors are
-# parallel, opposite or nearly so ($\sin\theta < 10^{-6}$), use the straight line.
-#
-# <details><summary>Hint 1</summary>The angle: <code>torch.arccos</code> of the inner product of the
-# normalised rows, kept as a column (B, 1).</details>
-# <details><summary>Hint 2</summary>Rounding can make a cosine 1.0000001, and its arccos is NaN:
-# clamp it first.</details>
-# <details><summary>Hint 3</summary><code>torch.where</code> chooses the straight line in the rows
-# that need it.</details>
+# <details><summary>Hint 1</summary>Draw it, with $z_0$ along the ground. How high does $z_1$ stand,
+# and how high the point? That gives $w_1$; for $w_0$ begin at the other end.</details>
+# <details><summary>Hint 2</summary>The angle: <code>torch.arccos</code> of the inner product of the
+# normalised rows, a column (B, 1). Rounding can make a cosine 1.0000001, and its arccos is NaN.
+# </details>
 
 
 # %%
@@ -1102,8 +1097,8 @@ latent_walk.latent_walk(decode, latents, paths)
 # ## Arithmetic
 #
 # Section 6.3.2 of the paper averages latent vectors of pictures that share a property and uses
-# differences of such averages as *directions*, although the network never saw a label. We take a
-# property that can be measured: how blue a picture is.
+# differences of such averages as *directions*. We take a property that can be measured: how blue a
+# picture is.
 
 
 # %%
@@ -1147,8 +1142,8 @@ plots.show(
 # %% [markdown]
 # ## When it goes wrong: the penalty that measured something else
 #
-# Many programs compute the slope as follows, and so did this lesson for a while. It is shorter than
-# your function, right for a plane, trains without an error, and gives plausible numbers.
+# Many programs compute the slope as follows, and so did this lesson for a while. It is right for a
+# plane, trains without an error, and gives plausible numbers.
 
 
 # %%
@@ -1278,8 +1273,6 @@ plots.show(
 # ([Sauer et al. 2023](https://arxiv.org/abs/2311.17042)).
 #
 # ## Questions
-#
-# Think first.
 #
 # **1. A transposed convolution with kernel 4, stride 2, padding 1 gets a map of 7×7. What comes
 # out?** (a) 14×14 (b) 16×16 (c) 3×3 (d) 15×15

@@ -150,11 +150,11 @@ _MISTAKES: list[Wrong] = [
     ),
     (
         _sine_first,
-        "sin((1 - t) θ) is the sine of a product: first multiply, then take the sine.",
+        "The share t belongs to the angle: first multiply the two, then take the sine.",
     ),
     (
         lambda a, b, t: torch.cos(t * _angle(a, b)) * a + torch.sin(t * _angle(a, b)) * b,
-        "cos and sin turn between vectors at right angles, and z0 and z1 are not: use both sines of the formula.",
+        "cos and sin turn between vectors at right angles, which z0 and z1 are not: z1 has a share along z0, too.",
     ),
     (
         _nearer,

@@ -1150,7 +1150,7 @@ WRONG["slerp"] += [
         with_angle(lambda a, b: torch.arccos((a / a.norm() * b / b.norm()).sum(1, keepdim=True))),
         "length of the whole batch",
     ),
-    (sines_of_shares, "sine of a product"),
+    (sines_of_shares, "belongs to the angle"),
     (
         with_angle(lambda a, b: torch.arcsin(F.cosine_similarity(a, b)[:, None])),
         "arcsin leads back",
