@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.lessons) - set(LAPTOP):
         parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
-    found = results.earlier(FILE)
+    found = _with_origin(results.earlier(FILE))
     peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
     if options.rounds and not options.busy:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
@@ -200,6 +200,13 @@ def _print(row: dict[str, Any]) -> None:
         f"{row['course_peak_mib']} MiB",
         flush=True,
     )
+
+
+def _with_origin(found: dict[str, Any]) -> dict[str, Any]:
+    """The file with its machine, versions and peak beside each row, since what is written next may have others."""
+    known = {k: found[k] for k in ("machine", "versions", "matrix_peak_gflops") if k in found}
+    parts = [key for key in ("rows", "sweep", "quality", "busy") if key in found]
+    return {**found, **{key: [{**known, **row} for row in found[key]] for key in parts}}
 
 
 def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, Any]]) -> None:

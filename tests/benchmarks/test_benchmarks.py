@@ -311,12 +311,13 @@ def test_a_new_lessons_rows_come_last_and_others_keep_their_place(monkeypatch) -
     kept = {}
     rows = [{"lesson": n, "bf16": b, "ratio": 2} for n in ("dcgan", "vae") for b in (True, False)]
     monkeypatch.setattr(bench, "matrix_peak", lambda dtype: 1e9)
-    monkeypatch.setattr(bench.results, "earlier", lambda name: {"rows": rows, **kept})
+    old = {"machine": {"cpu": "old"}, "matrix_peak_gflops": {"float32": 7}}
+    monkeypatch.setattr(bench.results, "earlier", lambda name: {"rows": rows, **old, **kept})
     monkeypatch.setattr(bench.results, "write", lambda name, content, **_: kept.update(content))
     measured = [{"bf16": True, "ratio": 3}, {"bf16": False, "ratio": 3}]
     monkeypatch.setattr(bench, "measure", lambda n, *_: [{"lesson": n, **row} for row in measured])
     assert bench.main(["flow"]) == 0
-    assert kept["rows"][:4] == rows
+    assert kept["rows"][:4] == [{**old, **row} for row in rows]  # not the new machine's
     assert [row["lesson"] for row in kept["rows"]] == ["dcgan"] * 2 + ["vae"] * 2 + ["flow"] * 2
     assert bench.main(["dcgan"]) == 0
     again = kept["rows"]
