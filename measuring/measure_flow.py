@@ -8,12 +8,17 @@ found lies in DIR, and so do the weights.
 ``... calls``, ``guidance`` and ``seconds`` ask the flow of the first seed: scores against network calls
 (``flow_calls.json``), against guidance (``flow_guidance.json``), and the seconds of 1,000 pictures (quiet cores;
 ``flow_seconds.json``). ``... ship`` ships the flow of the run in ``--run-dir`` (``flow_cifar10.json``).
+``... pilot --data FOLDER --work DIR`` trains six variants of the flow's network, ten minutes of one core each (as many
+steps as each one's measured speed allows), and writes their scores to ``flow_pilot.json``. Finished variants are kept
+in DIR, a cut one goes on.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +38,7 @@ from course_utils.training.run import TrainingRun
 from course_utils.training.settings import SETTINGS
 from measuring.measure_dcgan import fixed_sampler
 from measuring.measure_vae import sampler as vae_sampler
+from measuring.speeds import in_turns
 from measuring.with_intervals import numbers, over_seeds, share
 
 N = 1_000
@@ -58,6 +64,38 @@ PROBE = 512
 BINS = 10
 
 
+@dataclass(frozen=True)
+class Variant:
+    """The lesson's network, but for what is given."""
+
+    width: int = SETTINGS["flow"]["laptop"]["width"]
+    fold: int = 2
+    bf16: bool = True
+    channels_last: bool = True
+
+    def make(self, size: int, width: int, classes: int) -> flow.Velocity:
+        """The network; as `flow.Velocity`."""
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return flow.Velocity(size, width, classes, self.fold, layout)
+
+    def on(self, machine: runtime.Runtime) -> runtime.Runtime:
+        """The machine, without bf16 where the variant has none."""
+        return machine if self.bf16 else replace(machine, autocast_dtype=None)
+
+
+VARIANTS = {
+    "as in the lesson": Variant(),
+    "width 24": Variant(width=24),
+    "width 48": Variant(width=48),
+    "single pixels": Variant(fold=1),
+    "float32": Variant(bf16=False),
+    "channels first": Variant(channels_last=False),
+}
+"""Each differs from the first in one thing; of bf16 there is none on a machine without it."""
+MINUTES, TURNS, STEPS_OF_A_TURN = 10, 3, 32
+"""What a variant may take of one core; and how its speed is found beforehand."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -73,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "guidance": _guidance,
         "seconds": _seconds,
         "ship": _ship,
+        "pilot": _pilot,
     }
     parser.add_argument("what", choices=commands)
     parser.add_argument("family", nargs="?", choices=FAMILIES)
@@ -398,6 +437,68 @@ def _ship(options: argparse.Namespace) -> None:
         "bytes": len(content),
     }
     print(results.write(f"{flow.SHIPPED}.json", result, made_with))
+
+
+def _pilot(options: argparse.Namespace) -> None:
+    made_with = results.provenance()
+    torch.set_num_threads(1)
+    train, reference = _sets(options, ONE_NETWORK)
+
+    def seconds(variant: Variant) -> float:
+        training = _train_variant(
+            variant, STEPS_OF_A_TURN, train, options.work / "pilot-speed", True
+        )
+        return training.seconds / STEPS_OF_A_TURN
+
+    timed = {name: partial(seconds, variant) for name, variant in VARIANTS.items()}
+    speeds = in_turns(timed, TURNS, options.work / "pilot-speeds.json")
+    found: dict[str, Any] = {}
+    for name, variant in VARIANTS.items():
+        record = options.work / f"pilot-{name.replace(' ', '-')}.json"
+        if not record.is_file():
+            steps = max(1, round(60 * MINUTES / speeds[name]["value"]))
+            training = _train_variant(variant, steps, train, record.with_suffix(""))
+            row = _scored(variant, training, train, reference)
+            record.write_text(json.dumps(row), encoding="utf-8")
+            print(name, row, flush=True)
+        found[name] = json.loads(record.read_text(encoding="utf-8"))
+    result = _about(train, reference) | {
+        "minutes": MINUTES,
+        "calls": CALLS,
+        "seconds_per_step": speeds,
+        "variants": found,
+    }
+    print(results.write("flow_pilot.json", result, made_with))
+
+
+def _train_variant(
+    variant: Variant, steps: int, train: ImageSet, folder: Path, fresh: bool = False
+) -> TrainingRun:
+    """A training on one thread at the lesson's settings, but for the variant's."""
+    machine = variant.on(runtime.setup(SEEDS[0]))
+    settings = {**SETTINGS["flow"]["laptop"], "width": variant.width, "steps": steps}
+    return train_flow(machine, train, folder, settings, fresh, make_network=variant.make)[0]
+
+
+def _scored(
+    variant: Variant, training: TrainingRun, train: ImageSet, reference: RealReference
+) -> dict[str, Any]:
+    """What a variant is and what its averaged network scores."""
+    machine = variant.on(runtime.setup(SEEDS[0], quiet=True))
+    network = training.state["averaged"].module  # type: ignore[union-attr]
+    draw = classes_in_turn(network, machine, steps=CALLS)  # type: ignore[arg-type]
+    number_format = machine.autocast_dtype or torch.float32
+    return {
+        "width": variant.width,
+        "fold": variant.fold,
+        "number_format": str(number_format).removeprefix("torch."),
+        "channels_last": variant.channels_last,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "steps": training.step,
+        "seconds": training.seconds,
+        "loss": losses_by_time(network, train)[0],  # type: ignore[arg-type]
+        **numbers(reference.score(draw)),
+    }
 
 
 def _weights(work: Path, family: str, seed: int) -> Path:

@@ -18,6 +18,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from course_utils.models import cgan, plane_gan, shipped
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.settings import SETTINGS
+from measuring.speeds import in_turns
 from measuring.with_intervals import numbers, over_seeds
 
 PLANE_SEEDS, PLANE_STEPS, RATES = 5, 2_000, (1e-3, 3e-3)
@@ -145,18 +147,16 @@ def _pictures(options: argparse.Namespace) -> None:
 
 def _speeds(train: ImageSet, work: Path) -> dict[str, Any]:
     """Seconds of one step of each way on one core, in turns, kept in the folder: later parts train as many steps."""
-    kept = work / "speeds.json"
-    if not kept.is_file():
-        seconds: dict[str, list[float]] = {name: [] for name in cgan.METHODS}
-        for _ in range(TURNS):
-            for name in cgan.METHODS:
-                run = runtime.setup(0)
-                torch.set_num_threads(1)
-                settings = {**PICTURES, "method": name, "steps": STEPS_OF_A_TURN}
-                training, _ = train_cgan(run, train, work / "speed", settings, fresh=True)
-                seconds[name].append(training.seconds / STEPS_OF_A_TURN)
-        kept.write_text(json.dumps({k: over_seeds(v) for k, v in seconds.items()}), "utf-8")
-    return dict(json.loads(kept.read_text("utf-8")))
+
+    def seconds(name: str) -> float:
+        run = runtime.setup(0)
+        torch.set_num_threads(1)
+        settings = {**PICTURES, "method": name, "steps": STEPS_OF_A_TURN}
+        training, _ = train_cgan(run, train, work / "speed", settings, fresh=True)
+        return training.seconds / STEPS_OF_A_TURN
+
+    timed = {name: partial(seconds, name) for name in cgan.METHODS}
+    return in_turns(timed, TURNS, work / "speeds.json")
 
 
 def _train(

@@ -10,9 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import plots, seed_rows
 from course_utils.display.palette import BLACK, BLUE, COLOURS, SHARES
 from course_utils.evaluation.scores import Score
+
+_MARKS = {"marker": "o", "ms": 5, "alpha": 0.7}, {"marker": "|", "ms": 13, "color": BLACK}
+"""Of a seed and of a mean."""
+_WORDS = ("95 % interval", "a seed", "mean")
 
 
 def by_class(classes: Sequence[str], rows: Mapping[str, Sequence[Score]], title: str) -> Figure:
@@ -71,7 +75,8 @@ def by_way(record: Mapping[str, Any], panels: Mapping[str, str]) -> Figure:
     figure, axes = plots.subplots(1, len(panels), width=9.6, height=2.9)
     ways, real = record["ways"], {**record["real"]["total"], **record["real"]}
     for ax, (key, label) in zip(axes, panels.items(), strict=True):
-        _rows(ax, [ways[name][key] for name in reversed(ways)])
+        found = [ways[name][key] for name in reversed(ways)]
+        seed_rows.draw(ax, found, BLUE, *_MARKS, words=_WORDS, bar=6)
         ax.axvline(real[key]["value"], color=BLACK, linestyle=":", label="real photographs")
         ax.set_yticks(range(len(ways)), list(reversed(ways)))
         ax.tick_params(labelleft=ax is axes[0])
@@ -90,14 +95,3 @@ def _table(ax: Axes, shares: Tensor) -> None:
             if share >= 0.05:
                 colour = "white" if share > 0.6 else "black"
                 ax.text(j, i, f"{share:.0%}", ha="center", va="center", fontsize=7, color=colour)
-
-
-def _rows(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Row by row from below: an interval, its seeds and their mean; the first ones carry the legend's words."""
-    for place, row in enumerate(rows):
-        words = (None,) * 3 if place else ("95 % interval", "a seed", "mean")
-        ends = [row["low"], row["high"]]
-        ax.plot(ends, [place, place], color=BLUE, linewidth=6, alpha=0.25, label=words[0])
-        dots = [place] * len(row["seeds"])
-        ax.plot(row["seeds"], dots, "o", color=BLUE, ms=5, alpha=0.7, label=words[1])
-        ax.plot(row["value"], place, "|", color=BLACK, markersize=13, label=words[2])

@@ -3,7 +3,7 @@
 Each function returns a finished figure for `plots.show`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.display import plots
+from course_utils.display import plots, seed_rows
 from course_utils.display.palette import BACKGROUND, BLACK, BLUE, VERMILION
 from course_utils.models.plane_gan import Judges
 
@@ -77,8 +77,11 @@ def methods(record: Mapping[str, Any], what: str, label: str) -> Figure:
     figure, axes = plots.subplots(1, len(record["games"]), width=9.6, height=5.2)
     for ax, (data, rates) in zip(axes, record["games"].items(), strict=True):
         for (rate, rows), (colour, marker, lift) in zip(rates.items(), _RATES, strict=True):
-            found = [row[what] for row in rows.values()]
-            _seeds(ax, found[::-1], lift, colour, marker, f"learning rate {rate}")
+            found = [row[what] for row in rows.values()][::-1]
+            seed = {"marker": marker, "ms": 3, "alpha": 0.5}
+            mean = {"marker": marker, "ms": 7, "mec": "white", "color": colour}
+            words = (None, None, f"learning rate {rate}")
+            seed_rows.draw(ax, found, colour, seed, mean, words, lift=lift)
         most = record["data"][data]["modes"]
         ax.axvline(most, color=BLACK, linewidth=0.8, label="all modes")
         names = list(next(iter(rates.values())))
@@ -88,24 +91,6 @@ def methods(record: Mapping[str, Any], what: str, label: str) -> Figure:
         ax.set_xlabel(f"{label}, {data}")
     plots.shared_legend(figure, axes[0])
     return figure
-
-
-def _seeds(
-    ax: Axes,
-    rows: Sequence[Mapping[str, Any]],
-    lift: float,
-    colour: str,
-    marker: str,
-    name: str,
-) -> None:
-    """Row by row from below: the interval as a bar, the seeds as small marks, their mean as a large one."""
-    for place, row in enumerate(rows):
-        y, count = place + lift, len(row["seeds"])
-        ax.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=5, alpha=0.25)
-        ax.plot(row["seeds"], [y] * count, marker, ms=3, alpha=0.5, color=colour)
-    means = [row["value"] for row in rows]
-    heights = [place + lift for place in range(len(rows))]
-    ax.plot(means, heights, marker, ms=7, mec="white", color=colour, label=name)
 
 
 @torch.no_grad()

@@ -134,16 +134,17 @@ def checklist(answers: Mapping[str, Any], notes: Mapping[str, str] | None = None
     Args:
         answers: functions by name, for example ``globals()`` of the notebook. A case is ticked when its function is
             there and is not the course's own.
-        notes: further lines by exercise number, for example ``{"7.5": "Ask the critic again."}``.
+        notes: further lines by the number that stands on an exercise's card.
     """
     notes = notes or {}
     unknown = set(notes) - {case.number for case in CASES}
     if unknown:
+        asked_again = catalogue.number_of("clinic.critic_step")
         raise CourseError(
             "clinic-unknown-case",
             f"There is no case {', '.join(sorted(unknown))}.",
             f"They run from {CASES[0].number} to {CASES[-1].number}.",
-            'clinic.checklist(globals(), {"7.5": "Ask the critic again."})',
+            f'clinic.checklist(globals(), {{"{asked_again}": "Ask the critic again."}})',
         )
     lines = ["## My checklist", ""]
     for case in CASES:

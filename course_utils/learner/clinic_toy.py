@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from course_utils.models.gan import halves
+
 Players = tuple[nn.Module, nn.Module, torch.optim.Optimizer, torch.optim.Optimizer]
 """Generator, discriminator (or critic), and SGD for each, in this order."""
 Losses = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -40,16 +42,16 @@ def step_with(losses: Losses) -> Step:
         real: Tensor,
         noise: Tensor,
     ) -> tuple[float, float]:
-        fake = generator(noise)
-        d_loss, _ = losses(discriminator(real), discriminator(fake.detach()))
-        d_optimizer.zero_grad()
-        d_loss.backward()
-        d_optimizer.step()
-        _, g_loss = losses(discriminator(real), discriminator(fake))
-        g_optimizer.zero_grad()
-        g_loss.backward()
-        g_optimizer.step()
-        return d_loss.item(), g_loss.item()
+        def both(fake: Tensor) -> tuple[Tensor, Tensor]:
+            return losses(discriminator(real), discriminator(fake))
+
+        return halves(
+            generator(noise),
+            g_optimizer,
+            d_optimizer,
+            lambda fake: both(fake)[0],
+            lambda fake: both(fake)[1],
+        )
 
     return step
 

@@ -35,20 +35,30 @@ class Velocity(nn.Module):
         size: pixels of a side, a multiple of 8.
         width: channels of the finest map; the coarser ones have twice and four times as many. A multiple of 4.
         classes: how many; the label ``classes`` means "no label".
+        fold: pixels of a side that make one place of the finest map; 1 gives each pixel its own.
+        layout: in which order the numbers of a map lie in memory.
 
     Source: Ronneberger et al. 2015, arXiv 1505.04597 (the U); Ho et al. 2020, arXiv 2006.11239, appendix B
         (its blocks).
     """
 
-    def __init__(self, size: int = 32, width: int = 32, classes: int = 10) -> None:
+    def __init__(
+        self,
+        size: int = 32,
+        width: int = 32,
+        classes: int = 10,
+        fold: int = 2,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
         super().__init__()
         self.size, self.width, self.classes = size, width, classes
+        self.fold, self.layout = fold, layout
         widths, embedding = (width, 2 * width, 4 * width), 4 * width
         self.label = nn.Embedding(classes + 1, embedding)
         self.time = nn.Sequential(
             nn.Linear(TIME_FEATURES, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
-        self.first = nn.Conv2d(12, width, 3, padding=1)
+        self.first = nn.Conv2d(3 * fold**2, width, 3, padding=1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         before = width
@@ -65,7 +75,8 @@ class Velocity(nn.Module):
             if level:
                 self.grow.append(nn.Conv2d(here, here, 3, padding=1))
             before = here
-        self.norm, self.last = _norm(width), _silent(nn.Conv2d(width, 12, 3, padding=1))
+        self.norm = _norm(width)
+        self.last = _silent(nn.Conv2d(width, 3 * fold**2, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
         """Velocities of pictures on the way.
@@ -79,7 +90,7 @@ class Velocity(nn.Module):
             (B, 3, size, size).
         """
         about = F.silu(self.time(time_features(t)) + self.label(label))  # (B, embedding)
-        h = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        h = F.pixel_unshuffle(x, self.fold).contiguous(memory_format=self.layout)
         h, skipped = self.first(h), []
         for level, block in enumerate(self.down):
             h = self.shrink[level - 1](h) if level else h
@@ -91,7 +102,7 @@ class Velocity(nn.Module):
             h = block(torch.cat([h, skipped.pop()], dim=1), about)
             if level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2, mode="nearest"))
-        return F.pixel_shuffle(self.last(F.silu(self.norm(h))), 2)
+        return F.pixel_shuffle(self.last(F.silu(self.norm(h))), self.fold)
 
 
 class Block(nn.Module):

@@ -1,5 +1,7 @@
 """The losses and the training step of lesson 01, for the lessons that need them again."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,13 +58,37 @@ def gan_step(
 
     Source: arXiv 1406.2661, algorithm 1 (k = 1) and section 3.
     """
-    fake = generator(noise)
-    d_loss = -value_function(discriminator(real), discriminator(fake.detach()))
+    return halves(
+        generator(noise),
+        g_optimizer,
+        d_optimizer,
+        lambda fake: -value_function(discriminator(real), discriminator(fake)),
+        lambda fake: generator_loss(discriminator(fake)),
+    )
+
+
+def halves(
+    fake: Tensor,
+    g_optimizer: torch.optim.Optimizer,
+    d_optimizer: torch.optim.Optimizer,
+    d_loss_of: Callable[[Tensor], Tensor],
+    g_loss_of: Callable[[Tensor], Tensor],
+) -> tuple[float, float]:
+    """The discriminator's half of a step, on fakes without a graph, then the generator's; returns both losses.
+
+    Args:
+        fake: generated examples (B, ...) with their graph.
+        g_optimizer: holds the generator's parameters.
+        d_optimizer: holds the discriminator's parameters.
+        d_loss_of: fakes -> the discriminator's loss.
+        g_loss_of: fakes -> the generator's loss; asked after the discriminator's step.
+    """
+    d_loss = d_loss_of(fake.detach())
     d_optimizer.zero_grad()
     d_loss.backward()
     d_optimizer.step()
 
-    g_loss = generator_loss(discriminator(fake))
+    g_loss = g_loss_of(fake)
     g_optimizer.zero_grad()
     g_loss.backward()
     g_optimizer.step()

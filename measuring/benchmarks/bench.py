@@ -4,8 +4,8 @@ For each lesson three processes train in turn, A B C A B C: the textbook loop, t
 has it, and the course without. A row of ``data/results/bench.json`` holds examples per second of both sides, their
 ratio with its 95 % interval over the rounds, the share of the measured peak of matrix products, and peak memory.
 ``--sweep`` adds how this changes with width, batch and tokens, ``--quality`` that both sides learn equally well,
-``--busy`` what is left beside a busy process, by how threads wait. What is not measured now is kept from the file. Real
-data sets are used where they are on this machine.
+``--busy`` what is left beside a busy process, by how threads wait. What is not measured now is kept from the file, and
+what is measured again keeps its place there. Real data sets are used where they are on this machine.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.lessons) - set(LAPTOP):
         parser.error(f"unknown lesson {', '.join(sorted(unknown))}")
-    found = results.earlier(FILE)
+    found = _with_origin(results.earlier(FILE))
     peaks = found.get("matrix_peak_gflops", {})  # those that the kept rows' shares were taken of
     if options.rounds and not options.busy:
         peaks = {name: round(matrix_peak(dtype) / 1e9) for name, dtype in _FORMATS.items()}
@@ -202,11 +202,21 @@ def _print(row: dict[str, Any]) -> None:
     )
 
 
+def _with_origin(found: dict[str, Any]) -> dict[str, Any]:
+    """The file with its machine, versions and peak beside each row, since what is written next may have others."""
+    known = {k: found[k] for k in ("machine", "versions", "matrix_peak_gflops") if k in found}
+    parts = [key for key in ("rows", "sweep", "quality", "busy") if key in found]
+    return {**found, **{key: [{**known, **row} for row in found[key]] for key in parts}}
+
+
 def _replace(found: dict[str, Any], key: str, lesson: str, rows: list[dict[str, Any]]) -> None:
+    """A lesson's rows in the place of its earlier ones (pages name rows by number), or at the end."""
     own = {"commit": results.commit()}
-    found[key] = [row for row in found.get(key, []) if row["lesson"] != lesson] + [
-        {**row, **own} for row in rows
-    ]
+    before: list[dict[str, Any]] = found.get(key, [])
+    places = [place for place, row in enumerate(before) if row["lesson"] == lesson]
+    at = places[0] if places else len(before)
+    others = [row for row in before if row["lesson"] != lesson]
+    found[key] = others[:at] + [{**row, **own} for row in rows] + others[at:]
 
 
 def _save(found: dict[str, Any], peaks: dict[str, float]) -> None:

@@ -91,7 +91,8 @@ def _reference(data: str | None) -> RealReference:
 def _flow_fd(tensors: dict[str, Tensor], side: str, settings: dict[str, Any]) -> float:
     network = flow.Velocity(width=LAPTOP["flow"]["width"])
     values = [value for name, value in tensors.items() if name != "n_averaged"]
-    network.load_state_dict(dict(zip(network.state_dict(), values, strict=True)))
+    pairs = zip(network.state_dict().items(), values, strict=True)
+    network.load_state_dict({name: value.reshape(own.shape) for (name, own), value in pairs})
     random = torch.Generator().manual_seed(0)
 
     def sampler(count: int) -> Tensor:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -70,6 +71,19 @@ def same_numbers(theirs: torch.nn.Module, ours: torch.nn.Module) -> None:
     ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
 
 
+def drawn_at_random(network: torch.nn.Module) -> None:
+    """Give also those layers numbers that begin at zero."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0.0, 0.2)
+
+
+def same_layers(theirs: torch.nn.Module, ours: torch.nn.Module) -> None:
+    """As `same_numbers`, where a convolution over places in a row stands for one over a square."""
+    pairs = zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True)
+    ours.load_state_dict({name: value.reshape(own.shape) for (name, own), value in pairs})
+
+
 @pytest.mark.parametrize("lesson", sorted(SMALL))
 @pytest.mark.parametrize("side", ["textbook", "course"])
 def test_both_sides_train_in_turns(lesson: str, side: str, tmp_path) -> None:
@@ -87,10 +101,11 @@ def test_both_sides_train_in_turns(lesson: str, side: str, tmp_path) -> None:
 
 @pytest.mark.parametrize(("lesson", "steps"), [("vae", 60), ("gpt", 60), ("flow", 300)])
 def test_a_textbook_loss_falls(lesson: str, steps: int) -> None:
-    process = Side(lesson, "textbook", {**SMALL[lesson], "steps": 400})
+    wider = {"width": 8} if lesson == "flow" else {}  # narrower ones end at the bound itself
+    process = Side(lesson, "textbook", {**SMALL[lesson], **wider, "steps": 400})
     first = process.steps(3)["loss"]
     process.steps(steps)
-    assert process.steps(3)["loss"] < 0.8 * first
+    assert process.steps(20)["loss"] < 0.8 * first
     process.close()
 
 
@@ -152,8 +167,13 @@ def test_the_textbook_flow_takes_the_lessons_step() -> None:
     t, xt, ut = matcher.sample_location_and_conditional_flow(noise, x1)
     torch.manual_seed(1)
     assert torch.equal(t, flow.sample_times(torch.randn(16)))
-    network = flow.Velocity(width=4)
-    loss = torch.mean((network(xt, t, images.labels) - ut) ** 2)
+    network, theirs = flow.Velocity(width=4), textbook_flow.UNet(4, 10)
+    drawn_at_random(network)
+    same_layers(network, theirs)
+    vt = theirs(xt, t, images.labels)
+    torch.testing.assert_close(vt, network(xt, t, images.labels), atol=1e-5, rtol=1e-4)
+    assert vt.is_contiguous() and not vt.is_contiguous(memory_format=torch.channels_last)
+    loss = torch.mean((vt - ut) ** 2)
     ours = flow.flow_step(
         network, flow.make_optimizer(network), x1, images.labels, noise, t, lr=0.0
     )
@@ -285,6 +305,48 @@ def test_only_the_busy_rows_are_measured_when_they_are_asked_for(monkeypatch) ->
     assert bench.main(["gpt", "--busy"]) == 0
     assert kept["rows"] == [{"lesson": "gpt", "ratio": 2}]
     assert [row["waiting"] for row in kept["busy"]] == ["course"]
+
+
+def test_a_new_lessons_rows_come_last_and_others_keep_their_place(monkeypatch) -> None:
+    kept = {}
+    rows = [{"lesson": n, "bf16": b, "ratio": 2} for n in ("dcgan", "vae") for b in (True, False)]
+    monkeypatch.setattr(bench, "matrix_peak", lambda dtype: 1e9)
+    old = {"machine": {"cpu": "old"}, "matrix_peak_gflops": {"float32": 7}}
+    monkeypatch.setattr(bench.results, "earlier", lambda name: {"rows": rows, **old, **kept})
+    monkeypatch.setattr(bench.results, "write", lambda name, content, **_: kept.update(content))
+    measured = [{"bf16": True, "ratio": 3}, {"bf16": False, "ratio": 3}]
+    monkeypatch.setattr(bench, "measure", lambda n, *_: [{"lesson": n, **row} for row in measured])
+    assert bench.main(["flow"]) == 0
+    assert kept["rows"][:4] == [{**old, **row} for row in rows]  # not the new machine's
+    assert [row["lesson"] for row in kept["rows"]] == ["dcgan"] * 2 + ["vae"] * 2 + ["flow"] * 2
+    assert bench.main(["dcgan"]) == 0
+    again = kept["rows"]
+    assert [row["lesson"] for row in again] == ["dcgan"] * 2 + ["vae"] * 2 + ["flow"] * 2
+    assert [row["ratio"] for row in again] == [3, 3, 2, 2, 3, 3]
+
+
+def test_the_score_of_a_flow_takes_the_averages_of_both_sides(monkeypatch) -> None:
+    sizes, asked = {"width": 4, "average": 0.9}, []
+    monkeypatch.setitem(quality.LAPTOP, "flow", quality.LAPTOP["flow"] | sizes)
+    monkeypatch.setattr(quality, "_reference", lambda data: SimpleNamespace(score=score_of(asked)))
+    network = textbook_flow.UNet(4, 10)
+    drawn_at_random(network)
+    ours = flow.Velocity(width=4)
+    same_layers(network, ours)
+    averages = textbook_flow.EMA(network, 0.9).shadow, gan_steady.make_average(ours, 0.9)
+    for side, average in zip(("textbook", "course"), averages, strict=True):
+        assert quality._flow_fd(average.state_dict(), side, {"data": None}) == 1.5
+    assert (asked[0].int() - asked[1].int()).abs().max() <= 1  # grey levels
+
+
+def score_of(asked):
+    """A reference's `score` that keeps four pictures of what it is asked about."""
+
+    def score(sampler):
+        asked.append(sampler(4))
+        return {"FD": SimpleNamespace(value=1.5)}
+
+    return score
 
 
 def test_an_interval_of_ratios_is_geometric() -> None:

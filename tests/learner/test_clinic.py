@@ -1,6 +1,8 @@
 """What stands around the cases of lesson 07: complaints, recorded runs, the checklist; and `diagnose` on those runs."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from course_utils.checks import clinic as checks
 from course_utils.errors import CourseError
 from course_utils.evaluation import diagnose as diagnosing
 from course_utils.evaluation.diagnose import diagnose
-from course_utils.learner import clinic
+from course_utils.learner import catalogue, clinic
 from measuring import measure_clinic
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = ("clinic_traces.json", "clinic_imdb.json")
 NEW = [name for file in FILES for name in results.read(file)["traces"]]
 SOUND = [name for name in NEW if name.startswith(("healthy", "decoy"))]
@@ -217,6 +220,12 @@ def test_notes_stand_under_their_case_on_one_line():
     assert (
         lines[next(i for i, line in enumerate(lines) if "(7.5)" in line) + 1] == "    - two lines"
     )
+
+
+def test_the_lessons_own_note_stands_under_the_critic():
+    source = next((ROOT / "notebooks" / "source").glob("07_*.py")).read_text(encoding="utf-8")
+    (number,) = re.findall(r'^notes = \{"([\d.]+)": "The message names the victim', source, re.M)
+    assert number == catalogue.number_of("clinic.critic_step")
 
 
 def test_a_note_for_no_case_is_refused():

@@ -145,3 +145,22 @@ def test_time_features_tell_near_times_apart_but_not_too_much():
     far = (features[0] - features[50]).norm()
     assert steps.min() > 0.05 and steps.max() < far
     assert math.isclose(features.abs().max().item(), 1, abs_tol=1e-3)
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_the_order_in_memory_does_not_change_velocities(fold):
+    torch.manual_seed(0)
+    last = flow.Velocity(16, 8, 3, fold)
+    first = flow.Velocity(16, 8, 3, fold, torch.contiguous_format)
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.normal_(0.0, 0.2)
+    first.load_state_dict(last.state_dict())
+    x, t, label = torch.randn(4, 3, 16, 16), torch.rand(4), torch.tensor([0, 1, 2, 3])
+    seen = []
+    for network in (last, first):
+        network.first.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        assert network(x, t, label).shape == x.shape
+    assert seen[0].shape == (4, 3 * fold**2, 16 // fold, 16 // fold)
+    assert not seen[0].is_contiguous() and seen[1].is_contiguous()
+    torch.testing.assert_close(last(x, t, label), first(x, t, label), atol=1e-4, rtol=1e-4)

@@ -102,6 +102,11 @@ _MISTAKES: list[Wrong] = [
         lambda text: torch.cat([torch.zeros(1), _right(text)]),
         "One effect too many: the whole text is compared with itself as well.",
     ),
+    (
+        lambda text: _right(text)[1:],
+        "The first word's effect is missing: of all margins only the first is the whole text's, "
+        "and those of the shorter texts begin right after it.",
+    ),
 ]
 _TEXTS = (
     "a good film not bad",

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -135,6 +136,7 @@ _USELESS_FIXES = {
     "`c_optimizer.step()` changes the weights in place, and `g_loss` was computed with the old ones.",
 }
 
+_KEEPS_THE_GRAPH = "Return numbers, `loss.item()`: a tensor holds the graph that made it, and a list of losses then all graphs."
 _DRAWN = "The step draws random numbers of its own: both halves use the noise that was passed in."
 _SAYS = {
     "second time": "One graph is used twice. Do not keep it with `retain_graph=True`: "
@@ -203,6 +205,9 @@ def _play(step: Callable[..., object], checked: bool = False) -> Tensor:
     for real, noise in make_batches():
         result = _watched(step, players, real, noise) if checked else step(*players, real, noise)
         losses = expect_pair(result, "(critic's loss, generator's loss)")
+        for loss in losses:
+            number = isinstance(loss, float | int | np.floating)
+            require(number, "both losses as floats", result, _KEEPS_THE_GRAPH)
         told += [float(loss) for loss in losses]
     weights = [p.detach().flatten() for network in players[:2] for p in network.parameters()]
     return torch.cat([torch.tensor(told), *weights])

@@ -21,6 +21,7 @@ def train_flow(
     settings: Mapping[str, Any],
     fresh: bool = False,
     watch: Callable[[TrainingRun], object] = lambda training: None,
+    make_network: Callable[[int, int, int], flow.Velocity] = flow.Velocity,
 ) -> tuple[TrainingRun, dict[str, float]]:
     """Train lesson 09's network.
 
@@ -31,14 +32,15 @@ def train_flow(
         settings: ``steps``, ``batch_size``, ``width`` and ``average``, the decay of the weights' average.
         fresh: start again.
         watch: is shown the run after each step.
+        make_network: size, width, classes -> the network.
 
     Returns:
         The run, whose state has the ``network`` and its average ``averaged``; its last mean loss (over the last 100
         steps).
     """
     size, classes = images.images.shape[-1], len(images.classes)
-    network = flow.Velocity(size, settings["width"], classes)
-    network.to(run.device).to(memory_format=torch.channels_last)
+    network = make_network(size, settings["width"], classes)
+    network.to(run.device).to(memory_format=network.layout)
     light = batch_memory.without_memory(network)
 
     def forward(n: int) -> Tensor:

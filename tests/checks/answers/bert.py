@@ -707,6 +707,7 @@ WRONG["occlusion"] += [
     (shortening(lambda w, i: [*w[:i], "[MASK]", *w[i + 1 :]]), "replaced by another"),
     (but(shortening(out), same, lambda e: e.abs()), "sign is lost"),
     (but(shortening(out), same, lambda e: e[:-1]), "One effect for each word"),
+    (but(shortening(out), same, lambda e: e[1:]), "first word's effect is missing"),
     (
         but(shortening(out), same, lambda e: torch.cat([torch.zeros(1), e])),
         "One effect too many",

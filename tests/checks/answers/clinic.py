@@ -329,8 +329,24 @@ def critic_of_new_noise(g, c, g_opt, c_opt, real, noise):
     return critic(detach=True)(g, c, g_opt, c_opt, real, torch.randn_like(noise))
 
 
+def critic_with_tensors(g, c, g_opt, c_opt, real, noise):
+    """Losses with their graphs."""
+    c_loss = c(g(noise).detach()).mean() - c(real).mean()
+    c_opt.zero_grad()
+    c_loss.backward()
+    c_opt.step()
+    g_loss = -c(g(noise)).mean()
+    g_opt.zero_grad()
+    g_loss.backward()
+    g_opt.step()
+    return c_loss, g_loss
+
+
+RIGHT["critic_step"] += [lambda *a: tuple(map(np.float64, critic(detach=True)(*a)))]
 WRONG["critic_step"] += [
     (lambda *a: critic(detach=True)(*a)[::-1], "the critic's first"),
+    (critic_with_tensors, "holds the graph"),
+    (lambda *a: tuple(map(torch.tensor, critic(detach=True)(*a))), "`loss.item()`"),
     (critic_of_new_noise, "random numbers of its own"),
 ]
 
