@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 3. The VAE and the ELBO
 #
-# In this lesson you build a generator that also gives a lower bound on how probable it finds a
-# picture. And you find out what a loss line really trains: four well-known tutorials print four
-# lines that look alike, and mean four different things. You will train all four.
+# You build a generator that also gives a lower bound on how probable it finds a picture. And you
+# find out what a loss line really trains: four well-known tutorials print four lines that look
+# alike, and mean four different things. You will train all four.
 #
 # **You will learn to** derive the ELBO and check it where the answer is known exactly · send
 # gradients through a random draw · track units, so that you train the loss you meant · train a VAE
@@ -104,7 +104,7 @@ print(f"{train.name}: {len(train):,} training and {len(test):,} test images, {sh
 # Make that large for photographs, and the model has learned. The trouble is the integral: in 64
 # dimensions a grid with ten points per axis has $10^{64}$ points.
 #
-# Here is a model so small that the integral can be done. One latent number, one observed one:
+# In the smallest model it can be done. One latent number, one observed one:
 # $z\sim\mathcal N(0,1)$ and $x\mid z\sim\mathcal N(wz, s^2)$, where the second number is the
 # variance. A sum of two independent Gaussians is Gaussian, and so $p(x) = \mathcal N(0,\; w^2+s^2)$
 # *exactly*. Everything is tested on this *linear-Gaussian* model first.
@@ -148,7 +148,7 @@ assert torch.isclose(by_sum, log_px, atol=1e-9)
 # %% [markdown]
 # ### Exercise: a bound without an integral
 #
-# *Medium, 20 minutes.* Two functions of the linear-Gaussian model, each after pencil and paper.
+# *Medium, 20 minutes.* First pencil and paper, then two functions of the linear-Gaussian model.
 # `linear_elbo` is the ELBO for $q=\mathcal N(m, v)$, where $v$ is the variance: one number in nats
 # for each $q$. The KL you may leave to `kl_divergence`, of two `Normal(mean, standard deviation)`.
 # The first term is yours: take the expectation of $\log p(x\mid z)$ over $z\sim q$, until no $z$ is
@@ -234,8 +234,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Two things to keep. The ELBO reaches $\log p(x)$ only where $q$ *is* the posterior. And the best
-# loss is not 0 but $-\log p(x)$: even a perfect model cannot know which data will be drawn.
+# The ELBO reaches $\log p(x)$ only where $q$ *is* the posterior. And the best loss is not 0 but
+# $-\log p(x)$: even a perfect model cannot know which data will be drawn.
 #
 # A **variational autoencoder** (VAE) has a second network, the **encoder**. It looks at $x$ and
 # gives a mean and a variance for each latent number:
@@ -246,9 +246,6 @@ plots.show(
 #
 # *The two losses, where they arise. The likelihood's gradient (dashed) reaches the encoder through
 # $z$.*
-#
-# Three things are missing: the KL term as a formula, a gradient through the draw of $z$, and a
-# likelihood for pictures.
 #
 # ## First piece: the KL divergence
 #
@@ -368,9 +365,9 @@ assert variance_ratio > 2
 #
 # $$-\log p(x\mid z) = \sum_i \tfrac12\left(\frac{(x_i-\hat x_i)^2}{\sigma_x^2} + \log\sigma_x^2 + \log 2\pi\right).$$
 #
-# Look at what a squared error alone leaves out: $\sigma_x$. It decides how many nats an error
-# costs. A cross-entropy has no such number, but it is a likelihood only for pixels that are 0 or 1.
-# On grey pixels it never reaches 0, even for a perfect reconstruction:
+# A squared error alone leaves out $\sigma_x$, which decides how many nats an error costs. A
+# cross-entropy has no such number, but it is a likelihood only for pixels that are 0 or 1. On grey
+# ones it never reaches 0, even for a perfect reconstruction:
 
 # %%
 black_or_white, grey = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.9, 0.2, 0.5])
@@ -453,9 +450,9 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 # %% [markdown]
 # ## ELBO accounting
 #
-# Much published code writes something else: an error that a library has averaged, a KL that is
-# summed or averaged, and a weight that worked. A common factor changes no optimum. But if the *two
-# terms* have different factors, their ratio is a beta, meant or not. Three ways there:
+# Much published code averages the error, sums or averages the KL, and adds a weight that worked. A
+# common factor changes no optimum. But if the *two terms* have different factors, their ratio is a
+# beta, meant or not. Three ways there:
 #
 # - **A mean for a sum.** A mean over 784 pixels makes the first term 784 times smaller. Next to a
 #   summed KL that is β = 784.
@@ -570,10 +567,9 @@ assert abs(beta_here["mean + sum"] - 3072 / 2) < 1
 # place of σ = 1, the last line believes in noise of σ = √1536 ≈ 39, on pixels from 0 to 1!) A beta
 # may be chosen, so no line is *wrong*. What is wrong is not to know it.
 #
-# Does it matter? Next, five small VAEs train on *stickers*, pictures that the course draws. First
-# weights and batches are the same; only the line differs. How much is there to win? Without a code
-# the best answer to every picture is the average one. A perfect code saves all of its squared
-# error:
+# Does it matter? Five small VAEs train on *stickers*, pictures that the course draws; only the line
+# differs. How much is there to win? Without a code the best answer to every picture is the average
+# one. A perfect code saves all of its squared error:
 
 # %%
 toys = load_images("standin", limit=run.pick(256, 4000, 4000))
@@ -590,7 +586,7 @@ print(f"at σ = 1 a perfect code saves {to_win:.0f} nats per picture")
 # *Easy, 3 minutes.* A latent number is *active* if its posterior mean differs from picture to
 # picture, by a variance of more than 0.01 (Burda et al. 2016, section 5.2). A code has *collapsed*
 # if none is. In how many of the five networks will that happen? Write a number from 0 to 5 before
-# you train. No prediction is marked wrong.
+# you train.
 #
 # <details><summary>Hint</summary>At a price of β, one nat of code must save β nats of pixels. The
 # cell above tells how many there are.</details>
@@ -618,9 +614,8 @@ plots.show(
 
 # %% [markdown]
 # The two lines with a small β carry a code. Two carry *nothing*, and one of them is a famous
-# tutorial's, copied to other sizes: whatever the picture, its decoder gives the average one.
-# Nothing crashed, nothing warned. (Latents used, of 16, over three seeds:
-# {{result:vae_lines.json:keras_blog.active.value:.1f}} and
+# tutorial's, copied to other sizes. Nothing crashed, nothing warned. (Active latents of 16, mean of
+# three seeds: {{result:vae_lines.json:keras_blog.active.value:.1f}} and
 # {{result:vae_lines.json:my_line.active.value:.1f}}.) *Why* is below, under "When it goes wrong".
 
 # %% [markdown]
@@ -639,8 +634,6 @@ plots.show(
 # <details><summary>Hint 2</summary>Test your line before the check does: <code>beta_of</code> with
 # <code>partial(squared, sigma=0.1)</code> and <code>*elbo.trial(3072, 16)</code>, and again with
 # other sizes.</details>
-# <details><summary>Hint 3</summary>The average over the batch comes first, then the least value for
-# each latent number, then the sum.</details>
 
 
 # %%
@@ -698,10 +691,9 @@ def dequantise(images, noise):
 
 # %% [markdown]
 # A grey level is $1/127.5$ wide on $[-1,1]$. So a density $p$ gives it a probability of about
-# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. The mean of these bits over a spread byte is
-# never below the bits of its whole level, by Jensen's inequality again ([Theis et al.
-# 2016](https://arxiv.org/abs/1511.01844), section 3.1). So our bits are an upper bound on the true
-# ones:
+# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. By Jensen's inequality again, their mean over a
+# spread byte is never below the bits of its whole level, the true ones ([Theis et al.
+# 2016](https://arxiv.org/abs/1511.01844), section 3.1):
 
 
 # %%
@@ -723,8 +715,7 @@ print(f"{discretised:.4f} bits for the whole level, {dequantised:.4f} as dequant
 assert discretised - 1e-3 < dequantised < discretised + 1e-2
 
 # %% [markdown]
-# For a σ of some grey levels the bound costs next to nothing. From here on every picture is
-# dequantised.
+# The bound costs next to nothing. From here on every picture is dequantised.
 #
 # ## The model
 #
@@ -823,8 +814,8 @@ def sample(model, z, noise):
 sample = checks.vae.sample(sample)
 
 # %% [markdown]
-# There is no game here: one loss, one optimiser, lower is better. Adam moves every weight by about
-# its learning rate per step; $\log\sigma_x^2$ has a few whole units to go and gets a larger rate.
+# There is no game here: one loss, and lower is better. Adam moves a weight by about its learning
+# rate per step; $\log\sigma_x^2$ has some whole units to go and gets a larger one.
 
 # %%
 optimizer = vae.make_optimizer(model, lr=1e-3)  # and 20 times that for log_var
@@ -872,8 +863,8 @@ for index in training.batches():  # (B,) the examples of this step
 live.close()
 
 # %% [markdown]
-# The KL drops in the first steps and then *rises*, because it pays to send more about the picture
-# through $z$. A KL that stays at 0 would be the collapse that you saw above.
+# The KL drops at first and then *rises*, because it pays to send more about the picture through $z$.
+# A KL that stays at 0 would be the collapse from above.
 #
 # ## Reconstructions, samples, and what a VAE leaves out
 
@@ -898,11 +889,10 @@ plots.show(
 )
 
 # %% [markdown]
-# What the model *says* is the fourth row: a mean with independent noise of $\sigma_x$ around it.
-# Whatever the code cannot carry (edges, fur, leaves) is treated as noise, and the best mean is the
-# *average* of all pictures that would fit: a blur. Blur can be measured, as the root mean square
-# difference from pixel to neighbour, `sharpness`. And does the learned $\sigma_x$ match the errors on
-# pictures that it never saw? Your `best_log_var` tells.
+# What the model *says* is the fourth row. Whatever the code cannot carry (edges, fur, leaves) is
+# treated as noise, and the best mean is the *average* of all pictures that would fit: a blur. It can
+# be measured, as the root mean square difference from pixel to neighbour, `sharpness`. And does the
+# learned $\sigma_x$ match the errors on pictures that it never saw? Your `best_log_var` tells:
 
 # %%
 for name, shown in {"held-out": test.images[:1000], "rebuilt": rebuilt, "sampled": samples}.items():
@@ -919,8 +909,8 @@ print(f"σ: learned {learned:.1f}, best for these pictures {best:.1f} grey level
 # %% [markdown]
 # ### The likelihood decides
 #
-# If blur comes from what $\sigma_x$ calls noise, another $\sigma_x$ must change it. Three short
-# trainings differ in nothing else: σ is 1 (*half* the sum of squared errors), learned, or 0.05.
+# If blur comes from what $\sigma_x$ calls noise, another $\sigma_x$ must change it. In three short
+# trainings σ is 1 (*half* the sum of squared errors), learned, or 0.05.
 
 # %%
 sigmas = {"σ = 1": 1.0, "σ learned": None, "σ = 0.05": 0.05}
@@ -942,8 +932,8 @@ plots.show(
 )
 
 # %% [markdown]
-# A smaller $\sigma_x$ makes every error cost more, so more nats go through the code. Full runs,
-# three seeds each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
+# A smaller $\sigma_x$ makes errors cost more, so more nats go through the code. Full runs, three seeds
+# each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
 #
 # | likelihood | bits per dimension | KL (nats) | reconstruction, pixel to pixel | samples, FD |
 # | --- | --- | --- | --- | --- |
@@ -952,11 +942,11 @@ plots.show(
 # | σ = 0.05 | {{result:vae_laptop.json:small.bits.value:.2f}} | {{result:vae_laptop.json:small.kl.value:.0f}} | {{result:vae_laptop.json:small.sharpness_rebuilt.value:.1f}} | {{result:vae_laptop.json:small.FD.value:.2f}} ({{result:vae_laptop.json:small.FD.low:.2f}} to {{result:vae_laptop.json:small.FD.high:.2f}}) |
 # | photographs | | | {{result:vae_laptop.json:sharpness_real:.1f}} | {{result:vae_laptop.json:floor.FD.value:.2f}} (floor) |
 #
-# *Bits* reward the σ that matches the error really made (a root mean square of
-# {{result:vae_laptop.json:learned.error.value:.0f}} grey levels); with either fixed σ a photograph
-# would cost more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and
-# then no more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones
-# leave gaps. And no σ gives texture, since pixels stay independent.
+# *Bits* reward the σ that matches the error really made; with either fixed σ a photograph would cost
+# more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and then no
+# more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones leave gaps.
+# (At 0.05 the seeds differ so much that FD settles nothing.) And no σ gives texture, since pixels
+# stay independent.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
@@ -1013,8 +1003,8 @@ def iwae_bound(log_weights):
 iwae_bound = checks.vae.iwae_bound(iwae_bound)
 
 # %% [markdown]
-# First where we know the answer. The linear-Gaussian model gets a poor encoder, so that its ELBO
-# misses by much. Let K grow:
+# First where we know the answer: the linear-Gaussian model with a poor encoder, whose ELBO misses by
+# much. Let K grow:
 
 # %%
 wide = (1.5 * posterior.stddev).square().log()
@@ -1067,11 +1057,9 @@ for name, bound in {"ELBO": log_w.mean(0), f"IWAE, K = {n_draws}": by_picture}.i
 assert iwae_bound(log_w) >= log_w.mean()
 
 # %% [markdown]
-# A few draws gain little, but in 64 latent dimensions many more may be needed. Models built for
-# likelihood need far fewer bits, on the original CIFAR-10 (a JPEG copy is smoother): 3.06 in
-# [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), 2.65 with a diffusion model ([Kingma et
-# al. 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels* depend on
-# each other, which ours calls noise.
+# A few draws gain little. Models built for likelihood need far fewer bits, on the original CIFAR-10 (a JPEG copy is smoother): 2.65 with a diffusion model
+# ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels*
+# depend on each other, which ours calls noise.
 #
 # ## Side by side with lesson 2
 
@@ -1096,7 +1084,7 @@ scores = {name: reference.score(candidate) for name, candidate in bar}
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# The course's own measurements on {{result:vae_cifar10.json:data}}, all with the same features, n
+# Measured on {{result:vae_cifar10.json:data}}, all with the same features, n
 # ({{result:vae_cifar10.json:n:,d}}) and {{result:vae_cifar10.json:draws}} draws:
 #
 # | model | FD (95 % interval) | KD |
@@ -1118,19 +1106,19 @@ plots.show(
 )
 
 # %% [markdown]
-# The GAN's distance is several times smaller. (Its generator is twice as wide and trained for more
-# epochs: this is no controlled comparison.)
+# The GAN's distance is several times smaller. (Its generator is wider and trained for longer: no
+# controlled comparison.)
 #
-# The loss explains the blur. A fine line that is missing costs a squared error of 1. Drawn one
-# pixel off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the
-# place, the best mean has no line. A discriminator sees at once that it is missing. In return the
-# VAE trains without a game, encodes pictures, and bounds how probable each is.
+# The loss explains the blur. A fine line that is missing costs a squared error of 1; drawn one pixel
+# off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the place,
+# the best mean has no line, and a discriminator sees it missing. In return the VAE trains without a
+# game, encodes pictures, and bounds how probable each is.
 #
 # ## Walking through a latent plane
 #
 # To *see* a whole latent space it must be two-dimensional, and to judge it we must know the truth.
-# So here are drawn hearts that differ only in their place, across and down. Five shipped VAEs have
-# learned them, with two latent dimensions, a learned $\sigma_x$, and a beta of their own.
+# These hearts differ only in their place, across and down. Five shipped VAEs have learned them, with
+# two latent dimensions, a learned $\sigma_x$, and a beta of their own.
 
 # %%
 hearts = vae_laboratory.moving_hearts(600, "test")
@@ -1154,14 +1142,14 @@ for beta, network in betas.items():
 
 # %% [markdown]
 # At β = 1 a nat of KL weighs little against 3,072 pixels, and codes spread twice as wide as the
-# prior. As β rises they move into the square. At 400 they fill it, and its axes are the two true
-# factors, which nobody named to the network. At 1,000 it has given up: one point, one picture.
+# prior. At 400 they fill the square, and its axes are the two true factors, which nobody named to
+# the network. At 1,000 it has given up: one point, one picture.
 # (This is one training per β. At 100 the factors lie diagonally, and nothing guarantees axes with a
 # meaning: [Locatello et al. 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
 #
-# What does each β buy? *Rate*, the nats sent through the code, against *distortion*, the error of
-# the picture. Each network stops where one more nat of code would save fewer than β nats of pixels.
-# So the exchange rate between two neighbours must lie between their betas:
+# What does each β buy? *Rate*, the nats of the code, against *distortion*, the error of the picture.
+# Each network stops where one more nat of code would save fewer than β nats of pixels. So the
+# exchange rate between two neighbours must lie between their betas:
 
 # %%
 points = {b: vae_laboratory.examine(network, hearts.images) for b, network in betas.items()}
@@ -1183,10 +1171,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Three of the four exchange rates lie between their betas. (At the flat end the errors differ by a
-# tenth of a grey level, too little for one training each.)
-#
-# With a running kernel, walk in the plane:
+# Three of the four lie between their betas. (At the flat end the errors differ by a tenth of a grey
+# level, too little for one training each.) With a running kernel, walk in the plane:
 
 # %%
 latent_plane.latent_plane(betas, hearts)
@@ -1223,16 +1209,16 @@ plots.show(
 # This holds for every architecture:
 
 # %%
-squared = ("PyTorch-VAE", "Lightning Bolts", "mean + sum")
-for name in squared:
+by_squares = ("PyTorch-VAE", "Lightning Bolts", "mean + sum")
+for name in by_squares:
     limit = to_win / beta_here[name]
     print(f"{name:>16}: at most {limit:8.2f} nats pay, {findings[name]['kl']:6.2f} were sent")
 
 # %% [markdown]
-# And how many *dimensions* pay? The linear-Gaussian model answers exactly. Its $x$ has the variance
-# $w^2+s^2$, which should match the data's variance $\lambda$. So the best $w^2$ is $\lambda - s^2$,
-# or 0 when $\lambda < s^2$: a latent number is worth having only where the data vary more than the
-# noise that the model believes in.
+# And how many *dimensions* pay? In the linear-Gaussian model $x$ has the variance $w^2+s^2$, which
+# should match the data's variance $\lambda$. So the best $w^2$ is $\lambda - s^2$, or 0 when
+# $\lambda < s^2$: a latent number is worth having only where the data vary more than the noise that
+# the model believes in.
 
 # %%
 squares = torch.linspace(0, 6, 601, dtype=torch.float64)  # candidates for w squared
@@ -1245,22 +1231,22 @@ for variance in (4.0, 1.0, 0.2):
 
 # %% [markdown]
 # For a *linear* decoder the same holds along each direction of the data (probabilistic PCA, Tipping
-# and Bishop 1999, section 3.2; for VAEs [Lucas et al. 2019](https://arxiv.org/abs/1911.02469)). Our
-# networks are not linear, but compare: along how many directions do the stickers vary by more than
-# the noise that each line believes in, $\sigma^2 = \beta$?
+# and Bishop 1999, section 3.2; [Lucas et al. 2019](https://arxiv.org/abs/1911.02469)). Our networks
+# are not linear, but compare: along how many directions do the stickers vary by more than the noise
+# that each line believes in, $\sigma^2 = \beta$?
 
 # %%
 spectrum = torch.linalg.eigvalsh(torch.cov(flat.T))  # variance along each principal direction
 print(f"largest variance along any direction: {spectrum.max():.1f}")
-for name in squared:
+for name in by_squares:
     worth, active = (spectrum > beta_here[name]).sum().item(), findings[name]["active"]
     print(f"{name:>16}: σ² = {beta_here[name]:7.2f}: {worth} directions pay, {active} of 16 used")
 assert (spectrum > beta_here["mean + sum"]).sum() == 0
 
 # %% [markdown]
 # A third remedy, *KL annealing*, lets β rise from 0 during training ([Bowman et al.
-# 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training would miss a good
-# optimum. Here the optimum itself is collapsed. Five seeds each,
+# 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training misses a good
+# optimum; here the optimum itself is collapsed. Five seeds each,
 # {{result:vae_collapse.json:settings.steps}} steps, mean and 95 % interval over seeds:
 #
 # | loss | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
@@ -1271,20 +1257,19 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | repaired, σ = 0.1 | {{result:vae_collapse.json:repaired.active.value:.0f}} | {{result:vae_collapse.json:repaired.kl.value:.1f}} ({{result:vae_collapse.json:repaired.kl.low:.1f}} to {{result:vae_collapse.json:repaired.kl.high:.1f}}) | {{result:vae_collapse.json:repaired.error.value:.1f}} ({{result:vae_collapse.json:repaired.error.low:.1f}} to {{result:vae_collapse.json:repaired.error.high:.1f}}) | {{result:vae_collapse.json:repaired.bits.value:.2f}} ({{result:vae_collapse.json:repaired.bits.low:.2f}} to {{result:vae_collapse.json:repaired.bits.high:.2f}}) |
 # | σ learned | {{result:vae_collapse.json:learned.active.value:.0f}} | {{result:vae_collapse.json:learned.kl.value:.1f}} ({{result:vae_collapse.json:learned.kl.low:.1f}} to {{result:vae_collapse.json:learned.kl.high:.1f}}) | {{result:vae_collapse.json:learned.error.value:.1f}} ({{result:vae_collapse.json:learned.error.low:.1f}} to {{result:vae_collapse.json:learned.error.high:.1f}}) | {{result:vae_collapse.json:learned.bits.value:.2f}} ({{result:vae_collapse.json:learned.bits.low:.2f}} to {{result:vae_collapse.json:learned.bits.high:.2f}}) |
 #
-# (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
-# both cures reactivate all sixteen dimensions. But free bits leave the wrong units in place: above
-# its free nat a dimension pays β = 1,536. About half of the sixteen free nats stay unused. Right
-# units also *use* the code.
+# (The last column gives every model its `best_log_var`.) Annealing changes nothing; both cures
+# reactivate all sixteen dimensions. But free bits leave the wrong units in place: above its free nat
+# a dimension pays β = 1,536, and about half of the sixteen free nats stay unused. Right units also
+# *use* the code.
 #
 # ## Why today
 #
-# Latent diffusion generates in the code of this lesson's VAE, trained with lesson 2's discriminator
-# ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752), section 3.1). Its published settings
-# weigh the KL by [one
-# millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml).
-# You can now read that number: codes need not fill the prior, since a diffusion model learns their
-# distribution afterwards. And agents that plan inside a learned *world model* train it on an ELBO,
-# with one free nat against collapse ([Hafner et al. 2023](https://arxiv.org/abs/2301.04104)).
+# Latent diffusion generates in the code of such a VAE ([Rombach et al.
+# 2022](https://arxiv.org/abs/2112.10752), section 3.1). It weighs the KL by [one
+# millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml):
+# codes need not fill the prior, since a diffusion model learns their distribution afterwards. And
+# agents that plan inside a *world model* train it on an ELBO with a free nat ([Hafner et al.
+# 2023](https://arxiv.org/abs/2301.04104)).
 
 # %% [markdown]
 # ## Questions
@@ -1293,8 +1278,8 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # nobody can say, the unit is missing (c) no: the best loss is the entropy of the data, the mean of
 # −log p(x), which for densities can be any number (d) no, it should become the KL
 #
-# <details><summary>Answer</summary>(c): even the perfect model pays −log p(x). (a) takes a bound
-# for a distance. (b) The unit is there. (d) The likelihood's term does not vanish.</details>
+# <details><summary>Answer</summary>(c). (a) takes a bound for a distance. (b) The unit is there.
+# (d) The likelihood's term does not vanish.</details>
 #
 # **2. A Bernoulli likelihood (binary cross-entropy, BCE), 28×28 pixels, D latents, batches of B.
 # Which line has β = 1?**
@@ -1309,15 +1294,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # <details><summary>Answer</summary>(b): a common factor B changes no optimum. (a) has β = 784,
 # (c) β = 784/D, and (d) β = B, another one for every batch size.</details>
 #
-# **3. Someone draws z with <code>mean + log_var.exp() * noise</code>. What happens?** (a) an error
-# (b) training runs, but likelihood and KL speak of two different posteriors (c) the network
-# compensates completely (d) the gradient does not reach log_var
-#
-# <details><summary>Answer</summary>(b): the draw has σ² where the KL has σ, and the sum no longer
-# bounds log p(x). (a) The shapes fit. (c) The KL then is that of another distribution. (d) It
-# does.</details>
-#
-# **4. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
+# **3. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
 # train longer (b) a larger decoder (c) work out which beta the loss line has (d) a lower learning
 # rate
 #
@@ -1327,15 +1304,15 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # ## Recap
 #
 # You derived the ELBO and checked it where the answer is known exactly, sent gradients through a
-# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits
-# per dimension, and recognised posterior collapse and cured it.
+# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits per
+# dimension, and cured posterior collapse.
 #
 # **What this did not show.** Several layers of latents, discrete codes or autoregressive decoders
-# do better, at a price. Bits say nothing about how pictures look, and FD nothing about probability:
-# lesson 6 is about that.
+# do better, at a price. Bits say nothing about how pictures look, and FD nothing about probability
+# (lesson 6).
 #
-# **Sources** are linked where they are used. The VAE was found twice at the same time: Rezende,
-# Mohamed and Wierstra 2014, [arXiv 1401.4082](https://arxiv.org/abs/1401.4082). To read on:
-# Doersch 2016, [arXiv 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
+# **Sources** are linked where they are used. The VAE was found twice: also by [Rezende et al.
+# 2014](https://arxiv.org/abs/1401.4082). To read on: [Doersch
+# 2016](https://arxiv.org/abs/1606.05908), section 2.
 #
 # **Next:** lesson 4 leaves pictures for words: BERT, fine-tuned on film reviews.
