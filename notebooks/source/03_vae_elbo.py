@@ -148,7 +148,7 @@ assert torch.isclose(by_sum, log_px, atol=1e-9)
 # %% [markdown]
 # ### Exercise: a bound without an integral
 #
-# *Medium, 20 minutes.* First pencil and paper, then two functions of the linear-Gaussian model.
+# *Medium, 18 minutes.* First pencil and paper, then two functions of the linear-Gaussian model.
 # `linear_elbo` is the ELBO for $q=\mathcal N(m, v)$, where $v$ is the variance: one number in nats
 # for each $q$. The KL you may leave to `kl_divergence`, of two `Normal(mean, standard deviation)`.
 # The first term is yours: take the expectation of $\log p(x\mid z)$ over $z\sim q$, until no $z$ is
@@ -268,7 +268,7 @@ plots.show(
 # %% [markdown]
 # ### Exercise: the KL and the draw
 #
-# *Medium, 12 minutes.* `gaussian_kl` is the expectation above, taken with pencil and paper until no
+# *Medium, 10 minutes.* `gaussian_kl` is the expectation above, taken with pencil and paper until no
 # $z$ is left: one number in nats for each row of a batch, summed over the D dimensions.
 # `reparameterise` is that computation of $z$. The noise is an argument, so the function itself is
 # not random.
@@ -380,7 +380,7 @@ assert torch.isclose(ours, library)
 # %% [markdown]
 # ### Exercise: the likelihood and the loss
 #
-# *Medium, 18 minutes.* Three functions. `gaussian_nll` is the sum above: one number in nats per
+# *Medium, 15 minutes.* Three functions. `gaussian_nll` is the sum above: one number in nats per
 # picture, with the ½ log 2π of every pixel. `log_var` is $\log\sigma_x^2$; it may be a single number
 # for all pixels or any tensor that broadcasts. `best_log_var` is the single number that makes the
 # mean of that cost over a batch smallest: how much noise should a decoder admit to? Set a derivative
@@ -502,7 +502,7 @@ def my_line(x_hat, x, mean, log_var):
 # %% [markdown]
 # ### Exercise: which beta has a line?
 #
-# *Hard, 20 minutes.* Every such line is $a\cdot\text{nll} + c\cdot\text{KL}$ plus perhaps a constant,
+# *Hard, 18 minutes.* Every such line is $a\cdot\text{nll} + c\cdot\text{KL}$ plus perhaps a constant,
 # with both terms in nats per picture. What it trains depends on $c/a$ alone, its beta. Write
 # `beta_of`, which finds it for *any* line, and may only call it: `line(x_hat, x, mean, log_var)` is
 # a number. `nll(x_hat, x)` tells the nats of each picture, (B,), your `gaussian_kl` those of each
@@ -621,7 +621,7 @@ plots.show(
 # %% [markdown]
 # ### Exercise: two cures
 #
-# *Medium, 20 minutes.* Two cures. `repaired_line` gives `lightning_bolts` *right units*: it is the
+# *Medium, 16 minutes.* Two cures. `repaired_line` gives `lightning_bolts` *right units*: it is the
 # negative ELBO of a Gaussian with σ = 0.1, in nats per image and without constants, at β = 1 for
 # *every* picture size, number of latents and batch size.
 #
@@ -763,7 +763,7 @@ with torch.no_grad():
 #
 # ### Exercise: the training step, and a draw
 #
-# *Medium, 15 minutes.* `train_step` is one step of the VAE with your own pieces.
+# *Medium, 14 minutes.* `train_step` is one step of the VAE with your own pieces.
 #
 # 1. Within `with autocast():`, where the networks may run in bf16, encode, draw $z$ from the noise
 #    that is passed in, and decode.

@@ -1,5 +1,7 @@
 """Exercise `free_bits`: a loss line in which each latent number's first nats cost nothing."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
@@ -109,27 +111,47 @@ _WORKED = (
     "No error, two latent numbers whose KLs over the batch average 0.4 and 2.5, one nat free: 1 + 2.5 = 3.5, and only "
     "the second has a gradient."
 )
+_SCALAR = "One number for the batch, a tensor: sums and means over pixels, batch and latent numbers leave no dimension."
 _CUT = (
     "The number is right, its gradient is not: below `free` there is none, above it that of the KL."
 )
+
+
+_CASES = (((3, 2, 4, 5), 4, 0.6), ((5, 7), 6, None), ((2, 3, 4, 4), 3, 30.0), ((1, 6), 3, 0.2))
+"""Shape of the images, latent numbers, and nats that are free; None for the default."""
 
 
 @exercise(_free_by_excess)
 def free_bits(fn: Answer) -> None:
     """Check ``free_bits(x_hat, x, mean, log_var, free)``: images (B, ...), latents (B, D) -> scalar.
 
-    Latent numbers below and above what is free, of several sizes, and the default of one nat.
+    Latent numbers below and above what is free, codes that are below it as a whole, and the default of one nat.
     """
-    cases = (((3, 2, 4, 5), 4, 0.6), ((5, 7), 6, 1.7), ((2, 3, 4, 4), 5, None), ((1, 6), 3, 0.2))
-    for shape, latents, free in cases:
-        x_hat, x = torch.rand(shape).requires_grad_(), torch.rand(shape)
-        spread = torch.linspace(0.2, 2.2, latents)  # some latent numbers say little, some much
-        mean = (spread * torch.randn(shape[0], latents)).requires_grad_()
-        log_var = (0.3 * torch.randn(shape[0], latents) - 0.2 * spread).requires_grad_()
-        inputs = (x_hat, x, mean, log_var, *([] if free is None else [free]))
+    asked = [_inputs(*case) for case in _CASES]
+    told = []
+    for inputs, (shape, latents, free) in zip(asked, _CASES, strict=True):
+        came = call(fn, *inputs)
         what = f"the line for {shape} images, {latents} latents and {free or 1:g} nats free"
-        got, expected = call(fn, *inputs), _free_by_excess(*inputs)
-        expect_close(got, expected, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED)
-        require(type(got) is Tensor, f"{what}: a tensor without dimensions", got, _CUT)
-        leaves = {"x_hat": x_hat, "mean": mean, "log_var": log_var}
-        expect_gradient(got, expected, leaves, _CUT)
+        whole = type(came) is Tensor and came.dim() == 0
+        require(whole, f"{what}: a tensor without dimensions", came, _SCALAR)
+        told.append(came)
+    right = [_free_by_excess(*inputs) for inputs in asked]
+    # All at once: some mistakes can only be told apart by where they are right.
+    wrong: list[Wrong] = [
+        (lambda line=line: torch.stack([line(*inputs) for inputs in asked]), hint)
+        for line, hint in _MISTAKES
+    ]
+    what = "the line for four batches (nats free: 0.6, 1, 30 and 0.2)"
+    expect_close(torch.stack(told), torch.stack(right), what, wrong=wrong, hint=_WORKED)
+    for came, expected, inputs in zip(told, right, asked, strict=True):
+        leaves = dict(zip(("x_hat", "mean", "log_var"), (inputs[0], *inputs[2:4]), strict=True))
+        expect_gradient(came, expected, leaves, _CUT)
+
+
+def _inputs(shape: tuple[int, ...], latents: int, free: float | None) -> tuple[Any, ...]:
+    """One batch; some latent numbers say little, some much."""
+    x_hat, x = torch.rand(shape).requires_grad_(), torch.rand(shape)
+    spread = torch.linspace(0.2, 2.2, latents)
+    mean = (spread * (1 + torch.rand(shape[0], latents))).requires_grad_()
+    log_var = (0.3 * torch.randn(shape[0], latents) - 0.2 * spread).requires_grad_()
+    return (x_hat, x, mean, log_var, *([] if free is None else [free]))
