@@ -621,7 +621,7 @@ plots.show(
 # %% [markdown]
 # ### Exercise: two cures
 #
-# *Medium, 16 minutes.* Two cures. `repaired_line` gives `lightning_bolts` *right units*: it is the
+# *Medium, 16 minutes.* `repaired_line` gives `lightning_bolts` *right units*: it is the
 # negative ELBO of a Gaussian with σ = 0.1, in nats per image and without constants, at β = 1 for
 # *every* picture size, number of latents and batch size.
 #

@@ -39,7 +39,7 @@ def _with(error: str = "mean", kl: str = "per latent") -> Answer:
         of_error = {
             "mean": squares.mean(),
             "sum": squares.flatten(1).sum(1).mean(),
-            "none": 0.0,
+            "none": torch.zeros(()),
         }[error]
         of_batch = each.mean(0)
         return (

@@ -728,7 +728,7 @@ RIGHT["linear_posterior"] += [posterior()]
 WRONG["linear_posterior"] += [
     (lambda x, w, s: (x / w, (s / w) ** 2), "The prior has no say"),
     (posterior(variance=lambda x, w, s, v: (s / w) ** 2), "The prior has no say"),
-    (posterior(variance=lambda x, w, s, v: s / torch.hypot(w, s)), "is the standard deviation"),
+    (posterior(variance=lambda x, w, s, v: s / torch.hypot(w, s)), "second number is the standard"),
     (posterior(variance=lambda x, w, s, v: 1 + (w / s) ** 2), "curvature of the parabola"),
     (lambda x, w, s: (w * x / (w**2 + s), s / (w**2 + s)), "in the parabola its square"),
     (posterior(mean=lambda x, w, s, m: w * x / s**2), "not yet divided"),
