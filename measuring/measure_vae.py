@@ -25,6 +25,7 @@ from course_utils import results, runtime
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
+from course_utils.evaluation.distances import sharpness
 from course_utils.evaluation.elbo import Loss
 from course_utils.evaluation.metrics import RealReference
 from course_utils.models import shipped, vae
@@ -170,15 +171,6 @@ def sampler(network: vae.VAE, noise: bool = False) -> Callable[[int], Tensor]:
         return (images + grain).round().clamp(0, 255).to(torch.uint8)
 
     return draw
-
-
-def sharpness(images: Tensor) -> float:
-    """Root mean square step between neighbouring pixels, in grey levels: uint8 (N, C, H, W) -> >= 0."""
-    x = images.float()
-    steps = torch.cat(
-        [(x[..., 1:] - x[..., :-1]).flatten(), (x[..., 1:, :] - x[..., :-1, :]).flatten()]
-    )
-    return steps.square().mean().sqrt().item()
 
 
 def _lines(options: argparse.Namespace) -> None:

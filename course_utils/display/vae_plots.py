@@ -15,6 +15,7 @@ from torch import Tensor
 from course_utils.datasets.images import ImageSet
 from course_utils.display import palette, plots
 from course_utils.models import vae
+from course_utils.models.modes import evaluation_mode
 
 
 def elbo_bars(parts: Mapping[str, tuple[Any, Any]], log_px: Any, floor: float = -16.0) -> Figure:
@@ -90,26 +91,48 @@ def loss_lines(
     return figure
 
 
-def training_progress(
-    steps: Sequence[float],
-    bits: Sequence[float],
-    kl: Sequence[float],
-    rows: Mapping[str, Tensor],
-    title: str,
-) -> Figure:
-    """Bits per dimension and KL by step, and rows of pictures beside them.
+def reconstructions(networks: Mapping[str, vae.VAE], pictures: Tensor, title: str) -> Figure:
+    """Held-out pictures, and below them a row for each network that reconstructs them.
 
     Args:
-        steps: optimisation steps.
+        networks: name -> network.
+        pictures: uint8 (N, 3, H, W).
+        title: above all of them; names the data.
+    """
+    rows = {"held-out": pictures}
+    for name, network in networks.items():
+        codes, _ = vae.encode_means(network, pictures)
+        rows[f"reconstructed: {name}"] = vae.decode_bytes(network, codes)
+    return picture_rows(rows, title)
+
+
+def training_progress(
+    history: Mapping[str, Sequence[float]],
+    bits: Sequence[float],
+    network: vae.VAE,
+    pictures: Tensor,
+    z: Tensor,
+    title: str,
+) -> Figure:
+    """Bits per dimension and KL by step, and beside them what the network makes of pictures and of draws.
+
+    Args:
+        history: ``step``, and ``kl`` in nats per picture.
         bits: per dimension, at each step.
-        kl: nats per picture, at each step.
-        rows: name -> uint8 (N, 3, H, W), as many in each row.
+        network: a VAE, whose layers are left in the modes in which they were.
+        pictures: held-out ones, uint8 (N, 3, H, W).
+        z: (N, D), from the prior.
         title: above the pictures; names the data.
     """
+    with evaluation_mode(network):
+        codes, _ = vae.encode_means(network, pictures)
+        rebuilt, sampled = (vae.decode_bytes(network, each) for each in (codes, z))
+    rows = {"held-out": pictures, "rebuilt": rebuilt, "sampled": sampled}
+    steps = history["step"]
     figure, axes = plots.subplots(1, 3, width=10, height=2.7)
     axes[0].get_gridspec().set_width_ratios((1, 1, 1.7))
     plots.curves(axes[0], steps, {"bits": bits}, "step", "bits per dimension", smooth=25)
-    plots.curves(axes[1], steps, {"KL": kl}, "step", "KL (nats per picture)", smooth=25)
+    plots.curves(axes[1], steps, {"KL": history["kl"]}, "step", "KL (nats per picture)", smooth=25)
     pictures = torch.cat(list(rows.values()))
     columns, side = len(pictures) // len(rows), pictures.shape[-2] + 2
     plots.image_grid(axes[2], pictures, columns, title)

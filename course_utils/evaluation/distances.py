@@ -1,4 +1,4 @@
-"""The mathematics of the scores: distances between two sets of features, and the score of class probabilities."""
+"""The mathematics of the scores: distances of features, class probabilities, sharpness of pictures."""
 
 from typing import Any
 
@@ -96,6 +96,13 @@ def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,) and covariance (D, D, divided by N - 1) of features (N, D), in float64."""
     features = features.double()
     return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
+
+
+def sharpness(images: Tensor) -> float:
+    """Root mean square step between neighbouring pixels, in grey levels: uint8 (N, C, H, W) -> >= 0."""
+    x = images.float()
+    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+    return torch.cat([across.flatten(), down.flatten()]).square().mean().sqrt().item()
 
 
 def _moments(mean: Any, cov: Any) -> tuple[Tensor, Tensor, Tensor]:

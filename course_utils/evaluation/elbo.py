@@ -157,22 +157,35 @@ def measured_beta(
         CourseError: ``elbo-not-an-elbo`` when no factor makes the gradients equal: the line has another KL or another
             likelihood.
     """
+    x_hat, x, mean, log_var = trial(dims, latent_dim, batch_size)
+    for leaf in (x_hat, mean, log_var):
+        leaf.requires_grad_()
+    ours = _nll(x_hat, x, likelihood, sigma), _kl(mean, log_var)
+    theirs = loss(x_hat, x, mean, log_var)
+    nll = _factor(theirs, ours[0], [x_hat], "reconstruction")
+    return _factor(theirs, ours[1], [mean, log_var], "KL") / nll
+
+
+def trial(dims: int, latent_dim: int, batch_size: int = 8) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What a loss line is tried on, in float64 and always the same: reconstructions, pictures, means, log variances.
+
+    Args:
+        dims: numbers in an image.
+        latent_dim: latent dimensions.
+        batch_size: images.
+
+    Returns:
+        x_hat and x (B, dims) in (0, 1), mean and log_var (B, latent_dim).
+    """
     random = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(shape, generator=random, dtype=torch.float64)
 
     x = draw(batch_size, dims)
-    x_hat = (0.1 + 0.8 * draw(batch_size, dims)).requires_grad_()
-    mean, log_var = (
-        (2 * draw(batch_size, latent_dim) - 0.7).requires_grad_(),
-        draw(batch_size, latent_dim) - 0.3,
-    )
-    log_var.requires_grad_()
-    ours = _nll(x_hat, x, likelihood, sigma), _kl(mean, log_var)
-    theirs = loss(x_hat, x, mean, log_var)
-    nll = _factor(theirs, ours[0], [x_hat], "reconstruction")
-    return _factor(theirs, ours[1], [mean, log_var], "KL") / nll
+    x_hat = 0.1 + 0.8 * draw(batch_size, dims)
+    mean = 2 * draw(batch_size, latent_dim) - 0.7
+    return x_hat, x, mean, draw(batch_size, latent_dim) - 0.3
 
 
 def table(lines: Sequence[LossLine] = PUBLISHED) -> str:

@@ -25,6 +25,7 @@ from course_utils.evaluation.distances import (
     frechet_distance,
     inception_score,
     kernel_distance,
+    sharpness,
 )
 from course_utils.evaluation.manifolds import copied, nearest_distance, precision_recall
 from course_utils.evaluation.scores import (
@@ -59,6 +60,7 @@ __all__ = [
     "measure_pair",
     "nearest_distance",
     "precision_recall",
+    "sharpness",
     "table",
     "wilson_interval",
 ]

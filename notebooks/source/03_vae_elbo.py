@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 3. The VAE and the ELBO
 #
-# In this lesson you build a generator that also gives a lower bound on how probable it finds a
-# picture. And you find out what a loss line really trains: four well-known tutorials print four
-# lines that look alike, and mean four different things. You will train all four.
+# You build a generator that also gives a lower bound on how probable it finds a picture. And you
+# find out what a loss line really trains: four well-known tutorials print four lines that look
+# alike, and mean four different things. You will train all four.
 #
 # **You will learn to** derive the ELBO and check it where the answer is known exactly · send
 # gradients through a random draw · track units, so that you train the loss you meant · train a VAE
@@ -34,7 +34,9 @@
 
 # %%
 import math
+from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 from course_utils import checks, progress_bars, runtime  # before torch: waiting threads sleep
 import torch
@@ -86,10 +88,8 @@ test = load_images(source, split="test", size=size)
 n_each = metrics.fitting_n(n_score, train, test)  # images in each draw of a score
 
 # %%
-print(
-    f"{train.name}: {len(train):,} training and {len(test):,} test images, "
-    f"{tuple(train.images.shape[1:])}"
-)
+shape = tuple(train.images.shape[1:])
+print(f"{train.name}: {len(train):,} training and {len(test):,} test images, {shape}")
 
 # %% [markdown]
 # ## The idea in miniature
@@ -104,7 +104,7 @@ print(
 # Make that large for photographs, and the model has learned. The trouble is the integral: in 64
 # dimensions a grid with ten points per axis has $10^{64}$ points.
 #
-# Here is a model so small that the integral can be done. One latent number, one observed one:
+# In the smallest model it can be done. One latent number, one observed one:
 # $z\sim\mathcal N(0,1)$ and $x\mid z\sim\mathcal N(wz, s^2)$, where the second number is the
 # variance. A sum of two independent Gaussians is Gaussian, and so $p(x) = \mathcal N(0,\; w^2+s^2)$
 # *exactly*. Everything is tested on this *linear-Gaussian* model first.
@@ -148,15 +148,20 @@ assert torch.isclose(by_sum, log_px, atol=1e-9)
 # %% [markdown]
 # ### Exercise: a bound without an integral
 #
-# *Medium, 12 minutes.* Write the ELBO of the linear-Gaussian model for $q=\mathcal N(m, v)$, where
-# $v$ is the variance: one number in nats for each $q$. The KL you may leave to `kl_divergence`, of
-# two `Normal(mean, standard deviation)`. The first term is yours: with pencil and paper take the
-# expectation of $\log p(x\mid z)$ over $z\sim q$, until no $z$ is left.
+# *Medium, 18 minutes.* First pencil and paper, then two functions of the linear-Gaussian model.
+# `linear_elbo` is the ELBO for $q=\mathcal N(m, v)$, where $v$ is the variance: one number in nats
+# for each $q$. The KL you may leave to `kl_divergence`, of two `Normal(mean, standard deviation)`.
+# The first term is yours: take the expectation of $\log p(x\mid z)$ over $z\sim q$, until no $z$ is
+# left. `linear_posterior` is the $q$ that no other beats: mean and variance of $p(z\mid x)$, which
+# here is Gaussian.
 #
 # <details><summary>Hint 1</summary>Only the squared error in log p(x|z) depends on z. What mean and
 # variance has x − wz?</details>
 # <details><summary>Hint 2</summary>The mean of a square is the square of the mean plus the
 # variance.</details>
+# <details><summary>Hint 3</summary>As a function of z, log p(x|z) + log p(z) is a parabola, and so
+# is a Gaussian's log density: its top is at the mean, its second derivative is −1/variance.
+# </details>
 
 
 # %%
@@ -172,12 +177,26 @@ def linear_elbo(m, v, x, w, s):
 
 linear_elbo = checks.vae.linear_elbo(linear_elbo)
 
+
+# %%
+def linear_posterior(x, w, s):
+    """Mean and variance of p(z | x) in the linear-Gaussian model: three numbers -> two."""
+    ### BEGIN SOLUTION
+    variance = 1 / (1 + w**2 / s**2)  # the prior's curvature and the likelihood's add up
+    mean = variance * w * x / s**2
+    return mean, variance
+    ### END SOLUTION
+
+
+linear_posterior = checks.vae.linear_posterior(linear_posterior)
+
 # %% [markdown]
 # Now the claim. For a thousand random $q$, good ones and absurd ones, ELBO plus gap must give the
 # same exact number:
 
 # %%
-posterior = Normal(w * x / (w**2 + s**2), (s**2 / (w**2 + s**2)).sqrt())
+mean, variance = linear_posterior(x, w, s)
+posterior = Normal(mean, variance.sqrt())
 m = torch.randn(1000, dtype=torch.float64) * 2
 v = torch.rand(1000, dtype=torch.float64) * 3 + 0.01
 gap = kl_divergence(Normal(m, v.sqrt()), posterior)
@@ -189,7 +208,7 @@ print(f"ELBO from {bound.min():.1f} to {bound.max():.3f} nats, while")
 print(f"ELBO + gap stays between {total.min():.9f} and {total.max():.9f}")
 print(f"                log p(x) is {log_px:.9f}")
 assert (total - log_px).abs().max() < 1e-6 and (bound <= log_px).all()
-best = linear_elbo(posterior.mean, posterior.variance, x, w, s)
+best = linear_elbo(mean, variance, x, w, s)
 print(f"with the posterior itself as q the ELBO is {best:.9f}")
 assert torch.isclose(best, log_px, atol=1e-9)
 
@@ -197,7 +216,6 @@ assert torch.isclose(best, log_px, atol=1e-9)
 # Four choices of $q$. What the ELBO misses, the gap fills, always to the same height:
 
 # %%
-mean, variance = posterior.mean, posterior.variance
 four = {
     "the prior": (zero, one),
     "too far left": (mean - 0.6, variance),
@@ -216,8 +234,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Two things to keep. The ELBO reaches $\log p(x)$ only where $q$ *is* the posterior. And the best
-# loss is not 0 but $-\log p(x)$: even a perfect model cannot know which data will be drawn.
+# The ELBO reaches $\log p(x)$ only where $q$ *is* the posterior. And the best loss is not 0 but
+# $-\log p(x)$: even a perfect model cannot know which data will be drawn.
 #
 # A **variational autoencoder** (VAE) has a second network, the **encoder**. It looks at $x$ and
 # gives a mean and a variance for each latent number:
@@ -229,9 +247,6 @@ plots.show(
 # *The two losses, where they arise. The likelihood's gradient (dashed) reaches the encoder through
 # $z$.*
 #
-# Three things are missing: the KL term as a formula, a gradient through the draw of $z$, and a
-# likelihood for pictures.
-#
 # ## First piece: the KL divergence
 #
 # For one dimension, put both log densities into $\mathbb E_q[\log q(z) - \log p(z)]$. The constants
@@ -241,17 +256,29 @@ plots.show(
 #
 # Independent dimensions add up. The network outputs $\log\sigma^2$, called `log_var`, because every
 # real number is a valid one.
+#
+# ## Second piece: a gradient through a draw
+#
+# The ELBO's other term is an expectation over $z\sim q$, and the encoder decides what $q$ is. A
+# random draw has no derivative. The way out: draw noise $\varepsilon\sim\mathcal N(0,1)$ that
+# depends on nothing, and *compute* a $z$ from it that has mean $\mu$ and variance $\sigma^2$. Then
+# $\partial z/\partial\mu = 1$ and $\partial z/\partial\log\sigma^2 = (z-\mu)/2$, and the chain rule
+# does the rest (same paper, section 2.4).
 
 # %% [markdown]
-# ### Exercise: the KL divergence
+# ### Exercise: the KL and the draw
 #
-# *Easy, 8 minutes.* Take the expectation, with pencil and paper: no $z$ is left. Then write it for
-# a batch, one number in nats for each row, summed over the D dimensions.
+# *Medium, 10 minutes.* `gaussian_kl` is the expectation above, taken with pencil and paper until no
+# $z$ is left: one number in nats for each row of a batch, summed over the D dimensions.
+# `reparameterise` is that computation of $z$. The noise is an argument, so the function itself is
+# not random.
 #
 # <details><summary>Hint 1</summary>Under q, what is the mean of (z − μ)²? And of z², which is
 # (z − μ + μ)²?</details>
-# <details><summary>Hint 2</summary>σ² is <code>log_var.exp()</code>. For μ = 0 and σ = 1 it must be
-# 0. Which dimension is summed away, if (B, D) is to become (B,)?</details>
+# <details><summary>Hint 2</summary>σ² is <code>log_var.exp()</code>. For μ = 0 and σ = 1 the KL
+# must be 0. Which dimension is summed away, if (B, D) is to become (B,)?</details>
+# <details><summary>Hint 3</summary>What does noise of variance 1 have to be multiplied by, to have
+# variance σ²? The two derivatives above tell whether you are right.</details>
 
 
 # %%
@@ -264,8 +291,19 @@ def gaussian_kl(mean, log_var):
 
 gaussian_kl = checks.vae.gaussian_kl(gaussian_kl)
 
+
+# %%
+def reparameterise(mean, log_var, noise):
+    """A draw from N(mean, exp(log_var)), made of noise from N(0, I): (B, D) each -> (B, D)."""
+    ### BEGIN SOLUTION
+    return mean + torch.exp(0.5 * log_var) * noise
+    ### END SOLUTION
+
+
+reparameterise = checks.vae.reparameterise(reparameterise)
+
 # %% [markdown]
-# Two independent witnesses: the library, and plain sampling.
+# Two independent witnesses of the KL: the library, and plain sampling.
 
 # %%
 mean, log_var = torch.tensor([[0.8, -1.5, 0.0]]), torch.tensor([[-1.0, 0.5, 0.2]])
@@ -287,41 +325,10 @@ print(f"closed form {closed.item():.4f}, sampled {draws.mean():.4f} ± {standard
 assert abs(draws.mean() - closed.item()) < 4 * standard_error
 
 # %% [markdown]
-# ## Second piece: a gradient through a draw
-#
-# The ELBO's other term is an expectation over $z\sim q$, and the encoder decides what $q$ is. A
-# random draw has no derivative. The way out: draw noise $\varepsilon\sim\mathcal N(0,1)$ that
-# depends on nothing, and *compute* a $z$ from it that has mean $\mu$ and variance $\sigma^2$. Then
-# $\partial z/\partial\mu = 1$ and $\partial z/\partial\log\sigma^2 = (z-\mu)/2$, and the chain rule
-# does the rest (same paper, section 2.4).
-
-# %% [markdown]
-# ### Exercise: reparameterise
-#
-# *Easy, 5 minutes.* Write that computation. The noise is an argument, so the function itself is not
-# random.
-#
-# <details><summary>Hint 1</summary>What does noise of variance 1 have to be multiplied by, to have
-# variance σ²?</details>
-# <details><summary>Hint 2</summary><code>log_var</code> is the log of σ², not of σ. The two
-# derivatives above tell whether you are right.</details>
-
-
-# %%
-def reparameterise(mean, log_var, noise):
-    """A draw from N(mean, exp(log_var)), made of noise from N(0, I): (B, D) each -> (B, D)."""
-    ### BEGIN SOLUTION
-    return mean + torch.exp(0.5 * log_var) * noise
-    ### END SOLUTION
-
-
-reparameterise = checks.vae.reparameterise(reparameterise)
-
-# %% [markdown]
 # An older way needs no derivative of $z$, the *score function* (REINFORCE): the gradient is the
 # mean of $\log p(x\mid z)\cdot\partial\log q(z)/\partial\mu$, because
 # $\partial q = q\;\partial\log q$. Both are unbiased. How much is a single draw worth? On our small
-# model the true gradient is known:
+# model the true gradient is known, the derivative of your ELBO's first term with respect to $m$:
 
 # %%
 count, v = 100_000, torch.tensor(0.3, dtype=torch.float64)
@@ -333,12 +340,10 @@ by_score = log_lik.detach() * (z.detach() - 0.5) / v
 
 # %%
 exact = (w * (x - w * 0.5) / s**2).item()
+print(f"exact: {exact:.3f}")
 for name, draws in {"reparameterised": by_path, "score function": by_score}.items():
     standard_error = (draws.std() / count**0.5).item()
-    print(
-        f"{name:>16}: {draws.mean():.3f} ± {standard_error:.3f} (exact {exact:.3f}), "
-        f"variance {draws.var():.1f}"
-    )
+    print(f"{name}: {draws.mean():.3f} ± {standard_error:.3f}, variance {draws.var():.1f}")
     assert abs(draws.mean() - exact) < 4 * standard_error
 
 # %%
@@ -360,36 +365,36 @@ assert variance_ratio > 2
 #
 # $$-\log p(x\mid z) = \sum_i \tfrac12\left(\frac{(x_i-\hat x_i)^2}{\sigma_x^2} + \log\sigma_x^2 + \log 2\pi\right).$$
 #
-# Look at what a squared error alone leaves out: $\sigma_x$. It decides how many nats an error
-# costs. A cross-entropy has no such number, but it is a likelihood only for pixels that are 0 or 1.
-# On grey pixels it never reaches 0, even for a perfect reconstruction:
+# A squared error alone leaves out $\sigma_x$, which decides how many nats an error costs. A
+# cross-entropy has no such number, but it is a likelihood only for pixels that are 0 or 1. On grey
+# ones it never reaches 0, even for a perfect reconstruction:
 
 # %%
 black_or_white, grey = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.9, 0.2, 0.5])
 ours = bce(grey, black_or_white, reduction="sum")
 library = -Bernoulli(grey).log_prob(black_or_white).sum()
-print(
-    f"black or white pixels: cross-entropy {ours:.4f}, negative log likelihood {library:.4f} nats"
-)
-print(f"grey pixels, reconstructed exactly: {bce(grey, grey, reduction='sum'):.2f} nats, not 0")
+print(f"black or white: cross-entropy {ours:.4f}, negative log likelihood {library:.4f} nats")
+print(f"grey, reconstructed exactly: {bce(grey, grey, reduction='sum'):.2f} nats, not 0")
 assert torch.isclose(ours, library)
 
 # %% [markdown]
 # ### Exercise: the likelihood and the loss
 #
-# *Medium, 12 minutes.* Two functions. The first is the sum above: one number in nats per picture,
-# with the ½ log 2π of every pixel. `log_var` is $\log\sigma_x^2$; it may be a single number for all
-# pixels or any tensor that broadcasts.
+# *Medium, 15 minutes.* Three functions. `gaussian_nll` is the sum above: one number in nats per
+# picture, with the ½ log 2π of every pixel. `log_var` is $\log\sigma_x^2$; it may be a single number
+# for all pixels or any tensor that broadcasts. `best_log_var` is the single number that makes the
+# mean of that cost over a batch smallest: how much noise should a decoder admit to? Set a derivative
+# to 0.
 #
-# The second is the loss, the negative ELBO as a mean over the batch. A factor `beta` weighs the KL.
-# At 1 it is the ELBO itself. Larger values ask for a simpler *code* (the $z$ of a picture) at the
-# price of worse pictures ([Higgins et al. 2017](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4):
-# **β is a price: one nat of code costs β nats of pixels.**
+# `negative_elbo` is the loss, a mean over the batch. A factor `beta` weighs the KL. At 1 it is the
+# negative ELBO itself. Larger values ask for a simpler *code* (the $z$ of a picture) at the price of
+# worse pictures ([Higgins et al. 2017](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4): **β is a
+# price: one nat of code costs β nats of pixels.**
 #
 # <details><summary>Hint 1</summary>Write the bracket for every pixel first. Let broadcasting do its
 # work <em>before</em> anything is summed.</details>
 # <details><summary>Hint 2</summary><code>values.flatten(1).sum(1)</code> sums all but the batch.
-# Both arguments of the second function are costs already.</details>
+# Both <code>nll</code> and <code>kl</code> are costs already.</details>
 
 
 # %%
@@ -404,6 +409,18 @@ def gaussian_nll(x, mean, log_var):
 
 
 gaussian_nll = checks.vae.gaussian_nll(gaussian_nll)
+
+
+# %%
+def best_log_var(x, mean):
+    """The log_var for all pixels at which `gaussian_nll` costs least: (B, ...) twice -> scalar."""
+    ### BEGIN SOLUTION
+    variance = (x - mean).square().mean()  # where the derivative is 0
+    return variance.log()
+    ### END SOLUTION
+
+
+best_log_var = checks.vae.best_log_var(best_log_var)
 
 
 # %%
@@ -433,14 +450,14 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 # %% [markdown]
 # ## ELBO accounting
 #
-# Much published code writes something else: an error that a library has averaged, a KL that is
-# summed or averaged, and a weight that worked. A common factor changes no optimum. But if the *two
-# terms* have different factors, their ratio is a beta, meant or not. Three ways there:
+# Much published code averages the error, sums or averages the KL, and adds a weight that worked. A
+# common factor changes no optimum. But if the *two terms* have different factors, their ratio is a
+# beta, meant or not. Three ways there:
 #
 # - **A mean for a sum.** A mean over 784 pixels makes the first term 784 times smaller. Next to a
 #   summed KL that is β = 784.
-# - **A forgotten σ.** The squared error of a pixel is $2\sigma_x^2$ times its part of the
-#   likelihood. Take σ = 1, and the line has a beta. Or take β = 1, and the line has a σ.
+# - **A forgotten σ.** A bare squared error is $2\sigma_x^2$ times its nats: twice at σ = 1, a
+#   fiftieth at σ = 0.1. So its line has another beta for each σ that you read into it.
 # - **Another range.** Pixels from −1 to 1 have four times the squared error of pixels from 0 to 1.
 #
 # Here are the lines of four well-known tutorials ([PyTorch
@@ -453,8 +470,8 @@ print(f"negative ELBO: sampled {sampled:.3f}, known {known:.3f} nats")
 
 # %%
 def per_dim(mean, log_var):
-    """Your KL before its sum over D: (B, D), (B, D) -> (B, D), nats."""
-    return vae.gaussian_kl_per_dim(mean, log_var)
+    """Your KL of each latent number alone: (B, D), (B, D) -> (B, D), nats."""
+    return gaussian_kl(mean.reshape(-1, 1), log_var.reshape(-1, 1)).view_as(mean)
 
 
 def pytorch_examples(x_hat, x, mean, log_var):
@@ -483,35 +500,76 @@ def my_line(x_hat, x, mean, log_var):
 
 
 # %% [markdown]
-# Which beta has each? `measured_beta` compares a line's gradients with those of the two terms in
-# nats. First at the tutorial's own sizes, then after a copy and paste to ours: 3,072 numbers per
-# picture, 16 latents.
+# ### Exercise: which beta has a line?
+#
+# *Hard, 18 minutes.* Every such line is $a\cdot\text{nll} + c\cdot\text{KL}$ plus perhaps a constant,
+# with both terms in nats per picture. What it trains depends on $c/a$ alone, its beta. Write
+# `beta_of`, which finds it for *any* line, and may only call it: `line(x_hat, x, mean, log_var)` is
+# a number. `nll(x_hat, x)` tells the nats of each picture, (B,), your `gaussian_kl` those of each
+# code.
+#
+# <details><summary>Hint 1</summary>One value of the line cannot tell a, c and the constant apart.
+# Call it twice: which argument can you change so that the nll moves and the KL does not?</details>
+# <details><summary>Hint 2</summary>How much does the line rise, and how much the mean nll? Whatever
+# x_hat you choose must lie in (0, 1): half-way to x, for example.</details>
+
+
+# %%
+def beta_of(line, nll, x_hat, x, mean, log_var):
+    """Beta of a loss line, by its values on one batch: pictures (B, N) in (0, 1), codes (B, D)."""
+    ### BEGIN SOLUTION
+    before = line(x_hat, x, mean, log_var)
+    closer, wider = (x_hat + x) / 2, log_var + 1
+    of_pixels = line(closer, x, mean, log_var) - before
+    of_code = line(x_hat, x, mean, wider) - before
+    nats_of_pixels = (nll(closer, x) - nll(x_hat, x)).mean()
+    nats_of_code = (gaussian_kl(mean, wider) - gaussian_kl(mean, log_var)).mean()
+    return ((of_code / nats_of_code) / (of_pixels / nats_of_pixels)).item()
+    ### END SOLUTION
+
+
+beta_of = checks.vae.beta_of(beta_of)
+
+# %% [markdown]
+# First at the tutorial's own sizes, then after a copy and paste to ours: 3,072 numbers per picture,
+# 16 latents. Squared errors are read as a Gaussian with σ = 1.
+
+
+# %%
+def squared(x_hat, x, sigma=1.0):
+    """Squared errors as nats: (B, N), (B, N) -> (B,)."""
+    return gaussian_nll(x, x_hat, torch.tensor(2 * math.log(sigma)))
+
+
+def crossed(x_hat, x):
+    """Cross-entropies are nats already: (B, N), (B, N) -> (B,)."""
+    return bce(x_hat, x, reduction="none").sum(1)
+
 
 # %%
 lines = {  # name: the line, numbers per picture and latents at home, how its error is read
-    "PyTorch examples": (pytorch_examples, 784, 20, "bernoulli"),
-    "Keras blog": (keras_blog, 784, 2, "bernoulli"),
-    "PyTorch-VAE": (pytorch_vae, 3 * 64 * 64, 128, "squared"),
-    "Lightning Bolts": (lightning_bolts, 3072, 256, "squared"),
-    "mean + sum": (my_line, 3072, 16, "squared"),
+    "PyTorch examples": (pytorch_examples, 784, 20, crossed),
+    "Keras blog": (keras_blog, 784, 2, crossed),
+    "PyTorch-VAE": (pytorch_vae, 3 * 64 * 64, 128, squared),
+    "Lightning Bolts": (lightning_bolts, 3072, 256, squared),
+    "mean + sum": (my_line, 3072, 16, squared),
 }
 beta_here = {}
 print(f"{'β at home':>28} {'β here':>10}")
-for name, (line, dims, latents, likelihood) in lines.items():
-    at_home = elbo.measured_beta(line, dims, latents, likelihood)
-    beta_here[name] = elbo.measured_beta(line, 3072, 16, likelihood)
+for name, (line, dims, latents, nll) in lines.items():
+    at_home = beta_of(line, nll, *elbo.trial(dims, latents))
+    beta_here[name] = beta_of(line, nll, *elbo.trial(3072, 16))
     print(f"{name:>16}: {at_home:10.4g} {beta_here[name]:10.4g}")
 assert abs(beta_here["mean + sum"] - 3072 / 2) < 1
 
 # %% [markdown]
-# Five lines, five objectives. Only the first has β = 1, and keeps it at any size. (As an ELBO, the
-# last line believes in noise of σ = √1536 ≈ 39, on pixels from 0 to 1!) A beta may be chosen, so no
-# line is *wrong*. What is wrong is not to know it.
+# Five lines, five objectives. Only the first has β = 1, and keeps it at any size. (With β = 1 in
+# place of σ = 1, the last line believes in noise of σ = √1536 ≈ 39, on pixels from 0 to 1!) A beta
+# may be chosen, so no line is *wrong*. What is wrong is not to know it.
 #
-# Does it matter? Next, five small VAEs train on *stickers*, pictures that the course draws. First
-# weights and batches are the same; only the line differs. How much is there to win? Without a code
-# the best answer to every picture is the average one. A perfect code saves all of its squared
-# error:
+# Does it matter? Five small VAEs train on *stickers*, pictures that the course draws; only the line
+# differs. How much is there to win? Without a code the best answer to every picture is the average
+# one. A perfect code saves all of its squared error:
 
 # %%
 toys = load_images("standin", limit=run.pick(256, 4000, 4000))
@@ -525,9 +583,10 @@ print(f"at σ = 1 a perfect code saves {to_win:.0f} nats per picture")
 # %% [markdown]
 # ### Exercise: predict the collapse
 #
-# *Easy, 3 minutes.* A code has *collapsed* if no latent number tells anything about the picture. In
-# how many of the five networks will that happen? Write a number from 0 to 5 before you train. No
-# prediction is marked wrong.
+# *Easy, 3 minutes.* A latent number is *active* if its posterior mean differs from picture to
+# picture, by a variance of more than 0.01 (Burda et al. 2016, section 5.2). A code has *collapsed*
+# if none is. In how many of the five networks will that happen? Write a number from 0 to 5 before
+# you train.
 #
 # <details><summary>Hint</summary>At a price of β, one nat of code must save β nats of pixels. The
 # cell above tells how many there are.</details>
@@ -555,22 +614,25 @@ plots.show(
 
 # %% [markdown]
 # The two lines with a small β carry a code. Two carry *nothing*, and one of them is a famous
-# tutorial's, copied to other sizes: whatever the picture, its decoder gives the average one.
-# Nothing crashed, nothing warned. (Latents used, of 16, over three seeds:
-# {{result:vae_lines.json:keras_blog.active.value:.1f}} and
+# tutorial's, copied to other sizes. Nothing crashed, nothing warned. (Active latents of 16, mean of
+# three seeds: {{result:vae_lines.json:keras_blog.active.value:.1f}} and
 # {{result:vae_lines.json:my_line.active.value:.1f}}.) *Why* is below, under "When it goes wrong".
 
 # %% [markdown]
-# ### Exercise: repair a loss line
+# ### Exercise: two cures
 #
-# *Medium, 12 minutes.* Repair `lightning_bolts`. It shall be the negative ELBO of a Gaussian with
-# σ = 0.1, in nats per image and without constants, at β = 1 for *every* picture size, number of
-# latents and batch size.
+# *Medium, 16 minutes.* `repaired_line` gives `lightning_bolts` *right units*: it is the
+# negative ELBO of a Gaussian with σ = 0.1, in nats per image and without constants, at β = 1 for
+# *every* picture size, number of latents and batch size.
 #
-# <details><summary>Hint 1</summary>Which of the three ways to get a beta are in this line? Over
-# what does each of its means run?</details>
-# <details><summary>Hint 2</summary>Test your line before the check does:
-# <code>elbo.measured_beta(repaired_line, 3072, 16, "squared", sigma=0.1)</code>, and again with
+# `free_bits` ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934), appendix C.8) keeps the wrong
+# units of `my_line`, but each latent number has its first `free` nats for nothing: where its KL,
+# averaged over the batch, is below, it counts as `free`, a constant without gradient.
+#
+# <details><summary>Hint 1</summary>Which of the three ways to get a beta are in
+# <code>lightning_bolts</code>? Over what does each of its means run?</details>
+# <details><summary>Hint 2</summary>Test your line before the check does: <code>beta_of</code> with
+# <code>partial(squared, sigma=0.1)</code> and <code>*elbo.trial(3072, 16)</code>, and again with
 # other sizes.</details>
 
 
@@ -585,15 +647,28 @@ def repaired_line(x_hat, x, mean, log_var):
 
 repaired_line = checks.vae.repaired_line(repaired_line)
 
+
+# %%
+def free_bits(x_hat, x, mean, log_var, free=1.0):
+    """`my_line`, with `free` nats per latent number that cost nothing extra."""
+    ### BEGIN SOLUTION
+    each = per_dim(mean, log_var).mean(0)  # (D,), over the batch
+    return mse(x_hat, x) + each.clamp_min(free).sum()
+    ### END SOLUTION
+
+
+free_bits = checks.vae.free_bits(free_bits)
+
 # %%
 lab["repaired"] = vae_laboratory.train_line(repaired_line, toys.images, seed=0, steps=lab_steps)
 findings["repaired"] = vae_laboratory.examine(lab["repaired"], held_out_toys.images)
-beta_here["repaired"] = elbo.measured_beta(repaired_line, 3072, 16, "squared", sigma=0.1)
+at_tenth = partial(squared, sigma=0.1)
+beta_here["repaired"] = beta_of(repaired_line, at_tenth, *elbo.trial(3072, 16))
 
 # %%
-two = {name: lab[name] for name in ("Lightning Bolts", "repaired")}
+two = ("Lightning Bolts", "repaired")
 plots.show(
-    vae_plots.loss_lines(two, held_out_toys, beta_here, findings),
+    vae_plots.loss_lines({k: lab[k] for k in two}, held_out_toys, beta_here, findings),
     alt="Before and after the repair. Reconstructions get place and colours back; samples are coloured but muddled, since a precise code leaves gaps between the pictures that it knows.",
 )
 
@@ -616,10 +691,9 @@ def dequantise(images, noise):
 
 # %% [markdown]
 # A grey level is $1/127.5$ wide on $[-1,1]$. So a density $p$ gives it a probability of about
-# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. The mean of these bits over a spread byte is
-# never below the bits of its whole level, by Jensen's inequality again ([Theis et al.
-# 2016](https://arxiv.org/abs/1511.01844), section 3.1). So our bits are an upper bound on the true
-# ones:
+# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. By Jensen's inequality again, their mean over a
+# spread byte is never below the bits of its whole level, the true ones ([Theis et al.
+# 2016](https://arxiv.org/abs/1511.01844), section 3.1):
 
 
 # %%
@@ -641,34 +715,14 @@ print(f"{discretised:.4f} bits for the whole level, {dequantised:.4f} as dequant
 assert discretised - 1e-3 < dequantised < discretised + 1e-2
 
 # %% [markdown]
-# For a σ of some grey levels the bound costs next to nothing. From here on every picture is
-# dequantised.
+# The bound costs next to nothing. From here on every picture is dequantised.
 #
 # ## The model
 #
 # The decoder is lesson 2's generator, layer for layer, trained by another loss. The encoder follows
-# the discriminator's path (32 → 16 → 8 → 4) with a different head: a *linear* layer with two
+# your discriminator's path (32 → 16 → 8 → 4) with a different head: a *linear* layer with two
 # numbers for each latent dimension. Nothing may squeeze them: a sigmoid could never say "exactly
 # like the prior", $\mu=0$ and $\log\sigma^2=0$.
-
-
-# %%
-def make_encoder(latent_dim, width):
-    """A module: images (B, 3, 32, 32) in [-1, 1] -> (B, 2 * latent_dim), mean and log_var side by
-    side.
-    """
-    return nn.Sequential(
-        nn.Conv2d(3, width, 4, 2, 1),  # (B, w, 16, 16)
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),  # (B, 2w, 8, 8)
-        nn.BatchNorm2d(2 * width),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(2 * width, 4 * width, 4, 2, 1, bias=False),  # (B, 4w, 4, 4)
-        nn.BatchNorm2d(4 * width),
-        nn.LeakyReLU(0.2),
-        nn.Flatten(),  # (B, 64w)
-        nn.Linear(64 * width, 2 * latent_dim),
-    )
 
 
 # %%
@@ -678,10 +732,7 @@ class VAE(nn.Module):
     def __init__(self, latent_dim, width):
         super().__init__()
         generator = dcgan.make_generator(latent_dim, width, 3, size)
-        if size == 32:
-            self.encoder = make_encoder(latent_dim, width)
-        else:  # one layer more, for your own larger images
-            self.encoder = vae.make_encoder(latent_dim, width, 3, size)
+        self.encoder = vae.make_encoder(latent_dim, width, 3, size)
         self.decoder = nn.Sequential(nn.Unflatten(1, (latent_dim, 1, 1)), generator)
         self.log_var = nn.Parameter(torch.zeros(()))  # log σ² of a pixel; the encoder's is of z
 
@@ -698,20 +749,21 @@ class VAE(nn.Module):
 # %%
 model = VAE(latent_dim, width).to(run.device, memory_format=torch.channels_last)
 with torch.no_grad():
-    few = vae.dequantise(train.images[:7]).to(run.device)
+    few = maps = vae.dequantise(train.images[:7]).to(run.device)
+    for layer in model.encoder:
+        maps = layer(maps)
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            print(f"{layer} -> {tuple(maps.shape)}")
     mean, log_var = model.encode(few)
-    print(f"images {tuple(few.shape)} -> mean {tuple(mean.shape)}, log_var {tuple(log_var.shape)}")
-    print(f"                           -> decoded {tuple(model.decode(mean).shape)}")
+    print(f"mean {tuple(mean.shape)} -> decoded {tuple(model.decode(mean).shape)}")
     assert model.decode(mean).shape == few.shape
-for name, part in model.named_children():
-    print(f"{name}: {sum(p.numel() for p in part.parameters()):,} parameters")
 
 # %% [markdown]
 # ## Training
 #
-# ### Exercise: the training step
+# ### Exercise: the training step, and a draw
 #
-# *Medium, 12 minutes.* Write one step of the VAE with your own pieces.
+# *Medium, 14 minutes.* `train_step` is one step of the VAE with your own pieces.
 #
 # 1. Within `with autocast():`, where the networks may run in bf16, encode, draw $z$ from the noise
 #    that is passed in, and decode.
@@ -721,6 +773,9 @@ for name, part in model.named_children():
 # Return `{"nll": ..., "kl": ..., "sigma": ...}` as plain numbers: the costs as means over the
 # batch, in nats, and $\sigma_x$ after the step. The model has `encode`, `decode`, and
 # $\log\sigma_x^2$ as `log_var`.
+#
+# `sample` draws pictures as the model means them: not the mean of $p(x\mid z)$, but a draw from it,
+# made of noise from $\mathcal N(0, I)$.
 #
 # <details><summary>Hint 1</summary>Two log variances meet here. Which belongs to the code, and
 # which to the pixels?</details>
@@ -747,14 +802,23 @@ def train_step(model, optimizer, x, noise, beta, autocast):
 
 train_step = checks.vae.train_step(train_step)
 
-# %% [markdown]
-# There is no game here: one loss, one optimiser, lower is better. Adam moves every weight by about
-# its learning rate per step; $\log\sigma_x^2$ has a few whole units to go and gets a larger rate.
 
 # %%
-networks = [*model.encoder.parameters(), *model.decoder.parameters()]
-groups = [{"params": networks}, {"params": [model.log_var], "lr": 2e-2}]
-optimizer = torch.optim.Adam(groups, lr=1e-3, fused=True)
+def sample(model, z, noise):
+    """Draws of p(x | z): latents (B, D), noise (B, 3, H, W) -> (B, 3, H, W)."""
+    ### BEGIN SOLUTION
+    return reparameterise(model.decode(z), model.log_var, noise)
+    ### END SOLUTION
+
+
+sample = checks.vae.sample(sample)
+
+# %% [markdown]
+# There is no game here: one loss, and lower is better. Adam moves a weight by about its learning
+# rate per step; $\log\sigma_x^2$ has some whole units to go and gets a larger one.
+
+# %%
+optimizer = vae.make_optimizer(model, lr=1e-3)  # and 20 times that for log_var
 state = {"vae": model, "optimizer": optimizer}
 config = {"lesson": "vae", "data": train.name, "size": size, "sigma": None, "beta": 1.0}
 config |= {"latent_dim": latent_dim, "width": width}
@@ -781,12 +845,8 @@ def draw_progress():
     """Bits per dimension, the KL, and three rows: originals, reconstructions, samples."""
     h = training.history
     bits = [bits_per_dim(nll + kl, dims) for nll, kl in zip(h["nll"], h["kl"])]
-    codes, _ = vae.encode_means(model, fixed)
-    rebuilt, sampled = (vae.decode_bytes(model, z) for z in (codes, fixed_z))
-    model.train()
-    rows = {"held-out": fixed, "rebuilt": rebuilt, "sampled": sampled}
     title = train.title(f"step {training.step}")
-    return vae_plots.training_progress(h["step"], bits, h["kl"], rows, title)
+    return vae_plots.training_progress(h, bits, model, fixed, fixed_z, title)
 
 
 # %%
@@ -803,8 +863,8 @@ for index in training.batches():  # (B,) the examples of this step
 live.close()
 
 # %% [markdown]
-# The KL drops in the first steps and then *rises*, because it pays to send more about the picture
-# through $z$. A KL that stays at 0 would be the collapse that you saw above.
+# The KL drops at first and then *rises*, because it pays to send more about the picture through $z$.
+# A KL that stays at 0 would be the collapse from above.
 #
 # ## Reconstructions, samples, and what a VAE leaves out
 
@@ -812,22 +872,16 @@ live.close()
 mu, log_v = vae.encode_means(model, test.images[:1000])  # (1000, D)
 sampled_z = torch.randn(1000, latent_dim, generator=torch.Generator().manual_seed(2))
 rebuilt, samples = vae.decode_bytes(model, mu), vae.decode_bytes(model, sampled_z)
-sigma = torch.exp(0.5 * model.log_var.detach()).item()
-
-
-# %%
-def with_noise(images, sigma):
-    """Draws of p(x|z) instead of its means: uint8 (N, 3, H, W) -> the same."""
-    noisy = images + 127.5 * sigma * torch.randn(images.shape)
-    return noisy.round().clamp(0, 255).to(torch.uint8)
-
+with torch.no_grad():
+    noise = torch.randn(16, *shape).to(run.device)
+    drawn = sample(model, sampled_z[:16].to(run.device), noise).cpu()
 
 # %%
 rows = {
     "held-out pictures": test.images[:16],
     "reconstructed: the decoder's mean": rebuilt[:16],
     "sampled: the decoder's mean": samples[:16],
-    "sampled as the model says: with noise": with_noise(samples[:16], sigma),
+    "sampled as the model says: with noise": dcgan.to_bytes(drawn),
 }
 plots.show(
     vae_plots.picture_rows(rows, train.title("what a VAE shows, and what it says")),
@@ -835,31 +889,28 @@ plots.show(
 )
 
 # %% [markdown]
-# What the model *says* is the fourth row: a mean with independent noise of $\sigma_x$ around it.
-# Whatever the code cannot carry (edges, fur, leaves) is treated as noise, and the best mean is the
-# *average* of all pictures that would fit: a blur. Blur can be measured, as the root mean square
-# difference from pixel to neighbour:
-
-
-# %%
-def sharpness(images):
-    """Root mean square step to a neighbour, in grey levels: uint8 (N, 3, H, W) -> float."""
-    x = images.float()
-    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
-    return torch.cat([across.flatten(), down.flatten()]).square().mean().sqrt().item()
-
+# What the model *says* is the fourth row. Whatever the code cannot carry (edges, fur, leaves) is
+# treated as noise, and the best mean is the *average* of all pictures that would fit: a blur. It can
+# be measured, as the root mean square difference from pixel to neighbour, `sharpness`. And does the
+# learned $\sigma_x$ match the errors on pictures that it never saw? Your `best_log_var` tells:
 
 # %%
-print(f"sigma is {127.5 * sigma:.0f} of 255 grey levels")
-print(f"     held-out: {sharpness(test.images[:1000]):.1f} grey levels from pixel to pixel")
-print(f"reconstructed: {sharpness(rebuilt):.1f}")
-print(f"      sampled: {sharpness(samples):.1f}")
+for name, shown in {"held-out": test.images[:1000], "rebuilt": rebuilt, "sampled": samples}.items():
+    print(f"{name:>8}: {metrics.sharpness(shown):.1f} grey levels from pixel to neighbour")
+
+# %%
+z = reparameterise(mu, log_v, torch.randn(mu.shape))
+with torch.no_grad():
+    x_mean = model.decode(z.to(run.device)).cpu()
+best = best_log_var(vae.dequantise(test.images[:1000]), x_mean)
+learned, best = (127.5 * torch.exp(0.5 * v).item() for v in (model.log_var.detach(), best))
+print(f"σ: learned {learned:.1f}, best for these pictures {best:.1f} grey levels")
 
 # %% [markdown]
 # ### The likelihood decides
 #
-# If blur comes from what $\sigma_x$ calls noise, another $\sigma_x$ must change it. Three short
-# trainings differ in nothing else: σ is 1 (*half* the sum of squared errors), learned, or 0.05.
+# If blur comes from what $\sigma_x$ calls noise, another $\sigma_x$ must change it. In three short
+# trainings σ is 1 (*half* the sum of squared errors), learned, or 0.05.
 
 # %%
 sigmas = {"σ = 1": 1.0, "σ learned": None, "σ = 0.05": 0.05}
@@ -874,15 +925,15 @@ for name, value in sigmas.items():
     shown[f"{name}: {nats:.0f} nats through the code"] = vae.decode_bytes(small, codes[:16])
 
 # %%
-rows = {f"{key} ({sharpness(row):.1f} grey levels apart)": row for key, row in shown.items()}
+rows = {f"{k}, sharpness {metrics.sharpness(row):.1f}": row for k, row in shown.items()}
 plots.show(
     vae_plots.picture_rows(rows, train.title("three likelihoods, reconstructions")),
     alt="Held-out pictures and their reconstructions. With σ = 1 only patches of colour come back. A learned σ brings back shapes; σ = 0.05 sends more nats, and the eye sees no gain.",
 )
 
 # %% [markdown]
-# A smaller $\sigma_x$ makes every error cost more, so more nats go through the code. Full runs,
-# three seeds each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
+# A smaller $\sigma_x$ makes errors cost more, so more nats go through the code. Full runs, three seeds
+# each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
 #
 # | likelihood | bits per dimension | KL (nats) | reconstruction, pixel to pixel | samples, FD |
 # | --- | --- | --- | --- | --- |
@@ -891,11 +942,11 @@ plots.show(
 # | σ = 0.05 | {{result:vae_laptop.json:small.bits.value:.2f}} | {{result:vae_laptop.json:small.kl.value:.0f}} | {{result:vae_laptop.json:small.sharpness_rebuilt.value:.1f}} | {{result:vae_laptop.json:small.FD.value:.2f}} ({{result:vae_laptop.json:small.FD.low:.2f}} to {{result:vae_laptop.json:small.FD.high:.2f}}) |
 # | photographs | | | {{result:vae_laptop.json:sharpness_real:.1f}} | {{result:vae_laptop.json:floor.FD.value:.2f}} (floor) |
 #
-# *Bits* reward the σ that matches the error really made (a root mean square of
-# {{result:vae_laptop.json:learned.error.value:.0f}} grey levels); with either fixed σ a photograph
-# would cost more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and
-# then no more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones
-# leave gaps. And no σ gives texture, since pixels stay independent.
+# *Bits* reward the σ that matches the error really made; with either fixed σ a photograph would cost
+# more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and then no
+# more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones leave gaps.
+# (At 0.05 the seeds differ so much that FD settles nothing.) And no σ gives texture, since pixels
+# stay independent.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
@@ -952,33 +1003,23 @@ def iwae_bound(log_weights):
 iwae_bound = checks.vae.iwae_bound(iwae_bound)
 
 # %% [markdown]
-# First where we know the answer. The linear-Gaussian model gets a poor encoder, so that its ELBO
-# misses by much. Let K grow:
-
+# First where we know the answer: the linear-Gaussian model with a poor encoder, whose ELBO misses by
+# much. Let K grow:
 
 # %%
-class PoorEncoder:
-    """The linear-Gaussian model with a wrong mean and a variance that is too large."""
-
-    def __init__(self):
-        self.log_var = (s**2).log()
-
-    def encode(self, x):
-        """(B, 1) -> mean and log_var of q, (B, 1) each."""
-        wide = (1.5 * posterior.stddev).square().log()
-        return (posterior.mean - 0.3).expand_as(x), wide.expand_as(x)
-
-    def decode(self, z):
-        """(B, 1) -> the mean of p(x|z)."""
-        return w * z
-
+wide = (1.5 * posterior.stddev).square().log()
+poor = SimpleNamespace(  # the linear-Gaussian model; its q has a wrong mean and is too wide
+    log_var=(s**2).log(),
+    encode=lambda x: ((posterior.mean - 0.3).expand_as(x), wide.expand_as(x)),
+    decode=lambda z: w * z,
+)
 
 # %%
 draws, copies = (1, 2, 4, 8, 16, 64, 256, 1024), x.expand(4000, 1)
 bounds = []
 for k in draws:
     noise = torch.randn(k, 4000, 1, dtype=torch.float64)
-    groups = log_weights(PoorEncoder(), copies, noise).split(100, dim=1)
+    groups = log_weights(poor, copies, noise).split(100, dim=1)
     bounds.append(torch.stack([iwae_bound(group) for group in groups]))  # 40 estimates
 values = torch.stack([b.mean() for b in bounds])
 errors = torch.stack([b.std() / len(b) ** 0.5 for b in bounds])
@@ -1016,11 +1057,9 @@ for name, bound in {"ELBO": log_w.mean(0), f"IWAE, K = {n_draws}": by_picture}.i
 assert iwae_bound(log_w) >= log_w.mean()
 
 # %% [markdown]
-# A few draws gain little, but in 64 latent dimensions many more may be needed. Models built for
-# likelihood need far fewer bits, on the original CIFAR-10 (a JPEG copy is smoother): 3.06 in
-# [Hoogeboom et al. 2020](https://arxiv.org/abs/2001.11235), 2.65 with a diffusion model ([Kingma et
-# al. 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels* depend on
-# each other, which ours calls noise.
+# A few draws gain little. Models built for likelihood need far fewer bits, on the original CIFAR-10 (a JPEG copy is smoother): 2.65 with a diffusion model
+# ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels*
+# depend on each other, which ours calls noise.
 #
 # ## Side by side with lesson 2
 
@@ -1029,36 +1068,23 @@ reference = metrics.RealReference.from_images(train, test, n=n_each)
 shipped, facts = vae.load_shipped("vae_cifar10", run.device)
 gan, gan_facts = dcgan.load_shipped_generator(run.device)
 
-
 # %%
-def vae_sampler(network, dims):
-    """A function that makes as many new pictures as it is asked for."""
-    return lambda count: vae.decode_bytes(network, torch.randn(count, dims))
-
-
-# %%
-def gan_sampler(count):
-    """New pictures by the shipped generator of lesson 2."""
-    return dcgan.sample(gan, torch.randn(count, int(gan_facts["latent_dim"]), 1, 1).to(run.device))
-
-
-# %%
-candidates = {"your VAE": vae_sampler(model, latent_dim)}
-if train.name == facts["data"]:  # on other pictures their scores would mean nothing
-    candidates |= {
-        "shipped VAE": vae_sampler(shipped, shipped.latent_dim),
-        "shipped GAN of lesson 2": gan_sampler,
-    }
-
-# %%
-scores = {
-    name: reference.score(candidate)
-    for name, candidate in progress_bars.progress(candidates.items(), "candidates")
+gan_codes = (int(gan_facts["latent_dim"]), 1, 1)
+samplers = {  # each makes as many pictures as it is asked for
+    "your VAE": lambda n: vae.decode_bytes(model, torch.randn(n, latent_dim)),
+    "shipped VAE": lambda n: vae.decode_bytes(shipped, torch.randn(n, shipped.latent_dim)),
+    "shipped GAN": lambda n: dcgan.sample(gan, torch.randn(n, *gan_codes).to(run.device)),
 }
+known = train.name == facts["data"]  # on other pictures the shipped ones' scores mean nothing
+candidates = samplers if known else {"your VAE": samplers["your VAE"]}
+
+# %%
+bar = progress_bars.progress(candidates.items(), "candidates")
+scores = {name: reference.score(candidate) for name, candidate in bar}
 display(Markdown(metrics.table({**scores, "other real images (the floor)": reference.floor})))
 
 # %% [markdown]
-# The course's own measurements on {{result:vae_cifar10.json:data}}, all with the same features, n
+# Measured on {{result:vae_cifar10.json:data}}, all with the same features, n
 # ({{result:vae_cifar10.json:n:,d}}) and {{result:vae_cifar10.json:draws}} draws:
 #
 # | model | FD (95 % interval) | KD |
@@ -1071,8 +1097,8 @@ display(Markdown(metrics.table({**scores, "other real images (the floor)": refer
 
 # %%
 forty = {
-    f"{facts['data']}: VAE, {facts['epochs']} epochs": vae_sampler(shipped, shipped.latent_dim)(40),
-    f"{gan_facts['data']}: GAN of lesson 2, {gan_facts['epochs']} epochs": gan_sampler(40),
+    f"{told['data']}: {name}, {told['epochs']} epochs": samplers[name](40)
+    for name, told in {"shipped VAE": facts, "shipped GAN": gan_facts}.items()
 }
 plots.show(
     vae_plots.side_by_side(forty),
@@ -1080,19 +1106,19 @@ plots.show(
 )
 
 # %% [markdown]
-# The GAN's distance is several times smaller. (Its generator is twice as wide and trained for more
-# epochs: this is no controlled comparison.)
+# The GAN's distance is several times smaller. (Its generator is wider and trained for longer: no
+# controlled comparison.)
 #
-# The loss explains the blur. A fine line that is missing costs a squared error of 1. Drawn one
-# pixel off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the
-# place, the best mean has no line. A discriminator sees at once that it is missing. In return the
-# VAE trains without a game, encodes pictures, and bounds how probable each is.
+# The loss explains the blur. A fine line that is missing costs a squared error of 1; drawn one pixel
+# off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the place,
+# the best mean has no line, and a discriminator sees it missing. In return the VAE trains without a
+# game, encodes pictures, and bounds how probable each is.
 #
 # ## Walking through a latent plane
 #
 # To *see* a whole latent space it must be two-dimensional, and to judge it we must know the truth.
-# So here are drawn hearts that differ only in their place, across and down. Five shipped VAEs have
-# learned them, with two latent dimensions, a learned $\sigma_x$, and a beta of their own.
+# These hearts differ only in their place, across and down. Five shipped VAEs have learned them, with
+# two latent dimensions, a learned $\sigma_x$, and a beta of their own.
 
 # %%
 hearts = vae_laboratory.moving_hearts(600, "test")
@@ -1110,24 +1136,20 @@ plots.show(
 
 # %%
 for beta, network in betas.items():
-    codes, _ = vae.encode_means(network, hearts.images)
-    inside = (codes.abs() < 2).all(1).float().mean()
-    factors = (hearts.factors[name].float() for name in ("x", "y"))
-    both = torch.stack([*codes.T, *factors])  # (4, N)
-    of_x, of_y = both.corrcoef()[:2, 2:].abs().amax(0)
-    print(f"β = {beta:>4}: {inside:4.0%} in the square, spread {codes.std():.2f}; ", end="")
-    print(f"best correlation of an axis with x {of_x:.2f}, with y {of_y:.2f}")
+    found = vae_laboratory.read_plane(network, hearts)
+    print(f"β = {beta:>4}: {found['inside']:4.0%} inside, spread {found['spread']:.2f}; ", end="")
+    print(f"best correlation of an axis with x {found['x']:.2f}, with y {found['y']:.2f}")
 
 # %% [markdown]
 # At β = 1 a nat of KL weighs little against 3,072 pixels, and codes spread twice as wide as the
-# prior. As β rises they move into the square. At 400 they fill it, and its axes are the two true
-# factors, which nobody named to the network. At 1,000 it has given up: one point, one picture.
+# prior. At 400 they fill the square, and its axes are the two true factors, which nobody named to
+# the network. At 1,000 it has given up: one point, one picture.
 # (This is one training per β. At 100 the factors lie diagonally, and nothing guarantees axes with a
 # meaning: [Locatello et al. 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
 #
-# What does each β buy? *Rate*, the nats sent through the code, against *distortion*, the error of
-# the picture. Each network stops where one more nat of code would save fewer than β nats of pixels.
-# So the exchange rate between two neighbours must lie between their betas:
+# What does each β buy? *Rate*, the nats of the code, against *distortion*, the error of the picture.
+# Each network stops where one more nat of code would save fewer than β nats of pixels. So the
+# exchange rate between two neighbours must lie between their betas:
 
 # %%
 points = {b: vae_laboratory.examine(network, hearts.images) for b, network in betas.items()}
@@ -1142,18 +1164,15 @@ for (low, high), price in zip(pairwise(betas), exchange):
 assert 10 < exchange[1] < 100 < exchange[2] < 400 < exchange[3] < 1000
 
 # %%
-curve = dict(zip(betas, zip(rates, distortions)))
 title = hearts.title("nats of pixels that a nat of code saves")
 plots.show(
-    vae_plots.rate_distortion(curve, exchange, title),
+    vae_plots.rate_distortion(dict(zip(betas, zip(rates, distortions))), exchange, title),
     alt="The rate-distortion curve of the five hearts. The first five nats of code buy nearly everything, the last three next to nothing. Numbers on the curve: what a nat of code saves between two neighbours.",
 )
 
 # %% [markdown]
-# Three of the four exchange rates lie between their betas. (At the flat end the errors differ by a
-# tenth of a grey level, too little for one training each.)
-#
-# With a running kernel, walk in the plane:
+# Three of the four lie between their betas. (At the flat end the errors differ by a tenth of a grey
+# level, too little for one training each.) With a running kernel, walk in the plane:
 
 # %%
 latent_plane.latent_plane(betas, hearts)
@@ -1161,18 +1180,7 @@ latent_plane.latent_plane(betas, hearts)
 # %% [markdown]
 # ## When it goes wrong: posterior collapse
 #
-# Back to the stickers, and to `my_line`, which sent nothing. There are two cures. *Right units* is
-# your repaired line. *Free bits* ([Kingma et al. 2016](https://arxiv.org/abs/1606.04934),
-# appendix C.8) keeps the wrong units, but each dimension's first nat is free: a KL below one nat
-# (mean over the batch) counts as 1, a constant without gradient.
-
-
-# %%
-def free_bits(x_hat, x, mean, log_var, free=1.0):
-    """`my_line`, with `free` nats per latent number that cost nothing extra."""
-    each = per_dim(mean, log_var).mean(0)  # (D,), over the batch
-    return mse(x_hat, x) + each.clamp_min(free).sum()
-
+# Back to the stickers, to `my_line`, which sent nothing, and to your two cures:
 
 # %%
 lab["free bits"] = vae_laboratory.train_line(free_bits, toys.images, seed=0, steps=lab_steps)
@@ -1180,24 +1188,18 @@ findings["free bits"] = vae_laboratory.examine(lab["free bits"], held_out_toys.i
 cures = ("mean + sum", "free bits", "repaired")
 
 # %% [markdown]
-# A collapse shows without pictures, too: the KL of each dimension, and the number of **active
-# units**, dimensions whose posterior mean has a variance over pictures of more than 0.01 (Burda et
-# al., section 5.2).
+# A collapse shows without pictures, too, in the KL of each dimension:
 
 # %%
-of_cures = {name: findings[name] for name in cures}
 plots.show(
-    vae_plots.kl_bars(of_cures, toys.title("KL of each dimension")),
+    vae_plots.kl_bars({k: findings[k] for k in cures}, toys.title("KL of each dimension")),
     alt="Left, the collapse: all sixteen dimensions are there, and none carries anything. Middle, free bits: a fraction of a nat each. Right, repaired: every dimension carries something.",
 )
 
 # %%
-rows = {"held-out": held_out_toys.images[:16]}
-for name in cures:
-    codes, _ = vae.encode_means(lab[name], rows["held-out"])
-    rows[f"reconstructed: {name}"] = vae.decode_bytes(lab[name], codes)
+title = toys.title("collapsed, and two cures")
 plots.show(
-    vae_plots.picture_rows(rows, toys.title("collapsed, and two cures")),
+    vae_plots.reconstructions({k: lab[k] for k in cures}, held_out_toys.images[:16], title),
     alt="Sixteen stickers. Collapsed: sixteen times the same grey tile. Free bits: coarse colours. Repaired: each object, blurred, in its colours.",
 )
 
@@ -1207,16 +1209,16 @@ plots.show(
 # This holds for every architecture:
 
 # %%
-squared = ("PyTorch-VAE", "Lightning Bolts", "mean + sum")
-for name in squared:
+by_squares = ("PyTorch-VAE", "Lightning Bolts", "mean + sum")
+for name in by_squares:
     limit = to_win / beta_here[name]
     print(f"{name:>16}: at most {limit:8.2f} nats pay, {findings[name]['kl']:6.2f} were sent")
 
 # %% [markdown]
-# And how many *dimensions* pay? The linear-Gaussian model answers exactly. Its $x$ has the variance
-# $w^2+s^2$, which should match the data's variance $\lambda$. So the best $w^2$ is $\lambda - s^2$,
-# or 0 when $\lambda < s^2$: a latent number is worth having only where the data vary more than the
-# noise that the model believes in.
+# And how many *dimensions* pay? In the linear-Gaussian model $x$ has the variance $w^2+s^2$, which
+# should match the data's variance $\lambda$. So the best $w^2$ is $\lambda - s^2$, or 0 when
+# $\lambda < s^2$: a latent number is worth having only where the data vary more than the noise that
+# the model believes in.
 
 # %%
 squares = torch.linspace(0, 6, 601, dtype=torch.float64)  # candidates for w squared
@@ -1229,22 +1231,22 @@ for variance in (4.0, 1.0, 0.2):
 
 # %% [markdown]
 # For a *linear* decoder the same holds along each direction of the data (probabilistic PCA, Tipping
-# and Bishop 1999, section 3.2; for VAEs [Lucas et al. 2019](https://arxiv.org/abs/1911.02469)). Our
-# networks are not linear, but compare: along how many directions do the stickers vary by more than
-# the noise that each line believes in, $\sigma^2 = \beta$?
+# and Bishop 1999, section 3.2; [Lucas et al. 2019](https://arxiv.org/abs/1911.02469)). Our networks
+# are not linear, but compare: along how many directions do the stickers vary by more than the noise
+# that each line believes in, $\sigma^2 = \beta$?
 
 # %%
 spectrum = torch.linalg.eigvalsh(torch.cov(flat.T))  # variance along each principal direction
 print(f"largest variance along any direction: {spectrum.max():.1f}")
-for name in squared:
+for name in by_squares:
     worth, active = (spectrum > beta_here[name]).sum().item(), findings[name]["active"]
     print(f"{name:>16}: σ² = {beta_here[name]:7.2f}: {worth} directions pay, {active} of 16 used")
 assert (spectrum > beta_here["mean + sum"]).sum() == 0
 
 # %% [markdown]
 # A third remedy, *KL annealing*, lets β rise from 0 during training ([Bowman et al.
-# 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training would miss a good
-# optimum. Here the optimum itself is collapsed. Five seeds each,
+# 2016](https://arxiv.org/abs/1511.06349), section 3.1). It helps where training misses a good
+# optimum; here the optimum itself is collapsed. Five seeds each,
 # {{result:vae_collapse.json:settings.steps}} steps, mean and 95 % interval over seeds:
 #
 # | loss | active of 16 | KL (nats) | error (grey levels) | bits, σ refitted |
@@ -1255,20 +1257,19 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | repaired, σ = 0.1 | {{result:vae_collapse.json:repaired.active.value:.0f}} | {{result:vae_collapse.json:repaired.kl.value:.1f}} ({{result:vae_collapse.json:repaired.kl.low:.1f}} to {{result:vae_collapse.json:repaired.kl.high:.1f}}) | {{result:vae_collapse.json:repaired.error.value:.1f}} ({{result:vae_collapse.json:repaired.error.low:.1f}} to {{result:vae_collapse.json:repaired.error.high:.1f}}) | {{result:vae_collapse.json:repaired.bits.value:.2f}} ({{result:vae_collapse.json:repaired.bits.low:.2f}} to {{result:vae_collapse.json:repaired.bits.high:.2f}}) |
 # | σ learned | {{result:vae_collapse.json:learned.active.value:.0f}} | {{result:vae_collapse.json:learned.kl.value:.1f}} ({{result:vae_collapse.json:learned.kl.low:.1f}} to {{result:vae_collapse.json:learned.kl.high:.1f}}) | {{result:vae_collapse.json:learned.error.value:.1f}} ({{result:vae_collapse.json:learned.error.low:.1f}} to {{result:vae_collapse.json:learned.error.high:.1f}}) | {{result:vae_collapse.json:learned.bits.value:.2f}} ({{result:vae_collapse.json:learned.bits.low:.2f}} to {{result:vae_collapse.json:learned.bits.high:.2f}}) |
 #
-# (The last column gives every model the $\sigma_x$ that suits it best.) Annealing changes nothing;
-# both cures reactivate all sixteen dimensions. But free bits leave the wrong units in place: above
-# its free nat a dimension pays β = 1,536. About half of the sixteen free nats stay unused. Right
-# units also *use* the code.
+# (The last column gives every model its `best_log_var`.) Annealing changes nothing; both cures
+# reactivate all sixteen dimensions. But free bits leave the wrong units in place: above its free nat
+# a dimension pays β = 1,536, and about half of the sixteen free nats stay unused. Right units also
+# *use* the code.
 #
 # ## Why today
 #
-# Latent diffusion generates in the code of this lesson's VAE, trained with lesson 2's discriminator
-# ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752), section 3.1). Its published settings
-# weigh the KL by [one
-# millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml).
-# You can now read that number: codes need not fill the prior, since a diffusion model learns their
-# distribution afterwards. And agents that plan inside a learned *world model* train it on an ELBO,
-# with one free nat against collapse ([Hafner et al. 2023](https://arxiv.org/abs/2301.04104)).
+# Latent diffusion generates in the code of such a VAE ([Rombach et al.
+# 2022](https://arxiv.org/abs/2112.10752), section 3.1). It weighs the KL by [one
+# millionth](https://github.com/CompVis/latent-diffusion/blob/main/configs/autoencoder/autoencoder_kl_64x64x3.yaml):
+# codes need not fill the prior, since a diffusion model learns their distribution afterwards. And
+# agents that plan inside a *world model* train it on an ELBO with a free nat ([Hafner et al.
+# 2023](https://arxiv.org/abs/2301.04104)).
 
 # %% [markdown]
 # ## Questions
@@ -1277,8 +1278,8 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # nobody can say, the unit is missing (c) no: the best loss is the entropy of the data, the mean of
 # −log p(x), which for densities can be any number (d) no, it should become the KL
 #
-# <details><summary>Answer</summary>(c): even the perfect model pays −log p(x). (a) takes a bound
-# for a distance. (b) The unit is there. (d) The likelihood's term does not vanish.</details>
+# <details><summary>Answer</summary>(c). (a) takes a bound for a distance. (b) The unit is there.
+# (d) The likelihood's term does not vanish.</details>
 #
 # **2. A Bernoulli likelihood (binary cross-entropy, BCE), 28×28 pixels, D latents, batches of B.
 # Which line has β = 1?**
@@ -1293,15 +1294,7 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # <details><summary>Answer</summary>(b): a common factor B changes no optimum. (a) has β = 784,
 # (c) β = 784/D, and (d) β = B, another one for every batch size.</details>
 #
-# **3. Someone draws z with <code>mean + log_var.exp() * noise</code>. What happens?** (a) an error
-# (b) training runs, but likelihood and KL speak of two different posteriors (c) the network
-# compensates completely (d) the gradient does not reach log_var
-#
-# <details><summary>Answer</summary>(b): the draw has σ² where the KL has σ, and the sum no longer
-# bounds log p(x). (a) The shapes fit. (c) The KL then is that of another distribution. (d) It
-# does.</details>
-#
-# **4. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
+# **3. KL is 0.00 in all dimensions, and all reconstructions are one grey picture. What first?** (a)
 # train longer (b) a larger decoder (c) work out which beta the loss line has (d) a lower learning
 # rate
 #
@@ -1311,15 +1304,15 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # ## Recap
 #
 # You derived the ELBO and checked it where the answer is known exactly, sent gradients through a
-# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits
-# per dimension, and recognised posterior collapse and cured it.
+# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits per
+# dimension, and cured posterior collapse.
 #
 # **What this did not show.** Several layers of latents, discrete codes or autoregressive decoders
-# do better, at a price. Bits say nothing about how pictures look, and FD nothing about probability:
-# lesson 6 is about that.
+# do better, at a price. Bits say nothing about how pictures look, and FD nothing about probability
+# (lesson 6).
 #
-# **Sources** are linked where they are used. The VAE was found twice at the same time: Rezende,
-# Mohamed and Wierstra 2014, [arXiv 1401.4082](https://arxiv.org/abs/1401.4082). To read on:
-# Doersch 2016, [arXiv 1606.05908](https://arxiv.org/abs/1606.05908), section 2.
+# **Sources** are linked where they are used. The VAE was found twice: also by [Rezende et al.
+# 2014](https://arxiv.org/abs/1401.4082). To read on: [Doersch
+# 2016](https://arxiv.org/abs/1606.05908), section 2.
 #
 # **Next:** lesson 4 leaves pictures for words: BERT, fine-tuned on film reviews.

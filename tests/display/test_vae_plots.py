@@ -74,6 +74,18 @@ def test_rows_of_pictures_have_their_names(pictures):
     assert figure.get_suptitle() == "title" and not overlapping(figure)
 
 
+def test_each_network_has_a_row_of_reconstructions(pictures):
+    torch.manual_seed(0)
+    networks = {"one": vae.VAE(4, 2).eval(), "two": vae.VAE(4, 2).eval()}
+    figure = vae_plots.reconstructions(networks, pictures.images[:6], "title")
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["held-out", "reconstructed: one", "reconstructed: two"]
+    codes, _ = vae.encode_means(networks["two"], pictures.images[:6])
+    rebuilt = plots.tile(vae.decode_bytes(networks["two"], codes), 6)
+    assert (figure.axes[2].images[0].get_array() == rebuilt).all()
+    assert figure.get_suptitle() == "title" and not overlapping(figure)
+
+
 def test_each_loss_line_shows_what_its_network_does(pictures):
     torch.manual_seed(0)
     network = vae.VAE(4, 2).eval()
@@ -95,13 +107,21 @@ def test_each_loss_line_shows_what_its_network_does(pictures):
 
 
 def test_training_shows_curves_and_named_rows(pictures):
-    rows = {"held-out": pictures.images[:4], "rebuilt": pictures.images[4:8]}
-    figure = vae_plots.training_progress([1, 2, 3], [8, 7, 6], [9, 4, 5], rows, "step 3")
+    torch.manual_seed(0)
+    network, z = vae.VAE(4, 2).train(), torch.randn(4, 4)
+    network.encoder[3].eval()
+    modes = [module.training for module in network.modules()]
+    figure = vae_plots.training_progress(
+        {"step": [1, 2, 3], "kl": [9, 4, 5]}, [8, 7, 6], network, pictures.images[:4], z, "step 3"
+    )
+    assert [module.training for module in network.modules()] == modes
     bits, kl, grid = figure.axes
     assert bits.lines[0].get_ydata().tolist() == [8, 7, 6]
     assert kl.lines[0].get_ydata().tolist() == [9, 4, 5] and "nats" in kl.get_ylabel()
-    assert [text.get_text() for text in grid.texts] == ["held-out", "rebuilt"]
+    assert [text.get_text() for text in grid.texts] == ["held-out", "rebuilt", "sampled"]
     assert not overlapping(figure)
+    sampled = plots.tile(vae.decode_bytes(network.eval(), z), 4)
+    assert (grid.images[0].get_array()[-len(sampled) :] == sampled).all()
     assert grid.get_window_extent().width > bits.get_window_extent().width
 
 

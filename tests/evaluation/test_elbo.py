@@ -171,3 +171,11 @@ def test_table_shows_every_line():
     assert text.count("\n") == 1 + len(PUBLISHED)
     assert all(line.name in text for line in PUBLISHED)
     assert "| 392 |" in text and "0.6 (at σ = 1)" in text and "(no σ)" in text
+
+
+def test_a_trial_is_the_same_each_time_and_fits_every_line():
+    first, again = elbo.trial(12, 5, 4), elbo.trial(12, 5, 4)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    x_hat, x, mean, log_var = first
+    assert x_hat.shape == x.shape == (4, 12) and mean.shape == log_var.shape == (4, 5)
+    assert ((x > 0) & (x < 1) & (x_hat > 0) & (x_hat < 1)).all() and x.dtype == torch.float64

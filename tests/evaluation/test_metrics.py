@@ -18,6 +18,7 @@ from course_utils.evaluation.metrics import (
     load_feature_network,
     mean_image_plus_noise,
     mean_interval,
+    sharpness,
     table,
 )
 
@@ -428,3 +429,13 @@ def test_real_photographs_score_below_noised_ones_and_noise(real_cifar10):
     for name in ("FD", "KD"):
         assert real[name].value < noised[name].value < noise[name].value
         assert real[name].high < noised[name].low
+
+
+def test_sharpness_is_the_step_from_pixel_to_neighbour():
+    flat = torch.full((40, 3, 32, 32), 120, dtype=torch.uint8)
+    assert sharpness(flat) == 0
+    rows = torch.tensor([[0, 3], [4, 7]], dtype=torch.uint8).expand(1, 1, 2, 2)
+    assert sharpness(rows) == pytest.approx(((2 * 3**2 + 2 * 4**2) / 4) ** 0.5)
+    noise = 12.75 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (flat + noise).round().to(torch.uint8)
+    assert sharpness(noisy) == pytest.approx(12.75 * 2**0.5, rel=0.03)

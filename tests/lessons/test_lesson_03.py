@@ -10,7 +10,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets import standin_images
-from course_utils.evaluation.elbo import PUBLISHED, effective_beta, measured_beta
+from course_utils.evaluation.elbo import PUBLISHED, effective_beta, measured_beta, trial
 from course_utils.models import vae
 from course_utils.training.settings import SETTINGS
 
@@ -123,6 +123,9 @@ def test_the_published_lines_as_functions_are_those_of_the_accounting(lesson):
     for line, words in zip(lines, PUBLISHED, strict=True):
         found = measured_beta(line, words.dims, words.latent_dim, words.likelihood)
         assert found == pytest.approx(effective_beta(words)), words.name
+        nll = lesson.squared if words.likelihood == "squared" else lesson.crossed
+        inputs = trial(words.dims, words.latent_dim)
+        assert lesson.beta_of(line, nll, *inputs) == pytest.approx(found, rel=1e-5), words.name
 
 
 @pytest.mark.parametrize(("dims", "latents", "batch"), [(3072, 16, 8), (784, 20, 3), (50, 2, 1)])
@@ -159,12 +162,35 @@ def test_the_lessons_weights_are_the_packages(lesson, images):
     assert ours.shape == (3, len(images))
 
 
-def test_noise_and_sharpness(lesson):
-    flat = torch.full((40, 3, 32, 32), 120, dtype=torch.uint8)
-    noisy = lesson.with_noise(flat, 0.1)
-    assert noisy.float().std().item() == pytest.approx(12.75, rel=0.03)
-    assert lesson.sharpness(flat) == 0
-    assert lesson.sharpness(noisy) == pytest.approx(12.75 * 2**0.5, rel=0.03)
+def test_a_draw_lies_around_the_mean_by_sigma(lesson):
+    network = vae.VAE(6, 4, sigma=0.1).eval()
+    random = torch.Generator().manual_seed(6)
+    z, noise = torch.randn(40, 6, generator=random), torch.randn(40, 3, 32, 32, generator=random)
+    with torch.no_grad():
+        apart = lesson.sample(network, z, noise) - network.decode(z)
+    assert apart.std().item() == pytest.approx(0.1, rel=0.03)
+
+
+def test_no_log_var_costs_less_than_the_best(lesson):
+    random = torch.Generator().manual_seed(7)
+    x, mean = (torch.rand(5, 3, 4, 4, generator=random) for _ in range(2))
+    tried = torch.linspace(-6, 3, 2001)
+    costs = torch.stack([lesson.gaussian_nll(x, mean, one).mean() for one in tried])
+    assert lesson.best_log_var(x, mean).item() == pytest.approx(
+        tried[costs.argmin()].item(), abs=0.01
+    )
+
+
+def test_no_q_beats_the_posterior(lesson):
+    x, w, s = (torch.tensor(v, dtype=torch.float64) for v in (-0.7, 1.1, 0.6))
+    mean, variance = lesson.linear_posterior(x, w, s)
+    m = mean + torch.linspace(-1, 1, 41, dtype=torch.float64)[:, None]
+    v = variance * torch.linspace(0.2, 3, 57, dtype=torch.float64)
+    best = lesson.linear_elbo(mean, variance, x, w, s)
+    assert (lesson.linear_elbo(m, v, x, w, s) <= best + 1e-9).all()
+    assert best.item() == pytest.approx(
+        Normal(0.0, (w**2 + s**2).sqrt().item()).log_prob(x).item(), abs=1e-6
+    )
 
 
 def test_settings_are_those_of_the_command_line():

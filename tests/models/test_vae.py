@@ -323,3 +323,14 @@ def test_only_place_varies_in_the_moving_hearts():
     assert torch.corrcoef(torch.stack([columns, hearts.factors["x"].float()]))[0, 1] > 0.98
     assert not torch.equal(hearts.images, vae_laboratory.moving_hearts(40, "train").images)
     assert pictures.get_image_size(hearts.images[0]) == [32, 32]
+
+
+def test_a_plane_is_read_with_the_places_that_are_known(monkeypatch):
+    hearts = vae_laboratory.moving_hearts(200, "test")
+    x, y = (hearts.factors[name].float() for name in ("x", "y"))
+    codes = torch.stack([-5 * (y - y.mean()), x - x.mean()], dim=1)  # turned, and one axis too long
+    monkeypatch.setattr(vae, "encode_means", lambda *_: (codes, None))
+    found = vae_laboratory.read_plane(vae.VAE(2, 2), hearts, reach=1.0)
+    assert found["x"] == pytest.approx(1.0) and found["y"] == pytest.approx(1.0)
+    assert found["inside"] == pytest.approx((codes.abs() < 1).all(1).float().mean().item())
+    assert found["spread"] == pytest.approx(codes.std().item())

@@ -147,7 +147,7 @@ CASES = {
         {**IMAGES, **STEADY, "latent_dim": 8, "average": 0.9},
     ),
     "vae": (
-        *("03_vae_elbo", "networks", train_vae, vae, lambda: load_images("standin", limit=20)),
+        *("03_vae_elbo", "optimizer", train_vae, vae, lambda: load_images("standin", limit=20)),
         {**IMAGES, "latent_dim": 6},
     ),
     "flow": (

@@ -98,10 +98,10 @@ def plane_static(networks: Mapping[int, vae.VAE], images: ImageSet) -> Figure:
     for above, below, (beta, network) in zip(
         axes[:split], axes[split:], networks.items(), strict=True
     ):
-        draw_plane(above, network, f"β = {beta:,}", stops=7)
+        draw_plane(above, network, f"β = {beta:,}", stops=5)
         codes_static(below, network, images)
         below.label_outer()
-    text = "above: drawn at 49 points; below: codes of held-out pictures (brightness: true x; size: true y)"
+    text = "above: drawn at 25 points; below: codes of held-out pictures (brightness: true x; size: true y)"
     figure.suptitle(images.title(text), fontsize=10)
     return figure
 

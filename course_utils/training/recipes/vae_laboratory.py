@@ -167,6 +167,27 @@ def examine(network: vae.VAE, images: Tensor) -> dict[str, object]:
     }
 
 
+def read_plane(network: vae.VAE, images: ImageSet, reach: float = 2.0) -> dict[str, float]:
+    """How a plane of codes holds pictures whose places are known.
+
+    Args:
+        network: a VAE with two latent dimensions.
+        images: pictures with the factors x and y.
+        reach: half a side of the square around 0 that counts as inside.
+
+    Returns:
+        ``inside``, the share of codes in the square; ``spread``, their standard deviation; and for ``x`` and ``y`` the
+        largest absolute correlation with either axis.
+    """
+    if images.factors is None:
+        raise ValueError("the pictures have no known factors")
+    codes, _ = vae.encode_means(network, images.images)
+    both = torch.stack([*codes.T, *(images.factors[name].float() for name in ("x", "y"))])  # (4, N)
+    of_x, of_y = both.corrcoef()[:2, 2:].abs().amax(0).tolist()
+    inside = (codes.abs() < reach).all(1).float().mean().item()
+    return {"inside": inside, "spread": codes.std().item(), "x": of_x, "y": of_y}
+
+
 def moving_hearts(count: int, split: str = "train") -> ImageSet:
     """Stand-in pictures of one heart on one background in which two factors vary and no other: place x and place y."""
     factors = standin_images.make_factors(count, {"train": 11, "test": 12}[split])

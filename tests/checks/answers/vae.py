@@ -687,3 +687,254 @@ WRONG["train_step"] += [
     (step(sigma=lambda model: model.log_var.exp()), "keeps the whole step"),
     (step(loss=lambda n, k, b: 2 * (n + b * k).mean()), "Take it apart"),
 ]
+
+
+# ---- linear_posterior
+
+
+def posterior(mean=lambda x, w, s, m: m, variance=lambda x, w, s, v: v):
+    """The posterior with one part exchanged."""
+
+    def answer(x, w, s):
+        total = w**2 + s**2
+        return mean(x, w, s, w * x / total), variance(x, w, s, s**2 / total)
+
+    return answer
+
+
+@right("linear_posterior")
+def posterior_by_curvature(x, w, s):
+    curvature = (w / s) ** 2 + 1
+    return x * w / (s * s * curvature), curvature.reciprocal()
+
+
+@right("linear_posterior")
+def posterior_by_elbo(x, w, s):
+    """Where the ELBO's derivatives in m and v are 0; its second derivative in m is minus one over v."""
+    with torch.enable_grad():
+        m = torch.zeros_like(x).requires_grad_()
+        value = bound()(m, torch.ones_like(x), x, w, s)
+        (first,) = torch.autograd.grad(value, m, create_graph=True)
+        (second,) = torch.autograd.grad(first, m)
+    return (-first / second).detach(), -1 / second
+
+
+def posterior_as_numbers(x, w, s):
+    mean, variance = posterior()(x, w, s)
+    return mean.item(), variance.item()
+
+
+RIGHT["linear_posterior"] += [posterior()]
+WRONG["linear_posterior"] += [
+    (lambda x, w, s: (x / w, (s / w) ** 2), "The prior has no say"),
+    (posterior(variance=lambda x, w, s, v: (s / w) ** 2), "The prior has no say"),
+    (posterior(variance=lambda x, w, s, v: s / torch.hypot(w, s)), "second number is the standard"),
+    (posterior(variance=lambda x, w, s, v: 1 + (w / s) ** 2), "curvature of the parabola"),
+    (lambda x, w, s: (w * x / (w**2 + s), s / (w**2 + s)), "in the parabola its square"),
+    (posterior(mean=lambda x, w, s, m: w * x / s**2), "not yet divided"),
+    (posterior(mean=lambda x, w, s, m: x / (w**2 + s**2)), "lacks the factor w"),
+    (lambda x, w, s: (w * x / (w + s) ** 2, (s / (w + s)) ** 2), "Variances add up"),
+    (lambda x, w, s: (w * x, s**2), "other way round"),
+    (lambda x, w, s: (torch.zeros_like(x), w**2 + s**2), "mean and variance of x; those"),
+    (posterior(mean=lambda x, w, s, m: -m), "The sign of the mean"),
+    (lambda x, w, s: posterior()(x, w, s)[::-1], "exchanged"),
+    (lambda x, w, s: posterior()(x, w, s)[0], "Return both"),
+    (posterior_as_numbers, "Return both"),
+    (posterior(variance=lambda x, w, s, v: v + 0.1), "mean 1, variance ½"),
+]
+
+
+# ---- best_log_var
+
+
+@right("best_log_var")
+def of_mean_square(x, mean):
+    return torch.log(F.mse_loss(mean, x))
+
+
+@right("best_log_var")
+def of_norm(x, mean):
+    error = (x - mean).flatten()
+    return 2 * error.norm().log() - math.log(len(error))
+
+
+@right("best_log_var")
+def of_distance(x, mean):
+    return ((x - mean) ** 2).flatten(1).mean(1).mean().log()
+
+
+WRONG["best_log_var"] += [
+    (lambda x, m: F.mse_loss(m, x).log() / 2, "This is log σ"),
+    (lambda x, m: F.mse_loss(m, x), "This is the variance"),
+    (lambda x, m: F.mse_loss(m, x) ** 0.5, "This is σ itself"),
+    (lambda x, m: -F.mse_loss(m, x).log(), "The sign"),
+    (lambda x, m: F.mse_loss(m, x, reduction="sum").log(), "The squares are summed: one"),
+    (lambda x, m: (F.mse_loss(m, x) / 2).log(), "The ½ stands before both"),
+    (lambda x, m: (F.mse_loss(m, x) * 2).log(), "A factor 2 too much"),
+    (lambda x, m: 2 * (x - m).abs().log().mean(), "mean of logs"),
+    (lambda x, m: ((x - m) ** 2).flatten(1).mean(1).log(), "One number for each picture"),
+    (lambda x, m: ((x - m) ** 2).flatten(1).mean(1).log().mean(), "Each picture got its own"),
+    (lambda x, m: 2 * (x - m).abs().mean().log(), "The mean error is squared"),
+    (lambda x, m: 2 * (x - m).std().log(), "subtracts the mean error"),
+    (lambda x, m: 2 * x.std().log(), "spread of the pictures"),
+    (lambda x, m: ((x - m) ** 2).flatten(1).sum(1).mean().log(), "summed over the pixels"),
+    (lambda x, m: F.mse_loss(m, x).log() + 0.1, "log 5 = 1.609"),
+    (lambda x, m: F.mse_loss(m, x).log()[None], "without dimensions"),
+]
+
+
+# ---- beta_of
+
+
+def prices(line, nll, x_hat, x, mean, log_var):
+    """What the line asks for a nat of pixels and for a nat of code."""
+    value, near, far = line(x_hat, x, mean, log_var), (3 * x_hat + x) / 4, 2 * mean + 0.1
+    pixels = (line(near, x, mean, log_var) - value) / (nll(near, x) - nll(x_hat, x)).mean()
+    code = line(x_hat, x, far, log_var) - value
+    return pixels, code / (kl(far, log_var) - kl(mean, log_var)).mean()
+
+
+@right("beta_of")
+def beta_of_prices(*inputs):
+    pixels, code = prices(*inputs)
+    return float(code / pixels)
+
+
+@right("beta_of")
+def beta_by_backward(line, nll, x_hat, x, mean, log_var):
+    """Gradients, whose lengths do not tell a sign: one element of each is enough."""
+    leaves = [tensor.clone().requires_grad_() for tensor in (x_hat, mean)]
+    theirs = torch.autograd.grad(line(leaves[0], x, leaves[1], log_var), leaves)
+    ours = torch.autograd.grad(nll(leaves[0], x).mean() + kl(leaves[1], log_var).mean(), leaves)
+    of_pixels, of_code = (
+        a.flatten()[0] / b.flatten()[0] for a, b in zip(theirs, ours, strict=True)
+    )
+    return of_code / of_pixels
+
+
+@right("beta_of")
+def beta_by_equations(line, nll, x_hat, x, mean, log_var):
+    """Three values, three unknowns: a, c, and the constant."""
+    tries = [(x_hat, mean), (x, mean), (x, mean + 1)]
+    rows = [[nll(h, x).mean().item(), kl(m, log_var).mean().item(), 1.0] for h, m in tries]
+    values = [line(h, x, m, log_var).item() for h, m in tries]
+    a, c, _ = np.linalg.solve(np.array(rows), np.array(values))
+    return c / a
+
+
+def of_prices(formula):
+    return lambda *inputs: formula(*prices(*inputs))
+
+
+WRONG["beta_of"] += [
+    (of_prices(lambda a, c: a / c), "Upside down"),
+    (of_prices(lambda a, c: c), "KL's factor c"),
+    (of_prices(lambda a, c: a), "error's factor a"),
+    (of_prices(lambda a, c: 1 / a), "KL's factor is missing"),
+    (of_prices(lambda a, c: c * a), "The product"),
+    (lambda *i: beta_of_prices(*i) * len(i[2]), "summed over the batch"),
+    (lambda *i: beta_of_prices(*i) / len(i[2]), "summed over the batch"),
+    (of_prices(lambda a, c: (c / a).abs()), "The sign is lost"),
+    (of_prices(lambda a, c: c * c / (a * a)), "beta squared"),
+    (of_prices(lambda a, c: -c / a), "A sign: one of the two"),
+    (
+        lambda line, nll, h, x, m, v: (line(h, x, m, v) - nll(h, x).mean()) / kl(m, v).mean(),
+        "for granted",
+    ),
+    (
+        lambda line, nll, h, x, m, v: torch.autograd.grad(line(h, x, m, v), h)[0].mean(),
+        "make leaves first",
+    ),
+    (of_prices(lambda a, c: c / a + 0.1), "beta is 5/0.5 = 10"),
+]
+
+
+# ---- free_bits
+
+
+def freely(code, error=lambda x_hat, x: F.mse_loss(x_hat, x)):
+    """A line whose second part is ``code(each, free)``, each (B, D)."""
+
+    def answer(x_hat, x, mean, log_var, free=1.0):
+        return error(x_hat, x) + code(parts(x_hat, x, mean, log_var)[1], free)
+
+    return answer
+
+
+@right("free_bits")
+def free_by_maximum(x_hat, x, mean, log_var, free=1.0):
+    each = parts(x_hat, x, mean, log_var)[1].mean(0)
+    return F.mse_loss(x_hat, x) + torch.maximum(each, torch.full_like(each, free)).sum()
+
+
+RIGHT["free_bits"] += [
+    freely(lambda each, free: each.mean(0).clamp(min=free).sum()),
+    freely(lambda each, free: sum(max(k, torch.tensor(free)) for k in each.mean(0))),
+    freely(lambda e, free: torch.where(e.mean(0) > free, e.mean(0), free).sum()),
+]
+WRONG["free_bits"] += [
+    (freely(lambda each, free: each.clamp_min(free).mean(0).sum()), "taken for each picture"),
+    (freely(lambda each, free: each.sum(1).clamp_min(free).mean()), "for the whole code"),
+    (freely(lambda each, free: each.mean(0).sum().clamp_min(free)), "for the whole code"),
+    (
+        freely(lambda each, free: each.mean(0).sum().clamp_min(free * each.shape[1])),
+        "for the whole code",
+    ),
+    (freely(lambda each, free: each.mean(0).clamp_max(free).sum()), "*below* `free`"),
+    (freely(lambda each, free: F.relu(each.mean(0) - free).sum()), "Same gradient, another"),
+    (freely(lambda each, free: (each.mean(0) - free).sum()), "only subtracted"),
+    (freely(lambda each, free: (each.mean(0) + free).sum()), "only added"),
+    (freely(lambda each, free: each.mean(0).sum()), "no nat is free yet"),
+    (freely(lambda each, free: each.mean(0).clamp_min(1.0).sum()), "One nat is written down"),
+    (freely(lambda each, free: each.mean(0).clamp_min(free).mean()), "A mean over the latent"),
+    (freely(lambda each, free: each.mean(1).clamp_min(free).sum()), "and not over the batch"),
+    (freely(lambda each, free: each.sum(0).clamp_min(free).sum()), "summed over the batch"),
+    (
+        freely(lambda each, free: (each.mean(0) * (each.mean(0) > free)).sum()),
+        "the loss would jump",
+    ),
+    (
+        freely(
+            lambda each, free: each.mean(0).clamp_min(free).sum(),
+            lambda a, x: (a - x).square().flatten(1).sum(1).mean(),
+        ),
+        "summed over the pixels",
+    ),
+    (
+        freely(lambda each, free: each.mean(0).clamp_min(free).sum(), lambda a, x: 0.0),
+        "The error is missing",
+    ),
+    (
+        freely(lambda e, free: torch.where(e.mean(0) > free, e.mean(0), free).sum().detach()),
+        "gradient is not",
+    ),
+    (freely(lambda each, free: each.mean(0).clamp_min(free).sum() + 0.1), "1 + 2.5 = 3.5"),
+]
+
+
+# ---- sample
+
+
+@right("sample")
+def sample_by_draw(model, z, noise):
+    return draw(model.decode(z), model.log_var, noise)
+
+
+@right("sample")
+def sample_by_root(model, z, noise):
+    return model.log_var.exp() ** 0.5 * noise + model.decode(z)
+
+
+WRONG["sample"] += [
+    (lambda model, z, e: model.decode(z), "which everyone shows"),
+    (lambda model, z, e: model.decode(z) + e, "the deviation 1"),
+    (lambda model, z, e: model.decode(z) + model.log_var.exp() * e, "too strong or too weak"),
+    (lambda model, z, e: model.decode(z) + model.log_var * e, "too strong or too weak"),
+    (lambda model, z, e: sample_by_root(model, z, -e), "noise is subtracted"),
+    (lambda model, z, e: model.log_var.exp() ** 0.5 * e, "noise alone"),
+    (lambda model, z, e: sample_by_root(model, z, e).clamp(-1, 1), "Nothing is cut off"),
+    (lambda model, z, e: sample_by_root(model, z, e[:1]), "noise of the first"),
+    (lambda model, z, e: sample_by_root(model, z, torch.randn_like(e)), "none of your own"),
+    (lambda model, z, e: sample_by_root(model, z, e).flatten(1), "the shape of the picture"),
+    (lambda model, z, e: sample_by_root(model, z, e) + 0.1, "x = 0.4 + 2"),
+]
