@@ -6,6 +6,7 @@ The functions without an ``ax`` make a whole figure, which the lesson shows with
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -31,6 +32,34 @@ def planes(clouds: Mapping[str, Tensor], behind: Tensor | None = None, side: flo
     colour = palette.BLUE if behind is None else palette.VERMILION
     for ax, (name, points) in zip(axes, clouds.items(), strict=True):
         plane(ax, points[:_SHOWN], name, behind, colour, side)
+    return figure
+
+
+def crossings(noise: Tensor, data: Tensor, passing: Mapping[float, tuple[Tensor, float]]) -> Figure:
+    """Straight lines from noise to data over time; for each place, who passes it half-way, and the mean velocity.
+
+    Args:
+        noise: (N, 1).
+        data: (N, 1).
+        passing: place at t = 0.5 -> who passes it, (N,) bool, and their mean velocity.
+    """
+    figure, axes = plots.subplots(1, len(passing), width=9, height=3.4)
+    for ax, (place, (near, slope)) in zip(axes, passing.items(), strict=True):
+        every, some = [*range(60)], near.nonzero()[:24, 0].tolist()
+        for chosen, style in (
+            (every, {"color": "grey", "linewidth": 0.5, "alpha": 0.4}),
+            ([k for k in some if data[k, 0] <= 0], {"color": palette.BLUE, "linewidth": 0.9}),
+            ([k for k in some if data[k, 0] > 0], {"color": palette.VERMILION, "linewidth": 0.9}),
+        ):
+            ends = torch.stack([noise[chosen, 0], data[chosen, 0]])  # (2, K)
+            ax.plot([0, 1], ends, **style)
+        tip = (0.75, place + 0.25 * slope)
+        arrow = {"arrowstyle": "-|>", "linewidth": 2.5, "color": palette.BLACK}
+        ax.annotate("", tip, (0.5, place), arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
+        ax.plot(0.5, place, "o", color=palette.BLACK, markersize=6)
+        ax.set(xlabel="t (0: noise, 1: data)", xlim=(0, 1), ylim=(-2.8, 2.8), yticks=[-1, 0, 1])
+        ax.set_title(f"through x = {place:g}: mean velocity {round(slope, 1) + 0:g}", fontsize=10)
+    axes[0].set_ylabel("x")
     return figure
 
 

@@ -29,6 +29,7 @@ NEVER_TRAINED = {
     "attention.filter_logits": "logits are made float32 before a token is drawn",
     "diffusion.ddim": "it starts from float32, and asks a network that is trained",
     "diffusion.exact_velocity": "it takes pictures and no network",
+    "diffusion.noisy_walk": "it starts from float32, and asks a network that is trained",
     "gan.mode_scores": "a score of samples",
     "gan.optimal_discriminator": "it takes densities from a formula",
     "vae.beta_of": "it takes numbers in float64, and a loss line",

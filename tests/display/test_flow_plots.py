@@ -56,6 +56,21 @@ def test_clouds_share_what_lies_behind_them():
     assert to_hex(alone.collections[0].get_facecolor()[0]) == palette.BLUE.lower()
 
 
+def test_lines_that_cross_are_drawn_from_end_to_end_and_their_mean_as_an_arrow():
+    noise, data = torch.linspace(-2, 2, 100)[:, None], torch.ones(100, 1)
+    data[::2] = -1
+    near = torch.arange(100) < 10  # five of each
+    figure = flow_plots.crossings(noise, data, {0.0: (near, -0.04), 0.5: (near, 0.52)})
+    left, right = figure.axes
+    drawn = [(to_hex(line.get_color()), line.get_ydata().tolist()) for line in right.lines]
+    for colour, first in ((palette.BLUE, 0), (palette.VERMILION, 1)):
+        ends = [y for c, y in drawn if c == colour.lower()]
+        assert ends == [[noise[k].item(), data[k].item()] for k in range(first, 10, 2)]
+    (arrow,) = right.texts
+    assert arrow.xyann == (0.5, 0.5) and arrow.xy == (0.75, pytest.approx(0.63))
+    assert left.get_title() == "through x = 0: mean velocity 0"
+
+
 def test_ways_beside_the_lines_between_their_ends():
     paths, cluster = torch.randn(6, 90, 2), torch.arange(90) % 3
     left, right = flow_plots.ways_and_lines(paths, cluster, each=5).axes

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -40,7 +41,9 @@ def test_the_step_of_the_lesson_is_the_step_of_the_package(lesson, network):
     for lr in (1e-3, 2e-3):
         x, noise = torch.rand(3, 3, 32, 32) * 2 - 1, torch.randn(3, 3, 32, 32)
         label, t = torch.tensor([0, 10, 4]), torch.rand(3)
-        loss = lesson.train_step(network, ours, x, label, noise, t, lr)
+        ours.param_groups[0]["lr"] = lr
+        given, hidden = torch.tensor([0, 3, 4]), label == network.classes
+        loss = lesson.train_step(network, ours, x, given, noise, t, hidden, nullcontext)
         told = flow.flow_step(twin, theirs, x, label, noise, t, lr)
         assert loss == pytest.approx(told["loss"], rel=1e-5)
     for a, b in zip(network.parameters(), twin.parameters(), strict=True):
@@ -122,6 +125,30 @@ def test_ddim_is_euler_on_another_path(lesson):
         atol=1e-5,
         rtol=0,
     )
+
+
+def test_noisy_walks_make_the_cloud_of_the_data(lesson):
+    """From 0 to 1 with the exact velocity of one Gaussian: its mean and spread, within four standard errors."""
+    torch.manual_seed(0)
+    one, count = known_flow.Mixture(torch.tensor([[1.0, -0.5]]), 0.6), 20_000
+    kicks = torch.randn(100, count, 2)
+    end = lesson.noisy_walk(one.velocity, torch.randn(count, 2), kicks)
+    error = 4 * one.std / count**0.5
+    torch.testing.assert_close(end.mean(0), one.centres[0], atol=error + 0.01, rtol=0)
+    torch.testing.assert_close(end.std(0), torch.full((2,), one.std), atol=error + 0.01, rtol=0)
+
+
+def test_guidance_asks_once_and_gives_what_two_calls_give(lesson, network):
+    x, t, label = torch.randn(3, 3, 32, 32), torch.rand(3), torch.tensor([0, 7, 9])
+    rows = []
+    network.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+    with torch.no_grad():
+        found = lesson.guided_velocity(network, x, t, label, 2.5)
+        alone = lesson.guided_velocity(network, x, t, label, 1.0)
+        assert rows == [6, 3]
+        a, b = network(x, t, label), network(x, t, torch.full_like(label, 10))
+    torch.testing.assert_close(found, b + 2.5 * (a - b), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(alone, a, atol=1e-5, rtol=1e-5)
 
 
 def test_the_line_that_is_to_be_mended_is_wrong_at_every_scale_but_none(lesson):

@@ -1,11 +1,15 @@
 """Lesson 09: right and wrong answers to its exercises."""
 
+from contextlib import nullcontext
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from answers import book
+from course_utils.models import flow
 
 RIGHT, WRONG, right, wrong = book()
 
@@ -711,4 +715,311 @@ WRONG["ddim"] += [
     (ddim_with(times=lambda x, t: t), "takes t as (B,)"),
     (ddim_with(times=lambda x, t: torch.full((len(x), 1), t)), "takes t as (B,)"),
     (ddim_with_noise, "In one step from t = 0"),
+]
+
+
+# ---- noisy_walk
+
+
+@right("noisy_walk")
+def noisy(velocity, noise, kicks, until):
+    x, h = noise, until / len(kicks)
+    for k, kick in enumerate(kicks):
+        t = x.new_full((len(x),), k * h)
+        v = velocity(x, t)
+        _, mean_noise, _ = ends_of_the_line(x, t, v)
+        x = x + h * (v - mean_noise) + (2 * (1 - k * h) * h) ** 0.5 * kick
+    return x
+
+
+@right("noisy_walk")
+def noisy_by_the_score(velocity, noise, kicks, until):
+    """With g, as the paper writes it, and by recursion."""
+    h = until / len(kicks)
+
+    def after(k, x):
+        if k == len(kicks):
+            return x
+        t = torch.full((len(x),), k * h)
+        v, g = velocity(x, t), (2 * (1 - t[:, None])).sqrt()
+        score = ends_of_the_line(x, t, v)[2]
+        return after(k + 1, x + (v + g**2 / 2 * score) * h + g * h**0.5 * kicks[k])
+
+    return after(0, noise)
+
+
+def noisy_with(
+    drift=lambda v, score, t: v + (1 - t) * score,
+    kick=lambda t, h: (2 * (1 - t) * h) ** 0.5,
+    told=lambda t, h: t,
+    length=lambda until, n: until / n,
+    clock=lambda until, n: until / n,
+    fresh=lambda kicks, k: kicks[k],
+    times=lambda x, t: torch.full((len(x),), t),
+    first=0,
+):
+    """A solution with parts to get wrong."""
+
+    def answer(velocity, noise, kicks, until):
+        x, n = noise, len(kicks)
+        h = length(until, n)
+        for k in range(first, n):
+            t = k * clock(until, n)
+            v = velocity(x, times(x, told(t, h)))
+            score = ends_of_the_line(x, torch.full((len(x),), t), v)[2]
+            x = x + drift(v, score, t) * h + kick(t, h) * fresh(kicks, k)
+        return x
+
+    return answer
+
+
+def noisy_with_two_calls(velocity, noise, kicks, until):
+    velocity(noise, torch.zeros(len(noise)))
+    return noisy(velocity, noise, kicks, until)
+
+
+WRONG["noisy_walk"] += [
+    (noisy_with(kick=lambda t, h: 2 * (1 - t) * h), "of *variance* g² h"),
+    (noisy_with(kick=lambda t, h: (2 - 2 * t) ** 0.5 * h), "of *variance* g² h"),
+    (noisy_with(kick=lambda t, h: (2 - 2 * t) ** 0.5), "length of the step"),
+    (noisy_with(kick=lambda t, h: (h - t * h) ** 0.5), "The kick is too small"),
+    (noisy_with(kick=lambda t, h: (2 - 2 * t) * h**0.5), "g² where its root"),
+    (noisy_with(kick=lambda t, h: (2 * t * h) ** 0.5), "Time runs the other way"),
+    (noisy_with(fresh=lambda kicks, k: 0 * kicks[k]), "No fresh noise was added"),
+    (noisy_with(drift=lambda v, s, t: v), "The velocity did not grow"),
+    (noisy_with(drift=lambda v, s, t: v - s + t * s), "takes the fresh noise back"),
+    (noisy_with(drift=lambda v, s, t: v + s), "Half of g²"),
+    (noisy_with(drift=lambda v, s, t: v + (2 - 2 * t) * s), "Half of g²"),
+    (noisy_with(drift=lambda v, s, t: s * (1 - t)), "velocity itself is missing"),
+    (noisy_with(told=lambda t, h: t + h), "where the step *begins*"),
+    (noisy_with(length=lambda until, n: 1 / n), "The steps are too long"),
+    (
+        noisy_with(length=lambda until, n: 1 / n, clock=lambda until, n: 1 / n),
+        "walks on to t = 1",
+    ),
+    (noisy_with(clock=lambda until, n: 1 / n), "The clock runs to 1"),
+    (noisy_with(first=1), "The first step is missing"),
+    (noisy_with(fresh=lambda kicks, k: torch.randn_like(kicks[k])), "draw none of your own"),
+    (noisy_with(times=lambda x, t: t), "takes t as (B,)"),
+    (noisy_with_two_calls, "one call gives the noise"),
+    (lambda v, x, kicks, until: 1.1 * noisy(v, x, kicks, until), "One step of length h"),
+]
+
+
+# ---- guided_velocity
+
+
+def doubled(network, x, t, label, none):
+    labels = torch.cat([label, none])
+    return network(torch.cat([x, x]), torch.cat([t, t]), labels)
+
+
+@right("guided_velocity")
+def in_one_call(network, x, t, label, scale):
+    if scale == 1:
+        return network(x, t, label)
+    none = torch.full_like(label, network.classes)
+    return line(*doubled(network, x, t, label, none).chunk(2), scale)
+
+
+@right("guided_velocity")
+def in_one_call_with_none_first(network, x, t, label, scale):
+    if float(scale) == 1.0:
+        return network(x, t, label)
+    labels = F.pad(label, (len(label), 0), value=network.classes)
+    both = network(x.repeat(2, 1, 1, 1), t.repeat(2), labels)
+    return by_weights(both[len(x) :], both[: len(x)], scale)
+
+
+@right("guided_velocity")
+class InOneCall:
+    """Side by side, and taken apart again."""
+
+    def __new__(cls, network, x, t, label, scale):
+        if scale == 1:
+            return network(x, t, label)
+        pairs = torch.stack([label, network.classes + 0 * label], 1).flatten()
+        both = network(x.repeat_interleave(2, 0), t.repeat_interleave(2), pairs)
+        return torch.lerp(both[1::2], both[::2], float(scale))
+
+
+def steered(
+    none=lambda network, label: torch.full_like(label, network.classes),
+    halves=lambda both: both.chunk(2),
+    mix=line,
+    double=lambda x: torch.cat([x, x]),
+    once=lambda scale: scale == 1,
+):
+    """A solution with parts to get wrong."""
+
+    def answer(network, x, t, label, scale):
+        if once(scale):
+            return network(x, t, label)
+        labels = torch.cat([label, none(network, label)])
+        return mix(*halves(network(double(x), double(t), labels)), scale)
+
+    return answer
+
+
+def in_two_calls(network, x, t, label, scale):
+    none = torch.full_like(label, network.classes)
+    return line(network(x, t, label), network(x, t, none), scale)
+
+
+def of_one_time(network, x, t, label, scale):
+    none = torch.full_like(label, network.classes)
+    both = network(torch.cat([x, x]), t, torch.cat([label, none]))
+    return line(*both.chunk(2), scale)
+
+
+def of_one_label(network, x, t, label, scale):
+    both = network(torch.cat([x, x]), torch.cat([t, t]), label)
+    return line(*both.chunk(2), scale)
+
+
+def hiding_in_place(network, x, t, label, scale):
+    with_label = network(x, t, label)
+    return line(with_label, network(x, t, label.fill_(network.classes)), scale)
+
+
+WRONG["guided_velocity"] += [
+    (steered(halves=lambda both: both.chunk(2)[::-1]), "two halves are exchanged"),
+    (steered(none=lambda f, label: 0 * label + f.classes - 1), "one more than that of the last"),
+    (steered(none=lambda f, label: 0 * label), "one more than that of the last"),
+    (steered(none=lambda f, label: label.clone()), "asked with the same label"),
+    (steered(halves=lambda both: (both[0::2], both[1::2])), "do not belong together"),
+    (steered(double=lambda x: x.repeat_interleave(2, 0)), "do not belong together"),
+    (steered(mix=lambda a, b, s: a), "only one of the answers"),
+    (steered(mix=lambda a, b, s: b), "only one of the answers"),
+    (steered(mix=lambda a, b, s: a + s * (a - b)), "counts as the paper does"),
+    (steered(mix=lambda a, b, s: a.lerp(b, float(s))), "two halves are exchanged"),
+    (steered(mix=lambda a, b, s: a - b), "Compare with two calls"),
+    (steered(mix=lambda a, b, s: s * a - s * b), "Only the difference"),
+    (steered(once=lambda scale: False), "has no part in the result"),
+    (in_two_calls, "in the place of two calls"),
+    (of_one_time, "Everything is doubled"),
+    (of_one_label, "Everything is doubled"),
+    (hiding_in_place, "In-place"),
+    (lambda f, x, t, label, s: doubled(f, x, t, label, label), "the two halves become one"),
+]
+
+
+# ---- train_step
+
+
+def flow_step(
+    order=("zero", "backward", "cut", "step"),
+    none=lambda network, label, hidden: label.masked_fill(hidden, network.classes),
+    cost=loss,
+    cut=lambda weights: nn.utils.clip_grad_norm_(weights, 1.0),
+    told=lambda value: value.item(),
+    inside=True,
+):
+    """The step in this order, with one part exchanged."""
+
+    def answer(network, optimizer, x, label, noise, t, hidden, autocast):
+        shown = none(network, label, hidden)
+        with autocast() if inside else nullcontext():
+            value = cost(lambda x_t, t: network(x_t, t, shown), x, noise, t)
+        weights = list(network.parameters())
+        acts = {
+            **{"zero": optimizer.zero_grad, "backward": value.backward},
+            **{"cut": lambda: cut(weights), "step": optimizer.step},
+        }
+        for name in order:
+            acts[name]()
+        return told(value)
+
+    return answer
+
+
+@right("train_step")
+def flow_step_of_the_package(network, optimizer, x, label, noise, t, hidden, autocast):
+    lr = optimizer.param_groups[0]["lr"]
+    shown = torch.where(hidden, network.classes, label)
+    return flow.flow_step(network, optimizer, x, shown, noise, t, lr, autocast)["loss"]
+
+
+@right("train_step")
+def flow_step_with_partial(network, optimizer, x, label, noise, t, hidden, autocast):
+    shown = label * ~hidden + network.classes * hidden
+    optimizer.zero_grad(set_to_none=False)
+    with autocast():
+        value = loss(partial(network, label=shown), x, noise, t)
+    value.backward()
+    length = torch.stack([p.grad.norm() for p in network.parameters()]).norm()
+    for p in network.parameters():
+        p.grad /= max(1.0, float(length))
+    optimizer.step()
+    return value.item()
+
+
+def flow_step_inside(network, optimizer, x, label, noise, t, hidden, autocast):
+    with autocast():
+        return flow_step(inside=False)(network, optimizer, x, label, noise, t, hidden, autocast)
+
+
+def flow_step_of_the_shown(network, optimizer, x, label, noise, t, hidden, autocast):
+    some = (v[~hidden] for v in (x, label, noise, t, hidden))
+    return flow_step()(network, optimizer, *some, autocast)
+
+
+def flow_step_without_a_label(network, optimizer, x, label, noise, t, hidden, autocast):
+    return loss(network, x, noise, t).item()
+
+
+def flow_step_by_an_optimizer_of_its_own(network, optimizer, *others):
+    own = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    return flow_step()(network, own, *others)
+
+
+def hidden_in_place(network, label, hidden):
+    label[hidden] = network.classes
+    return label
+
+
+def cut_each(weights):
+    for p in weights:
+        nn.utils.clip_grad_norm_(p, 1.0)
+
+
+def cut_always(weights):
+    length = torch.stack([p.grad.norm() for p in weights]).norm()
+    for p in weights:
+        p.grad /= length
+
+
+RIGHT["train_step"] += [flow_step(), flow_step(order=("zero", "backward", "cut", "step", "zero"))]
+WRONG["train_step"] += [
+    (flow_step(none=lambda f, label, hidden: label), "No label was hidden"),
+    (
+        flow_step(none=lambda f, label, hidden: label.masked_fill(~hidden, f.classes)),
+        "The wrong labels",
+    ),
+    (flow_step(none=lambda f, label, hidden: 0 * label + f.classes), "Every label was hidden"),
+    (flow_step(none=lambda f, label, hidden: label * ~hidden), "became class 0"),
+    (
+        flow_step(none=lambda f, label, hidden: label.masked_fill(hidden, f.classes - 1)),
+        "became the last class",
+    ),
+    (flow_step(none=hidden_in_place), "In-place"),
+    (flow_step_of_the_shown, "were left out"),
+    (flow_step(cost=lambda f, d, n, t: loss(f, n, d, t)), "are exchanged"),
+    (flow_step(cost=loss_with(lambda e: (e**2).sum())), "`flow_loss` gives a mean"),
+    (flow_step(order=("backward", "cut", "step")), "Gradients of the step before"),
+    (flow_step(order=("backward", "zero", "step")), "cleared between"),
+    (flow_step(order=("zero", "backward", "step")), "not cut to length 1 in time"),
+    (flow_step(order=("zero", "cut", "backward", "step")), "not cut to length 1 in time"),
+    (flow_step(order=("zero", "backward", "step", "cut")), "not cut to length 1 in time"),
+    (flow_step(cut=lambda w: nn.utils.clip_grad_value_(w, 1.0)), "turns the direction"),
+    (flow_step(cut=cut_always), "Short gradients were made longer"),
+    (flow_step(cut=cut_each), "Each layer was cut alone"),
+    (flow_step(order=("zero", "backward", "cut")), "by `optimizer.step()`"),
+    (flow_step(order=("zero", "backward", "cut", "step", "step")), "by `optimizer.step()`"),
+    (flow_step_by_an_optimizer_of_its_own, "by `optimizer.step()`"),
+    (flow_step(inside=False), "belongs around the call"),
+    (flow_step_inside, "only the loss is to be"),
+    (flow_step_without_a_label, "which adds the label"),
+    (flow_step(told=lambda value: value), "keeps the whole step"),
+    (flow_step(cut=lambda w: nn.utils.clip_grad_norm_(w, 0.5)), "Take it apart"),
 ]
