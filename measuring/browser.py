@@ -23,7 +23,9 @@ from course_utils.authoring import notebook as nb
 from course_utils.authoring.source import find_sources
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_BUSY = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="busy"]'
+BUSY = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="busy"]'
+"""Is on a page of JupyterLab while the open notebook's kernel works."""
+_QUEUED = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-InputPrompt:text-is("[*]:")'
 _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -101,7 +103,7 @@ def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
 
 
 def launch(playwright: Any) -> Any:
-    """Start a browser without a window: COURSE_BROWSER, an installed one, or Playwright's own.
+    """Start a browser without a screen: COURSE_BROWSER, an installed one, or Playwright's own.
 
     Raises:
         LookupError: there is none on this machine, or none that starts.
@@ -119,18 +121,28 @@ def launch(playwright: Any) -> Any:
     raise LookupError("No Chromium, Chrome or Edge starts here. " + "; ".join(failures))
 
 
+def open_window(browser: Any, size: tuple[int, int] = (1400, 1000)) -> Any:
+    """A window (Playwright's context) for one notebook after the other: JupyterLab itself is loaded once."""
+    window = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    window.set_default_timeout(120_000)
+    return window
+
+
 class Page:
     """One open notebook, and everything that went wrong on its page.
+
+    Args:
+        window: from `open_window`.
+        address: from `lesson_address`.
 
     Attributes:
         page: Playwright's page.
         troubles: dialogs, errors of the console and of scripts, in order.
     """
 
-    def __init__(self, browser: Any, address: str, size: tuple[int, int] = (1400, 1000)) -> None:
+    def __init__(self, window: Any, address: str) -> None:
         self.troubles: list[str] = []
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        self.page.set_default_timeout(120_000)
+        self.page = window.new_page()
         self.page.on("dialog", self._dialog)
         self.page.on(
             "console",
@@ -144,7 +156,7 @@ class Page:
         ).wait_for()  # earlier the kernel is not connected, and drops cells
 
     def run_all(self) -> None:
-        """Run > Run All Cells, and wait until the kernel has been idle for three seconds.
+        """Run > Run All Cells, and wait until no cell is queued and the kernel has been idle for a second.
 
         Raises:
             TimeoutError: the kernel was still busy after a quarter of an hour.
@@ -152,12 +164,12 @@ class Page:
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         idle_since, end = None, time.monotonic() + 15 * 60
-        self.page.wait_for_selector(_BUSY, state="attached")
-        while idle_since is None or time.monotonic() - idle_since < 3:
+        self.page.wait_for_selector(BUSY, state="attached")
+        while idle_since is None or time.monotonic() - idle_since < 1:
             if time.monotonic() > end:
                 raise TimeoutError("still busy after a quarter of an hour")
-            self.page.wait_for_timeout(250)
-            busy = self.page.locator(_BUSY).count() > 0
+            self.page.wait_for_timeout(200)
+            busy = self.page.locator(f"{BUSY}, {_QUEUED}").count() > 0
             idle_since = None if busy else idle_since or time.monotonic()
         self.troubles += [
             f"dialog: {text}" for text in self.page.locator(".jp-Dialog-content").all_inner_texts()

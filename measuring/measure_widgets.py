@@ -53,9 +53,8 @@ def measure(page: browser.Page, times: int) -> list[dict[str, Any]]:
     found = []
     for widget in widget_moves.widgets_of(page.page):
         order = widget_moves.tab_order(page.page, widget)
-        found.append(
-            {"tab_order": order, **summary(list(widget_moves.moves(page.page, widget, times)))}
-        )
+        moves = list(widget_moves.moves(page.page, widget, len(order), times))
+        found.append({"tab_order": order, **summary(moves)})
     return found
 
 
@@ -86,9 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         browser.copy_lessons(_ROOT, Path(folder))
         program = browser.launch(playwright)
+        window = browser.open_window(program)
         with browser.jupyter_lab(Path(folder)) as address:
             for name in names:
-                page = browser.Page(program, browser.lesson_address(address, name))
+                page = browser.Page(window, browser.lesson_address(address, name))
                 page.run_all()
                 lessons[name] = measure(page, options.times)
                 troubles += [f"{name}: {trouble}" for trouble in page.troubles]

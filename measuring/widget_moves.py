@@ -3,14 +3,17 @@
 A page of JupyterLab (`measuring.browser`) is driven; the clock is the page's own.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from measuring.browser import BUSY
+
 CONTROLS = 'input:not([type="hidden"]), textarea, button, select, [role="slider"]'
 """What can have the focus in a widget, apart from the numbers beside its sliders."""
 _PATIENCE = 5.0  # seconds; a key at the end of a slider has no answer
+_STILL = 0.6  # seconds without a change, after which a widget has told all: longer than any pause that one makes
+_STILL_AFTER_TAB = 0.3  # the same where only the focus has moved
 
 _WATCH = """root => {
   const w = window.__watch = {key: null, told: null};
@@ -20,15 +23,33 @@ _WATCH = """root => {
     document.addEventListener('keydown', () => { const w = window.__watch; w.key = performance.now(); w.told = null; },
                               true);
   }
-  const pictures = [...root.querySelectorAll('img')];
-  pictures.forEach(picture => picture.addEventListener('load', see));  // decoded: it is to be seen
-  if (!pictures.length) {
+  root.addEventListener('load', see, true);  // of a picture: decoded, it is to be seen
+  if (!root.querySelector('img')) {
     const look = {subtree: true, childList: true, characterData: true};
     [...root.querySelectorAll('.widget-html-content')].forEach(e => new MutationObserver(see).observe(e, look));
   }
 }"""
-_STATE = """root => [...root.querySelectorAll('img')].map(e => e.src).join() + '|' +
-  [...root.querySelectorAll('.widget-html-content')].map(e => e.innerText).join('|')"""
+_SETTLED = """(root, [before, still, patience, working]) => new Promise(resolve => {
+  const w = window.__watch, start = performance.now();
+  let shown = null, since = start;
+  const look = () => {
+    const now = performance.now();
+    const state = [...root.querySelectorAll('img')].map(e => e.src).join() + '|' +
+      [...root.querySelectorAll('.widget-html-content')].map(e => e.innerText).join('|');
+    if (state !== shown || document.querySelector(working)) since = now;
+    shown = state;
+    const answered = before === null || w.told !== null || shown !== before;
+    if (now - since >= still && (answered || now - start >= patience))
+      resolve([shown, w.told === null ? null : w.told - w.key]);
+    else setTimeout(look, 100);
+  };
+  look();
+})"""
+_DRAW = """async panel => { for (const cell of panel.querySelectorAll('.jp-Cell')) {
+  cell.scrollIntoView();
+  await new Promise(requestAnimationFrame); } }"""
+_DRAWN = """() => ![...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output')]
+  .some(output => output.textContent === 'Loading widget...')"""
 _KIND = """() => { const e = document.activeElement;
   return [e.type || e.getAttribute('role'), e.classList.contains('mod-active')]; }"""
 _NAME = """e => (e.labels && e.labels.length ? e.labels[0].innerText : e.getAttribute('aria-label') || e.innerText ||
@@ -56,10 +77,8 @@ class Move:
 
 def widgets_of(page: Any) -> list[Any]:
     """The widgets with controls on a notebook's page, in order; each is scrolled to, since the page draws lazily."""
-    cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell")
-    for number in range(cells.count()):
-        cells.nth(number).evaluate("cell => cell.scrollIntoView()")
-        page.wait_for_timeout(60)
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)").evaluate(_DRAW)
+    page.wait_for_function(_DRAWN)
     found = page.locator(".jp-OutputArea-output").filter(has=page.locator(".jupyter-widgets"))
     return [w for w in found.all() if w.locator(CONTROLS).count()]
 
@@ -107,21 +126,34 @@ def focused(page: Any) -> str:
     return page.evaluate(f"() => ({_NAME})(document.activeElement)")
 
 
-def moves(page: Any, widget: Any, times: int = 1) -> Iterator[Move]:
+def moves(page: Any, widget: Any, controls: int, times: int = 1) -> Iterator[Move]:
     """Visit every control with Tab, press the keys that move it ``times`` times, and time each answer.
 
     A button that is chosen already has nothing to change and is passed over.
+
+    Args:
+        page: Playwright's page.
+        widget: one of `widgets_of`; its first control has the focus, as `tab_order` leaves it.
+        controls: how many there are.
+        times: rounds of keys on each control.
     """
     widget.evaluate(_WATCH)
     name = ""
-    for _ in range(len(tab_order(page, widget))):
+    for _ in range(controls):
         kind, chosen = page.evaluate(_KIND)
         name = (
             f"{name}, slider" if kind == "slider" and focused(page) == "slider" else focused(page)
         )
-        for round_ in range(0 if chosen else times):
-            for key in _keys(kind, round_):
-                yield Move(name, key, *_press(page, widget, key))
+        keys = [key for round_ in range(0 if chosen else times) for key in _keys(kind, round_)]
+        if keys:
+            shown, _ = _settled(widget, None, _STILL_AFTER_TAB)
+        for key in keys:
+            before = shown
+            if key == "Delete":
+                page.keyboard.press("Control+a")
+            page.keyboard.press(key)
+            shown, milliseconds = _settled(widget, before, _STILL)
+            yield Move(name, key, shown != before, milliseconds)
         page.keyboard.press("Tab")
 
 
@@ -136,27 +168,17 @@ def _keys(kind: str | None, round_: int) -> tuple[str, ...]:
     return ("Space",) if kind in ("button", "submit") else ()
 
 
-def _press(page: Any, widget: Any, key: str) -> tuple[bool, float | None]:
-    """Press a key when all is quiet; whether something changed, and the milliseconds until it was to be seen."""
-    before, told = _quiet(page, widget), None
-    if key == "Delete":
-        page.keyboard.press("Control+a")
-    page.keyboard.press(key)
-    end = time.monotonic() + _PATIENCE
-    while told is None and time.monotonic() < end:
-        page.wait_for_timeout(10)
-        told = page.evaluate(
-            "() => window.__watch.told && window.__watch.told - window.__watch.key"
-        )
-    return _quiet(page, widget) != before, told
+def _settled(widget: Any, before: str | None, still: float) -> tuple[str, float | None]:
+    """Wait until a widget has answered, its kernel is idle and nothing has changed for ``still`` seconds.
 
+    Args:
+        widget: one of `widgets_of`.
+        before: what it showed when the key was pressed; None where no answer is waited for.
+        still: seconds.
 
-def _quiet(page: Any, widget: Any) -> str:
-    """Wait until the widget has not changed for 0.6 s; returns what it shows."""
-    shown, still = widget.evaluate(_STATE), 0
-    while still < 6:
-        page.wait_for_timeout(100)
-        now = widget.evaluate(_STATE)
-        still = still + 1 if now == shown else 0
-        shown = now
-    return shown
+    Returns:
+        What it shows, and the milliseconds from the last key's event to the first answer, None without one.
+    """
+    waited_for = [before, 1000 * still, 1000 * _PATIENCE, BUSY]
+    shown, milliseconds = widget.evaluate(_SETTLED, waited_for)
+    return shown, milliseconds
