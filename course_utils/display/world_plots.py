@@ -172,7 +172,7 @@ def numbers(heads: Sequence[str], rows: Mapping[str, Sequence[float]], caption: 
 def two_digits(number: float) -> str:
     """A positive number as a reader says it: ``0.00012``, ``220,000``, and only beyond that with a power of ten."""
     digits, power = f"{number:.1e}".split("e")
-    if -5 < int(power) < 9:
+    if -6 < int(power) < 9:
         rounded = float(f"{number:.1e}")
         return f"{rounded:,.{max(0, 1 - int(power))}f}"
     return f"{digits} · 10{str(int(power)).translate(_RAISED)}"

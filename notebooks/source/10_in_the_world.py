@@ -116,8 +116,8 @@ print(train, test, read, unread, sep="\n")
 #
 # A generated picture needs a label. Lesson 2's GAN knows no classes, so the feature network names
 # its pictures. Lesson 8's GAN is *asked* for a class, and that is the label. This is generous: all
-# three learned from 50,000 pictures, which nobody with a few hundred has. The classifiers below take
-# equally many steps, and are tested on the same real pictures.
+# three learned from 50,000 pictures, which nobody with a few hundred has. The classifiers below
+# take equally many steps, and are tested on the same real pictures.
 #
 # ### Exercise: predict the gain
 #
@@ -594,9 +594,8 @@ print(rewording.about_women("He plays an actor who looks for his father."))
 p_he = p_positive(compared)
 p_she = p_positive(rewording.about_women(x) for x in compared)
 mean, low, high = metrics.mean_interval((p_she - p_he).tolist())
-print(
-    f"{len(about_men)} reviews about men: P(positive) moves by {mean:+.3f} ({low:+.3f} to {high:+.3f})"
-)
+moved = f"P(positive) moves by {mean:+.3f} ({low:+.3f} to {high:+.3f})"
+print(f"{len(about_men)} reviews about men: {moved}")
 
 # %% [markdown]
 # Measured on {{result:world_bias.json:reviews}} of the {{result:world_bias.json:data}}, the swap moves
@@ -1023,8 +1022,8 @@ blind_auc.beside(area, ".2f")
 # does the number of green tokens exceed what chance would give? This number is called $z$. Judge
 # each token but the first, with `is_green(previous, token)`. If there is none to judge, return 0.
 #
-# <details><summary>Hint 1</summary>A generator takes *one* number as its seed. Number all pairs of a
-# key and a token.</details>
+# <details><summary>Hint 1</summary>A generator takes *one* number as its seed. Number all pairs
+# of a key and a token.</details>
 # <details><summary>Hint 2</summary>T tosses of a coin with probability γ: which mean, which
 # variance?</details>
 # <details><summary>Hint 3</summary>How many tokens of a text of length T have one before
@@ -1204,8 +1203,8 @@ print("the stranger's papers, checked with the stranger's own key:", with_their_
 #
 # **Question.** What do two machines have to tell each other to train *one* network?
 #
-# Each takes half of the batch. If both use the mean of the two gradients, they make the same step as
-# one machine with all of it:
+# Each takes half of the batch. If both use the mean of the two gradients, they make the same step
+# as one machine with all of it:
 
 # %%
 x, y = torch.randn(64, 20), torch.randint(3, (64,))
@@ -1252,7 +1251,7 @@ plan = {}
 for name, n in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 70e9}.items():
     compute = 6 * n * tokens / (8 * gpu["flops_per_second"])
     talk = 2 * 7 / 8 * 2 * n / link  # gradients of two bytes each
-    plan[name] = 16 * n / 1e9, compute, talk
+    plan[name] = (16 * n / 1e9, compute, talk)
 world_plots.numbers(["", "GB a GPU", "s to compute", "s to talk"], plan, "a step on eight GPUs")
 
 # %% [markdown]

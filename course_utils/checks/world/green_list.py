@@ -102,11 +102,11 @@ def _expect_draws(lists: Tensor) -> None:
     require(not no_key, "other lists with another key", "the same lists", _KEY)
     all_of_them = f"{keys * vocab} different lists, for {keys} keys and {vocab} tokens"
     require(distinct == keys * vocab, all_of_them, f"{distinct} different lists", _SHARED)
-    green = flat[0].sum()
-    overlap = torch.stack([(a & b).sum() for a, b in pairwise(flat)]).double().mean() / green
-    wanted = f"neighbouring lists that share about {_GAMMA:.0%} of their tokens"
-    require(abs(overlap - _GAMMA) < 0.05, wanted, f"{float(overlap):.0%}", _ALIKE)
     often = flat.double().mean(dim=0)
     spread = f"{float(often.min()):.0%} to {float(often.max()):.0%}"
     fair = bool(((often - _GAMMA).abs() < 0.12).all())
     require(fair, f"each token green in about {_GAMMA:.0%} of the lists", spread, _FAVOURED)
+    green = flat[0].sum()
+    overlap = torch.stack([(a & b).sum() for a, b in pairwise(flat)]).double().mean() / green
+    wanted = f"neighbouring lists that share about {_GAMMA:.0%} of their tokens"
+    require(abs(overlap - _GAMMA) < 0.05, wanted, f"{float(overlap):.0%}", _ALIKE)

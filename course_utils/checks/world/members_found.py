@@ -56,6 +56,8 @@ _WHOLE = (
 )
 
 _MISTAKES: list[Wrong] = [
+    (_at(lambda m, o, a: _place(m, int(a * len(m)))), _WHOSE),
+    (_at(lambda m, o, a: _place(torch.cat([m, o]), int(a * (len(m) + len(o))))), _WHOSE),
     (
         lambda m, o, a: float((m <= _place(o, int(a * len(o)))).double().mean()),
         _STRICT,
@@ -84,8 +86,6 @@ _MISTAKES: list[Wrong] = [
     (_at(lambda m, o, a: -_place(-o, int(a * len(o)))), "Sort from the lowest loss upwards."),
     (lambda m, o, a: float((m > _place(o, int(a * len(o)))).double().mean()), _TURNED),
     (lambda m, o, a: float((m >= _place(o, int(a * len(o)))).double().mean()), _TURNED),
-    (_at(lambda m, o, a: _place(m, int(a * len(m)))), _WHOSE),
-    (_at(lambda m, o, a: _place(torch.cat([m, o]), int(a * (len(m) + len(o))))), _WHOSE),
     (
         lambda m, o, a: float((o < _place(o, int(a * len(o)))).double().mean()),
         "That is the share of *others* below the border. How many members lie there?",
@@ -120,13 +120,13 @@ def members_found(fn: Answer) -> None:
     member = torch.tensor([0.5, 2.0, 1.0, 0.25, 3.5, 0.125, 1.25])
     other = torch.tensor([0.375, 1.5, 1.0, 3.0, 3.25, 1.75, 2.5, 2.25])
     with_ties = torch.tensor([1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 0.5, 0.75])
-    _expect(fn, member, other, 0.25, "found of 7 members, a quarter of 8 others may ring")
-    _expect(fn, member, other, 0.5, "found of 7 members, half of 8 others may ring")
-    _expect(fn, member, with_ties, 0.5, "found of 7 members, half of 8 others, with ties")
     random = torch.Generator().manual_seed(5)
     many = (torch.randn(70, generator=random) - 0.7, torch.randn(50, generator=random))
     _expect(fn, *many, 0.02, "found of 70 members, 2 % of 50 others may ring")
     _expect(fn, *many, 0.11, "found of 70 members, 11 % of 50 others may ring")
+    _expect(fn, member, other, 0.25, "found of 7 members, a quarter of 8 others may ring")
+    _expect(fn, member, other, 0.5, "found of 7 members, half of 8 others may ring")
+    _expect(fn, member, with_ties, 0.5, "found of 7 members, half of 8 others, with ties")
     _expect(fn, member, other, 0.0, "found of 7 members without a false alarm")
     _expect(fn, member, other, 1.0, "found of 7 members where all others may ring", _END)
 

@@ -154,7 +154,7 @@ def _clipped_rows(rows: Tensor, clip: float) -> Tensor:
     return F.normalize(rows, dim=1) * rows.norm(dim=1, keepdim=True).clamp(max=clip)
 
 
-_WORKED = (
+_WORKED_STEP = (
     "By hand: one review x = (3, 4), label 1, weights 0: probability 0.5, error -0.5, gradient (-1.5, -2) of length "
     "2.5. Clipped at 1 it is (-0.6, -0.8), and at rate 10 the weights become (6, 8)."
 )
@@ -185,7 +185,7 @@ def private_step(fn: Answer) -> None:
     weights, y = torch.randn(5, generator=random), torch.tensor([1.0, 0, 1, 1, 0, 0, 1, 0])
     for clip, rate, what in (
         (0.5, 6.0, "the weights after a step, clipped at 0.5"),
-        (100.0, 0.5, "the weights after a step that clips nothing"),
+        (100.0, 9.0, "the weights after a step that clips nothing"),
     ):
         inputs = (weights, x, y, clip, 0.0, rate, torch.Generator().manual_seed(0))
         _expect(fn, inputs, what)
@@ -209,7 +209,7 @@ def _expect(fn: Answer, inputs: tuple[object, ...], what: str) -> None:
         wrong=_MISTAKES,
         shape="One number for each weight, (P,): all reviews share the weights.",
         dtype=torch.float32,
-        hint=_WORKED,
+        hint=_WORKED_STEP,
     )
 
 
