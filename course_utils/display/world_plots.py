@@ -150,7 +150,7 @@ def attack(
     for ax, picture, title in zip(axes, (pair[:1], change, pair[1:]), titles, strict=False):
         plots.image_grid(ax, picture, 1, title)
     plots.curves(axes[3], sizes, flipped, "grey levels", "")
-    axes[3].set_title("answers that change", loc="left")
+    axes[3].set_title("answers that change", loc="left", fontsize=10)
     axes[3].axhline(0.5, color=palette.BLACK, linewidth=1, linestyle=":")
     axes[3].set_ylim(0, 1)
     axes[3].yaxis.set_major_formatter(PercentFormatter(1))

@@ -561,8 +561,8 @@ def some_typo_flips(text):
 
 
 # %%
-attacked = [some_typo_flips(text) for text in unread.texts[:200]]
-changed["the worst possible typo"] = torch.tensor(attacked)
+turned = [some_typo_flips(text) for text in unread.texts[:200]]
+changed["the worst possible typo"] = torch.tensor(turned)
 for name, which in changed.items():
     low, high = metrics.wilson_interval(int(which.sum()), len(which))
     print(f"{unread.title(name)}: between {low:.0%} and {high:.0%} of the answers change")

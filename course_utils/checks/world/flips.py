@@ -82,7 +82,7 @@ class _Thresholds(nn.Module):
 
 def _pictures() -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(8)
-    images = torch.randint(0, 256, (300, 3, 2, 2), dtype=torch.uint8, generator=random)
+    images = torch.randint(0, 256, (2000, 3, 2, 2), dtype=torch.uint8, generator=random)
     images[::3] = 255 * (images[::3] > 120)  # black and white: only these leave the range
     direction = torch.randint(0, 2, images.shape, generator=random) * 2.0 - 1
     return images, direction

@@ -977,7 +977,8 @@ def list_without_a_seed(previous, vocab, gamma, key):
 
 @wrong("green_list", "only shifted")
 def list_that_shifts(previous, vocab, gamma, key):
-    return list_seeded(lambda p, v, k: k)(0, vocab, gamma, key).roll(previous)
+    stride = (1, 7, 11)[key % 3]
+    return (stride * torch.arange(vocab) + previous) % vocab < round(gamma * vocab)
 
 
 @wrong("green_list", "*whole* vocabulary")
@@ -1110,7 +1111,9 @@ WRONG["flips"] += [
     (flips_by(lambda x, d, s: (x - s / 127.5 * d).clamp(-1, 1)), "it is added"),
     (flips_by(lambda x, d, s: (x + s / 127.5 * d).clamp(0, 1)), "Black is -1"),
     (
-        flips_by(lambda x, d, s: (127.5 * (x + 1) + s * d).round().clamp(0, 255) / 127.5 - 1),
+        flips_by(
+            lambda x, d, s: ((127.5 * (x + 1)).round() + s * d).round().clamp(0, 255) / 127.5 - 1
+        ),
         "lose halves",
     ),
     (flips_by(lambda x, d, s: (127.5 * (x + 1) + s * d).clamp(0, 255)), "not bytes"),
