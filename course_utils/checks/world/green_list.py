@@ -109,4 +109,4 @@ def _expect_draws(lists: Tensor) -> None:
     green = flat[0].sum()
     overlap = torch.stack([(a & b).sum() for a, b in pairwise(flat)]).double().mean() / green
     wanted = f"neighbouring lists that share about {_GAMMA:.0%} of their tokens"
-    require(abs(overlap - _GAMMA) < 0.05, wanted, f"{float(overlap):.0%}", _ALIKE)
+    require(bool(abs(overlap - _GAMMA) < 0.05), wanted, f"{float(overlap):.0%}", _ALIKE)
