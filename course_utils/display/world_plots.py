@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from IPython.display import HTML
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from course_utils.display import palette, plots, text_plots
@@ -23,6 +25,7 @@ SMALLER = {
     "half": "16 bits, as shipped",
     "bits_8": "8 bits",
     "bits_6": "6 bits",
+    "bits_5": "5 bits",
     "bits_4": "4 bits",
     "bits_3": "3 bits",
     "bits_2": "2 bits",
@@ -124,25 +127,58 @@ def smaller(recorded: Mapping[str, Any]) -> HTML:
 
 
 def attack(
-    pictures: Sequence[Tensor],
-    titles: Sequence[str],
+    pair: Tensor,
+    direction: Tensor,
+    size: float,
+    names: Sequence[str],
     sizes: Sequence[float],
     flipped: Mapping[str, Sequence[float]],
 ) -> Figure:
     """A picture, its change, their sum, and beside them how many answers change with the size of the change.
 
     Args:
-        pictures: three, uint8 (1, 3, H, W) each.
-        titles: of the three.
+        pair: the picture before and after, uint8 (2, 3, H, W).
+        direction: the sign of the change of each pixel, (3, H, W).
+        size: of the change, in grey levels.
+        names: what the network says of the two.
         sizes: in grey levels.
         flipped: kind of change -> share of answers that change, as long as ``sizes``.
     """
-    figure, axes = plots.subplots(1, 4, width=9.5, height=2.6)
-    for ax, picture, title in zip(axes, pictures, titles, strict=False):
+    figure, axes = plots.subplots(1, 4, width=9.5, height=2.7)
+    change = (127.5 + 100 * direction[None]).to(torch.uint8)
+    titles = f"“{names[0]}”", f"the change × {100 / size:.0f}", f"“{names[1]}”"
+    for ax, picture, title in zip(axes, (pair[:1], change, pair[1:]), titles, strict=False):
         plots.image_grid(ax, picture, 1, title)
-    plots.curves(axes[3], sizes, flipped, "grey levels", "share flipped")
+    plots.curves(axes[3], sizes, flipped, "grey levels", "")
+    axes[3].set_title("answers that change", loc="left", fontsize=10)
+    axes[3].axhline(0.5, color=palette.BLACK, linewidth=1, linestyle=":")
     axes[3].set_ylim(0, 1)
+    axes[3].yaxis.set_major_formatter(PercentFormatter(1))
     return figure
+
+
+def numbers(heads: Sequence[str], rows: Mapping[str, Sequence[float]], caption: str) -> HTML:
+    """A table of numbers far apart in size, two digits of each.
+
+    Args:
+        heads: names of the columns, that of the rows' names first.
+        rows: name -> its numbers.
+        caption: what the table shows.
+    """
+    shown = [(name, *map(two_digits, row)) for name, row in rows.items()]
+    return text_plots.table(heads, shown, caption)
+
+
+def two_digits(number: float) -> str:
+    """A positive number as a reader says it: ``0.00012``, ``220,000``, and only beyond that with a power of ten."""
+    digits, power = f"{number:.1e}".split("e")
+    if -6 < int(power) < 9:
+        rounded = float(f"{number:.1e}")
+        return f"{rounded:,.{max(0, 1 - int(power))}f}"
+    return f"{digits} · 10{str(int(power)).translate(_RAISED)}"
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def fooled(recorded: Mapping[str, Any]) -> HTML:

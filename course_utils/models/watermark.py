@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from course_utils.models.attention import GPT
 class Watermark:
     """Green lists: for each token, which tokens are preferred after it.
 
-    The list comes from a hash of key and previous token, so whoever has the key can count green tokens in any text,
+    The list comes from key and previous token, so whoever has the key can count green tokens in any text,
     without the network. Source: arXiv 2301.10226, algorithm 2 (the soft watermark).
 
     Args:
@@ -22,12 +22,21 @@ class Watermark:
         gamma: share of green tokens in each list, in (0, 1); rounded to whole tokens, and ``gamma`` holds that share.
         delta: what is added to the logits of green tokens, in nats; 0 marks nothing.
         key: the secret; another key has other lists.
+        lists: what draws them, a function of previous token, V, gamma and key that gives bool (V,), exactly
+            ``round(gamma * V)`` of them True; None takes the course's own, which are hashed.
 
     Raises:
         CourseError: the share leaves no green or no red token, or delta is negative or no number.
     """
 
-    def __init__(self, vocab: int, gamma: float = 0.25, delta: float = 2.0, key: int = 0) -> None:
+    def __init__(
+        self,
+        vocab: int,
+        gamma: float = 0.25,
+        delta: float = 2.0,
+        key: int = 0,
+        lists: Callable[[int, int, float, int], Tensor] | None = None,
+    ) -> None:
         if not 0 < gamma < 1 or not 0 < round(gamma * vocab) < vocab:
             raise CourseError(
                 "watermark-share",
@@ -42,16 +51,10 @@ class Watermark:
                 "Green tokens are preferred by a finite number of nats, 0 or more.",
                 "delta = 2.0",
             )
-        size = round(gamma * vocab)
-        self.vocab, self.gamma, self.delta, self.key = vocab, size / vocab, delta, key
-        self.table = torch.zeros(vocab, vocab, dtype=torch.bool)
-        for previous in range(vocab):
-            self.table[previous, self._drawn(previous)[:size]] = True
-
-    def _drawn(self, previous: int) -> Tensor:
-        name = f"{self.key}:{previous}".encode()
-        seed = int.from_bytes(hashlib.blake2b(name, digest_size=7).digest(), "big")
-        return torch.randperm(self.vocab, generator=torch.Generator().manual_seed(seed))
+        share = round(gamma * vocab) / vocab
+        self.vocab, self.gamma, self.delta, self.key = vocab, share, delta, key
+        drawn = lists or _hashed
+        self.table = torch.stack([drawn(token, vocab, gamma, key) for token in range(vocab)])
 
     def is_green(self, previous: int, token: int) -> bool:
         """Whether ``token`` is on the list of the token before it."""
@@ -65,6 +68,16 @@ class Watermark:
     def prefer(self, logits: Tensor, previous: Tensor) -> Tensor:
         """Logits (..., V) after the tokens ``previous`` (...), with delta added where a token is green."""
         return logits + self.delta * self.table[previous.cpu()].to(logits.device, logits.dtype)
+
+
+def _hashed(previous: int, vocab: int, gamma: float, key: int) -> Tensor:
+    """The list after a token, seeded by a hash: who knows some lists does not learn the key."""
+    name = f"{key}:{previous}".encode()
+    seed = int.from_bytes(hashlib.blake2b(name, digest_size=7).digest(), "big")
+    green = torch.zeros(vocab, dtype=torch.bool)
+    order = torch.randperm(vocab, generator=torch.Generator().manual_seed(seed))
+    green[order[: round(gamma * vocab)]] = True
+    return green
 
 
 @torch.no_grad()

@@ -14,12 +14,11 @@
 # # 10. In the world
 #
 # In this lesson you question the course's own models as a buyer, an attacker and a citizen would.
-# What are they good for? What do they cost? What can go wrong? First an answer. A network
-# names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's test photographs correctly.
+# First an answer. A network names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's test photographs correctly.
 # Move every pixel up or down by 2 of 255 grey levels, by the toss of a coin: only
 # {{result:world_robust.json:noise_2.value:.1%}} of its answers change. But a change that is *aimed*
-# at the network, and that no eye sees either, turns half of them. How small it is, you will guess
-# first and then measure.
+# at the network, and that no eye sees either, turns half of them. How small is it? You will guess
+# first, then measure.
 #
 # **You will learn to** test whether generated pictures are worth their price, and compute that
 # price · shrink a network until it breaks · attack pictures and reviews · measure bias in pairs ·
@@ -34,9 +33,8 @@
 #
 # {{tiers}}
 #
-# Each section asks a question, measures the answer, and says what the answer does *not* show. Most
-# let you predict first: write your guess in place of the `...`. It is printed next to what was
-# measured, and never marked.
+# Each section asks a question, measures the answer, and says what the answer does *not* show. Where
+# a cell holds `...`, write your guess first: it is printed beside what was measured, never marked.
 #
 # ## Set-up
 #
@@ -108,15 +106,18 @@ writer, tokenizer, _ = attention.load_shipped()  # lesson 5's GPT
 print(train, test, read, unread, sep="\n")
 
 # %% [markdown]
+# A *stand-in* is made up: with one, the cells print other numbers than the text, whose numbers come
+# from real pictures and sentences.
+#
 # ## Is it worth it?
 #
 # **Question.** You own a few hundred labelled pictures. A generator offers as many more as you
 # like. Will they make your classifier better?
 #
 # A generated picture needs a label. Lesson 2's GAN knows no classes, so the feature network names
-# its pictures. Lesson 8's GAN is *asked* for a class, and that is the label. This is generous:
-# networks and generators learned from 50,000 pictures, which nobody with a few hundred has. All
-# classifiers below take equally many steps, and are tested on the same real pictures.
+# its pictures. Lesson 8's GAN is *asked* for a class, and that is the label. This is generous: all
+# three learned from 50,000 pictures, which nobody with a few hundred has. The classifiers below
+# take equally many steps, and are tested on the same real pictures.
 #
 # ### Exercise: predict the gain
 #
@@ -179,7 +180,7 @@ generated_gain.beside(mean, "+.1f")
 # %% [markdown]
 # One run may be luck. The course measured {{result:world_worth.json:seeds}} seeds, each with other
 # pictures. A dot is a seed, compared with its own "moved"; the tick is the mean, the bar its 95 %
-# interval. A bar right of the line says that the pictures help, one left of it that they harm:
+# interval. Right of the line they help, left of it they harm:
 
 # %%
 recorded = results.read("world_worth.json")
@@ -192,13 +193,12 @@ plots.show(
 world_plots.worth(recorded)
 
 # %% [markdown]
-# Moving the pictures helps, for two lines of code. Pictures by lesson 2's GAN do harm: some have a
-# wrong label. For lesson 8's GAN no gain can be told. Lesson 9's flow, told the class and guided,
-# helps: {{result:world_worth.json:flow_4.gain.value:.1%}}
-# ({{result:world_worth.json:flow_4.gain.low:.1%}} to
-# {{result:world_worth.json:flow_4.gain.high:.1%}}), about as much as real pictures do. But it has
-# seen all 50,000, the classifier {{result:world_worth.json:few}}: what a generator brings comes
-# from *its* training pictures.
+# Moving the pictures helps, for two lines of code. Pictures by lesson 2's GAN do harm. For lesson
+# 8's GAN no gain can be told: the feature network sees the asked class in only
+# {{result:world_worth.json:confirmed.cgan.value:.0%}} of its pictures. For lesson 9's flow, told
+# the class and guided, it is {{result:world_worth.json:confirmed.flow.value:.0%}}. The flow helps,
+# about as much as real pictures do. But it has seen all 50,000, the classifier
+# {{result:world_worth.json:few}}: what a generator brings comes from *its* training pictures.
 #
 # **Limit.** Our generators are small. With a diffusion model for ImageNet there was a gain
 # ([Azizi et al. 2023](https://arxiv.org/abs/2304.08466)). Models that learn from models, over and
@@ -236,7 +236,7 @@ def training_cost(flops, flops_per_second, watts, price_per_kwh):
 training_cost = checks.world.training_cost(training_cost)
 
 # %% [markdown]
-# Try it on a published figure. GPT-3 took $3.14\cdot10^{23}$ operations ([Brown et al.
+# Try it. GPT-3 took $3.14\cdot10^{23}$ operations ([Brown et al.
 # 2020](https://arxiv.org/abs/2005.14165), appendix D). [Patterson et al.
 # 2021](https://arxiv.org/abs/2104.10350) report V100 GPUs of 24.6 · 10¹² operations a second and
 # 330 W each, and 10 % more for cooling and the like. They arrive at 1,287 MWh. Do you?
@@ -247,7 +247,7 @@ print(f"{hours:,.0f} GPU hours, {1.1 * kwh / 1000:,.0f} MWh with cooling")
 assert abs(1.1 * kwh / 1000 / 1287 - 1) < 0.02
 
 # %% [markdown]
-# Now your own sheet. Change the next three lines to what holds for you:
+# Now your own sheet. Change these three lines to what holds for you:
 
 # %%
 price = 0.30  # money per kWh
@@ -260,17 +260,10 @@ _, seconds = timeit.repeat(lambda: a @ a, number=10, repeat=2)  # the first time
 speed = 10 * 2 * 1024**3 / seconds
 print(f"this processor: {speed / 1e9:.0f} billion operations per second in a matrix product")
 
-# %% [markdown]
-# The paper's $N$ leaves out the tables of tokens and positions: looking up a row multiplies
-# nothing. But our GPT's token table is its last layer, too, and there it multiplies. So we count
-# all weights. The difference, which shrinks in larger models:
-
 # %%
-weights = sum(p.numel() for p in writer.parameters())
-tables = writer.tokens.weight.numel() + writer.positions.weight.numel()
-seen = results.read("gpt_reviews.json")["tokens_seen"]  # in its training
-for name, n in {"all weights": weights, "without both tables": weights - tables}.items():
-    print(f"{name}: N = {n:,}, training {6 * n * seen:.2e} FLOPs")
+weights = sum(p.numel() for p in writer.parameters())  # N; the paper leaves out the tables
+seen = results.read("gpt_reviews.json")["tokens_seen"]  # D, in its training
+print(f"{weights:,} weights, {seen:,} tokens")
 
 # %%
 here = {"flops_per_second": speed, "watts": watts}
@@ -282,27 +275,26 @@ sheet = {
 }
 
 # %%
-rows = []
-for name, (flops, machine) in sheet.items():
-    hours, kwh, money = training_cost(flops, **machine, price_per_kwh=price)
-    rows.append((name, f"{flops:.1e}", f"{hours:,.2g}", f"{kwh:,.2g}", f"{money:,.2g}"))
-text_plots.table(["what", "FLOPs", "hours", "kWh", "money"], rows, "costs at your prices")
+rows = {
+    name: (flops, *training_cost(flops, **machine, price_per_kwh=price))
+    for name, (flops, machine) in sheet.items()
+}
+world_plots.numbers(["what", "FLOPs", "hours", "kWh", "money"], rows, "costs at your prices")
 
 # %%
 began = time.perf_counter()
 counter = bag_of_words().fit(read.texts, read.labels)
 seconds = time.perf_counter() - began
-print(f"lesson 4's word counter, trained in {seconds:.1f} s: {watts * seconds / 3.6e6:.0e} kWh")
+print(f"lesson 4's word counter, trained in {seconds:.2g} s: {watts * seconds / 3.6e6:.0e} kWh")
 
 # %% [markdown]
-# Compare this with GPT-3's kilowatt hours, and ask first what the cheap end can do. The word
-# counter names {{result:world_text.json:accuracy.value:.0%}} of the critics' verdicts correctly
+# Ask first what the cheap end can do. The word counter names {{result:world_text.json:accuracy.value:.0%}} of the critics' verdicts correctly
 # ({{result:world_text.json:accuracy.low:.0%}} to {{result:world_text.json:accuracy.high:.0%}}, on
 # {{result:world_text.json:reviews:,d}} sentences).
 #
 # **Limit.** A matrix product is the best case; real trainings reach a part of that speed. The sheet
 # leaves out making the machines, failed runs, and all later answers ([Luccioni et al.
-# 2023](https://arxiv.org/abs/2211.02001) count more of it for one model).
+# 2023](https://arxiv.org/abs/2211.02001) count more).
 #
 # ## Making it small
 #
@@ -387,11 +379,11 @@ for bits in (8, 4, 3, 2):
 world_plots.smaller(results.read("world_small.json"))
 
 # %% [markdown]
-# Half of the 16 bits can go, and nothing measurable goes with them. With 4 bits the loss is small
-# but clear: its interval lies above 0. Between 4 and 2 bits there is a cliff. To set small weights
-# to 0 is called **pruning**. In **distillation** a small network learns to give the probabilities
-# of a large one ([Hinton et al. 2015](https://arxiv.org/abs/1503.02531)). Whoever ships a smaller
-# network should say what it lost, with the interval.
+# Down to 6 bits nothing measurable is lost. With 5 the loss is small but clear: its interval lies
+# above 0. Between 4 and 2 bits there is a cliff. To set small weights to 0 is called **pruning**.
+# In **distillation** a small network learns to give the probabilities of a large one ([Hinton et
+# al. 2015](https://arxiv.org/abs/1503.02531)). Half a network, trained on the sentences
+# themselves, even beats the whole, which never read any.
 #
 # **Limit.** Bytes are not time: these weights become floats again before they multiply. In networks
 # of billions of weights the *activations* have a few very large entries. They spoil plain rounding,
@@ -410,13 +402,14 @@ world_plots.smaller(results.read("world_small.json"))
 #
 # ### Exercise: the worst direction
 #
-# *Medium, 12 minutes.* For a batch of pictures return the signs in this formula. The attacker has
-# no labels: take the cross-entropy of the network's *own* answers.
+# *Medium, 18 minutes.* For a batch of pictures return the signs in this formula. The attacker has
+# no labels: take the cross-entropy of the network's *own* answers. Then attack: move each pixel
+# by `size` grey levels along its sign, within what a picture can hold. Which answers change?
 #
 # <details><summary>Hint 1</summary>In training, weights need a gradient. What needs one
 # here?</details>
 # <details><summary>Hint 2</summary>The network reads pictures in [-1, 1]: `dcgan.to_tanh_range`
-# makes them from bytes.</details>
+# makes them from bytes. How wide is one grey level there?</details>
 # <details><summary>Hint 3</summary>`torch.autograd.grad(loss, x)` returns a tuple, with one
 # gradient for each input.</details>
 
@@ -436,11 +429,24 @@ def worst_direction(network, images):
 
 worst_direction = checks.world.worst_direction(worst_direction)
 
+
+# %%
+@torch.no_grad()
+def flips(network, images, direction, size):
+    """bool (N,): uint8 (N, 3, H, W) moved by `size` grey levels along signs get another answer."""
+    ### BEGIN SOLUTION
+    x = dcgan.to_tanh_range(images)
+    moved = (x + size / 127.5 * direction).clamp(-1, 1)
+    return network(moved).argmax(dim=1) != network(x).argmax(dim=1)
+    ### END SOLUTION
+
+
+flips = checks.world.flips(flips)
+
 # %% [markdown]
 # ### Exercise: predict the size
 #
-# *Easy, 2 minutes.* Pixels have 256 grey levels. At which size $\varepsilon$, in grey levels, does
-# half of the answers change?
+# *Easy, 2 minutes.* At which size $\varepsilon$, in grey levels, do half of the answers change?
 
 # %%
 flip_size = ...
@@ -450,39 +456,34 @@ flip_size = checks.world.flip_size(flip_size)
 victims = test.images[:500]
 uphill = worst_direction(judge, victims)
 coin = torch.randn(uphill.shape).sign()  # the same size, without knowledge
-
-
-# %%
-@torch.no_grad()
-def flipped(direction, size):
-    """bool (N,): which answers change when pixels move by ``size`` grey levels."""
-    x = dcgan.to_tanh_range(victims)
-    changed = (x + size / 127.5 * direction).clamp(-1, 1)
-    return judge(changed).argmax(1) != judge(x).argmax(1)
-
-
-# %%
 sizes = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 8]
-attacked = [flipped(uphill, size).float().mean().item() for size in sizes]
-by_chance = [flipped(coin, size).float().mean().item() for size in sizes]
+
+
+# %%
+def shares(direction):
+    """The share of answers that change, for each of the sizes."""
+    return [flips(judge, victims, direction, size).float().mean().item() for size in sizes]
+
+
+# %%
+attacked, by_chance = shares(uphill), shares(coin)
 half = next((size for size, share in zip(sizes, attacked) if share >= 0.5), sizes[-1])
 flip_size.beside(half)
 
-# %%
-changed = flipped(uphill, half).nonzero().flatten().tolist()
-one = slice(changed[0], changed[0] + 1) if changed else slice(0, 1)  # a picture that flips
-before, arrows = victims[one], uphill[one]
-after = (before + half * arrows).round().clamp(0, 255).to(torch.uint8)
-shown = before, (127.5 + 100 * arrows).to(torch.uint8), after
-said = [CLASSES[int(small_classifier.classes_of(judge, x))] for x in (before, after)]
-
 # %% [markdown]
-# Compare the first picture with the third, then the two curves:
+# Here is the picture of which the network was surest among those that flip:
 
 # %%
-titles = (f"“{said[0]}”", f"the change × {100 / half:.0f}", f"“{said[1]}”")
+sure = judge(dcgan.to_tanh_range(victims)).softmax(dim=1).amax(dim=1)
+one = (sure * flips(judge, victims, uphill, half)).argmax()
+after = (victims[one] + half * uphill[one]).round().clamp(0, 255).to(torch.uint8)
+pair = torch.stack([victims[one], after])
+said = [CLASSES[label] for label in small_classifier.classes_of(judge, pair)]
+
+# %%
+curves = {"attack": attacked, "coin": by_chance}
 plots.show(
-    world_plots.attack(shown, titles, sizes, {"attack": attacked, "coin": by_chance}),
+    world_plots.attack(pair, uphill[one], half, said, sizes, curves),
     alt="A picture, the signs of its gradient drawn far too strong, and their sum, which looks the same and gets another answer. Right: the share of changed answers rises past one half within two or three grey levels; under changes of the same size by coin it stays near 0.",
 )
 
@@ -519,14 +520,14 @@ for name, score in rows.items():
 world_plots.fooled(results.read("world_robust.json"))
 
 # %% [markdown]
-# Strong noise raises FD a little. The invisible change raises it much more: FD sees what its
-# network sees. The trick works the other way, too: FD can be lowered without better pictures
+# Noise hardly moves FD: the intervals overlap. The invisible change lifts it clear of both: FD sees
+# what its network sees. The trick works backwards, too: FD can be lowered without better pictures
 # ([Kynkäänniemi et al. 2023](https://arxiv.org/abs/2203.06026)).
 #
 # ### Reviews
 #
-# In a text one can misspell a word, or add a sentence that says nothing about the film. The victim
-# is the word counter.
+# In a text one can misspell a word, or add a sentence that says nothing about the film. Victim is
+# the word counter. A typo here swaps the second and third letter of a word:
 
 
 # %%
@@ -540,50 +541,42 @@ def says(sentences):
     return p_positive(sentences) > 0.5
 
 
-# %% [markdown]
-# A typo here swaps the second and third letter of a word:
-
 # %%
 print(*itertools.islice(rewording.misspelt("A good, moving film."), 3), sep="\n")
 
 # %%
-clean = says(unread.texts)
-attacks = {
+answers = says(unread.texts)
+changed = {
     "add “The popcorn was great.”": says(f"{x} The popcorn was great." for x in unread.texts),
     "add “I saw it on a Tuesday.”": says(f"{x} I saw it on a Tuesday." for x in unread.texts),
     "the first possible typo": says(next(rewording.misspelt(x), x) for x in unread.texts),
 }
+changed = {name: said != answers for name, said in changed.items()}  # bool (N,) each
 
 
 # %%
-def some_typo_flips(text, answer):
+def some_typo_flips(text):
     """Whether one of all possible typos changes the answer."""
-    tries = list(rewording.misspelt(text))
-    return bool(tries) and bool((says(tries) != answer).any())
+    return len(says([text, *rewording.misspelt(text)]).unique()) > 1
 
 
 # %%
-sample = list(zip(unread.texts, clean))[:200]
-turned = [bool(answer) != some_typo_flips(text, answer) for text, answer in sample]
-attacks["the worst possible typo"] = torch.tensor(turned)  # answers after the attack
-for name, answers in attacks.items():
-    low, high = metrics.wilson_interval(int((answers != clean[: len(answers)]).sum()), len(answers))
-    print(f"{name}: between {low:.0%} and {high:.0%} of the answers change")
+turned = [some_typo_flips(text) for text in unread.texts[:200]]
+changed["the worst possible typo"] = torch.tensor(turned)
+for name, which in changed.items():
+    low, high = metrics.wilson_interval(int(which.sum()), len(which))
+    print(f"{unread.title(name)}: between {low:.0%} and {high:.0%} of the answers change")
 
 # %% [markdown]
-# Measured on {{result:world_text.json:data}}: good popcorn changes
-# {{result:world_text.json:popcorn.value:.0%}} of {{result:world_text.json:reviews:,d}} answers
-# ({{result:world_text.json:popcorn.low:.0%}} to {{result:world_text.json:popcorn.high:.0%}}). The
-# first possible typo changes {{result:world_text.json:typo.value:.0%}}. An attacker who may choose
-# the typo changes {{result:world_text.json:worst_typo.value:.0%}}
-# ({{result:world_text.json:worst_typo.low:.0%}} to {{result:world_text.json:worst_typo.high:.0%}},
-# on {{result:world_text.json:worst_of}} of them). *Average* and *worst case* are two numbers. Ask
-# which one you were told.
+# Measured on {{result:world_text.json:data}}: the first possible typo changes
+# {{result:world_text.json:typo.value:.0%}} of the answers. An attacker who may choose the typo
+# changes {{result:world_text.json:worst_typo.value:.0%}}. *Average* and *worst case* are two
+# numbers. Ask which one you were told.
 #
 # **Limit.** These attackers know the network or may ask it as often as they like. Training on
-# attacks helps ([Madry et al. 2018](https://arxiv.org/abs/1706.06083)), at least against attacks of
-# that kind. Networks that answer questions about a text fall for added sentences, too ([Jia and
-# Liang 2017](https://arxiv.org/abs/1707.07328)).
+# attacks helps ([Madry et al. 2018](https://arxiv.org/abs/1706.06083)), at least against that kind.
+# Networks that answer questions fall for added sentences, too ([Jia and Liang
+# 2017](https://arxiv.org/abs/1707.07328)).
 #
 # ## Bias: the same review, another person
 #
@@ -593,22 +586,23 @@ for name, answers in attacks.items():
 
 # %%
 every = reviews.load_reviews(source, "test").texts
-about_men = [x for x in every if rewording.about_men(x)] or list(every[:2])
-about_women = [rewording.about_women(x) for x in about_men]
+about_men = [x for x in every if rewording.about_men(x)]
+compared = about_men or list(every)  # a stand-in holds no people: there nothing can move
 print(rewording.about_women("He plays an actor who looks for his father."))
 
 # %%
-p_he, p_she = p_positive(about_men), p_positive(about_women)
+p_he = p_positive(compared)
+p_she = p_positive(rewording.about_women(x) for x in compared)
 mean, low, high = metrics.mean_interval((p_she - p_he).tolist())
-print(f"{len(about_men)} reviews: P(positive) moves by {mean:+.3f} ({low:+.3f} to {high:+.3f})")
+moved = f"P(positive) moves by {mean:+.3f} ({low:+.3f} to {high:+.3f})"
+print(f"{len(about_men)} reviews about men: {moved}")
 
 # %% [markdown]
 # Measured on {{result:world_bias.json:reviews}} of the {{result:world_bias.json:data}}, the swap moves
 # the probability of "positive" by
 # {{result:world_bias.json:swap.value:+.3f}} ({{result:world_bias.json:swap.low:+.3f}} to
 # {{result:world_bias.json:swap.high:+.3f}}), and {{result:world_bias.json:flips.value:.0%}} of the
-# verdicts turn. Nobody programmed that: the counter learned it from its training reviews. A mean
-# near 0 would prove nothing: half of the reviews could move up and half down.
+# verdicts turn. Nobody programmed that: the counter learned it from its training reviews.
 #
 # What does the GPT expect of people? After "The doctor said that", does it prefer *he* or *she*?
 
@@ -619,11 +613,9 @@ for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actre
     print(f"{beginning} … she: {she:.0%}")
 
 # %% [markdown]
-# In {{result:world_bias.json:corpus}} *she* makes up
-# {{result:world_bias.json:she_in_corpus.value:.0%}} of all *he* and *she*. For nearly everybody the
-# network stays below that, for a nurse at {{result:world_bias.json:she.nurse:.0%}}, and even for an
-# *actress* it prefers *he* ({{result:world_bias.json:she.actress:.0%}} *she*). A bias can be the
-# data's, and it can be a small network's ignorance that falls back on what is frequent.
+# For comparison: in {{result:world_bias.json:corpus}} *she* makes up
+# {{result:world_bias.json:she_in_corpus.value:.0%}} of all *he* and *she*. A bias can be the data's,
+# and it can be a small network's ignorance that falls back on what is frequent.
 #
 # In CIFAR-10 each of the ten classes has a tenth of the pictures.
 #
@@ -787,15 +779,19 @@ world_plots.canaries(recorded["canary"])
 # chance. With which probability does the member have the lower loss? This number is the **area
 # under the curve** (AUC; the curve is the ROC curve): 0.5 is guessing, 1 is certainty.
 #
-# ### Exercise: the area from pairs
+# ### Exercise: how good is the attack?
 #
-# *Medium, 10 minutes.* From the losses of M members and of N others compute this probability over
-# all M · N pairs. Equal losses count half.
+# *Medium, 18 minutes.* From the losses of M members and of N others compute this probability over
+# all M · N pairs. Equal losses count half. Then what serious audits ask ([Carlini et al.
+# 2022](https://arxiv.org/abs/2112.03570)): whoever lies *below* a border is called a member, but at
+# most a share `alarms` of the others may lie there. Which share of the members is found at best?
 #
 # <details><summary>Hint 1</summary>For two members and three others, write down all six pairs. A
 # mean over pairs is asked for.</details>
 # <details><summary>Hint 2</summary>Broadcasting compares everybody with everybody. Which way round
 # is a good bet: member lower, or higher?</details>
+# <details><summary>Hint 3</summary>Sort eight others; a quarter may ring. Which is the first that
+# may not? And if all may?</details>
 
 
 # %%
@@ -812,6 +808,20 @@ membership_auc = checks.world.membership_auc(membership_auc)
 
 
 # %%
+def members_found(member_losses, other_losses, alarms):
+    """Share of the members found, (M,), while at most a share `alarms` of others, (N,), rings."""
+    ### BEGIN SOLUTION
+    never = torch.tensor([math.inf])  # where all others may ring
+    borders = torch.cat([other_losses, never]).sort().values
+    border = borders[int(alarms * len(other_losses))]
+    return (member_losses < border).double().mean().item()
+    ### END SOLUTION
+
+
+members_found = checks.world.members_found(members_found)
+
+
+# %%
 def per_token(model, sentences):
     """Nats per token of each text."""
     lengths = torch.tensor([len(ids) - 1 for ids in texts.encode(tokenizer, sentences)])
@@ -821,8 +831,9 @@ def per_token(model, sentences):
 # %%
 others = list(unread.texts[:n_private])
 for name, model in {"before": writer, "after": student}.items():
-    area = membership_auc(per_token(model, members), per_token(model, others))
-    print(f"AUC {name} fine-tuning: {area:.2f}")
+    losses = per_token(model, members), per_token(model, others)
+    found = f"{members_found(*losses, 0.01):.0%} of the members at 1 % false alarms"
+    print(f"{name} fine-tuning: AUC {membership_auc(*losses):.2f}, {found}")
 
 # %% [markdown]
 # Before the fine-tuning the bet is worth nothing, as it must be (measured: AUC
@@ -835,8 +846,7 @@ for name, model in {"before": writer, "after": student}.items():
 # times. The shipped GPT read each of its 25,000 reviews about once. On them the bet is only a
 # little above guessing: {{result:world_privacy.json:auc.shipped.value:.2f}}
 # ({{result:world_privacy.json:auc.shipped.low:.2f}} to
-# {{result:world_privacy.json:auc.shipped.high:.2f}}). Even that may in part come from the data:
-# the two halves of IMDB are about different films.
+# {{result:world_privacy.json:auc.shipped.high:.2f}}).
 #
 # ### Learning without giving away
 #
@@ -851,10 +861,12 @@ for name, model in {"before": writer, "after": student}.items():
 # 2. *Noise.* Gaussian noise hides what one example could do. In each number of the sum its standard
 #    deviation is `noise_multiplier` times that largest pull.
 #
-# ### Exercise: a private gradient
+# ### Exercise: a private step
 #
-# *Hard, 20 minutes.* From one gradient for each example, (B, P), make the gradient (P,) of a
-# private step: an average over the batch, as usual. Draw all noise from `generator`.
+# *Hard, 28 minutes.* From one gradient for each example, (B, P), make the gradient (P,) of a
+# private step: an average over the batch, as usual. Draw all noise from `generator`. Then take the
+# whole step for logistic regression: logits `x @ weights`, labels `y` 0 or 1, the loss is the
+# cross-entropy. Return the weights after a step with learning rate `rate`.
 #
 # <details><summary>Hint 1</summary>What is the largest change of the *sum* when one example is
 # added? Everything else follows from that.</details>
@@ -862,6 +874,8 @@ for name, model in {"before": writer, "after": student}.items():
 # What happens to rows that are short already?</details>
 # <details><summary>Hint 3</summary>How many independent draws does a sum of B rows need? Count them
 # for B = 1,000.</details>
+# <details><summary>Hint 4</summary>On paper, for one review: the slope of the loss in the logit,
+# times that of the logit in each weight.</details>
 
 
 # %%
@@ -877,9 +891,22 @@ def clip_and_noise(gradients, clip, noise_multiplier, generator):
 
 clip_and_noise = checks.world.clip_and_noise(clip_and_noise)
 
+
+# %%
+def private_step(weights, x, y, clip, noise_multiplier, rate, generator):
+    """New weights (P,) of a logistic regression: weights (P,), reviews (B, P), labels (B,)."""
+    ### BEGIN SOLUTION
+    error = (x @ weights).sigmoid() - y  # (B,)
+    each = error[:, None] * x  # (B, P): one gradient per review
+    return weights - rate * clip_and_noise(each, clip, noise_multiplier, generator)
+    ### END SOLUTION
+
+
+private_step = checks.world.private_step(private_step)
+
 # %% [markdown]
-# Now train a word counter on {{result:world_privacy.json:reviews}} reviews with your function. Each
-# step uses all reviews. Then the costs of the steps simply add up. With noise multiplier $m$ one
+# Now train a word counter on {{result:world_privacy.json:reviews}} reviews with your step. Each
+# uses all reviews. Then the costs of the steps simply add up. With noise multiplier $m$ one
 # step costs $1/(2m^2)$, so $T$ steps cost $\rho = T/(2m^2)$. From $\rho$ comes
 # $\varepsilon = \rho + 2\sqrt{\rho\ln(1/\delta)}$ ([Bun and Steinke
 # 2016](https://arxiv.org/abs/1605.02658), proposition 1.3).
@@ -895,13 +922,11 @@ labels = read.labels[: len(members)].float()
 
 
 # %%
-def private_weights(noise_multiplier, rounds=100, clip=0.5, seed=0):
+def private_weights(noise_multiplier, rounds=100):
     """Logistic regression by DP-SGD on all members at once: weights (P,)."""
-    weights, source = torch.zeros(inside.shape[1]), torch.Generator().manual_seed(seed)
+    weights, dice = torch.zeros(inside.shape[1]), torch.Generator().manual_seed(0)
     for _ in range(rounds):
-        error = (inside @ weights).sigmoid() - labels  # (B,)
-        each = error[:, None] * inside  # (B, P): one gradient per review
-        weights -= 20 * clip_and_noise(each, clip, noise_multiplier, source)  # learning rate 20
+        weights = private_step(weights, inside, labels, 0.5, noise_multiplier, 20, dice)
     return weights
 
 
@@ -918,8 +943,8 @@ for m in (0, 1, 3, 10):
     epsilon = rho + 2 * math.sqrt(rho * math.log(1e5))  # delta = 1e-5
     fit, new = costs(inside, labels, weights), costs(outside, unread.labels.float(), weights)
     accuracy = (new < math.log(2)).float().mean()  # right: the true label has more than 1/2
-    print(f"m = {m:>2}: epsilon {epsilon:.0f}, accuracy {accuracy:.0%}, ", end="")
-    print(f"AUC {membership_auc(fit, new):.2f}")
+    gained = f"accuracy {accuracy:.0%}, AUC {membership_auc(fit, new):.2f}"
+    print(f"m = {m:>2}: epsilon {epsilon:.0f}, {gained}")
 
 # %% [markdown]
 # The course measured (noise multiplier 0 still clips):
@@ -928,9 +953,9 @@ for m in (0, 1, 3, 10):
 world_plots.private_words(recorded["dp"])
 
 # %% [markdown]
-# (A library that bounds ε more tightly, {{result:world_privacy.json:dp.library}}, says
+# (A tighter bound on ε, by {{result:world_privacy.json:dp.library}}, is
 # {{result:world_privacy.json:dp.rows.3.epsilon_library:.1f}} and
-# {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}} for the two rows with noise.)
+# {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}} for multipliers 3 and 10.)
 #
 # Noise protects, and it costs: with noise multiplier 10, half of what was learned beyond guessing
 # (50 %) is gone. Read ε as a factor: $e^5$ is about 150, a weak promise, $e^{22}$ more than a
@@ -947,11 +972,9 @@ world_plots.private_gpt(recorded)
 # {{result:world_privacy.json:nats.after.value:.2f}}. On so little text plain fine-tuning
 # memorises; private training keeps the secrets and learns next to nothing.
 #
-# **Limit.** An average hides the unlucky few, whose texts are unlike all others; serious audits ask
-# how many members are found at few false alarms ([Carlini et al.
-# 2022](https://arxiv.org/abs/2112.03570)). Large models gave away names and addresses word for word
-# ([Carlini et al. 2021](https://arxiv.org/abs/2012.07805)), and diffusion models gave away
-# photographs ([Carlini et al. 2023](https://arxiv.org/abs/2301.13188)).
+# **Limit.** An average over texts hides the unlucky few that are unlike all others. Large models
+# gave away names and addresses word for word ([Carlini et al.
+# 2021](https://arxiv.org/abs/2012.07805)), and diffusion models gave away photographs ([Carlini et al. 2023](https://arxiv.org/abs/2301.13188)).
 #
 # ## When it goes wrong: an attack that needs no leak
 #
@@ -990,32 +1013,56 @@ blind_auc.beside(area, ".2f")
 # this draw, so whoever has the key can repeat it. The writer adds $\delta$ to the logits of green
 # tokens, and hits green more often. People, who do not know the key, hit it in a share $\gamma$ of
 # all cases.
+#
+# ### Exercise: leave a mark, and find it
+#
+# *Medium, 18 minutes.* Which tokens are green after the token `previous`? Exactly the share `gamma`
+# of them, rounded to whole tokens, by a draw that depends on `key` and `previous` alone. No two
+# pairs of them may share a list. Then, further down, find the mark: by how many standard deviations
+# does the number of green tokens exceed what chance would give? This number is called $z$. Judge
+# each token but the first, with `is_green(previous, token)`. If there is none to judge, return 0.
+#
+# <details><summary>Hint 1</summary>A generator takes *one* number as its seed. Number all pairs
+# of a key and a token.</details>
+# <details><summary>Hint 2</summary>T tosses of a coin with probability γ: which mean, which
+# variance?</details>
+# <details><summary>Hint 3</summary>How many tokens of a text of length T have one before
+# them?</details>
+
 
 # %%
-mark = watermark.Watermark(writer.sizes["vocab"], gamma=0.25, delta=2.0)
+def green_list(previous, vocab, gamma, key):
+    """The tokens that are green after one token: bool (vocab,)."""
+    ### BEGIN SOLUTION
+    source = torch.Generator().manual_seed(key * vocab + previous)
+    order = torch.randperm(vocab, generator=source)
+    green = torch.zeros(vocab, dtype=torch.bool)
+    green[order[: round(gamma * vocab)]] = True
+    return green
+    ### END SOLUTION
+
+
+green_list = checks.world.green_list(green_list)
+
+# %%
+mark = watermark.Watermark(writer.sizes["vocab"], gamma=0.25, delta=2.0, lists=green_list)
 beginning = torch.zeros(n_written, 1, dtype=torch.int64)
-versions = {
-    name: watermark.write(
-        writer, beginning, 200, which, temperature=0.9, generator=torch.Generator().manual_seed(0)
-    )
-    for name, which in (("plain", None), ("marked", mark))
-}
+
 
 # %%
+def written(which):
+    """Texts of 200 tokens by the GPT, with or without a mark: ids (n_written, 201)."""
+    dice = torch.Generator().manual_seed(0)
+    return watermark.write(writer, beginning, 200, which, temperature=0.9, generator=dice)
+
+
+# %%
+versions = {"plain": written(None), "marked": written(mark)}
 for name, ids in versions.items():
     print(f"{name}: {text_plots.shorten(texts.decode(tokenizer, ids[0].tolist()), 250)}")
 
 # %% [markdown]
-# ### Exercise: count green tokens
-#
-# *Medium, 8 minutes.* By how many standard deviations does the number of green tokens exceed what
-# chance would give? This number is called $z$. Judge each token but the first, with
-# `is_green(previous, token)`. If there is no token to judge, return 0.
-#
-# <details><summary>Hint 1</summary>T tosses of a coin with probability γ: which mean, which
-# variance?</details>
-# <details><summary>Hint 2</summary>How many tokens of a text of length T have one before
-# them?</details>
+# Could you tell them apart? Now count:
 
 
 # %%
@@ -1089,10 +1136,6 @@ for share in (0.1, 0.3, 0.5):
     print(f"{share:.0%} changed: z {left.mean():.1f}, alarm in {(left > 4).float().mean():.0%}")
 
 # %% [markdown]
-# Measured on {{result:world_provenance.json:texts}} marked texts of 200 tokens: the alarm still rang
-# for {{result:world_provenance.json:changed.30.found.value:.0%}} of them with 30 % of the tokens
-# replaced, and for {{result:world_provenance.json:changed.50.found.value:.0%}} with half.
-#
 # ### A signature
 #
 # A picture can carry *papers* instead: a text that names its maker and holds a **digest** of the
@@ -1148,11 +1191,11 @@ with_their_key = holds(picture, forged, stranger.sign(forged), stranger.public_k
 print("the stranger's papers, checked with the stranger's own key:", with_their_key)
 
 # %% [markdown]
-# The last line is no fault. A signature proves that the owner of *this* key signed *these* bytes.
-# It does not prove whose key it is, nor that the papers are true. A screenshot looks the same and
-# has other pixels, so no papers fit it: a missing signature proves nothing.
+# The last line is no fault. A signature proves that the owner of *this* key signed *these* bytes,
+# not whose key it is, nor that the papers are true. A screenshot looks the same and has other
+# pixels, so no papers fit it: a missing signature proves nothing.
 #
-# **Limit.** You have to learn from elsewhere whose key it is; in the standard for such papers,
+# **Limit.** Whose key it is you have to learn elsewhere; in the standard for such papers,
 # [C2PA](https://c2pa.org/), authorities say so. And a program that paraphrases removes text marks,
 # with little harm to the meaning ([Krishna et al. 2023](https://arxiv.org/abs/2303.13408)).
 #
@@ -1160,8 +1203,8 @@ print("the stranger's papers, checked with the stranger's own key:", with_their_
 #
 # **Question.** What do two machines have to tell each other to train *one* network?
 #
-# Each takes half of the batch. If both then use the mean of the two gradients, they make the same
-# step as one machine with all of it:
+# Each takes half of the batch. If both use the mean of the two gradients, they make the same step
+# as one machine with all of it:
 
 # %%
 x, y = torch.randn(64, 20), torch.randint(3, (64,))
@@ -1204,17 +1247,18 @@ for name, network in {"plain": plain, "with BatchNorm": normed}.items():
 # %%
 link = 450e9  # bytes per second one way: NVLink of an H100, by its data sheet
 tokens = 8 * 8_192  # in one step, all eight together
-for name, weights in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 70e9}.items():
-    compute = 6 * weights * tokens / (8 * gpu["flops_per_second"])
-    talk = 2 * 7 / 8 * 2 * weights / link  # gradients of two bytes each
-    print(f"{name}: {16 * weights / 1e9:,.1f} GB a GPU, {compute:.1e} s to compute, ", end="")
-    print(f"{talk:.1e} s to talk")
+plan = {}
+for name, n in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 70e9}.items():
+    compute = 6 * n * tokens / (8 * gpu["flops_per_second"])
+    talk = 2 * 7 / 8 * 2 * n / link  # gradients of two bytes each
+    plan[name] = (16 * n / 1e9, compute, talk)
+world_plots.numbers(["", "GB a GPU", "s to compute", "s to talk"], plan, "a step on eight GPUs")
 
 # %% [markdown]
-# **Limit.** This is arithmetic, no measurement: it leaves out waiting, latency and the memory for
-# activations. But before any money is spent it tells that 7 billion weights, their gradients and
-# Adam's means do not fit into the 80 GB of one such GPU. So they are split over several
-# ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054)). And larger batches need another
+# **Limit.** This is arithmetic, no measurement: it leaves out latency and the memory for
+# activations. But before money is spent it tells that 7 billion weights do not fit into the 80 GB
+# of one such GPU, with all that belongs to them. So they are split over several
+# ([Rajbhandari et al. 2020](https://arxiv.org/abs/1910.02054)). Larger batches need another
 # learning rate ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
 # ## Questions
@@ -1247,11 +1291,6 @@ for name, weights in {"our GPT": 3.1e6, "7 billion weights": 7e9, "70 billion": 
 #
 # <details><summary>Answer</summary>(b): that is the control. (a) narrows the interval around a
 # wrong number. (c) is no control. (d) bounds leaks and explains no AUC.</details>
-#
-# **5. A picture without papers is** (a) generated (b) genuine (c) either (d) a screenshot
-#
-# <details><summary>Answer</summary>(c): papers prove something only where they are. (a), (b) and
-# (d) read something into their absence.</details>
 #
 # ## Recap
 #

@@ -81,9 +81,28 @@ def test_figures_hold_what_they_are_given():
     counts = {"one": torch.tensor([1, 3]), "two": torch.tensor([2, 2])}
     heights = [bar.get_height() for bar in world_plots.balance(counts, ["a", "b"]).axes[0].patches]
     assert heights == [25, 75, 50, 50]
-    parts = [pictures[:1]] * 3
-    ax = world_plots.attack(parts, "abc", [0, 1], {"attack": [0, 0.5], "coin": [0, 0.1]}).axes[3]
-    assert [line.get_label() for line in ax.lines] == ["attack", "coin"] and ax.get_ylim() == (0, 1)
+    signs, curves = torch.ones(3, 4, 4), {"attack": [0, 0.5], "coin": [0, 0.1]}
+    *shown, ax = world_plots.attack(pictures[:2], signs, 2, ("cat", "dog"), [0, 1], curves).axes
+    assert [one.get_title("left") for one in shown] == ["“cat”", "the change × 50", "“dog”"]
+    assert [line.get_label() for line in ax.lines[:2]] == list(curves) and ax.get_ylim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (217_391.0, "220,000"),
+        (0.0291, "0.029"),
+        (0.0000912, "0.000091"),
+        (5.8e-8, "5.8 · 10⁻⁸"),
+        (3.14e23, "3.1 · 10²³"),
+        (0.999, "1.0"),
+        (9.96, "10"),
+        (112.0, "110"),
+    ],
+)
+def test_numbers_are_written_as_they_are_said(number, said):
+    assert world_plots.two_digits(number) == said
+    assert said in world_plots.numbers(["what", "kWh"], {"one": [number]}, "costs").data
 
 
 def test_the_alarm_crosses_the_bands():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 from torch import nn
 
 from course_utils.authoring.lessons import load_definitions
@@ -82,6 +82,18 @@ def test_uphill_raises_the_loss_of_the_networks_own_answer(lesson):
     assert loss(1) > loss(0) > loss(-1)
 
 
+def test_what_flips_is_what_the_network_answers_to_moved_pictures(lesson):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4))
+    images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
+    uphill = lesson.worst_direction(network, images)
+    for size in (0, 1, 16):
+        moved = (images.int() + size * uphill.int()).clamp(0, 255) / 127.5 - 1
+        changed = network(moved).argmax(1) != network(images / 127.5 - 1).argmax(1)
+        assert torch.equal(lesson.flips(network, images, uphill, size), changed)
+    assert changed.any() and not lesson.flips(network, images, uphill, 0).any()
+
+
 def test_exposure_and_the_colleagues_differ_where_it_matters(lesson):
     others = torch.arange(1_000).double()
     assert lesson.exposure(-1.0, others) == pytest.approx(math.log2(1_001))
@@ -100,6 +112,39 @@ def test_the_area_is_scikit_learns(lesson):
         truth = np.r_[np.ones(30), np.zeros(41)]
         expected = roc_auc_score(truth, -torch.cat([members, others]).numpy())
         assert lesson.membership_auc(members, others) == pytest.approx(expected)
+
+
+def test_the_members_found_are_scikit_learns_point_of_the_curve(lesson):
+    generator = torch.Generator().manual_seed(0)
+    for alarms in (0.0, 0.1, 0.5, 1.0):
+        members, others = (
+            torch.randint(0, 30, (n,), generator=generator).double() for n in (30, 40)
+        )
+        truth, scores = np.r_[np.ones(30), np.zeros(40)], -torch.cat([members, others]).numpy()
+        rings, found, _ = roc_curve(truth, scores, drop_intermediate=False)
+        expected = found[rings <= alarms + 1e-9].max()
+        assert lesson.members_found(members, others, alarms) == pytest.approx(expected)
+
+
+def test_without_clipping_and_noise_a_private_step_is_gradient_descent(lesson):
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(12, 5, generator=generator), torch.randint(2, (12,)).float()
+    weights = torch.randn(5, generator=generator, requires_grad=True)
+    loss = nn.functional.binary_cross_entropy_with_logits(x @ weights, y)
+    expected = weights - 3 * torch.autograd.grad(loss, weights)[0]
+    found = lesson.private_step(weights.detach(), x, y, 1e6, 0.0, 3, generator)
+    assert torch.allclose(found, expected, atol=1e-5)
+    moved = lesson.private_step(weights.detach(), x, y, 0.5, 0.0, 3, generator) - weights
+    assert moved.norm() <= 3 * 0.5 + 1e-5
+
+
+def test_each_key_and_token_has_its_own_list(lesson):
+    lists = {
+        tuple(lesson.green_list(previous, 40, 0.25, key).tolist())
+        for key in range(3)
+        for previous in range(40)
+    }
+    assert len(lists) == 120 and {sum(one) for one in lists} == {10}
 
 
 def test_a_private_step_is_bounded_and_its_noise_has_the_stated_size(lesson):

@@ -41,6 +41,14 @@ def test_the_lists_are_the_same_on_every_machine():
     assert green[:4].tolist() == [[0, 4, 10], [0, 7, 9], [0, 3, 9], [2, 6, 10]]
 
 
+def test_it_takes_the_lists_of_a_lesson():
+    lists = world.green_list.reference
+    mark = Watermark(VOCAB, 0.3, key=5, lists=lists)
+    assert torch.equal(mark.table[7], lists(7, VOCAB, 0.3, 5)) and mark.gamma == 0.3
+    marked = written(mark).tolist()
+    assert min(z_of(text, mark.is_green, mark.gamma) for text in marked) > 4
+
+
 def test_the_three_readers_agree():
     mark = Watermark(VOCAB, gamma=0.5)
     tokens = torch.randint(VOCAB, (30,)).tolist()

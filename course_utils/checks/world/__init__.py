@@ -3,7 +3,11 @@
 from course_utils.checks.prediction import prediction
 from course_utils.checks.world.clip_and_noise import clip_and_noise
 from course_utils.checks.world.exposure import exposure
+from course_utils.checks.world.flips import flips
+from course_utils.checks.world.green_list import green_list
+from course_utils.checks.world.members_found import members_found
 from course_utils.checks.world.membership_auc import membership_auc
+from course_utils.checks.world.private_step import private_step
 from course_utils.checks.world.rounded import rounded
 from course_utils.checks.world.training_cost import training_cost
 from course_utils.checks.world.watermark_z import watermark_z
@@ -24,9 +28,13 @@ __all__ = [
     "copies_needed",
     "exposure",
     "flip_size",
+    "flips",
     "generated_gain",
+    "green_list",
     "largest_class",
+    "members_found",
     "membership_auc",
+    "private_step",
     "rounded",
     "tokens_needed",
     "training_cost",

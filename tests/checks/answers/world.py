@@ -1,6 +1,7 @@
 """Lesson 10: right and wrong answers to its exercises."""
 
 import math
+import random
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
@@ -914,4 +915,291 @@ WRONG["worst_direction"] += [
         lambda network, images: (images / 127.5 - 1) + uphill_by_backward(network, images),
         "Those are changed pictures",
     ),
+]
+
+
+# ---- green_list
+
+
+@right("green_list")
+def list_by_sample(previous, vocab, gamma, key):
+    chosen = random.Random(f"{key}:{previous}").sample(range(vocab), round(gamma * vocab))
+    return torch.tensor([token in set(chosen) for token in range(vocab)])
+
+
+@right("green_list")
+def list_by_numpy(previous, vocab, gamma, key):
+    dice = np.random.default_rng((key, previous))
+    green = np.zeros(vocab, dtype=bool)
+    green[dice.choice(vocab, round(gamma * vocab), replace=False)] = True
+    return torch.from_numpy(green)
+
+
+@right("green_list")
+def list_by_scores(previous, vocab, gamma, key):
+    dice = torch.Generator().manual_seed(previous + vocab * key)
+    best = torch.rand(vocab, generator=dice).topk(round(gamma * vocab)).indices
+    return torch.isin(torch.arange(vocab), best)
+
+
+def list_seeded(seed, size=lambda gamma, vocab: round(gamma * vocab)):
+    """A list from a seed of previous token, vocabulary and key; so many are green."""
+
+    def answer(previous, vocab, gamma, key):
+        dice = torch.Generator().manual_seed(seed(previous, vocab, key))
+        green = torch.zeros(vocab, dtype=torch.bool)
+        green[torch.randperm(vocab, generator=dice)[: size(gamma, vocab)]] = True
+        return green
+
+    return answer
+
+
+def paired(previous, vocab, key):
+    return key * vocab + previous
+
+
+@wrong("green_list", "ids alone are no such list")
+def list_of_ids(previous, vocab, gamma, key):
+    dice = torch.Generator().manual_seed(paired(previous, vocab, key))
+    return torch.randperm(vocab, generator=dice)[: round(gamma * vocab)]
+
+
+@wrong("green_list", "A coin for each token")
+def list_by_coins(previous, vocab, gamma, key):
+    dice = torch.Generator().manual_seed(paired(previous, vocab, key))
+    return torch.rand(vocab, generator=dice) < gamma
+
+
+@wrong("green_list", "seed a generator")
+def list_without_a_seed(previous, vocab, gamma, key):
+    return torch.randperm(vocab, generator=GOING_ON) < round(gamma * vocab)
+
+
+@wrong("green_list", "only shifted")
+def list_that_shifts(previous, vocab, gamma, key):
+    stride = (1, 7, 11)[key % 3]
+    return (stride * torch.arange(vocab) + previous) % vocab < round(gamma * vocab)
+
+
+@wrong("green_list", "*whole* vocabulary")
+def list_of_half(previous, vocab, gamma, key):
+    dice = torch.Generator().manual_seed(paired(previous, vocab, key))
+    green, size = torch.zeros(vocab, dtype=torch.bool), round(gamma * vocab)
+    green[torch.randperm(max(size, vocab // 2 + 1), generator=dice)[:size]] = True
+    return green
+
+
+GOING_ON = torch.Generator().manual_seed(1)
+
+WRONG["green_list"] += [
+    (list_seeded(lambda p, v, k: k), "Every token before has the same list"),
+    (list_seeded(lambda p, v, k: p), "whoever knows the method"),
+    (list_seeded(lambda p, v, k: k + p), "that no other pair gives"),
+    (list_seeded(lambda p, v, k: (k + 1) * (p + 1)), "that no other pair gives"),
+    (list_seeded(lambda p, v, k: k ^ p), "that no other pair gives"),
+    (list_seeded(paired, lambda g, v: int(g * v)), "rounds down"),
+    (list_seeded(paired, lambda g, v: v - round(g * v)), "are *red*"),
+    (list_seeded(paired, lambda g, v: round(g * v) + 1), "whatever the token before them"),
+]
+
+
+# ---- members_found
+
+
+@right("members_found")
+def found_by_sorting(member_losses, other_losses, alarms):
+    allowed = math.floor(alarms * len(other_losses) + 1e-9)
+    others = sorted(other_losses.tolist())
+    border = others[allowed] if allowed < len(others) else math.inf
+    return sum(loss < border for loss in member_losses.tolist()) / len(member_losses)
+
+
+@right("members_found")
+def found_by_counting(member_losses, other_losses, alarms):
+    rings = (other_losses[None] <= member_losses[:, None]).sum(1)  # if the member's own is found
+    return float((rings <= int(alarms * len(other_losses))).double().mean())
+
+
+@right("members_found")
+def found_by_the_curve(member_losses, other_losses, alarms):
+    truth = [1] * len(member_losses) + [0] * len(other_losses)
+    joined = -torch.cat([member_losses, other_losses]).double()
+    rate, found, _ = roc_curve(truth, joined.tolist(), drop_intermediate=False)
+    return found[rate <= alarms + 1e-9].max()
+
+
+def found_below(border):
+    """A mistake in the border, which is set from sorted lists and the number of alarms that are allowed."""
+
+    def answer(m, o, alarms):
+        members, others = sorted(m.tolist()), sorted(o.tolist())
+        limit = border(members, others, alarms)
+        return sum(loss < limit for loss in members) / len(members)
+
+    return answer
+
+
+def at(losses, place):
+    return losses[place] if place < len(losses) else math.inf
+
+
+WRONG["members_found"] += [
+    (found_below(lambda m, o, a: at(o, max(int(a * len(o)), 1) - 1)), "The border may lie higher"),
+    (found_below(lambda m, o, a: at(o, int(a * len(o)) + 1)), "lets more others through"),
+    (found_below(lambda m, o, a: float(np.quantile(o, a))), "A border between two losses"),
+    (found_below(lambda m, o, a: at(m, int(a * len(m)))), "set by the *others*"),
+    (
+        found_below(lambda m, o, a: at(sorted(m + o), int(a * len(m + o)))),
+        "set by the *others*",
+    ),
+    (found_below(lambda m, o, a: at(o[::-1], int(a * len(o)))), "from the lowest loss upwards"),
+    (found_below(lambda m, o, a: o[int(a * len(o))]), "Is there a border above"),
+    (
+        lambda m, o, a: np.mean(m.numpy() <= at(sorted(o.tolist()), int(a * len(o)))),
+        "the other text at the border rings",
+    ),
+    (
+        lambda m, o, a: np.mean(m.numpy() > at(sorted(o.tolist()), int(a * len(o)))),
+        "not above it",
+    ),
+    (
+        lambda m, o, a: np.mean(o.numpy() < at(sorted(o.tolist()), int(a * len(o)))),
+        "share of *others* below",
+    ),
+    (lambda m, o, a: len(m) * found_by_sorting(m, o, a), "A share of the *members*"),
+    (lambda m, o, a: 100 * found_by_sorting(m, o, a), "not per cent"),
+]
+
+
+# ---- flips
+
+
+@right("flips")
+@torch.no_grad()
+def flips_in_grey_levels(network, images, direction, size):
+    moved = (images.float() + size * direction).clamp(0, 255) / 127.5 - 1
+    return network(moved).argmax(1).ne(network(images / 127.5 - 1).argmax(1))
+
+
+@right("flips")
+def flips_one_by_one(network, images, direction, size):
+    answers = []
+    for image, way in zip(images, direction, strict=True):
+        x = image / 255 * 2 - 1
+        moved = torch.minimum(
+            torch.ones(()), torch.maximum(x + way * size / 127.5, -torch.ones(()))
+        )
+        before, after = network(torch.stack([x, moved])).max(dim=1).indices.tolist()
+        answers.append(before != after)
+    return torch.tensor(answers)
+
+
+def flips_by(move):
+    """A mistake in the moved pictures: a function of pictures in [-1, 1], signs and the size."""
+
+    def answer(network, images, direction, size):
+        x = images / 127.5 - 1
+        return network(move(x, direction, size)).argmax(1) != network(x).argmax(1)
+
+    return answer
+
+
+WRONG["flips"] += [
+    (flips_by(lambda x, d, s: x + s / 127.5 * d), "left its range"),
+    (flips_by(lambda x, d, s: (x + s * d).clamp(-1, 1)), "1 / 127.5"),
+    (flips_by(lambda x, d, s: (x + s / 255 * d).clamp(-1, 1)), "1 / 127.5"),
+    (flips_by(lambda x, d, s: (x - s / 127.5 * d).clamp(-1, 1)), "it is added"),
+    (flips_by(lambda x, d, s: (x + s / 127.5 * d).clamp(0, 1)), "Black is -1"),
+    (
+        flips_by(
+            lambda x, d, s: ((127.5 * (x + 1)).round() + s * d).round().clamp(0, 255) / 127.5 - 1
+        ),
+        "lose halves",
+    ),
+    (flips_by(lambda x, d, s: (127.5 * (x + 1) + s * d).clamp(0, 255)), "not bytes"),
+    (lambda *a: ~flips_in_grey_levels(*a), "`!=`, not `==`"),
+    (lambda *a: flips_in_grey_levels(*a).float().mean(), "the share of them comes later"),
+    (lambda *a: torch.zeros(len(a[1]), dtype=torch.bool), "By hand"),
+]
+
+
+# ---- private_step
+
+
+@right("private_step")
+def step_by_a_loop(weights, x, y, clip, noise_multiplier, rate, generator):
+    each = []
+    for review, label in zip(x, y, strict=True):
+        probability = 1 / (1 + math.exp(-float(review @ weights)))
+        each.append((probability - float(label)) * review)
+    noisy = Private()(torch.stack(each), clip, noise_multiplier, generator)
+    return weights - rate * noisy
+
+
+@right("private_step")
+def step_by_func(weights, x, y, clip, noise_multiplier, rate, generator):
+    def loss(w, review, label):
+        return nn.functional.softplus((1 - 2 * label) * (review @ w))
+
+    each = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))(weights, x, y)
+    return torch.sub(weights, Private()(each, clip, noise_multiplier, generator), alpha=rate)
+
+
+def step_with(gradients, step=lambda w, g, rate: w - rate * g):
+    """A mistake in the gradients of w, x and y, or in the step."""
+
+    def answer(weights, x, y, clip, noise_multiplier, rate, generator):
+        private = Private()(gradients(weights, x, y), clip, noise_multiplier, generator)
+        return step(weights, private, rate)
+
+    return answer
+
+
+def pulls(w, x, y):
+    return (torch.sigmoid(x @ w) - y).unsqueeze(1) * x
+
+
+@wrong("private_step", "give `noise_multiplier` on")
+def step_without_noise(weights, x, y, clip, noise_multiplier, rate, generator):
+    return weights - rate * Private()(pulls(weights, x, y), clip, 0.0, generator)
+
+
+@wrong("private_step", "it is multiplied by the rate, too")
+def step_with_noise_behind(weights, x, y, clip, noise_multiplier, rate, generator):
+    quiet = weights - rate * Private()(pulls(weights, x, y), clip, 0.0, generator)
+    return quiet + noise_multiplier * clip / len(x) * torch.randn(len(weights), generator=generator)
+
+
+@wrong("private_step", "hand on the generator itself")
+def step_with_a_generator_of_its_own(weights, x, y, clip, noise_multiplier, rate, generator):
+    own = torch.Generator().manual_seed(0)
+    return weights - rate * Private()(pulls(weights, x, y), clip, noise_multiplier, own)
+
+
+@wrong("private_step", "give them a second dimension")
+def step_that_does_not_broadcast(weights, x, y, clip, noise_multiplier, rate, generator):
+    return weights - rate * Private()(
+        (torch.sigmoid(x @ weights) - y) * x, clip, noise_multiplier, generator
+    )
+
+
+WRONG["private_step"] += [
+    (step_with(lambda w, x, y: -pulls(w, x, y)), "went uphill"),
+    (step_with(lambda w, x, y: (x @ w - y)[:, None] * x), "are logits"),
+    (step_with(lambda w, x, y: torch.sigmoid(x @ w)[:, None] * x), "labels are missing"),
+    (step_with(lambda w, x, y: (torch.sigmoid(x @ w) - 2 * y + 1)[:, None] * x), "not -1 and 1"),
+    (step_with(lambda w, x, y: pulls(w, x, y) / len(x)), "divides again"),
+    (step_with(lambda w, x, y: pulls(w, x, y).mean(0)[None]), "already when it is clipped"),
+    (step_with(pulls, lambda w, g, rate: w - g), "learning rate is missing"),
+    (step_with(pulls, lambda w, g, rate: -rate * g), "Return the weights after it"),
+    (step_with(pulls, lambda w, g, rate: g), "after a step against it"),
+    (
+        lambda w, x, y, clip, m, rate, g: w - rate * pulls(w, x, y).mean(0),
+        "Nothing was clipped",
+    ),
+    (
+        lambda w, x, y, clip, m, rate, g: w - Private()(rate * pulls(w, x, y), clip, m, g),
+        "the rate belongs to the step",
+    ),
+    (step_with(lambda w, x, y: pulls(w, x, y).flip(1)), "By hand"),
 ]
