@@ -10,14 +10,15 @@ asked for is read.
 writes its averaged generator to ``data/checkpoints/cgan_cifar10.safetensors`` and the same scores to
 ``data/results/cgan_cifar10.json``.
 ``... truncation --data FOLDER --work DIR`` draws the shipped generator's latent vectors nearer to the middle (all of
-their numbers scaled, or, as BigGAN does it, those beyond a threshold drawn again) and writes the same scores of each
-to ``data/results/stable_truncation.json``; 10 minutes.
+their numbers scaled, or, as BigGAN does it, those beyond a threshold drawn again; and scaled with BatchNorm's averages
+measured anew for each scale) and writes the same scores of each to ``data/results/stable_truncation.json``; 10 minutes.
 
 All work on one thread. Finished parts are kept in DIR and cut ones go on;
 several programs may share one DIR. ``--so-far`` trains nothing and writes what is finished.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import math
@@ -223,22 +224,29 @@ def _truncation(options: argparse.Namespace) -> None:
     train, test = load_images(options.data, "train"), load_images(options.data, "test")
     reference = ClassReference.from_images(train, test, N, names=NAMES)
 
-    def scored(**nearer: float) -> dict[str, Any]:
+    def scored(network: cgan.Generator, **nearer: float) -> dict[str, Any]:
         drawn = torch.Generator().manual_seed(99)  # as in `_ship`: each row moves the same noise
 
         def sample(labels: torch.Tensor) -> torch.Tensor:
-            noise = torch.randn(len(labels), cgan.latent_dim_of(network), generator=drawn)
+            noise = torch.randn(len(labels), network.latent_dim, generator=drawn)
             return cgan.sample(network, labels, drawn_nearer(noise, **nearer))
 
         row = {**nearer, **_record(reference.score(sample))}
         print(row, flush=True)
         return row
 
+    labels = torch.arange(network.classes).repeat(N)
+    other = torch.Generator().manual_seed(5)  # not the noise of the pictures that are scored
+    noise = torch.randn(len(labels), network.latent_dim, generator=other)
     result = {
         **{k: facts[k] for k in ("steps", "width", "latent_dim", "method")},
         **_measured_with(train, reference),
-        "scaled": [scored(scale=scale) for scale in SCALES],
-        "redrawn": [scored(threshold=threshold) for threshold in THRESHOLDS],
+        "scaled": [scored(network, scale=scale) for scale in SCALES],
+        "redrawn": [scored(network, threshold=threshold) for threshold in THRESHOLDS],
+        "anew": [
+            scored(with_averages_of(network, labels, scale * noise), scale=scale)
+            for scale in SCALES
+        ],
     }
     print(results.write("stable_truncation.json", result, made_with))
 
@@ -256,6 +264,27 @@ def drawn_nearer(
         shares = outside + (1 - 2 * outside) * torch.special.ndtr(noise.double())
         noise = torch.special.ndtri(shares).clamp(-threshold, threshold).to(noise.dtype)
     return scale * noise
+
+
+def with_averages_of(
+    network: cgan.Generator, labels: torch.Tensor, noise: torch.Tensor
+) -> cgan.Generator:
+    """A copy in evaluation mode whose BatchNorms have the means and variances of one batch: (N,), (N, latent_dim).
+
+    Layer by layer, so that each is measured on what comes out of the layers before it with their new averages.
+    """
+    twin = copy.deepcopy(network).eval()
+
+    def measure(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        layer.running_mean = inputs[0].mean((0, 2, 3))
+        layer.running_var = inputs[0].var((0, 2, 3))
+
+    hooks = [norm.norm.register_forward_pre_hook(measure) for norm in twin.norms]
+    with torch.no_grad():
+        twin(noise[:, :, None, None], labels)
+    for hook in hooks:
+        hook.remove()
+    return twin
 
 
 def _measured_with(train: ImageSet, reference: ClassReference) -> dict[str, Any]:
