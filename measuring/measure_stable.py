@@ -279,7 +279,8 @@ def with_averages_of(
         layer.running_mean = inputs[0].mean((0, 2, 3))
         layer.running_var = inputs[0].var((0, 2, 3))
 
-    hooks = [norm.norm.register_forward_pre_hook(measure) for norm in twin.norms]
+    norms = [layer for layer in twin.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
     with torch.no_grad():
         twin(noise[:, :, None, None], labels)
     for hook in hooks:
