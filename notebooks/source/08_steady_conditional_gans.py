@@ -470,9 +470,9 @@ plots.show(
 )
 
 # %% [markdown]
-# Each path starts at (1, 1). Without a penalty and with R1, one step multiplies $(a, b)$ by a matrix. Its two eigenvalues have
-# the same size. This size is the factor by which the distance from the solution changes in a step,
-# on average. If it is below 1, the spiral turns inwards.
+# Each path starts at (1, 1). Without a penalty and with R1, one step multiplies $(a, b)$ by a
+# matrix. Its two eigenvalues have the same size. This size is the factor by which the distance from
+# the solution changes in a step, on average. If it is below 1, the spiral turns inwards.
 
 # %%
 step_of = {  # (a, b) after a step = matrix @ (a, b)
@@ -560,9 +560,9 @@ grid_modes = ...
 grid_modes = checks.stable.grid_modes(grid_modes)
 
 # %% [markdown]
-# Three methods you run yourself, on the ring, the third with the relativistic losses above. All seeds
-# of a method are trained at once, by one batched network. In the figure, the grey behind the points
-# is D's logit: the darker, the more real.
+# Three methods you run yourself, on the ring, the third with the relativistic losses above. All
+# seeds of a method are trained at once, by one batched network. In the figure, the grey behind the
+# points is D's logit: the darker, the more real.
 
 # %%
 from dataclasses import replace
@@ -651,9 +651,9 @@ for data, rates in record["games"].items():
 #
 # A generator that makes "something" is a toy; one that makes a *horse when asked* is a tool.
 #
-# **The generator** is told the class twice. A learned vector of the class stands beside the noise. And after
-# every BatchNorm each class has a weight and a bias of its own for every channel. With $\hat x$ for
-# the maps that come out of BatchNorm, class $y$ goes on with
+# **The generator** is told the class twice. A learned vector of the class stands beside the noise.
+# And after every BatchNorm each class has a weight and a bias of its own for every channel. With
+# $\hat x$ for the maps that come out of BatchNorm, class $y$ goes on with
 #
 # $$\gamma_y \cdot \hat x + \beta_y.$$
 #
@@ -990,7 +990,7 @@ names = [f"{scale:g} z" for scale in scales]
 title = f"asked for: {facts['classes'][asked[0]]} [{facts['data']}, shipped generator]"
 plots.show(
     picture_rows.named_rows(dict(zip(names, faint.split(8))), title),
-    alt="Five rows of the same eight latent points, multiplied by 1, 0.8, 0.6, 0.4 and 0.2. The horses grow alike and fade: in the last row all are nearly the same dim blur.",
+    alt="Five rows of the same eight latent points, multiplied by 1, 0.8, 0.6, 0.4 and 0.2. The horses fade row by row: in the last one all are the same brown blur.",
 )
 
 # %%
@@ -1050,7 +1050,7 @@ for name, scale in zip(names, scales):
 # %%
 plots.show(
     picture_rows.named_rows(fresh_pictures, title + ", averages measured anew"),
-    alt="The same latent points and scales, with averages measured anew. The horses no longer fade. From row to row they grow plainer and more alike.",
+    alt="The same latent points and scales, with averages measured anew. The horses no longer fade. In the last row all stand in the same pose on the same ground.",
 )
 
 # %% [markdown]
@@ -1060,7 +1060,7 @@ plots.show(
 panels = {"accuracy": "share read as asked", "recall": "recall", "FD": "FD"}
 plots.show(
     class_plots.by_scale(record, panels),
-    alt="Share read as asked, recall and FD by scale, with the averages of training and with averages measured anew. From right to left, with new averages the share rises above that of real photographs while recall falls, first slowly; FD is lowest in between. With the averages of training all three soon get worse.",
+    alt="Share read as asked, recall and FD by scale, with the averages of training and with averages measured anew. From right to left, with new averages the share rises, at last above that of real photographs; recall holds until 0.5 and falls after it; FD is lowest at 0.4. With the averages of training recall and FD get worse from the start, the share after 0.8.",
 )
 
 # %% [markdown]

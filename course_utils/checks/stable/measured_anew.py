@@ -183,7 +183,7 @@ def _expect_copy(fn: Answer, training: bool, scale: float) -> None:
     expected, found = _averages(_by_formula(network, labels, noise)), _averages(came)
     inputs = (network, labels, noise)
     expect_close(
-        found, expected, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED, atol=1e-6, rtol=1e-2
+        found, expected, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED, atol=5e-3, rtol=1e-2
     )
     learned = "Only the averages are new: nothing is trained, and no weight moves."
     weights = zip(came.parameters(), network.parameters(), strict=True)
@@ -194,13 +194,15 @@ def _expect_copy(fn: Answer, training: bool, scale: float) -> None:
 
 
 def _that_has_seen_noise() -> nn.Module:
-    """A generator of three classes whose averages and class weights are not those of the start."""
+    """A generator of three classes whose averages and class weights are not those of the start, with large maps."""
     network = cgan.Generator(6, 4, classes=3).train()
     for norm in network.norms:
         assert isinstance(norm, cgan.ConditionalBatchNorm)
         nn.init.uniform_(norm.weight.weight, 0.5, 2.0)
         nn.init.normal_(norm.bias.weight)
     with torch.no_grad():
+        for layer in (network.first, *network.doublings):
+            layer.weight.mul_(20)  # type: ignore[operator, union-attr]
         for _ in range(3):
             network(torch.randn(16, 6, 1, 1), torch.arange(16) % 3)
     return network
