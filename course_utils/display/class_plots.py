@@ -1,4 +1,4 @@
-"""Figures of lesson 08 about classes: scores of each, which one was read for which, and ways of training.
+"""Figures of lesson 08 about classes: scores of each, which one was read for which, and ways to train and to draw.
 
 Each function returns a finished figure for `plots.show`.
 """
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.display import plots, seed_rows
-from course_utils.display.palette import BLACK, BLUE, COLOURS, SHARES
+from course_utils.display.palette import BLACK, BLUE, COLOURS, SHARES, VERMILION
 from course_utils.evaluation.scores import Score
 
 _MARKS = {"marker": "o", "ms": 5, "alpha": 0.7}, {"marker": "|", "ms": 13, "color": BLACK}
@@ -81,6 +81,32 @@ def by_way(record: Mapping[str, Any], panels: Mapping[str, str]) -> Figure:
         ax.set_yticks(range(len(ways)), list(reversed(ways)))
         ax.tick_params(labelleft=ax is axes[0])
         ax.set(xlim=(0, None), ylim=(-0.6, len(ways) - 0.4), xlabel=label)
+    axes[0].set_title(record["data"], loc="left", fontsize=10)
+    plots.shared_legend(figure, axes[0])
+    return figure
+
+
+def by_scale(record: Mapping[str, Any], panels: Mapping[str, str]) -> Figure:
+    """Scores by the scale of latent vectors, with both kinds of BatchNorm's averages; beside real photographs.
+
+    Args:
+        record: ``scaled`` and ``anew``, rows with ``scale`` and scores with ``value``, ``low`` and ``high``, those of
+            all classes together under ``total``; ``real``, as one row; and ``data``.
+        panels: key of a score -> its name in the figure.
+    """
+    figure, axes = plots.subplots(1, len(panels), width=9.6, height=3.1)
+    kinds = {"measured anew": ("anew", "o-", BLUE), "of training": ("scaled", "s--", VERMILION)}
+    for ax, (key, label) in zip(axes, panels.items(), strict=True):
+        for name, (kind, marks, colour) in kinds.items():
+            scores = [{**row["total"], **row}[key] for row in record[kind]]
+            scales = [row["scale"] for row in record[kind]]
+            values, low, high = ([score[k] for score in scores] for k in ("value", "low", "high"))
+            ax.plot(scales, values, marks, color=colour, ms=4, label=f"averages {name}")
+            ax.fill_between(scales, low, high, color=colour, alpha=0.15, linewidth=0)
+        real = {**record["real"]["total"], **record["real"]}[key]["value"]
+        ax.axhline(real, color=BLACK, linestyle=":", label="real photographs")
+        top = 1 if key != "FD" else None
+        ax.set(xlabel="scale of z", ylabel=label, xlim=(0.15, 1.05), ylim=(0, top))
     axes[0].set_title(record["data"], loc="left", fontsize=10)
     plots.shared_legend(figure, axes[0])
     return figure

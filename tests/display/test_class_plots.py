@@ -71,3 +71,21 @@ def test_each_way_has_its_seeds_and_the_line_of_real_photographs_has_its_name():
     lowest = record["ways"][names[0]]["FD"]
     assert list(fd.lines[1].get_xdata()) == lowest["seeds"]
     assert fd.get_title("left") == record["data"] and apart(figure)
+
+
+def test_scores_by_scale_have_a_line_for_each_kind_of_averages_and_one_for_photographs():
+    record = results.read("stable_truncation.json")
+    panels = {"accuracy": "share read as asked", "recall": "recall", "FD": "FD"}
+    figure = class_plots.by_scale(record, panels)
+    names = ["averages measured anew", "averages of training", "real photographs"]
+    assert words(figure.legends[0]) == names
+    for ax, (key, label) in zip(figure.axes, panels.items(), strict=True):
+        assert ax.get_ylabel() == label and ax.get_ylim()[0] == 0
+        anew, trained, photographs = ax.lines
+        assert list(anew.get_xdata()) == [row["scale"] for row in record["anew"]]
+        scored = [row[key] if key in row else row["total"][key] for row in record["scaled"]]
+        assert list(trained.get_ydata()) == [score["value"] for score in scored]
+        real = record["real"]
+        floor = real[key] if key in real else real["total"][key]
+        assert set(photographs.get_ydata()) == {floor["value"]}
+    assert apart(figure)

@@ -1,7 +1,6 @@
 """Lesson 08: right and wrong answers to its exercises."""
 
 import copy
-import math
 from collections import namedtuple
 
 import torch
@@ -409,102 +408,135 @@ WRONG["gradient_penalty"] += [
 ]
 
 
-# ---- relativistic_losses
+# ---- measured_anew
 
 
-@right("relativistic_losses")
-def pairs_by_softplus(real_logits, fake_logits):
-    lead = real_logits - fake_logits
-    return F.softplus(-lead).mean(), F.softplus(lead).mean()
+def batch_norms(network):
+    return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
 
 
-@right("relativistic_losses")
-def pairs_by_logsigmoid(real_logits, fake_logits):
-    d_loss = -F.logsigmoid(real_logits - fake_logits).mean()
-    g_loss = -F.logsigmoid(fake_logits - real_logits).mean()
-    return d_loss, g_loss
+@right("measured_anew")
+def anew_by_momentum(network, labels, noise):
+    twin = copy.deepcopy(network).train()
+    for layer in batch_norms(twin):
+        layer.momentum = 1.0
+    with torch.no_grad():
+        twin(noise, labels)
+    return twin.eval()
 
 
-@right("relativistic_losses")
-def pairs_in_a_loop(real_logits, fake_logits):
-    def loss(winner, loser):
-        each = [torch.logaddexp(torch.zeros(()), b - a) for a, b in zip(winner, loser, strict=True)]
-        return sum(each) / len(each)
-
-    return [loss(real_logits, fake_logits), loss(fake_logits, real_logits)]
-
-
-@right("relativistic_losses")
-def pairs_by_cross_entropy(real_logits, fake_logits):
-    """Two classes for each pair: which one is the real one?"""
-    pair = torch.stack([real_logits, fake_logits], dim=1)
-    first = torch.zeros(len(pair), dtype=torch.int64)
-    return F.cross_entropy(pair, first), F.cross_entropy(pair, 1 - first)
+@right("measured_anew")
+def anew_by_reset(network, labels, noise):
+    """Momentum None: the mean over all batches seen, and there is one; the graph is built for nothing."""
+    twin = copy.deepcopy(network)
+    for layer in twin.modules():
+        if hasattr(layer, "running_mean"):
+            layer.reset_running_stats()
+            layer.momentum = None
+    twin.train()(noise, labels)
+    twin.train(False)
+    return twin
 
 
-@right("relativistic_losses")
-def pairs_with_constant_photographs(real_logits, fake_logits):
-    """G's loss by real logits that are cut off: nothing of G leads there."""
-    d_loss = F.softplus(fake_logits - real_logits).mean()
-    return d_loss, F.softplus(real_logits.detach() - fake_logits).mean()
+@right("measured_anew")
+def anew_by_many_passes(network, labels, noise):
+    """0.9 to the power of 150 is nothing."""
+    twin = copy.deepcopy(network).train()
+    for _ in range(150):
+        twin(noise, labels)
+    return twin.eval()
 
 
-def pair_losses(lead):
-    return F.softplus(-lead).mean(), F.softplus(lead).mean()
+@right("measured_anew")
+def anew_by_hooks(network, labels, noise):
+    """Biased variances, by hand, while the batch passes in evaluation mode."""
+    twin = copy.deepcopy(network).eval()
+
+    def look(layer, inputs):
+        x = inputs[0]
+        layer.running_mean.copy_(x.mean(dim=(0, 2, 3)))
+        layer.running_var.copy_((x * x).mean(dim=(0, 2, 3)) - x.mean(dim=(0, 2, 3)) ** 2)
+
+    handles = [layer.register_forward_pre_hook(look) for layer in batch_norms(twin)]
+    with torch.inference_mode():
+        twin(noise, labels)
+    [handle.remove() for handle in handles]
+    return twin
 
 
-def against_averages(r, f):
-    d = F.softplus(-(r - f.mean())).mean() + F.softplus(f - r.mean()).mean()
-    return d, F.softplus(r - f.mean()).mean() + F.softplus(-(f - r.mean())).mean()
+def anew(
+    network,
+    labels,
+    noise,
+    twin_of=copy.deepcopy,
+    momentum=1.0,
+    reset=False,
+    train=True,
+    end=True,
+    run=lambda twin, noise, labels: twin(noise, labels),
+    layers=lambda norms: norms,
+    back=lambda twin: twin,
+):
+    """Right but for what is given."""
+    twin = twin_of(network).train(train)
+    for layer in layers(batch_norms(twin)):
+        if reset:
+            layer.reset_running_stats()
+        layer.momentum = momentum
+    with torch.no_grad():
+        run(twin, noise, labels)
+    return back(twin.eval() if end else twin)
 
 
-WRONG["relativistic_losses"] += [
-    (lambda r, f: pair_losses(r.mean() - f.mean()), "means came before"),
-    (against_averages, "the *average* of the other side"),
-    (lambda r, f: tuple(a / 2 for a in against_averages(r, f)), "the *average* of the other side"),
-    (lambda r, f: pair_losses(f - r), "falls when real logits lead"),
+def measured(**parts):
+    return lambda network, labels, noise: anew(network, labels, noise, **parts)
+
+
+def trained_a_little(twin, noise, labels):
+    with torch.enable_grad():
+        loss = twin(noise, labels).square().mean()
+        loss.backward()
+    torch.optim.SGD(twin.parameters(), 0.1).step()
+
+
+def batch_by_batch(twin, noise, labels):
+    for z, y in zip(noise.split(8), labels.split(8), strict=True):
+        twin(z, y)
+
+
+def anew_of_the_first(network, labels, noise):
+    twin = copy.deepcopy(network).train()
+    batch_norms(twin)[0].momentum = 1.0
+    twin(noise, labels)
+    return twin.eval()
+
+
+WRONG["measured_anew"] += [
+    (measured(twin_of=lambda network: network), "which shares no layer with it"),
+    (measured(twin_of=copy.copy), "which shares no layer with it"),
+    (lambda network, labels, noise: network, "which shares no layer with it"),
+    (measured(train=False), "The averages are the old ones"),
+    (measured(momentum=0.0), "The averages are the old ones"),
+    (measured(run=lambda twin, noise, labels: None), "The averages are the old ones"),
+    (measured(momentum=0.1), "moved a tenth of the way: B"),
+    (measured(momentum=0.1, reset=True), "from there: momentum is still"),
+    (measured(reset=True, run=lambda twin, noise, labels: None), "as in a new network"),
+    (measured(momentum=0.9), "share of the *new* batch"),
+    (measured(momentum=None), "forget the earlier ones"),
+    (anew_of_the_first, "Only the first BatchNorm"),
+    (measured(end=False), "end with `.eval()`"),
+    (measured(run=trained_a_little), "no weight moves"),
+    (measured(run=lambda twin, z, y: twin(z, 0 * y)), "asked for as class 0"),
+    (measured(run=lambda twin, z, y: twin(z, y.flip(0))), "goes with its own label"),
+    (measured(run=lambda twin, z, y: twin(0 * z, y)), "all latent vectors were 0"),
+    (measured(run=lambda twin, z, y: twin(y, z)), "noise first and labels second"),
+    (measured(momentum=None, reset=True, run=batch_by_batch), "goes through in training mode"),
     (
-        lambda r, f: (-F.softplus(f - r).mean(), -F.softplus(r - f).mean()),
-        "minimised, and positive",
+        measured(run=lambda twin, z, y: twin(torch.randn_like(z), y)),
+        "goes through in training mode",
     ),
-    (lambda r, f: (F.softplus(f - r).mean(), -F.softplus(f - r).mean()), "*turned* difference"),
-    (
-        lambda r, f: (F.softplus(-r).mean() + F.softplus(f).mean(), F.softplus(-f).mean()),
-        "losses of lesson 1",
-    ),
-    (lambda r, f: (pair_losses(r - f)[0], F.softplus(-f).mean()), "losses of lesson 1"),
-    (lambda r, f: (pair_losses(r - f)[0], -f.mean()), "looks at the pair, too"),
-    (lambda r, f: ((f - r).mean(), (r - f).mean()), "Wasserstein"),
-    (
-        lambda r, f: (1 - (r - f).sigmoid().mean(), 1 - (f - r).sigmoid().mean()),
-        "logarithm is missing",
-    ),
-    (
-        lambda r, f: (F.relu(1 - (r - f)).mean(), F.relu(1 + (r - f)).mean()),
-        "hinge of the difference",
-    ),
-    (lambda r, f: tuple(len(r) * a for a in pair_losses(r - f)), "grows with the batch"),
-    (lambda r, f: pair_losses(r[:, None] - f), "B × B pairs"),
-    (lambda r, f: tuple(a / math.log(2) for a in pair_losses(r - f)), "bits"),
-    (lambda r, f: tuple(a / 2 for a in pair_losses(r - f)), "Half of it"),
-    (lambda r, f: tuple(2 * a for a in pair_losses(r - f)), "Twice of it"),
-    (lambda r, f: pair_losses(r.sigmoid() - f.sigmoid()), "sigmoids before it"),
-    (
-        lambda r, f: (-(r - f).sigmoid().log().mean(), -(f - r).sigmoid().log().mean()),
-        "logarithm is lost",
-    ),
-    (
-        lambda r, f: (
-            -((r - f).sigmoid() + 1e-8).log().mean(),
-            -((f - r).sigmoid() + 1e-8).log().mean(),
-        ),
-        "logarithm is lost",
-    ),
-    (lambda r, f: pair_losses((r - f).clamp(-50, 50)), "The real one leads by 1"),
-    (lambda r, f: pair_losses((r - f).detach()), "no gradient passes"),
-    (lambda r, f: (pair_losses(r - f.detach())[0], pair_losses(r - f)[1]), "no gradient passes"),
-    (lambda r, f: F.softplus(f - r).mean(), "Return both losses"),
-    (lambda r, f: (F.softplus(f - r), F.softplus(r - f)), "a mean over its logits"),
+    (measured(back=lambda twin: (twin, 1)), "nothing around it"),
+    (measured(back=lambda twin: twin.norms), "of the same layers"),
 ]
 
 
