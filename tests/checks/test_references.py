@@ -29,6 +29,7 @@ NEVER_TRAINED = {
     "attention.filter_logits": "logits are made float32 before a token is drawn",
     "diffusion.ddim": "it starts from float32, and asks a network that is trained",
     "diffusion.exact_velocity": "it takes pictures and no network",
+    "gan.loss_of_modes": "it takes two counts, and no network",
     "gan.mode_scores": "a score of samples",
     "gan.optimal_discriminator": "it takes densities from a formula",
     "vae.linear_elbo": "it takes numbers in float64, and no network",
