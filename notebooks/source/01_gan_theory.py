@@ -20,8 +20,7 @@
 # ![Two films side by side. On the left the samples spread over all eight clusters of a ring; on the right they run in one streak from place to place and settle nowhere. Below, both discriminator losses lie near 1.386.](figures/gan_twins.gif)
 #
 # *What to see: data in black, samples in colour, and in the background D's answer (dark: "real").
-# The curves are D's losses, and they do not tell which generator has failed. At the end you can say
-# why, and what would have told you.*
+# The curves are D's losses, and they do not tell which generator has failed.*
 #
 # **You will learn to** derive the best discriminator and the value of the game · write both losses
 # in terms of logits, so that they stay finite · write the training step and say what each gradient
@@ -32,8 +31,8 @@
 # the mean of a random variable.
 #
 # **Time** about {{minutes}} minutes to read and solve, in two halves that need not be done on the
-# same day: *the game*, and *what breaks*. The table gives the computer's share; the time on your
-# machine is printed below the settings. Nothing is downloaded.
+# same day: *the game*, and *what breaks*. The table gives the computer's share. Nothing is
+# downloaded.
 #
 # {{tiers}}
 #
@@ -51,7 +50,6 @@ from torch import nn
 from course_utils.display import game_plots, plots
 from course_utils.display.widgets import gan_game
 from course_utils.evaluation import gan_trace
-from course_utils.evaluation.diagnose import diagnose
 from course_utils.models.stacked import stacked_mlp
 
 run = runtime.setup(seed=0)
@@ -98,9 +96,9 @@ print(f"share of samples below 1.5: {share:.4f}, by the density: {exact:.4f}")
 assert abs(share - exact) < 0.01  # six standard errors
 
 # %% [markdown]
-# A network that turns 100 numbers into the 3,072 of a small photograph cannot be inverted. Its
-# samples lie on a thin surface in the space of all pictures. We can draw from it but not evaluate
-# its density, so we cannot train it by raising the density of the data (*maximum likelihood*).
+# A network that turns 100 numbers into the 3,072 of a small photograph cannot be inverted. We
+# can draw from it but not evaluate a density, so we cannot train it by raising the density of the
+# data (*maximum likelihood*).
 # *Generative adversarial networks* ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)) do
 # without: a second network says how the samples differ from the data.
 #
@@ -435,8 +433,7 @@ plots.show(figure, alt=alt)
 # In the middle picture D answers less than ½ near 2, although half of the data are there: *all* of
 # the fakes are there, too.
 #
-# With a running kernel, move the generator yourself, with the mouse or with Tab and the arrow keys.
-# How low can a single bump bring the JSD?
+# With a running kernel, move the generator yourself. How low can a single bump bring the JSD?
 #
 # <details><summary>Answer</summary>0.155, at N(0, 2.05). This is the price of having one bump
 # where the data have two; training cannot get below it.</details>
@@ -616,7 +613,7 @@ print(f"mean of the fakes {fakes.mean():.2f} (target 3), spread {fakes.std():.2f
 # *Medium, 15 minutes.* Write the step that `found_step` should have been: one discriminator step,
 # then one generator step against the updated discriminator, with the non-saturating loss. Return
 # both losses as Python floats. Real examples and noise may differ in number. (Algorithm 1 of the
-# paper has the minimax loss, and fresh noise for G.)
+# paper: minimax loss, fresh noise for G.)
 #
 # <details><summary>Hint 1</summary>For each of the two networks, list every loss whose gradient is
 # in <code>.grad</code> at the moment when its optimiser steps.</details>
@@ -694,7 +691,7 @@ print(f"last losses: D {d_end:.3f} (log 4 = {math.log(4):.3f}), G {g_end:.3f} (l
 
 # %% [markdown]
 # Both losses end where the theory says. But so did G's loss in `found_step`; and even here the
-# fakes may spread too little, which no loss tells. Look at the samples before you believe a loss.
+# fakes may spread too little. Look at the samples before you believe a loss.
 #
 # **This is the end of the first half.** You have the game, its optimum, both losses and the step:
 # lesson 2 needs no more.
@@ -779,7 +776,7 @@ plots.show(game_plots.race(with_sgd, 3, "generator with SGD"), alt=alt)
 #
 # *Easy, 2 minutes.* Almost nobody trains a GAN with SGD. Adam divides each step by the size of
 # recent gradients. Which loss arrives first now? Write `"minimax"` or `"non-saturating"` in the
-# place of the dots, *before* you run the next cells. A prediction is kept and is never wrong.
+# place of the dots, *before* you run the next cells.
 
 # %%
 first_with_adam = ...
@@ -869,8 +866,8 @@ def draw_ring(copies, count):
 # ### Exercise: how many modes? (a prediction)
 #
 # *Easy, 2 minutes.* In one of the games below G learns twenty times more slowly than D. So D stays
-# close to its optimum after every move, just as the theory assumes. How many of the eight modes
-# will this generator cover? Write a number from 0 to 8, *before* you run the next cells.
+# close to its optimum after every move. How many of the eight modes will this generator cover?
+# Write a number from 0 to 8, *before* you run the next cells.
 
 # %%
 modes_covered = ...
@@ -916,7 +913,7 @@ def score_ring(samples):
 
 
 # %% [markdown]
-# First test the metric where we know the answer: on the data, and on one mode of them.
+# First test it where we know the answer: on the data, and on one mode.
 
 # %%
 everything = draw_ring(1, 10_000)
@@ -1037,19 +1034,16 @@ plots.show(game_plots.around(games, "G slower", turn, around), alt=alt)
 # at the top).
 #
 # The chase has another remedy. A D that judges points one by one cannot see that all points of a
-# batch are alike. Tell it how far a batch spreads, and a lack of variety gives the fakes away. This
-# is the idea of *minibatch discrimination* ([Salimans et al.
-# 2016](https://arxiv.org/abs/1606.03498), section 3.2), in the simple form of [Karras et al.
-# 2018](https://arxiv.org/abs/1710.10196), section 3.
+# batch are alike. Tell it how far a batch spreads, and a lack of variety gives the fakes away
+# (*minibatch discrimination*, [Salimans et al. 2016](https://arxiv.org/abs/1606.03498), section
+# 3.2, as in [Karras et al. 2018](https://arxiv.org/abs/1710.10196), section 3).
 #
 # **The second function of exercise {{exercise:with_spread}}.** Append to every point one more
 # coordinate: the standard deviation of its batch, averaged over the coordinates. All points of a
 # batch get the same number. Copies must not see each other, and G has to feel what its lack of
 # variety costs.
 #
-# <details><summary>Hint</summary>Which of the three dimensions holds the points of one batch?
-# <code>torch.cat</code> wants equal sizes in all others; <code>expand</code> repeats
-# numbers.</details>
+# <details><summary>Hint</summary>Which dimension holds the points of one batch?</details>
 
 
 # %%
@@ -1106,10 +1100,8 @@ plots.show(game_plots.histories(histories), alt=alt)
 # `modes` clusters that do not overlap. All fakes lie on `covered` of them, in equal shares, and
 # within a cluster they are like the data. How large is the loss $-V$ of the *best* D?
 #
-# <details><summary>Hint 1</summary>Which share of the data lies on one covered cluster, and which
-# share of the fakes? That gives D* there.</details>
-# <details><summary>Hint 2</summary>What does D* answer on the other clusters, and what do the real
-# examples there cost?</details>
+# <details><summary>Hint</summary>Which share of the data lies on one covered cluster, and which
+# share of the fakes? And what does D* answer elsewhere?</details>
 
 
 # %%
@@ -1132,21 +1124,7 @@ for name, history in histories.items():
     print(f"{name}: D's loss is {torch.tensor(history['d_loss'][-10:]).mean():.3f}")
 
 # %% [markdown]
-# The collapsed run tells the truth: one mode. But by this table the chase would cover nearly all of
-# them. **D's loss measures G only while D is near its optimum**, and in a chase it is always late.
-
-# %% [markdown]
-# The course's `diagnose` reads such histories by a list of rules. Its rule for variety: over the
-# last fifth of the run or longer, the samples spread less than a third as widely as the data.
-
-# %%
-for name, history in histories.items():
-    for finding in diagnose(history):
-        print(f"{name}: {finding}\n")
-
-# %% [markdown]
-# It names the collapse. The chase may pass as healthy: its losses are in order, and a long streak
-# is wide.
+# The collapsed run tells the truth: one mode. But by this table the chase covers nearly all. **D's loss measures G only while D is near its optimum.**
 #
 # ### When it goes wrong and looks right
 #
@@ -1317,10 +1295,8 @@ plots.show(game_plots.paths(paths), alt=alt)
 
 # %% [markdown]
 # The first spiral can be computed by hand: each step multiplies the distance from the solution by
-# $\sqrt{1 + \eta^2}$. With the zero-centred penalty a step is the matrix
-# $\begin{pmatrix} 1 & -\eta \\ \eta & 1 - \eta\gamma \end{pmatrix}$, and the size of its (complex)
-# eigenvalues, $\sqrt{1 - \eta\gamma + \eta^2}$, is below 1 as soon as $\gamma > \eta$: the spiral
-# turns inwards.
+# $\sqrt{1 + \eta^2}$. With the zero-centred penalty the factor is
+# $\sqrt{1 - \eta\gamma + \eta^2}$, below 1 as soon as $\gamma > \eta$.
 
 # %%
 distance = {name: path.norm(dim=1) for name, path in paths.items()}
@@ -1351,7 +1327,7 @@ assert distance["at once, zero-centred"][-1] < 0.1 < 0.9 < distance["at once, on
 #
 # <details><summary>Answer</summary>(b): when −V is near 0, V is near its largest value, and real
 # and fake do not overlap. (a) and (c) would show 1.386. (d) with one mode of eight left the best D
-# still has a loss of 0.39: that mode's real examples are like its fakes.</details>
+# still has a loss of 0.39.</details>
 #
 # **2. A fake gets logit −5. How hard does each loss push it up?** (a) minimax 0.007, non-saturating
 # 0.993 (b) the other way round (c) both 0.5 (d) minimax pushes it down

@@ -211,7 +211,7 @@ def test_only_the_chase_has_the_losses_of_a_good_game(lesson):
     assert abs(found["equal"]["d_loss_of_the_first"] - equilibrium) < 0.2
     one_mode, seven_modes = lesson.loss_of_modes(1, 8), lesson.loss_of_modes(7, 8)
     assert abs(found["slower"]["d_loss_of_the_first"] - one_mode) < 0.1
-    assert found["faster"]["d_loss_of_the_first"] > seven_modes  # "nearly all of them"
+    assert found["faster"]["d_loss_of_the_first"] > seven_modes  # "nearly all"
 
 
 def test_claims_about_wrong_loops():
