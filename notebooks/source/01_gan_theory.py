@@ -1124,7 +1124,8 @@ for name, history in histories.items():
     print(f"{name}: D's loss is {torch.tensor(history['d_loss'][-10:]).mean():.3f}")
 
 # %% [markdown]
-# The collapsed run tells the truth: one mode. But by this table the chase covers nearly all. **D's loss measures G only while D is near its optimum.**
+# The collapsed run tells the truth: one mode. But by this table the chase covers nearly all. **D's
+# loss measures G only while D is near its optimum.**
 #
 # ### When it goes wrong and looks right
 #
