@@ -117,11 +117,11 @@ def notice_map(
     )
     for y, (row, marks) in enumerate(zip(rows.values(), codes, strict=True)):
         for x, (score, mark) in enumerate(zip(scores, marks, strict=True)):
-            text = f"{_scaled(score, row):.2g} {('', '● worse', '○ better')[mark]}"
+            text = f"{_shown(score, row)} {('', '● worse', '○ better')[mark]}"
             ax.text(x, y, text.strip(), ha="center", va="center", fontsize=8)
     ax.set_xticks(
         range(len(scores)),
-        [f"{_name(s)}\n(floor {_scaled(s, floor):.2g})" for s in scores],
+        [f"{_name(s)}\n(floor {_shown(s, floor)})" for s in scores],
         fontsize=8,
     )
     ax.set_yticks(range(len(rows)), list(rows), fontsize=8)
@@ -141,14 +141,20 @@ def _scaled(score: str, row: Mapping[str, Interval], key: str = "value") -> floa
     return row[score][key] * (1_000 if score == "KD" else 1)
 
 
+def _shown(score: str, row: Mapping[str, Interval], key: str = "value") -> str:
+    """A number as figures print it: shares of copies in per cent, all others to two digits."""
+    value = round(_scaled(score, row, key), 8)
+    if score.startswith("copied"):
+        return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.2g} %"
+    return f"{value:.2g}"
+
+
 def interval_table(found: Mapping[str, Any]) -> str:
     """A measured result (``scores_table.json``) as a Markdown table with intervals, and what it depends on."""
     scores = list(found["rows"]["held_out"])
 
     def cell(score: str, row: Mapping[str, Interval]) -> str:
-        value, low, high = (
-            f"{round(_scaled(score, row, key), 8):.2g}" for key in ("value", "low", "high")
-        )
+        value, low, high = (_shown(score, row, key) for key in ("value", "low", "high"))
         return f"{value} ({low} to {high})"
 
     lines = [

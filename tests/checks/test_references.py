@@ -30,6 +30,7 @@ NEVER_TRAINED = {
     "diffusion.ddim": "it starts from float32, and asks a network that is trained",
     "diffusion.exact_velocity": "it takes pictures and no network",
     "diffusion.noisy_walk": "it starts from float32, and asks a network that is trained",
+    "gan.loss_of_modes": "it takes two counts, and no network",
     "gan.mode_scores": "a score of samples",
     "gan.optimal_discriminator": "it takes densities from a formula",
     "vae.beta_of": "it takes numbers in float64, and a loss line",

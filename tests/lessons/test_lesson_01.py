@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import wasserstein_distance
 from torch import nn
 
 from course_utils import results
@@ -127,15 +128,34 @@ def test_draws_of_the_ring_have_eight_equal_modes(lesson):
     ).abs().max() < 0.01  # three standard deviations of a plane Gaussian
 
 
-def test_both_ways_to_wasserstein_agree(lesson):
-    grid = torch.linspace(-8, 12, 20_001, dtype=torch.float64)
-    p, q = (
-        torch.exp(-0.5 * ((grid - m) / s) ** 2) / (s * math.sqrt(2 * math.pi))
-        for m, s in ((0, 1), (3, 1))
-    )
-    assert lesson.wasserstein_from_cdfs(p, q, 0.001).item() == pytest.approx(3, abs=1e-3)
-    x = torch.randn(50, dtype=torch.float64)
-    assert lesson.wasserstein_1d(x, (x + 3)[torch.randperm(50)]).item() == pytest.approx(3)
+def test_the_distance_after_sorting_is_wasserstein_1(lesson):
+    x, y = torch.randn(50, dtype=torch.float64), 3 + 2 * torch.randn(50, dtype=torch.float64)
+    expected = wasserstein_distance(x.numpy(), y.numpy())
+    assert lesson.wasserstein_1d(x, y).item() == pytest.approx(expected)
+
+
+def test_the_layer_of_the_spread_is_the_learners_function(lesson):
+    points = torch.randn(2, 6, 2)
+    judge = lesson.make_spread_judge(2)
+    assert torch.equal(judge[0](points), lesson.with_spread(points))
+    assert judge(points).shape == (2, 6, 1)
+
+
+def test_the_trace_of_a_ring_is_that_of_its_first_copy(lesson):
+    generator, judge = lesson.make_ring_generator(2), lesson.make_judge(2)
+    torch.manual_seed(5)
+    seen = lesson.ring_trace(generator, judge, 40, 2)
+    torch.manual_seed(5)
+    real, fake = lesson.draw_ring(2, 256)[0], generator(torch.randn(2, 256, 2))[0]
+    answers = [judge(points.expand(2, -1, -1))[0].sigmoid() for points in (real, fake)]
+    assert seen["step"] == 40
+    assert seen["d_real"] == pytest.approx(answers[0].mean().item(), abs=1e-5)
+    assert seen["d_fake"] == pytest.approx(answers[1].mean().item(), abs=1e-5)
+    losses = -answers[0].log().mean() - (1 - answers[1]).log().mean(), -answers[1].log().mean()
+    assert seen["d_loss"] == pytest.approx(losses[0].item(), abs=1e-4)
+    assert seen["g_loss"] == pytest.approx(losses[1].item(), abs=1e-4)
+    spreads = [points.var(dim=0).sum().sqrt().item() for points in (real, fake)]
+    assert [seen["real_diversity"], seen["diversity"]] == pytest.approx(spreads, abs=1e-4)
 
 
 def test_first_arrival(lesson):
@@ -184,13 +204,14 @@ def test_claims_about_collapse():
     assert found["spread"]["g_lr"] == found["slower"]["g_lr"]
 
 
-def test_only_the_chase_has_the_losses_of_a_good_game():
+def test_only_the_chase_has_the_losses_of_a_good_game(lesson):
     found = result("collapse")
     equilibrium = math.log(4)
     assert abs(found["faster"]["d_loss_of_the_first"] - equilibrium) < 0.2
     assert abs(found["equal"]["d_loss_of_the_first"] - equilibrium) < 0.2
-    one_mode = -(1 / 8) * math.log(1 / 9) - math.log(8 / 9)
+    one_mode, seven_modes = lesson.loss_of_modes(1, 8), lesson.loss_of_modes(7, 8)
     assert abs(found["slower"]["d_loss_of_the_first"] - one_mode) < 0.1
+    assert found["faster"]["d_loss_of_the_first"] > seven_modes  # "nearly all"
 
 
 def test_claims_about_wrong_loops():

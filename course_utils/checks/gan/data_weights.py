@@ -47,6 +47,24 @@ _MISTAKES: list[Wrong] = [
         "Logits may be negative, and weights may not: which function of a logit is p_data / p_g?",
     ),
     (
+        lambda a: (-a).sigmoid() / (-a).sigmoid().sum(),
+        "These are 1 - D: what D finds fake would weigh most.",
+    ),
+    (
+        lambda a: (a - a.min()) / (a - a.min()).sum(),
+        "Moved up, the logits are no longer negative, but no ratio of densities either: D = 0.5 must give the ratio 1. "
+        "Which function of a logit is D / (1 - D)?",
+    ),
+    (
+        lambda a: a.relu() / a.relu().sum(),
+        "Negative logits are cut to 0 here. Fakes that D doubts weigh little, but not nothing: which function of a "
+        "logit is D / (1 - D)?",
+    ),
+    (
+        lambda a: torch.log_softmax(a, 0),
+        "These are the logarithms of the weights.",
+    ),
+    (
         lambda a: (a > 0).to(a.dtype) / (a > 0).sum(),
         "This keeps what D calls real and drops the rest; how real is lost.",
     ),

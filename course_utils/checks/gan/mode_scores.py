@@ -66,7 +66,27 @@ _REVERSED = "KL(uniform || shares) is infinite as soon as one mode is missing: t
 _RING = 2 * torch.tensor([[math.cos(k * math.pi / 4), math.sin(k * math.pi / 4)] for k in range(8)])
 _GIVEN = "The centres and the standard deviation come with the call: use `centres` and `std`."
 
+
+def _counted(times: Callable[[Tensor], float]) -> Scores:
+    """The right scores, but the share of good samples is multiplied."""
+
+    def scores(samples: Tensor, centres: Tensor, std: float) -> tuple[Any, Any, Any]:
+        modes, good, reverse_kl = _changed()(samples, centres, std)
+        return modes, good * times(samples), reverse_kl
+
+    return scores
+
+
 _MISTAKES: list[tuple[Scores, str]] = [
+    (
+        _changed(within=2.0),
+        "Here two standard deviations are near enough; it is three.",
+    ),
+    (_counted(len), "This counts the good samples; divide by the number of all samples."),
+    (
+        _counted(lambda samples: 100.0),
+        "This share is in per cent; asked for is a number of at most 1.",
+    ),
     (lambda samples, centres, std: _changed()(samples, centres, 0.1), _GIVEN),
     (lambda samples, centres, std: _changed()(samples, _RING, std), _GIVEN),
     (

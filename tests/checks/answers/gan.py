@@ -677,6 +677,10 @@ WRONG["optimal_discriminator"] += [
 ]
 WRONG["data_weights"] += [
     (lambda a: F.softplus(a) / F.softplus(a).sum(), "the ratios D / (1 - D)"),
+    (lambda a: (1 - a.sigmoid()) / (1 - a.sigmoid()).sum(), "These are 1 - D"),
+    (lambda a: (a + abs(a.min())) / (a + abs(a.min())).sum(), "Moved up"),
+    (lambda a: a.clamp_min(0) / a.clamp_min(0).sum(), "cut to 0"),
+    (lambda a: a - a.logsumexp(0), "the logarithms of the weights"),
 ]
 
 
@@ -769,8 +773,17 @@ WRONG["mode_scores"] += [
             int((near_and_nearest(s, c)[0] < 3 * std).sum()),
             scores_with()(s, c, std)[2],
         ),
-        "from 0 to 1",
+        "counts the good samples",
     ),
+    (
+        lambda s, c, std: (
+            scores_with()(s, c, std)[0],
+            100 * scores_with()(s, c, std)[1],
+            scores_with()(s, c, std)[2],
+        ),
+        "in per cent",
+    ),
+    (scores_with(radius=2.0), "two standard deviations"),
     (
         lambda s, c, std: scores_with(radius=(3 / std) ** 0.5)(s, c, std),
         "squared distance",
@@ -781,3 +794,113 @@ WRONG["mode_scores"] += [
 def ring_of_eight():
     turn = torch.arange(8) * math.pi / 4
     return torch.stack([turn.cos(), turn.sin()], dim=1)
+
+
+# ---- with_spread
+
+
+@right("with_spread")
+def spread_by_repeating(points):
+    spread = points.std(dim=1).mean(dim=1)  # (copies,)
+    return torch.cat([points, spread[:, None, None].repeat(1, points.shape[1], 1)], dim=-1)
+
+
+@right("with_spread")
+def spread_by_moments_of_all_points(points):
+    variance = (points**2).mean(dim=1) - points.mean(dim=1) ** 2  # divided by B
+    column = torch.ones_like(points[..., :1]) * variance.sqrt().mean(dim=-1)[:, None, None]
+    return torch.cat((points, column), dim=-1)
+
+
+@right("with_spread")
+def spread_copy_by_copy(points):
+    return torch.stack(
+        [
+            F.pad(one, (0, 1), value=0.0)
+            + F.pad(one.std(dim=0).mean().expand(len(one), 1), (one.shape[1], 0))
+            for one in points
+        ]
+    )
+
+
+def beside(points, spread):
+    return torch.cat([points, spread.expand(points.shape[0], points.shape[1], 1)], dim=2)
+
+
+WRONG["with_spread"] += [
+    (lambda x: beside(x, x.std(dim=1).mean()), "one number for all copies"),
+    (lambda x: beside(x, torch.std(x)), "one number for all copies"),
+    (lambda x: beside(x, x.std(0).mean(1)[None, :, None]) if len(x) > 1 else x, "over the copies"),
+    (lambda x: beside(x, x.std(-1)[..., None]), "coordinates of one point"),
+    (lambda x: beside(x, x.flatten(1).std(1)[:, None, None]), "points and coordinates together"),
+    (lambda x: beside(x, (x.std(1) ** 2).mean(1)[:, None, None]), "its root"),
+    (lambda x: beside(x, x.var(1).mean(1).sqrt()[:, None, None]), "first the root"),
+    (lambda x: beside(x, x.var(1).sum(1).sqrt()[:, None, None]), "grows with the number"),
+    (lambda x: beside(x, x.std(1).sum(1)[:, None, None]), "are added here"),
+    (lambda x: beside(x, x.mean((1, 2))[:, None, None]), "where the batch lies"),
+    (lambda x: beside(x, (x - x.mean(1, True)).abs().mean(2)[..., None]), "own distance"),
+    (lambda x: spread_by_repeating(x).roll(1, -1), "stands in front"),
+    (lambda x: torch.cat([x, x.std(1)[:, None].repeat(1, x.shape[1], 1)], 2), "not one for each"),
+    (lambda x: spread_by_repeating(x)[..., -1:], "Only the spread"),
+    (lambda x: spread_by_repeating(x.detach()), "lack of variety"),
+    (lambda x: beside(x, x.detach().std(1).mean(1)[:, None, None]), "lack of variety"),
+    (lambda x: beside(x, 1.1 * x.std(1).mean(1)[:, None, None]), "One copy with the points"),
+    (lambda x: x.std(1).mean(1), "one more: (copies, B, D)"),
+]
+
+
+# ---- loss_of_modes
+
+
+def entropy(*shares):
+    return -sum(share * math.log(share) for share in shares if share)
+
+
+@right("loss_of_modes")
+def loss_by_the_ratio(covered, modes):
+    return (1 + covered / modes) * math.log(1 + covered / modes) - (covered / modes) * math.log(
+        covered / modes
+    )
+
+
+@right("loss_of_modes")
+def loss_by_entropies(covered, modes):
+    data = [1 / modes] * modes
+    fakes = [1 / covered] * covered + [0] * (modes - covered)
+    mixture = [(a + b) / 2 for a, b in zip(data, fakes, strict=True)]
+    twice_jsd = 2 * entropy(*mixture) - entropy(*data) - entropy(*fakes)
+    return math.log(4) - twice_jsd
+
+
+@right("loss_of_modes")
+def loss_by_many_samples_in_a_tensor(covered, modes):
+    p = torch.full((modes,), 1 / modes)
+    q = torch.where(torch.arange(modes) < covered, 1 / covered, 0.0)
+    return -(p * (p / (p + q)).log()).sum() - torch.xlogy(q, q / (p + q)).sum()
+
+
+def loss_with(best, real, fakes=1.0):
+    return -(real * math.log(best) + fakes * math.log1p(-best))
+
+
+WRONG["loss_of_modes"] += [
+    (lambda k, n: -loss_by_the_ratio(k, n), "never negative"),
+    (lambda k, n: loss_with((1 / n) / (1 / n + 1), k / n), "not all of them"),
+    (lambda k, n: loss_with((1 / n) / (1 / n + 1 / k), 1 / n), "of *all* covered modes"),
+    (lambda k, n: loss_with(min(k / n, 1 - 1e-9), k / n), "share of the data that lies there"),
+    (lambda k, n: loss_with(n / (n + k), k / n), "on its head"),
+    (lambda k, n: loss_with(k / (n + k), 1), "cost D nothing"),
+    (lambda k, n: loss_with(k / (n + k), k / n) - (1 - k / n) * math.log(0.5), "is 1, not"),
+    (lambda k, n: loss_with(k / (n + k), k / n, k / n), "a mean of their own"),
+    (lambda k, n: loss_with(k / (n + k), k / n, 1 / k), "not 1/covered"),
+    (lambda k, n: -k / n * math.log(k / (n + k)), "what the fakes cost is missing"),
+    (lambda k, n: -math.log(n / (n + k)), "what the real examples cost is missing"),
+    (lambda k, n: math.log((n + k) / k), "non-saturating"),
+    (lambda k, n: 0.5 * loss_by_entropies(k, n), "not their mean"),
+    (lambda k, n: loss_by_entropies(k, n) / math.log(2), "bits"),
+    (lambda k, n: math.log(2) - loss_by_entropies(k, n) / 2, "This is the JSD"),
+    (lambda k, n: math.log(2) + loss_by_entropies(k, n) / 2, "*twice*"),
+    (lambda k, n: 2 * math.log(2) * k / n, "in proportion"),
+    (lambda k, n: k / (n + k), "D* on a covered mode"),
+    (lambda k, n: loss_by_the_ratio(k, n) + 0.01, "Two modes, one of them covered"),
+]

@@ -133,6 +133,16 @@ def test_the_map_shows_kd_a_thousandfold():
     plots.show(figure, alt="a test")
 
 
+def test_the_map_shows_shares_of_copies_in_per_cent():
+    figure, (ax,) = plots.subplots()
+    rows = {one: {"copied": interval(one, 0.0)} for one in (1.0, 0.88, 0.0005, 0.0)}
+    score_plots.notice_map(ax, rows, {"copied": interval(0.0125, 0.005)})
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["100 % ● worse", "88 % ● worse", "0.05 %", "0 %"]
+    assert ax.get_xticklabels()[0].get_text() == "copies, by features\n(floor 1.2 %)"
+    plots.show(figure, alt="a test")
+
+
 def test_distances_stand_in_multiples_of_their_own_floor_with_intervals():
     figure, (ax,) = plots.subplots()
     rows = {"held_out": {"FD": interval(2, 0.5)}, "gan": {"FD": interval(8, 2)}}
