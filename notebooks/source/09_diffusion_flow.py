@@ -435,7 +435,8 @@ for name, order in (("Euler", 1), ("Heun", 2)):
 
 # %% [markdown]
 # Euler's error is proportional to the length of a step, Heun's to its square. So Heun wins when you
-# can pay for many calls. With few, long steps Euler wins: Heun takes its second look at a wrong place.
+# can pay for many calls. With few, long steps Euler wins: Heun takes its second look at a wrong
+# place.
 #
 # ## "My loss stopped falling. Is something broken?"
 #
@@ -729,7 +730,7 @@ assert gap < 1e-4
 
 # %%
 def noisy_walk(velocity, noise, kicks, until=1.0):
-    """Follow velocity(x, t) with fresh noise, kicks (S, B, 2), in S steps up to ``until``: (B, 2)."""
+    """Follow velocity(x, t) from noise (B, 2) to time ``until``, with kicks (S, B, 2): (B, 2)."""
     ### BEGIN SOLUTION
     x, h = noise, until / len(kicks)
     for k, kick in enumerate(kicks):
@@ -819,8 +820,8 @@ assert torch.isclose(kl, by_formula)
 # that scale 0 ignores the label, scale 1 is the velocity with label, and scale 2 goes twice as far
 # from the one without. **Then guide:** `network(x, t, label)` takes labels (B,) from 0 to
 # `network.classes - 1`; the label `network.classes` means "no label". Write `guided_velocity` with
-# your `guided`. It asks both questions in *one* call with a batch of twice the size; at scale 1 it asks only what
-# counts.
+# your `guided`. It asks both questions in *one* call with a batch of twice the size; at scale 1 it
+# asks only what counts.
 #
 # <details><summary>Hint 1</summary>Put in numbers: with label 3, without 1. What comes out at
 # scale 0, 1 and 2, and what should?</details>
@@ -1118,8 +1119,8 @@ for score, best_of in (("accuracy", max), ("FD", min), ("recall", max)):
 # is recognised at scale 0 by chance, in {{result:flow_guidance.json:rows.0.accuracy.value:.0%}} of
 # the pictures, at 1 in {{result:flow_guidance.json:rows.1.accuracy.value:.0%}}, at 5 in
 # {{result:flow_guidance.json:rows.5.accuracy.value:.0%}}. FD falls all the way, since this network
-# follows its label too weakly by itself. Recall (how many real photographs have a generated neighbour) is not told apart: its bands overlap.
-# The shipped network shows the price: at scale
+# follows its label too weakly by itself. Recall (how many real photographs have a generated
+# neighbour) is not told apart: its bands overlap. The shipped network shows the price: at scale
 # {{result:flow_cifar10.json:guided.scale:g}} FD falls from
 # {{result:flow_cifar10.json:score.FD.value:.2f}} to
 # {{result:flow_cifar10.json:guided.score.FD.value:.2f}}, and so does recall, from
@@ -1173,8 +1174,9 @@ plots.show(
 # | the same, guidance {{result:flow_cifar10.json:guided.scale:g}} | {{result:flow_cifar10.json:guided.score.FD.value:.2f}} | {{result:flow_cifar10.json:guided.score.precision.value:.2f}} | {{result:flow_cifar10.json:guided.score.recall.value:.2f}} |
 #
 # At the last two points the GAN is ahead of the flow; the VAE has stopped. Trained longer, the flow
-# covers far more (recall). The flows were told the classes, the other two were not, and each runs its own
-# lesson's settings: this compares lessons, not families at their best. A flow also pays later:
+# covers far more (recall). The flows were told the classes, the other two were not, and each runs
+# its own lesson's settings: this compares lessons, not families at their best.
+# A flow also pays later:
 # 1,000 pictures took {{result:flow_seconds.json:per_1000.gan.value:.1f}} seconds by the GAN,
 # {{result:flow_seconds.json:per_1000.vae.value:.1f}} by the VAE, and
 # {{result:flow_seconds.json:per_1000.flow_25.value:.0f}} by the flow with 25 calls.
