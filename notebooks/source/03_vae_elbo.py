@@ -381,15 +381,15 @@ assert torch.isclose(ours, library)
 # ### Exercise: the likelihood and the loss
 #
 # *Medium, 15 minutes.* Three functions. `gaussian_nll` is the sum above: one number in nats per
-# picture, with the ½ log 2π of every pixel. `log_var` is $\log\sigma_x^2$; it may be a single number
-# for all pixels or any tensor that broadcasts. `best_log_var` is the single number that makes the
-# mean of that cost over a batch smallest: how much noise should a decoder admit to? Set a derivative
-# to 0.
+# picture, with the ½ log 2π of every pixel. `log_var` is $\log\sigma_x^2$; it may be a single
+# number for all pixels or any tensor that broadcasts. `best_log_var` is the single number that
+# makes the mean of that cost over a batch smallest: how much noise should a decoder admit to? Set a
+# derivative to 0.
 #
 # `negative_elbo` is the loss, a mean over the batch. A factor `beta` weighs the KL. At 1 it is the
-# negative ELBO itself. Larger values ask for a simpler *code* (the $z$ of a picture) at the price of
-# worse pictures ([Higgins et al. 2017](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4): **β is a
-# price: one nat of code costs β nats of pixels.**
+# negative ELBO itself. Larger values ask for a simpler *code* (the $z$ of a picture) at the price
+# of worse pictures ([Higgins et al. 2017](https://openreview.net/forum?id=Sy2fzU9gl), eq. 4): **β
+# is a price: one nat of code costs β nats of pixels.**
 #
 # <details><summary>Hint 1</summary>Write the bracket for every pixel first. Let broadcasting do its
 # work <em>before</em> anything is summed.</details>
@@ -502,11 +502,11 @@ def my_line(x_hat, x, mean, log_var):
 # %% [markdown]
 # ### Exercise: which beta has a line?
 #
-# *Hard, 18 minutes.* Every such line is $a\cdot\text{nll} + c\cdot\text{KL}$ plus perhaps a constant,
-# with both terms in nats per picture. What it trains depends on $c/a$ alone, its beta. Write
-# `beta_of`, which finds it for *any* line, and may only call it: `line(x_hat, x, mean, log_var)` is
-# a number. `nll(x_hat, x)` tells the nats of each picture, (B,), your `gaussian_kl` those of each
-# code.
+# *Hard, 18 minutes.* Every such line is $a\cdot\text{nll} + c\cdot\text{KL}$ plus perhaps a
+# constant, with both terms in nats per picture. What it trains depends on $c/a$ alone, its beta.
+# Write `beta_of`, which finds it for *any* line, and may only call it:
+# `line(x_hat, x, mean, log_var)` is a number. `nll(x_hat, x)` tells the nats of each picture, (B,),
+# your `gaussian_kl` those of each code.
 #
 # <details><summary>Hint 1</summary>One value of the line cannot tell a, c and the constant apart.
 # Call it twice: which argument can you change so that the nll moves and the KL does not?</details>
@@ -691,8 +691,8 @@ def dequantise(images, noise):
 
 # %% [markdown]
 # A grey level is $1/127.5$ wide on $[-1,1]$. So a density $p$ gives it a probability of about
-# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. By Jensen's inequality again, their mean over a
-# spread byte is never below the bits of its whole level, the true ones ([Theis et al.
+# $p/127.5$, that is $-\log_2 p + \log_2 127.5$ bits. By Jensen's inequality again, their mean over
+# a spread byte is never below the bits of its whole level, the true ones ([Theis et al.
 # 2016](https://arxiv.org/abs/1511.01844), section 3.1):
 
 
@@ -863,8 +863,8 @@ for index in training.batches():  # (B,) the examples of this step
 live.close()
 
 # %% [markdown]
-# The KL drops at first and then *rises*, because it pays to send more about the picture through $z$.
-# A KL that stays at 0 would be the collapse from above.
+# The KL drops at first and then *rises*, because it pays to send more about the picture through
+# $z$. A KL that stays at 0 would be the collapse from above.
 #
 # ## Reconstructions, samples, and what a VAE leaves out
 
@@ -890,9 +890,9 @@ plots.show(
 
 # %% [markdown]
 # What the model *says* is the fourth row. Whatever the code cannot carry (edges, fur, leaves) is
-# treated as noise, and the best mean is the *average* of all pictures that would fit: a blur. It can
-# be measured, as the root mean square difference from pixel to neighbour, `sharpness`. And does the
-# learned $\sigma_x$ match the errors on pictures that it never saw? Your `best_log_var` tells:
+# treated as noise, and the best mean is the *average* of all pictures that would fit: a blur. It
+# can be measured, as the root mean square difference from pixel to neighbour, `sharpness`. And does
+# the learned $\sigma_x$ match the errors on pictures that it never saw? Your `best_log_var` tells:
 
 # %%
 for name, shown in {"held-out": test.images[:1000], "rebuilt": rebuilt, "sampled": samples}.items():
@@ -932,8 +932,8 @@ plots.show(
 )
 
 # %% [markdown]
-# A smaller $\sigma_x$ makes errors cost more, so more nats go through the code. Full runs, three seeds
-# each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
+# A smaller $\sigma_x$ makes errors cost more, so more nats go through the code. Full runs, three
+# seeds each, {{result:vae_laptop.json:data}} (mean; FD with the 95 % interval over seeds):
 #
 # | likelihood | bits per dimension | KL (nats) | reconstruction, pixel to pixel | samples, FD |
 # | --- | --- | --- | --- | --- |
@@ -942,11 +942,11 @@ plots.show(
 # | σ = 0.05 | {{result:vae_laptop.json:small.bits.value:.2f}} | {{result:vae_laptop.json:small.kl.value:.0f}} | {{result:vae_laptop.json:small.sharpness_rebuilt.value:.1f}} | {{result:vae_laptop.json:small.FD.value:.2f}} ({{result:vae_laptop.json:small.FD.low:.2f}} to {{result:vae_laptop.json:small.FD.high:.2f}}) |
 # | photographs | | | {{result:vae_laptop.json:sharpness_real:.1f}} | {{result:vae_laptop.json:floor.FD.value:.2f}} (floor) |
 #
-# *Bits* reward the σ that matches the error really made; with either fixed σ a photograph would cost
-# more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and then no
-# more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones leave gaps.
-# (At 0.05 the seeds differ so much that FD settles nothing.) And no σ gives texture, since pixels
-# stay independent.
+# *Bits* reward the σ that matches the error really made; with either fixed σ a photograph would
+# cost more than its raw 8 bits. *Reconstructions* sharpen from σ = 1 to the learned one, and then
+# no more. *Samples* do not follow: cheap codes lie wherever the prior draws, precise ones leave
+# gaps. (At 0.05 the seeds differ so much that FD settles nothing.) And no σ gives texture, since
+# pixels stay independent.
 
 # %% [markdown]
 # ## How probable is a photograph? Bits on held-out pictures
@@ -1003,8 +1003,8 @@ def iwae_bound(log_weights):
 iwae_bound = checks.vae.iwae_bound(iwae_bound)
 
 # %% [markdown]
-# First where we know the answer: the linear-Gaussian model with a poor encoder, whose ELBO misses by
-# much. Let K grow:
+# First where we know the answer: the linear-Gaussian model with a poor encoder, whose ELBO misses
+# by much. Let K grow:
 
 # %%
 wide = (1.5 * posterior.stddev).square().log()
@@ -1057,9 +1057,10 @@ for name, bound in {"ELBO": log_w.mean(0), f"IWAE, K = {n_draws}": by_picture}.i
 assert iwae_bound(log_w) >= log_w.mean()
 
 # %% [markdown]
-# A few draws gain little. Models built for likelihood need far fewer bits, on the original CIFAR-10 (a JPEG copy is smoother): 2.65 with a diffusion model
-# ([Kingma et al. 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels*
-# depend on each other, which ours calls noise.
+# A few draws gain little. Models built for likelihood need far fewer bits, on the original CIFAR-10
+# (a JPEG copy is smoother): 2.65 with a diffusion model ([Kingma et al.
+# 2021](https://arxiv.org/abs/2107.00630)). They describe how *neighbouring pixels* depend on each
+# other, which ours calls noise.
 #
 # ## Side by side with lesson 2
 
@@ -1109,16 +1110,16 @@ plots.show(
 # The GAN's distance is several times smaller. (Its generator is wider and trained for longer: no
 # controlled comparison.)
 #
-# The loss explains the blur. A fine line that is missing costs a squared error of 1; drawn one pixel
-# off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the place,
-# the best mean has no line, and a discriminator sees it missing. In return the VAE trains without a
-# game, encodes pictures, and bounds how probable each is.
+# The loss explains the blur. A fine line that is missing costs a squared error of 1; drawn one
+# pixel off it costs 2, at the wrong place *and* at the right one. So where the code cannot tell the
+# place, the best mean has no line, and a discriminator sees it missing. In return the VAE trains
+# without a game, encodes pictures, and bounds how probable each is.
 #
 # ## Walking through a latent plane
 #
 # To *see* a whole latent space it must be two-dimensional, and to judge it we must know the truth.
-# These hearts differ only in their place, across and down. Five shipped VAEs have learned them, with
-# two latent dimensions, a learned $\sigma_x$, and a beta of their own.
+# These hearts differ only in their place, across and down. Five shipped VAEs have learned them,
+# with two latent dimensions, a learned $\sigma_x$, and a beta of their own.
 
 # %%
 hearts = vae_laboratory.moving_hearts(600, "test")
@@ -1147,9 +1148,9 @@ for beta, network in betas.items():
 # (This is one training per β. At 100 the factors lie diagonally, and nothing guarantees axes with a
 # meaning: [Locatello et al. 2019](https://arxiv.org/abs/1811.12359), theorem 1.)
 #
-# What does each β buy? *Rate*, the nats of the code, against *distortion*, the error of the picture.
-# Each network stops where one more nat of code would save fewer than β nats of pixels. So the
-# exchange rate between two neighbours must lie between their betas:
+# What does each β buy? *Rate*, the nats of the code, against *distortion*, the error of the
+# picture. Each network stops where one more nat of code would save fewer than β nats of pixels. So
+# the exchange rate between two neighbours must lie between their betas:
 
 # %%
 points = {b: vae_laboratory.examine(network, hearts.images) for b, network in betas.items()}
@@ -1258,9 +1259,9 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # | σ learned | {{result:vae_collapse.json:learned.active.value:.0f}} | {{result:vae_collapse.json:learned.kl.value:.1f}} ({{result:vae_collapse.json:learned.kl.low:.1f}} to {{result:vae_collapse.json:learned.kl.high:.1f}}) | {{result:vae_collapse.json:learned.error.value:.1f}} ({{result:vae_collapse.json:learned.error.low:.1f}} to {{result:vae_collapse.json:learned.error.high:.1f}}) | {{result:vae_collapse.json:learned.bits.value:.2f}} ({{result:vae_collapse.json:learned.bits.low:.2f}} to {{result:vae_collapse.json:learned.bits.high:.2f}}) |
 #
 # (The last column gives every model its `best_log_var`.) Annealing changes nothing; both cures
-# reactivate all sixteen dimensions. But free bits leave the wrong units in place: above its free nat
-# a dimension pays β = 1,536, and about half of the sixteen free nats stay unused. Right units also
-# *use* the code.
+# reactivate all sixteen dimensions. But free bits leave the wrong units in place: above its free
+# nat a dimension pays β = 1,536, and about half of the sixteen free nats stay unused. Right units
+# also *use* the code.
 #
 # ## Why today
 #
@@ -1304,8 +1305,8 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 # ## Recap
 #
 # You derived the ELBO and checked it where the answer is known exactly, sent gradients through a
-# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits per
-# dimension, and cured posterior collapse.
+# random draw, tracked units and repaired a published loss, trained a VAE and measured it in bits
+# per dimension, and cured posterior collapse.
 #
 # **What this did not show.** Several layers of latents, discrete codes or autoregressive decoders
 # do better, at a price. Bits say nothing about how pictures look, and FD nothing about probability

@@ -77,6 +77,14 @@ _MISTAKES: list[Wrong] = [
         lambda x, m: (x - m).var(correction=0).log(),
         "`var` subtracts the mean error first: a decoder that is too bright everywhere errs, too.",
     ),
+    (
+        lambda x, m: _square(x, m).log(),
+        "One number for each pixel: the squares are averaged before their logarithm is taken.",
+    ),
+    (
+        lambda x, m: (x - m).mean().log(),
+        "The mean error is 0 for many bad decoders: the cost holds the *squares* of the errors.",
+    ),
     (lambda x, m: x.var().log(), "This is the spread of the pictures; the errors are x − mean."),
 ]
 _WORKED = (
@@ -91,7 +99,7 @@ def best_log_var(fn: Answer) -> None:
     """Check ``best_log_var(x, mean)``: images (B, ...) twice -> scalar."""
     for shape, scale in (((3, 2, 4, 5), 0.3), ((2, 6), 2.0), ((4, 3, 2, 2), 0.05), ((1, 7), 1.0)):
         x, mean = torch.randn(shape), torch.randn(shape)
-        mean = x + scale * (mean + 0.5)
+        mean = x + scale * (mean - 0.5)
         what = f"the best log_var for pictures of shape {shape}"
         expect_like(
             call(fn, x, mean),

@@ -777,6 +777,8 @@ WRONG["best_log_var"] += [
     (lambda x, m: 2 * (x - m).abs().mean().log(), "The mean error is squared"),
     (lambda x, m: 2 * (x - m).std().log(), "subtracts the mean error"),
     (lambda x, m: 2 * x.std().log(), "spread of the pictures"),
+    (lambda x, m: 2 * (x - m).abs().log(), "One number for each pixel"),
+    (lambda x, m: (x.mean() - m.mean()).log(), "0 for many bad decoders"),
     (lambda x, m: ((x - m) ** 2).flatten(1).sum(1).mean().log(), "summed over the pixels"),
     (lambda x, m: F.mse_loss(m, x).log() + 0.1, "log 5 = 1.609"),
     (lambda x, m: F.mse_loss(m, x).log()[None], "without dimensions"),
