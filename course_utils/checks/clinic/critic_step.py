@@ -136,7 +136,10 @@ _USELESS_FIXES = {
     "`c_optimizer.step()` changes the weights in place, and `g_loss` was computed with the old ones.",
 }
 
-_KEEPS_THE_GRAPH = "Return numbers, `loss.item()`: a tensor holds the graph that made it, and a list of losses then all graphs."
+_KEEPS_THE_GRAPH = (
+    "Return numbers, `loss.item()`: a tensor holds the graph that made it, "
+    "and a list of losses then all graphs."
+)
 _DRAWN = "The step draws random numbers of its own: both halves use the noise that was passed in."
 _SAYS = {
     "second time": "One graph is used twice. Do not keep it with `retain_graph=True`: "

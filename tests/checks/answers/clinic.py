@@ -346,7 +346,7 @@ RIGHT["critic_step"] += [lambda *a: tuple(map(np.float64, critic(detach=True)(*a
 WRONG["critic_step"] += [
     (lambda *a: critic(detach=True)(*a)[::-1], "the critic's first"),
     (critic_with_tensors, "holds the graph"),
-    (lambda *a: tuple(map(torch.tensor, critic(detach=True)(*a))), "`loss.item()`"),
+    (lambda *a: tuple(map(torch.tensor, critic(detach=True)(*a))), "holds the graph"),
     (critic_of_new_noise, "random numbers of its own"),
 ]
 
