@@ -1,7 +1,7 @@
 """Draw the ten pictures that open lesson 0: ``python -m measuring.blind_ten --data FOLDER``.
 
 It writes ``notebooks/figures/blind_ten.png``: five photographs of the test set that ``--data`` names, and five pictures
-of the generator that ships, none of them picked.
+of lesson 08's generator that ships, nearer to the middle and each of a class drawn at random, none of them picked.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from course_utils.datasets.images import load_images
 from course_utils.display import plots
-from course_utils.models import dcgan
+from course_utils.models import cgan
 
 PATH = Path(__file__).parents[1] / "notebooks" / "figures" / "blind_ten.png"
 PHOTOGRAPHS = (2, 3, 6, 7, 10)
@@ -36,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     random = torch.Generator().manual_seed(0)
     photographs = load_images(options.data, split="test", limit=1_000).images
     photographs = photographs[torch.randperm(len(photographs), generator=random)[:5]]
-    generator, _ = dcgan.load_shipped_generator(torch.device("cpu"))
-    made = dcgan.sample(generator, torch.randn(5, 100, 1, 1, generator=random))
+    generator, facts = cgan.load_shipped()
+    labels = torch.randint(len(facts["classes"]), (5,), generator=random)
+    made = cgan.sample(cgan.nearer(generator), labels, generator=random)
     figure = draw(photographs, made)
     figure.savefig(PATH, dpi=100, metadata={"Software": None})
     plt.close(figure)

@@ -18,7 +18,6 @@ several programs may share one DIR. ``--so-far`` trains nothing and writes what 
 """
 
 import argparse
-import copy
 import hashlib
 import json
 import math
@@ -244,7 +243,7 @@ def _truncation(options: argparse.Namespace) -> None:
         "scaled": [scored(network, scale=scale) for scale in SCALES],
         "redrawn": [scored(network, threshold=threshold) for threshold in THRESHOLDS],
         "anew": [
-            scored(with_averages_of(network, labels, scale * noise), scale=scale)
+            scored(cgan.with_averages_of(network, labels, scale * noise), scale=scale)
             for scale in SCALES
         ],
     }
@@ -264,28 +263,6 @@ def drawn_nearer(
         shares = outside + (1 - 2 * outside) * torch.special.ndtr(noise.double())
         noise = torch.special.ndtri(shares).clamp(-threshold, threshold).to(noise.dtype)
     return scale * noise
-
-
-def with_averages_of(
-    network: cgan.Generator, labels: torch.Tensor, noise: torch.Tensor
-) -> cgan.Generator:
-    """A copy in evaluation mode whose BatchNorms have the means and variances of one batch: (N,), (N, latent_dim).
-
-    Layer by layer, so that each is measured on what comes out of the layers before it with their new averages.
-    """
-    twin = copy.deepcopy(network).eval()
-
-    def measure(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        layer.running_mean = inputs[0].mean((0, 2, 3))
-        layer.running_var = inputs[0].var((0, 2, 3))
-
-    norms = [layer for layer in twin.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
-    with torch.no_grad():
-        twin(noise[:, :, None, None], labels)
-    for hook in hooks:
-        hook.remove()
-    return twin
 
 
 def _measured_with(train: ImageSet, reference: ClassReference) -> dict[str, Any]:

@@ -16,7 +16,7 @@
 # Five of these ten pictures are photographs. The other five show nothing that ever was: a network
 # made them out of random numbers. Which are which?
 #
-# ![Ten small square pictures in two rows, numbered from 1 to 10: animals, a truck, a boat, some clear and some blurred.](figures/blind_ten.png)
+# ![Ten small square pictures in two rows, numbered from 1 to 10: animals, trucks, a patch of grass, some clear and some blurred.](figures/blind_ten.png)
 #
 # <details><summary>Answer (decide first)</summary>The photographs are 2, 3, 6, 7 and 10. None of
 # the ten was picked: five photographs drawn at random, and five samples in a row. Guessing gets
@@ -71,11 +71,11 @@ preflight.report()
 import torch
 
 from course_utils import checks, runtime
-from course_utils.display import plots
+from course_utils.display import picture_rows, plots
 from course_utils.display.widgets import latent_walk
 from course_utils.learner import progress_report
 from course_utils.machine import overview
-from course_utils.models import dcgan
+from course_utils.models import cgan, dcgan
 
 run = runtime.setup(seed=0)
 
@@ -86,38 +86,40 @@ run = runtime.setup(seed=0)
 # %%
 # fmt: off
 #                   smoke  laptop  gpu
-pictures = run.pick(   8,     40,   40)  # how many pictures to make
+pictures = run.pick(   4,     10,   10)  # how many pictures to make of each kind
 seed     = 7                             # another number gives other pictures
 # fmt: on
 
 # %% [markdown]
 # ## A first picture
 #
-# This network, a *generator*, made five of the pictures above. It turns 100 random numbers into a
-# picture of 32×32 pixels, each with three numbers, for red, green and blue. It comes with the
-# course, already trained, and is therefore called *shipped*. It learned from CIFAR-10, a set of
-# small photographs of ten kinds of things: animals, cars, boats, planes. (They were stored as JPEG
-# here, so titles say "JPEG copy".) In lesson 2 you will build and train such a network yourself,
-# and look for copies of photographs among its pictures.
+# This network, a *generator*, made five of the pictures above. You tell it what to show, and it
+# turns 100 random numbers into a picture of 32×32 pixels, each with three numbers, for red, green
+# and blue. It comes with the course, already trained, and is therefore called *shipped*. It learned
+# from CIFAR-10, a set of small photographs of ten kinds of things, the *classes*. (They were stored
+# as JPEG here, so titles say "JPEG copy".) In lesson 2 you will build and train a generator
+# yourself, and look for copies of photographs among its pictures; lesson 8 teaches it classes.
 
 # %%
-generator, facts = dcgan.load_shipped_generator(run.device)
+generator, facts = cgan.load_shipped(run.device)
+generator = cgan.nearer(generator)  # more typical pictures: lesson 8 tells how, and what it costs
+classes = facts["classes"]  # ten names
+asked = torch.arange(10).repeat_interleave(pictures)  # 0, 0, …, 1, 1, …: numbers of classes
 dice = torch.Generator().manual_seed(seed)  # this "generator" draws numbers, not pictures
-noise = torch.randn(pictures, 100, 1, 1, generator=dice).to(run.device)  # 100 for each picture
-made = dcgan.sample(generator, noise)  # (pictures, 3, 32, 32): colours, rows, columns; bytes
+noise = torch.randn(len(asked), 100, 1, 1, generator=dice).to(run.device)  # 100 for each picture
+made = cgan.sample(generator, asked, noise)  # (N, 3, 32, 32): colours, rows, columns; bytes
 
 # %%
-figure, (ax,) = plots.subplots(width=8, height=3.4)
-plots.image_grid(ax, made, columns=10, title=f"{facts['data']}: generated, none picked")
+title = f"{facts['data']}: generated, none picked"
 plots.show(
-    figure,
-    alt=f"{pictures} small generated pictures: shapes like animals, vehicles and boats, blurred, with the colours of photographs.",
+    picture_rows.named_rows(dict(zip(classes, made.split(pictures))), title),
+    alt="Ten rows of small generated pictures, a class each, from airplane to truck. Cars, horses, ships and trucks are plain to see; cats, dogs and frogs are hard to make out.",
 )
 
 # %% [markdown]
-# No camera took these. Look for backgrounds, horizons, the outline of an animal; look also
-# for what is wrong, such as legs that meet no body. *How* good they are, in numbers with error
-# bars, you will measure in lesson 6.
+# No camera took these. Which rows would you name without the words beside them? Look for
+# horizons, wheels, the outline of a horse; look also for what is wrong, such as legs that meet no
+# body. *How* good they are, in numbers with error bars, you will measure in lesson 6.
 #
 # The *seed* decides which random numbers are drawn. Change `seed` in the settings, run that cell
 # again, and then the two cells above this text: other random numbers, other pictures. The same seed
@@ -225,7 +227,8 @@ for answer in (not_written, lambda images: images / 2, lambda images: images.cla
 
 # %%
 with torch.no_grad():
-    raw = generator(noise[:8]).cpu()  # (8, 3, 32, 32) in [-1, 1]
+    horses = torch.full((8,), 7).to(run.device)  # class 7
+    raw = generator(noise[:8], horses).cpu()  # (8, 3, 32, 32) in [-1, 1]
 unit = to_unit_range(raw)
 print(f"before: from {raw.min():.2f} to {raw.max():.2f}")
 print(f"after:  from {unit.min():.2f} to {unit.max():.2f}")
@@ -240,7 +243,7 @@ for ax, name, shown in (
     plots.image_grid(ax, (255 * shown).round().to(torch.uint8), columns=8, title=name)
 plots.show(
     figure,
-    alt="Eight generated pictures twice: as they are above; below the same ones too dark, with their shadows black.",
+    alt="Eight generated horses twice: as they are above; below the same ones too dark, with their shadows black.",
 )
 
 # %% [markdown]
@@ -249,23 +252,23 @@ plots.show(
 #
 # ## How a widget works
 #
-# Some figures have sliders. This one walks between two of the pictures: step by step, the random
-# numbers of the first (its *latent vector*; lesson 2 has more) turn into those of the second. Where
-# no program runs behind the page (on GitHub, or printed) a strip of still pictures shows such a
-# walk, here from picture 2 to picture 4 (the first picture has the number 0).
+# Some figures have sliders. This one walks between two horses: step by step, the random numbers of
+# the first (its *latent vector*; lesson 2 has more) turn into those of the second. Where no program
+# runs behind the page (on GitHub, or printed) a strip of still pictures shows such a walk, here
+# from horse 2 to horse 4 of the row above (the first has the number 0).
 
 
 # %%
 def decode(z):
     """Latent vectors (N, 100) -> pictures uint8 (N, 3, 32, 32)."""
-    return dcgan.sample(generator, z[:, :, None, None].to(run.device))
+    return cgan.sample(generator, torch.full((len(z),), 7), z)
 
 
 # %%
 latents = noise.flatten(1).cpu()  # (N, 100)
 figure, (ax,) = plots.subplots(width=8, height=1.1)
-latent_walk.latent_walk_static(ax, decode, latents, 2, 4, dcgan.slerp, "from sample 2 to sample 4")
-plots.show(figure, alt="Eleven pictures; the first turns into the last step by step.")
+latent_walk.latent_walk_static(ax, decode, latents, 2, 4, dcgan.slerp, "from horse 2 to horse 4")
+plots.show(figure, alt="Eleven pictures; the first horse turns into the last step by step.")
 
 # %%
 latent_walk.latent_walk(decode, latents, {"along the arc": dcgan.slerp})
