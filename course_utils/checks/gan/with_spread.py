@@ -124,7 +124,7 @@ def with_spread(fn: Answer) -> None:
 def _nearest(answer: object, points: Tensor) -> Tensor:
     """The reference with the divisor, B - 1 or B, that an answer took; B - 1 if neither."""
     by_number = _by_norms(points, less=0)
-    shaped = isinstance(answer, Tensor) and answer.shape == by_number.shape
-    if shaped and torch.allclose(answer.double(), by_number.double(), rtol=1e-4, atol=1e-6):
-        return by_number
+    if isinstance(answer, Tensor) and answer.shape == by_number.shape:
+        if torch.allclose(answer.double(), by_number.double(), rtol=1e-4, atol=1e-6):
+            return by_number
     return _by_norms(points)

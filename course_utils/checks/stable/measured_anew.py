@@ -44,7 +44,6 @@ def _after_a_pass(
     reset: bool = False,
     training: bool = True,
     first_only: bool = False,
-    parts: int = 1,
     of: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda labels, noise: (labels, noise),
 ) -> Answer:
     """The averages after a pass, right but for what is given."""
@@ -57,8 +56,7 @@ def _after_a_pass(
             layer.momentum = 0.1 if first_only and place else momentum
         labels, noise = of(labels, noise)
         with torch.no_grad():
-            for y, z in zip(labels.chunk(parts), noise.chunk(parts), strict=True):
-                twin(z, y)
+            twin(noise, labels)
         return _averages(twin)
 
     return averages
@@ -135,14 +133,6 @@ _MISTAKES: list[Wrong] = [
         _after_a_pass(of=lambda labels, noise: (labels, 0 * noise)),
         "The noise has no say: all latent vectors were 0.",
     ),
-    (
-        _after_a_pass(momentum=None, reset=True, parts=2),
-        "The batch went through in two parts, each with a variance of its own: send it through at once.",
-    ),
-    (
-        _after_a_pass(parts=2),
-        "The batch went through in parts, and the averages are those of the last one: send it through at once.",
-    ),
 ]
 _WORKED = (
     "The averages of each BatchNorm are the mean and the variance of what comes into it when this batch, and no other, "
@@ -202,7 +192,7 @@ def _that_has_seen_noise() -> nn.Module:
         nn.init.normal_(norm.bias.weight)
     with torch.no_grad():
         for layer in (network.first, *network.doublings):
-            layer.weight.mul_(20)  # type: ignore[operator, union-attr]
+            layer.weight.mul_(20)
         for _ in range(3):
             network(torch.randn(16, 6, 1, 1), torch.arange(16) % 3)
     return network
