@@ -124,7 +124,7 @@ def with_spread(fn: Answer) -> None:
 def _nearest(answer: object, points: Tensor) -> Tensor:
     """The reference with the divisor, B - 1 or B, that an answer took; B - 1 if neither."""
     by_number = _by_norms(points, less=0)
-    if isinstance(answer, Tensor) and answer.shape == by_number.shape:
-        if torch.allclose(answer.double(), by_number.double(), rtol=1e-4, atol=1e-6):
-            return by_number
-    return _by_norms(points)
+    if not isinstance(answer, Tensor) or answer.shape != by_number.shape:
+        return _by_norms(points)
+    same = torch.allclose(answer.double(), by_number.double(), rtol=1e-4, atol=1e-6)
+    return by_number if same else _by_norms(points)
