@@ -88,6 +88,32 @@ def test_bf16_can_be_switched_off(monkeypatch):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+@pytest.mark.parametrize(("gain", "taken"), [(0.5, False), (1.0, False), (1.9, True)])
+def test_bf16_is_taken_only_where_its_products_are_faster(monkeypatch, gain, taken):
+    monkeypatch.delenv("COURSE_BF16", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(runtime, "gain_of_bf16", lambda: gain)
+    found = runtime.fast_dtype(torch.device("cpu"))
+    assert found == (torch.bfloat16 if taken else None)
+    monkeypatch.setenv("COURSE_BF16", "1")
+    assert runtime.fast_dtype(torch.device("cpu")) == torch.bfloat16
+
+
+def test_the_gain_of_bf16_is_that_of_products(monkeypatch):
+    clock = iter(range(1_000))
+    cost = {torch.float32: 3, torch.bfloat16: 1}
+    product = torch.mm
+
+    def slow(a, b):
+        for _ in range(cost[a.dtype] - 1):
+            next(clock)
+        return product(a, b)
+
+    monkeypatch.setattr(torch, "mm", slow)
+    monkeypatch.setattr(runtime.time, "perf_counter", lambda: next(clock))
+    assert runtime.gain_of_bf16.__wrapped__() == 3
+
+
 def test_autocast_uses_the_dtype_it_reports(monkeypatch):
     monkeypatch.delenv("COURSE_BF16", raising=False)
     run = runtime.setup(0, quiet=True)
