@@ -356,8 +356,8 @@ def with_averages_of(network: Generator, labels: Tensor, noise: Tensor) -> Gener
     twin = copy.deepcopy(network).eval()
 
     def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        layer.running_mean = inputs[0].mean((0, 2, 3))
-        layer.running_var = inputs[0].var((0, 2, 3))
+        maps = inputs[0].float()
+        layer.running_mean, layer.running_var = maps.mean((0, 2, 3)), maps.var((0, 2, 3))
 
     norms = [layer for layer in twin.modules() if isinstance(layer, nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]

@@ -86,7 +86,7 @@ run = runtime.setup(seed=0)
 # %%
 # fmt: off
 #                   smoke  laptop  gpu
-pictures = run.pick(   4,     10,   10)  # how many pictures to make of each kind
+pictures = run.pick(   8,     10,   10)  # how many pictures to make of each kind
 seed     = 7                             # another number gives other pictures
 # fmt: on
 
@@ -227,8 +227,8 @@ for answer in (not_written, lambda images: images / 2, lambda images: images.cla
 
 # %%
 with torch.no_grad():
-    horses = torch.full((8,), 7).to(run.device)  # class 7
-    raw = generator(noise[:8], horses).cpu()  # (8, 3, 32, 32) in [-1, 1]
+    horses = asked == 7  # class 7: the eighth row above
+    raw = generator(noise[horses], asked[horses].to(run.device)).cpu()  # (N, 3, 32, 32)
 unit = to_unit_range(raw)
 print(f"before: from {raw.min():.2f} to {raw.max():.2f}")
 print(f"after:  from {unit.min():.2f} to {unit.max():.2f}")
@@ -240,10 +240,10 @@ for ax, name, shown in (
     (axes[0], "to_unit_range", unit),
     (axes[1], "clamp(0, 1)", raw.clamp(0, 1)),
 ):
-    plots.image_grid(ax, (255 * shown).round().to(torch.uint8), columns=8, title=name)
+    plots.image_grid(ax, (255 * shown).round().to(torch.uint8), columns=pictures, title=name)
 plots.show(
     figure,
-    alt="Eight generated horses twice: as they are above; below the same ones too dark, with their shadows black.",
+    alt="The generated horses twice: as they are above; below the same ones too dark, with their shadows black.",
 )
 
 # %% [markdown]
@@ -255,7 +255,7 @@ plots.show(
 # Some figures have sliders. This one walks between two horses: step by step, the random numbers of
 # the first (its *latent vector*; lesson 2 has more) turn into those of the second. Where no program
 # runs behind the page (on GitHub, or printed) a strip of still pictures shows such a walk, here
-# from horse 2 to horse 4 of the row above (the first has the number 0).
+# from horse 4 to horse 7 of the row above (the first has the number 0).
 
 
 # %%
@@ -265,9 +265,9 @@ def decode(z):
 
 
 # %%
-latents = noise.flatten(1).cpu()  # (N, 100)
+latents = noise[horses].flatten(1).cpu()  # (N, 100)
 figure, (ax,) = plots.subplots(width=8, height=1.1)
-latent_walk.latent_walk_static(ax, decode, latents, 2, 4, dcgan.slerp, "from horse 2 to horse 4")
+latent_walk.latent_walk_static(ax, decode, latents, 4, 7, dcgan.slerp, "from horse 4 to horse 7")
 plots.show(figure, alt="Eleven pictures; the first horse turns into the last step by step.")
 
 # %%

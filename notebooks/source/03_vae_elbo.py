@@ -247,7 +247,7 @@ plots.show(
 # *The two losses, where they arise. The likelihood's gradient (dashed) reaches the encoder through
 # $z$.*
 #
-# ## First piece: the KL divergence
+# ## Two pieces: the KL divergence, and a gradient through a draw
 #
 # For one dimension, put both log densities into $\mathbb E_q[\log q(z) - \log p(z)]$. The constants
 # cancel (same paper, appendix B):
@@ -256,8 +256,6 @@ plots.show(
 #
 # Independent dimensions add up. The network outputs $\log\sigma^2$, called `log_var`, because every
 # real number is a valid one.
-#
-# ## Second piece: a gradient through a draw
 #
 # The ELBO's other term is an expectation over $z\sim q$, and the encoder decides what $q$ is. A
 # random draw has no derivative. The way out: draw noise $\varepsilon\sim\mathcal N(0,1)$ that

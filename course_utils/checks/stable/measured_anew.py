@@ -19,7 +19,7 @@ def _by_formula(network: nn.Module, labels: Tensor, noise: Tensor) -> nn.Module:
     twin = copy.deepcopy(network).eval()
 
     def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        flat = inputs[0].detach().transpose(0, 1).flatten(1)  # (C, N * H * W)
+        flat = inputs[0].detach().float().transpose(0, 1).flatten(1)  # (C, N * H * W)
         layer.running_mean, layer.running_var = flat.mean(1), flat.var(1)
 
     hooks = [layer.register_forward_pre_hook(measure) for layer in _norms(twin)]
