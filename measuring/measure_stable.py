@@ -234,18 +234,12 @@ def _truncation(options: argparse.Namespace) -> None:
         print(row, flush=True)
         return row
 
-    labels = torch.arange(network.classes).repeat(N)
-    other = torch.Generator().manual_seed(5)  # not the noise of the pictures that are scored
-    noise = torch.randn(len(labels), network.latent_dim, generator=other)
     result = {
         **{k: facts[k] for k in ("steps", "width", "latent_dim", "method")},
         **_measured_with(train, reference),
         "scaled": [scored(network, scale=scale) for scale in SCALES],
         "redrawn": [scored(network, threshold=threshold) for threshold in THRESHOLDS],
-        "anew": [
-            scored(cgan.with_averages_of(network, labels, scale * noise), scale=scale)
-            for scale in SCALES
-        ],
+        "anew": [{"scale": scale, **scored(cgan.nearer(network, scale))} for scale in SCALES],
     }
     print(results.write("stable_truncation.json", result, made_with))
 

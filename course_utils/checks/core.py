@@ -234,6 +234,13 @@ def expect_number(answer: Any, what: str) -> float:
     return value
 
 
+def expect_plain_number(answer: Any, what: str) -> float:
+    """Require a number that a training step tells, which is no tensor, and return it."""
+    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
+    require(not isinstance(answer, torch.Tensor), f"{what}: a plain number", answer, graph)
+    return expect_number(answer, what)
+
+
 def call_step(
     fn: Answer, model: Any, optimizer: Any, *others: Any, returns: Sequence[str]
 ) -> dict[str, float]:
@@ -245,10 +252,8 @@ def call_step(
     all_of_them = {2: "both", 3: "all three"}[len(returns)]
     named = f"Return {{{shown}}}, {all_of_them} as plain numbers."
     require(type(told) is dict and set(told) == set(returns), what, told, named)
-    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
     for name, value in told.items():
-        require(not isinstance(value, torch.Tensor), f"{name}: a plain number", value, graph)
-        expect_number(value, name)
+        expect_plain_number(value, name)
     return told
 
 

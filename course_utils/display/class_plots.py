@@ -100,9 +100,7 @@ def by_scale(record: Mapping[str, Any], panels: Mapping[str, str]) -> Figure:
         for name, (kind, marks, colour) in kinds.items():
             scores = [{**row["total"], **row}[key] for row in record[kind]]
             scales = [row["scale"] for row in record[kind]]
-            values, low, high = ([score[k] for score in scores] for k in ("value", "low", "high"))
-            ax.plot(scales, values, marks, color=colour, ms=4, label=f"averages {name}")
-            ax.fill_between(scales, low, high, color=colour, alpha=0.15, linewidth=0)
+            plots.with_band(ax, scales, scores, marks, colour, f"averages {name}", ms=4)
         real = {**record["real"]["total"], **record["real"]}[key]["value"]
         ax.axhline(real, color=BLACK, linestyle=":", label="real photographs")
         top = 1 if key != "FD" else None

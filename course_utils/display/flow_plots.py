@@ -170,7 +170,7 @@ def by_step(recorded: Mapping[str, Any]) -> Figure:
     figure, axes = plots.subplots(1, 2, width=9, height=2.8)
     steps = [row["step"] for row in recorded["curve"]]
     for ax, name, colour in zip(axes, ("loss", "FD"), palette.COLOURS, strict=False):
-        _with_band(ax, steps, [row[name] for row in recorded["curve"]], "o-", colour)
+        plots.with_band(ax, steps, [row[name] for row in recorded["curve"]], "o-", colour)
         ax.set(xlabel="step", ylabel=name, ylim=(0, None))
     figure.suptitle(f"this lesson's network for pictures [{recorded['data']}]", fontsize=10)
     return figure
@@ -184,7 +184,7 @@ def by_calls(recorded: Mapping[str, Any]) -> Figure:
         ("heun", "s--", palette.VERMILION),
     ):
         rows = {int(calls): row["FD"] for calls, row in recorded[method].items()}
-        _with_band(ax, list(rows), list(rows.values()), marks, colour, method.title())
+        plots.with_band(ax, list(rows), list(rows.values()), marks, colour, method.title())
     _floor(ax, recorded)
     ax.set(xscale="log", xlabel="network calls per picture", ylabel="FD", ylim=(0, None))
     ax.minorticks_off()
@@ -206,10 +206,10 @@ def by_guidance(recorded: Mapping[str, Any]) -> Figure:
     scales = [row["scale"] for row in rows]
     marks = {"accuracy": "o-", "precision": "s--", "recall": "^-."}
     for (name, mark), colour in zip(marks.items(), palette.COLOURS, strict=False):
-        _with_band(left, scales, [row[name] for row in rows], mark, colour, name)
+        plots.with_band(left, scales, [row[name] for row in rows], mark, colour, name)
     left.set(xlabel="scale of guidance", ylabel="share", ylim=(0, 1))
     plots.legend_above(left, "left")
-    _with_band(right, scales, [row["FD"] for row in rows], "o-", palette.BLACK)
+    plots.with_band(right, scales, [row["FD"] for row in rows], "o-", palette.BLACK)
     _floor(right, recorded)
     right.set(xlabel="scale of guidance", ylabel="FD", ylim=(0, None))
     words = f"this lesson's network, {recorded['calls']} steps [{recorded['data']}]"
@@ -224,26 +224,12 @@ def families(recorded: Mapping[str, Any]) -> Figure:
     for (key, name), mark, colour in zip(FAMILIES.items(), marks, palette.COLOURS, strict=False):
         points = recorded["curves"][key]
         minutes = [point["minutes"] for point in points]
-        _with_band(ax, minutes, [point["FD"] for point in points], mark, colour, name)
+        plots.with_band(ax, minutes, [point["FD"] for point in points], mark, colour, name)
     _floor(ax, recorded)
     ax.set(xlabel="minutes of training", ylabel="FD", xlim=(0, None), ylim=(0, None))
     ax.set_title(f"three lessons [{recorded['data']}]", fontsize=10)
     ax.legend(frameon=False)
     return figure
-
-
-def _with_band(
-    ax: Axes,
-    x: Sequence[float],
-    rows: Sequence[Mapping[str, float]],
-    marks: str,
-    colour: str,
-    name: str | None = None,
-) -> None:
-    """Values with the band of their intervals."""
-    ax.plot(x, [row["value"] for row in rows], marks, color=colour, label=name)
-    low, high = ([row[end] for row in rows] for end in ("low", "high"))
-    ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _floor(ax: Axes, recorded: Mapping[str, Any]) -> None:

@@ -302,6 +302,31 @@ def legend_above(ax: Axes, side: Literal["left", "center", "right"] = "center") 
     )
 
 
+def with_band(
+    ax: Axes,
+    x: Sequence[float],
+    rows: Sequence[Mapping[str, float]],
+    marks: str,
+    colour: str,
+    name: str | None = None,
+    **style: Any,
+) -> None:
+    """Values with the band of their intervals.
+
+    Args:
+        ax: where.
+        x: one for each row.
+        rows: ``value``, ``low`` and ``high``.
+        marks: Matplotlib's format, such as ``"o-"``.
+        colour: of line and band.
+        name: for the legend.
+        style: more for the line.
+    """
+    ax.plot(x, [row["value"] for row in rows], marks, color=colour, label=name, **style)
+    low, high = ([row[end] for row in rows] for end in ("low", "high"))
+    ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
 def shared_legend(figure: Figure, ax: Axes) -> None:
     """One legend in one row above a figure of several Axes: that of ``ax``, which holds for all of them."""
     handles, labels = ax.get_legend_handles_labels()

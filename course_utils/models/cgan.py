@@ -349,7 +349,12 @@ def sample(
 
 
 def with_averages_of(network: Generator, labels: Tensor, noise: Tensor) -> Generator:
-    """A copy in evaluation mode whose BatchNorms have the means and variances of one batch: (N,), (N, latent_dim).
+    """A copy in evaluation mode whose BatchNorms have the means and variances of one batch.
+
+    Args:
+        network: a generator, in either mode.
+        labels: classes (N,).
+        noise: latent vectors (N, latent_dim, 1, 1).
 
     Layer by layer, so that each is measured on what comes out of the layers before it with their new averages.
     """
@@ -362,7 +367,7 @@ def with_averages_of(network: Generator, labels: Tensor, noise: Tensor) -> Gener
     norms = [layer for layer in twin.modules() if isinstance(layer, nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
     with torch.no_grad():
-        twin(noise[:, :, None, None], labels)
+        twin(noise, labels)
     for hook in hooks:
         hook.remove()
     return twin
@@ -383,7 +388,8 @@ def nearer(network: Generator, scale: float = 0.5) -> Generator:
     with torch.no_grad():
         twin.first.weight[: network.latent_dim] *= scale
     labels = torch.arange(network.classes).repeat(100)
-    noise = torch.randn(len(labels), network.latent_dim, generator=torch.Generator().manual_seed(5))
+    dice = torch.Generator().manual_seed(5)
+    noise = torch.randn(len(labels), network.latent_dim, 1, 1, generator=dice)
     device = next(network.parameters()).device
     return with_averages_of(twin, labels.to(device), noise.to(device))
 

@@ -34,7 +34,7 @@ def test_averages_measured_anew_are_those_of_the_batch_and_the_given_network_sta
     network = cgan.Generator(6, 4, classes=3).eval()
     kept = copy.deepcopy(network.state_dict())
     labels, noise = torch.arange(3).repeat(20), 0.4 * torch.randn(60, 6)
-    found = cgan.with_averages_of(network, labels, noise)
+    found = cgan.with_averages_of(network, labels, noise[:, :, None, None])
     twin = copy.deepcopy(network).train()
     with torch.no_grad():  # in training mode BatchNorm takes the batch itself
         expected = twin(noise[:, :, None, None], labels)
@@ -50,7 +50,7 @@ def test_a_nearer_generator_takes_the_same_noise_and_shortens_it_itself():
     torch.manual_seed(0)
     network = cgan.Generator(6, 4, classes=3).eval()
     twin = cgan.nearer(network, 0.4)
-    drawn = torch.randn(300, 6, generator=torch.Generator().manual_seed(5))
+    drawn = torch.randn(300, 6, 1, 1, generator=torch.Generator().manual_seed(5))
     apart = cgan.with_averages_of(network, torch.arange(3).repeat(100), 0.4 * drawn)
     labels, noise = torch.arange(3), torch.randn(3, 6, 1, 1)
     with torch.no_grad():

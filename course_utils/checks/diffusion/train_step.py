@@ -1,7 +1,7 @@
 """Exercise `train_step`: one step of a network that also learns to do without the label."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -18,35 +18,21 @@ from course_utils.checks.core import (
     describe,
     exercise,
     expect_close,
-    expect_number,
+    expect_plain_number,
     require,
 )
 from course_utils.checks.diffusion.shared import NOT_ONE_EACH, TIMES, as_column, require_times
+from course_utils.checks.watched import Block, Noting
 
 _SHAPE, _CLASSES = (2, 3, 3), 3
 _BATCHES = ((4, 30.0), (6, 0.2), (5, 1.0))
 """Of each step: pictures in the batch, and their size; the first has long gradients, the second short ones."""
 
 
-class _Block:
-    """In the place of autocast: it rounds nothing, and knows whether the code is inside."""
-
-    inside = False
-
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """For a ``with``."""
-        self.inside = True
-        try:
-            yield
-        finally:
-            self.inside = False
-
-
 class _Small(nn.Module):
     """A velocity for each class and for none, of two matrices: it notes whether it is asked inside of a block."""
 
-    def __init__(self, block: _Block) -> None:
+    def __init__(self, block: Block) -> None:
         super().__init__()
         self.block, self.classes = block, _CLASSES
         random, size = torch.Generator().manual_seed(4), int(torch.Size(_SHAPE).numel())
@@ -187,9 +173,7 @@ def _called(fn: Answer, network: Any, optimizer: Any, *others: Any) -> float:
         "missing 1 required positional argument: 'label'": _OF_TWO,
     }
     told = call(fn, network, optimizer, *others, may_change=(network, optimizer), says=says)
-    graph = "A tensor with its graph keeps the whole step in memory: `.item()` gives the number."
-    require(not isinstance(told, Tensor), "the loss as a plain number", told, graph)
-    return expect_number(told, "the loss")
+    return expect_plain_number(told, "the loss")
 
 
 def _in_words(got: Tensor, expected: Tensor, hint: str) -> CheckFailed:
@@ -201,25 +185,11 @@ def _in_words(got: Tensor, expected: Tensor, hint: str) -> CheckFailed:
     return CheckFailed(f"three losses and weights {later[0]}", later[1], hint)
 
 
-class _Noting(torch.optim.SGD):
-    """Descent with momentum that notes how often it was called, and whether inside of a block."""
-
-    def __init__(self, network: nn.Module, block: _Block) -> None:
-        super().__init__(network.parameters(), lr=0.1, momentum=0.9)
-        self.block, self.steps, self.left = block, 0, True
-
-    def step(self, closure: Any = None) -> Any:
-        """Step, and note it."""
-        self.steps += 1
-        self.left = self.left and not self.block.inside
-        return super().step(closure)
-
-
 def _run(step: Callable[..., float]) -> SimpleNamespace:
     """Three steps of a fresh network: all that came out, in one tensor."""
-    block, told = _Block(), []
+    block, told = Block(), []
     network = _Small(block)
-    optimizer = _Noting(network, block)
+    optimizer = Noting(network, block, 0.1)
     random = torch.Generator().manual_seed(2)
     for count, size in _BATCHES:
         x = size * (torch.rand(count, *_SHAPE, generator=random) * 2 - 1)

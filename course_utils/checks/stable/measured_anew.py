@@ -14,22 +14,6 @@ def _norms(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
 
 
-def _by_formula(network: nn.Module, labels: Tensor, noise: Tensor) -> nn.Module:
-    """In evaluation mode: each layer is stopped before it works, and given its input's mean and variance."""
-    twin = copy.deepcopy(network).eval()
-
-    def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        flat = inputs[0].detach().float().transpose(0, 1).flatten(1)  # (C, N * H * W)
-        layer.running_mean, layer.running_var = flat.mean(1), flat.var(1)
-
-    hooks = [layer.register_forward_pre_hook(measure) for layer in _norms(twin)]
-    with torch.no_grad():
-        twin(noise, labels)
-    for hook in hooks:
-        hook.remove()
-    return twin
-
-
 def _averages(network: nn.Module) -> Tensor:
     """All means and variances of its BatchNorms, one after the other."""
     parts: list[Tensor] = []
@@ -83,6 +67,10 @@ def _reset(network: nn.Module, labels: Tensor, noise: Tensor) -> Tensor:
     return _averages(twin)
 
 
+_NO_AVERAGES = (
+    "Without running averages BatchNorm looks at the batch it gets, and a picture depends on the others beside it. "
+    "Keep the averages, and fill them with this batch's."
+)
 _STILL = (
     "The averages are the old ones. BatchNorm looks at a batch, and keeps something of it, in training mode only; and "
     "with momentum 0 it keeps nothing."
@@ -150,7 +138,7 @@ _TOLD = {
 }
 
 
-@exercise(_by_formula)
+@exercise(cgan.with_averages_of)
 def measured_anew(fn: Answer) -> None:
     """Check ``measured_anew(network, labels, noise)``: a copy with one batch's averages, in evaluation mode.
 
@@ -167,10 +155,12 @@ def _expect_copy(fn: Answer, training: bool, scale: float) -> None:
     whole = "Return the copy of the generator itself, and nothing around it."
     require(isinstance(came, nn.Module), "a generator", came, whole)
     require(came is not network, "a copy", "the very network that was given", _COPY)
+    kept = all(norm.running_mean is not None for norm in _norms(came))
+    require(kept, "running averages in each BatchNorm", "none", _NO_AVERAGES)
     names = "The copy is a generator of the same layers: `copy.deepcopy(network)` makes it."
     require(came.state_dict().keys() == network.state_dict().keys(), "the same layers", came, names)
     what = f"the averages for noise times {scale:g}"
-    expected, found = _averages(_by_formula(network, labels, noise)), _averages(came)
+    expected, found = _averages(cgan.with_averages_of(network, labels, noise)), _averages(came)
     inputs = (network, labels, noise)
     expect_close(
         found, expected, what, inputs=inputs, wrong=_MISTAKES, hint=_WORKED, atol=5e-3, rtol=1e-2
@@ -183,7 +173,7 @@ def _expect_copy(fn: Answer, training: bool, scale: float) -> None:
     require(still, "a copy in evaluation mode", "layers in training mode", mode)
 
 
-def _that_has_seen_noise() -> nn.Module:
+def _that_has_seen_noise() -> cgan.Generator:
     """A generator of three classes whose averages and class weights are not those of the start, with large maps."""
     network = cgan.Generator(6, 4, classes=3).train()
     for norm in network.norms:

@@ -1,8 +1,8 @@
 """Exercise `train_step`: one step of a VAE, from the pictures to the optimiser's step."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,7 @@ from course_utils.checks.core import (
     expect_close,
     require,
 )
+from course_utils.checks.watched import Block, Noting
 
 _LOG_2PI = math.log(2 * math.pi)
 _SHAPE, _LATENTS = (2, 3, 3), 3
@@ -28,25 +29,10 @@ _BATCHES = ((4, 1.0), (2, 0.3), (5, 2.5))
 """Of each step: pictures in the batch, and beta."""
 
 
-class _Block:
-    """In the place of autocast: it rounds nothing, and knows whether the code is inside."""
-
-    inside = False
-
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """For a ``with``."""
-        self.inside = True
-        try:
-            yield
-        finally:
-            self.inside = False
-
-
 class _Small(nn.Module):
     """A VAE as the lesson's, of two matrices: it notes whether it is asked inside of a block."""
 
-    def __init__(self, block: _Block) -> None:
+    def __init__(self, block: Block) -> None:
         super().__init__()
         self.block = block
         random, size = torch.Generator().manual_seed(8), math.prod(_SHAPE)
@@ -205,25 +191,11 @@ def _in_words(got: Tensor, expected: Tensor, hint: str) -> CheckFailed:
     return CheckFailed(f"after three steps: weights {weights[0]}", f"weights {weights[1]}", hint)
 
 
-class _Noting(torch.optim.SGD):
-    """Descent with momentum that notes how often it was called, and whether inside of a block."""
-
-    def __init__(self, network: nn.Module, block: _Block) -> None:
-        super().__init__(network.parameters(), lr=0.01, momentum=0.9)
-        self.block, self.steps, self.left = block, 0, True
-
-    def step(self, closure: Any = None) -> Any:
-        """Step, and note it."""
-        self.steps += 1
-        self.left = self.left and not self.block.inside
-        return super().step(closure)
-
-
 def _run(step: Callable[..., dict[str, float]]) -> SimpleNamespace:
     """Three steps of a fresh model: all that came out, in one tensor."""
-    block, told = _Block(), []
+    block, told = Block(), []
     model = _Small(block)
-    optimizer = _Noting(model, block)
+    optimizer = Noting(model, block, 0.01)
     random = torch.Generator().manual_seed(2)
     for count, beta in _BATCHES:
         x = torch.rand(count, *_SHAPE, generator=random) * 2 - 1

@@ -499,6 +499,13 @@ def trained_a_little(twin, noise, labels):
     torch.optim.SGD(twin.parameters(), 0.1).step()
 
 
+def without_averages(network, labels, noise):
+    twin = copy.deepcopy(network)
+    for norm in batch_norms(twin):
+        norm.track_running_stats, norm.running_mean, norm.running_var = False, None, None
+    return twin.eval()
+
+
 def anew_of_the_first(network, labels, noise):
     twin = copy.deepcopy(network).train()
     batch_norms(twin)[0].momentum = 1.0
@@ -507,6 +514,7 @@ def anew_of_the_first(network, labels, noise):
 
 
 WRONG["measured_anew"] += [
+    (without_averages, "depends on the others beside it"),
     (measured(twin_of=lambda network: network), "which shares no layer with it"),
     (measured(twin_of=copy.copy), "which shares no layer with it"),
     (lambda network, labels, noise: network, "which shares no layer with it"),
