@@ -8,7 +8,7 @@ found lies in DIR, and so do the weights.
 ``... calls``, ``guidance`` and ``seconds`` ask the flow of the first seed: scores against network calls
 (``flow_calls.json``), against guidance (``flow_guidance.json``), and the seconds of 1,000 pictures (quiet cores;
 ``flow_seconds.json``). ``... ship`` ships the flow of the run in ``--run-dir`` (``flow_cifar10.json``).
-``... pilot --data FOLDER --work DIR`` trains six variants of the flow's network, ten minutes of one core each (as many
+``... pilot --data FOLDER --work DIR`` trains variants of the flow's network, ten minutes of one core each (as many
 steps as each one's measured speed allows), and writes their scores to ``flow_pilot.json``. Finished variants are kept
 in DIR, a cut one goes on.
 """
@@ -91,7 +91,7 @@ VARIANTS = {
     "float32": Variant(bf16=False),
     "channels first": Variant(channels_last=False),
 }
-"""Each differs from the first in one thing; of bf16 there is none on a machine without it."""
+"""Each differs from the first in one thing."""
 MINUTES, TURNS, STEPS_OF_A_TURN = 10, 3, 32
 """What a variant may take of one core; and how its speed is found beforehand."""
 
@@ -450,10 +450,12 @@ def _pilot(options: argparse.Namespace) -> None:
         )
         return training.seconds / STEPS_OF_A_TURN
 
-    timed = {name: partial(seconds, variant) for name, variant in VARIANTS.items()}
+    has_bf16 = runtime.setup(SEEDS[0], quiet=True).autocast_dtype is not None
+    variants = {name: variant for name, variant in VARIANTS.items() if has_bf16 or variant.bf16}
+    timed = {name: partial(seconds, variant) for name, variant in variants.items()}
     speeds = in_turns(timed, TURNS, options.work / "pilot-speeds.json")
     found: dict[str, Any] = {}
-    for name, variant in VARIANTS.items():
+    for name, variant in variants.items():
         record = options.work / f"pilot-{name.replace(' ', '-')}.json"
         if not record.is_file():
             steps = max(1, round(60 * MINUTES / speeds[name]["value"]))

@@ -13,6 +13,7 @@ from course_utils.evaluation.scores import Score
 from measuring import measure_flow, speeds
 
 FLOAT32 = runtime.Runtime("smoke", torch.device("cpu"), 0, 1, None, "")
+BF16 = replace(FLOAT32, autocast_dtype=torch.bfloat16)
 
 
 @pytest.fixture
@@ -47,7 +48,8 @@ def pilot(tmp_path, monkeypatch):
         results, "write", lambda name, content, made: written.update({name: content})
     )
 
-    def start():
+    def start(machine=BF16):
+        monkeypatch.setattr(runtime, "setup", lambda seed, **how: machine)
         trained.clear()
         assert measure_flow.main(["pilot", "--data", "standin", "--work", str(tmp_path)]) == 0
         return written["flow_pilot.json"]
@@ -66,7 +68,7 @@ def test_every_variant_has_as_many_steps_as_its_speed_allows(pilot):
         variant = pilot.variants[name]
         assert (row["width"], row["fold"]) == (variant.width, variant.fold)
         assert row["channels_last"] == variant.channels_last
-    assert record["variants"]["float32"]["number_format"] == "float32"
+        assert row["number_format"] == ("bfloat16" if variant.bf16 else "float32")
     assert torch.get_num_threads() == 1
 
 
@@ -108,3 +110,9 @@ def test_speeds_are_found_in_turns_and_kept(tmp_path):
     assert (found["a"]["value"], found["b"]["value"]) == (1.5, 4.0)
     assert speeds.in_turns(timed, 2, tmp_path / "speeds.json") == found and len(asked) == 4
     assert json.loads((tmp_path / "speeds.json").read_text()) == found
+
+
+def test_without_bf16_no_variant_is_trained_twice(pilot):
+    record = pilot.start(FLOAT32)
+    assert list(record["variants"]) == [name for name, v in pilot.variants.items() if v.bf16]
+    assert {row["number_format"] for row in record["variants"].values()} == {"float32"}
