@@ -910,7 +910,8 @@ mixtures = {
 networks = {"before": model}
 for way, (texts, labels) in mixtures.items():
     chances = torch.Generator().manual_seed(0)
-    orders = [torch.randperm(len(texts), generator=chances) for _ in range(4)]
+    rounds = range(run.pick(1, 4, 4))
+    orders = [torch.randperm(len(texts), generator=chances) for _ in rounds]
     batches = [batch for order in orders for batch in order.split(16)]
     ids = encoder.encode(texts, max_tokens, "ends")
     networks[way], _ = train_on(model, ids, labels, batches, peak_rate)
