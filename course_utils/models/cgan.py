@@ -18,7 +18,7 @@ from course_utils.models.gan_losses import GAMES
 from course_utils.models.gan_steady import PENALTY_EVERY, slope
 from course_utils.models.modes import evaluation_mode
 
-SHIPPED = "cgan_cifar10"
+SHIPPED, SHIPPED_64 = "cgan_cifar10", "cgan_standin64"
 DEFAULT = "non-saturating + R1"
 """The method where none is named."""
 
@@ -400,8 +400,15 @@ def latent_dim_of(network: nn.Module) -> int:
     return int(inner.latent_dim)
 
 
-def load_shipped(device: torch.device | str = "cpu") -> tuple[Generator, dict[str, Any]]:
-    """The class-conditional generator that ships, in evaluation mode, and the facts of the run that made it.
+def load_shipped(
+    device: torch.device | str = "cpu", name: str = SHIPPED
+) -> tuple[Generator, dict[str, Any]]:
+    """A class-conditional generator that ships, in evaluation mode, and the facts of the run that made it.
+
+    Args:
+        device: where it goes.
+        name: `SHIPPED`, which makes photographs of 32 pixels, or `SHIPPED_64`, which makes the stand-in's drawings of
+            64.
 
     Returns:
         The network, and ``data``, ``classes`` (their names), ``steps``, ``epochs``, ``seed``, ``latent_dim``,
@@ -410,7 +417,7 @@ def load_shipped(device: torch.device | str = "cpu") -> tuple[Generator, dict[st
     Raises:
         CourseError: the file is missing or damaged.
     """
-    weights, facts = shipped.read(SHIPPED)
+    weights, facts = shipped.read(name)
     network = Generator(
         int(facts["latent_dim"]),
         int(facts["width"]),
