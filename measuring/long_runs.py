@@ -115,8 +115,8 @@ PLANS = (
     Plan(
         cgan.SHIPPED_64,
         *(train_cgan, measure_stable, "cgan"),
-        settings={"steps": 16_000, "batch_size": 32, "width": 32, "average": 0.999},
-        minutes=60,
+        settings={"steps": 9_000, "batch_size": 32, "width": 32, "average": 0.999},
+        minutes=45,
         goal="shapes with clean edges, each of the class that was asked for",
         folder_as=("--work",),
         source="standin",
