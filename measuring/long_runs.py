@@ -22,7 +22,6 @@ import psutil
 from course_utils import paths, results, runtime
 from course_utils.datasets.images import load_images
 from course_utils.errors import CourseError
-from course_utils.models import cgan
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.recipes.dcgan import train_dcgan
@@ -49,8 +48,6 @@ class Plan:
         minutes: about how long, on two quiet cores.
         goal: what the result has to reach, in words.
         folder_as: the options by which the lesson's program takes the run's folder.
-        source: the images, where they are not those of ``--data``.
-        size: of an image, in pixels.
     """
 
     name: str
@@ -61,8 +58,6 @@ class Plan:
     minutes: float
     goal: str
     folder_as: Sequence[str] = ("--run-dir",)
-    source: str | None = None
-    size: int = 32
 
     @property
     def folder(self) -> Path:
@@ -111,16 +106,6 @@ PLANS = (
         minutes=45,
         goal="FD below the GAN's of eight minutes, 1.08",
         folder_as=("--work", "--run-dir"),
-    ),
-    Plan(
-        cgan.SHIPPED_64,
-        *(train_cgan, measure_stable, "cgan"),
-        settings={"steps": 9_000, "batch_size": 32, "width": 32, "average": 0.999},
-        minutes=45,
-        goal="shapes with clean edges, each of the class that was asked for",
-        folder_as=("--work",),
-        source="standin",
-        size=64,
     ),
 )
 """In this order."""
@@ -240,8 +225,7 @@ def run(plan: Plan, data: str, ends: float | None = None) -> bool:
     """
     machine = runtime.setup(0)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    data = plan.source or data
-    images = load_images(data, "train", plan.size)
+    images = load_images(data, "train")
     print(in_words(plan), flush=True)
     begun, commit = time.monotonic(), results.commit()
 

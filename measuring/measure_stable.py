@@ -8,7 +8,7 @@ the same time on one core (as many steps as each way's measured speed allows), a
 asked for is read.
 ``... ship --data FOLDER --work DIR`` takes the newest checkpoint of a long run of ``course_utils.train cgan`` in DIR,
 writes its averaged generator to ``data/checkpoints/cgan_cifar10.safetensors`` and the same scores to
-``data/results/cgan_cifar10.json``; with ``--data standin`` the files are called ``cgan_standin64``.
+``data/results/cgan_cifar10.json``.
 ``... truncation --data FOLDER --work DIR`` draws the shipped generator's latent vectors nearer to the middle (all of
 their numbers scaled, or, as BigGAN does it, those beyond a threshold drawn again; and scaled with BatchNorm's averages
 measured anew for each scale) and writes the same scores of each to ``data/results/stable_truncation.json``; 10 minutes.
@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
-from course_utils.evaluation.class_scores import ClassReference, ClassScores, fitting_n
+from course_utils.evaluation.class_scores import ClassReference, ClassScores
 from course_utils.models import cgan, plane_gan, shipped
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
@@ -202,11 +202,10 @@ def _ship(options: argparse.Namespace) -> None:
         "epochs": round(found.step * config["batch_size"] / config["examples"]),
     }
     made_with = results.provenance()  # before weights are written that are not committed
-    name = cgan.SHIPPED_64 if options.data == "standin" else cgan.SHIPPED
-    content = shipped.write(name, weights, facts).read_bytes()
-    network, _ = cgan.load_shipped(name=name)
-    train, test = (load_images(options.data, split, config["size"]) for split in ("train", "test"))
-    reference = ClassReference.from_images(train, test, fitting_n(N, train, test), names=NAMES)
+    content = shipped.write(cgan.SHIPPED, weights, facts).read_bytes()
+    network, _ = cgan.load_shipped()
+    train, test = load_images(options.data, "train"), load_images(options.data, "test")
+    reference = ClassReference.from_images(train, test, N, names=NAMES)
     noise = torch.Generator().manual_seed(99)
     result = {
         **facts,
@@ -215,7 +214,7 @@ def _ship(options: argparse.Namespace) -> None:
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    print(results.write(f"{name}.json", result, made_with))
+    print(results.write(f"{cgan.SHIPPED}.json", result, made_with))
 
 
 def _truncation(options: argparse.Namespace) -> None:
@@ -262,13 +261,12 @@ def drawn_nearer(
 
 def _measured_with(train: ImageSet, reference: ClassReference) -> dict[str, Any]:
     """What all scores of a file depend on, and what real images score."""
-    draws, n, _ = reference.of_class[0].blocks.shape
     return {
         "data": train.name,
         "classes": train.classes,
-        "n": n * len(train.classes),
-        "n_of_class": n,
-        "draws": draws,
+        "n": 10 * N,
+        "n_of_class": N,
+        "draws": len(reference.total.blocks),
         "features": reference.total.network.description,
         "real": _record(reference.real),
     }

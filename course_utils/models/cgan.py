@@ -18,7 +18,7 @@ from course_utils.models.gan_losses import GAMES
 from course_utils.models.gan_steady import PENALTY_EVERY, slope
 from course_utils.models.modes import evaluation_mode
 
-SHIPPED, SHIPPED_64 = "cgan_cifar10", "cgan_standin64"
+SHIPPED = "cgan_cifar10"
 DEFAULT = "non-saturating + R1"
 """The method where none is named."""
 
@@ -400,15 +400,8 @@ def latent_dim_of(network: nn.Module) -> int:
     return int(inner.latent_dim)
 
 
-def load_shipped(
-    device: torch.device | str = "cpu", name: str = SHIPPED
-) -> tuple[Generator, dict[str, Any]]:
-    """A class-conditional generator that ships, in evaluation mode, and the facts of the run that made it.
-
-    Args:
-        device: where it goes.
-        name: `SHIPPED`, which makes photographs of 32 pixels, or `SHIPPED_64`, which makes the stand-in's drawings of
-            64.
+def load_shipped(device: torch.device | str = "cpu") -> tuple[Generator, dict[str, Any]]:
+    """The class-conditional generator that ships, in evaluation mode, and the facts of the run that made it.
 
     Returns:
         The network, and ``data``, ``classes`` (their names), ``steps``, ``epochs``, ``seed``, ``latent_dim``,
@@ -417,7 +410,7 @@ def load_shipped(
     Raises:
         CourseError: the file is missing or damaged.
     """
-    weights, facts = shipped.read(name)
+    weights, facts = shipped.read(SHIPPED)
     network = Generator(
         int(facts["latent_dim"]),
         int(facts["width"]),
