@@ -897,6 +897,15 @@ assert spread[1] > spread[2] > spread[3]
 # Time and class scale and shift the maps in each of its blocks. GroupNorm, which looks at one
 # picture at a time, takes BatchNorm's place: a batch mixes pure noise with almost clean pictures,
 # and their common mean would say little about any of them.
+#
+# It takes each square of 2 × 2 pixels as one place. Steps are three times as fast, and FD after
+# {{result:flow_pilot.json:minutes}} minutes of one core is
+# {{result:flow_pilot.json:variants.as in the lesson.FD.value:.2f}}
+# ({{result:flow_pilot.json:variants.as in the lesson.FD.low:.2f}} to
+# {{result:flow_pilot.json:variants.as in the lesson.FD.high:.2f}}), with single pixels
+# {{result:flow_pilot.json:variants.single pixels.FD.value:.2f}}
+# ({{result:flow_pilot.json:variants.single pixels.FD.low:.2f}} to
+# {{result:flow_pilot.json:variants.single pixels.FD.high:.2f}}): not told apart.
 
 # %%
 classes = len(train.classes)
@@ -1051,19 +1060,19 @@ plots.show(
 )
 
 # %% [markdown]
-# After minutes of training expect impressions, and a class that you can often only guess. Do the
+# After minutes of training expect impressions, and a class you can often only guess. Do the
 # rows differ? If not, the label never reached the network. Do the six pictures of a row? If not, it
 # is lesson 1's collapse. The feature network behind FD names
 # {{result:flow_cifar10.json:guided.accuracy.value:.0%}} of the shipped network's pictures as the
 # class that was asked for ({{result:flow_cifar10.json:accuracy.value:.0%}} without guidance), and
 # {{result:flow_guidance.json:accuracy_real.value:.0%}} of real test photographs: guided pictures
-# are plainer than life. Chance is 10 %.
+# are plainer than life.
 #
-# A film of the shipped network at work; it plays without a kernel:
+# A film of the shipped network:
 #
 # ![A film of 30 pictures, a class in each column. Noise turns into coloured blots, and blots into outlines and detail.](figures/flow_pictures.gif)
 #
-# Colours are settled first, then outline, then detail. As in the plane, one step gives a mean, and
+# Colours are settled first, then outline, then detail. As in the plane,
 # each further call decides something:
 
 # %%
@@ -1086,7 +1095,7 @@ plots.show(
 # With 8 calls Euler reaches {{result:flow_calls.json:euler.8.FD.value:.2f}} and Heun
 # {{result:flow_calls.json:heun.8.FD.value:.2f}}; with 32,
 # {{result:flow_calls.json:euler.32.FD.value:.2f}} and
-# {{result:flow_calls.json:heun.32.FD.value:.2f}}: there the bands overlap, and neither is ahead. With
+# {{result:flow_calls.json:heun.32.FD.value:.2f}}: there neither is ahead. With
 # 4 calls Euler is, as in the plane. Where a curve is level, more calls no longer help:
 # what is left is the network's own error. Now guidance, from left to right 0 to 5:
 
@@ -1328,7 +1337,7 @@ for w in (0.0, 0.5, 2.0):
 #
 # You trained networks to predict a velocity and walked along it. Most of the loss is a floor, and
 # the perfect network copies. Velocity, noise, clean picture and score are four names for one
-# answer, and quality has a price in network calls.
+# answer.
 #
 # **What this did not show.** Text as a condition, latents instead of pixels, and transformers
 # instead of a U-Net.
