@@ -1,5 +1,6 @@
 """Lesson 05's machines, drawn: a query that meets its keys, a block's stream, and decoding with and without a cache."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ def lookup(
     weights: Sequence[float],
     result: Sequence[float],
 ) -> Figure:
-    """One token's attention: its query, every key, the weights as lines, and the mix of the values.
+    """One token's attention: its query, every key, scores, the weights as lines, and the mix of the values.
 
     Args:
         words: T tokens; the last one looks.
@@ -31,25 +32,29 @@ def lookup(
         weights: T shares of one, of the last token.
         result: d numbers, the mix.
     """
-    figure, (ax,) = plots.subplots(width=8.6, height=3.6)
+    figure, (ax,) = plots.subplots(width=8.6, height=3.9)
     last = len(words) - 1
+    scores = (keys @ queries[last] / math.sqrt(keys.shape[1])).tolist()
     for place, (word, key, value) in enumerate(zip(words, keys, values, strict=True)):
         _box(ax, place, 2.0, f"{word}", palette.BLACK, bold=True)
         _box(ax, place, 1.3, f"key {_pair(key)}", palette.VERMILION)
-        _box(ax, place, -1.0, f"value {_pair(value)}", palette.GREEN)
+        _box(ax, place, -1.45, f"value {_pair(value)}", palette.GREEN)
         ax.plot(
             [last, place], [0.3, 1.05], color=palette.BLUE, linewidth=0.6 + 9 * weights[place],
             alpha=0.25 + 0.75 * weights[place], solid_capstyle="round", zorder=1,
         )  # fmt: skip
-        ax.text(place, -0.42, f"{weights[place]:.2f}", ha="center", fontsize=11,
-                color=palette.BLUE, weight="bold" if weights[place] > 0.5 else "normal")  # fmt: skip
+        weight = "bold" if weights[place] > 0.5 else "normal"
+        for height, number in ((-0.45, scores[place]), (-0.9, weights[place])):
+            ax.text(place, height, f"{number:.2f}".replace("-", "−"), ha="center", fontsize=11,
+                    color=palette.BLUE, weight=weight)  # fmt: skip
     _box(ax, last, 0.1, f"query {_pair(queries[last])}", palette.BLUE)
-    ax.text(-0.62, -0.42, "weight", ha="right", fontsize=10, color=palette.BLUE)
+    for height, name in ((-0.45, "score (q · k / √d)"), (-0.9, "weight (softmax)")):
+        ax.text(-0.55, height, name, ha="right", fontsize=10, color=palette.BLUE)
     ax.text(
-        last / 2, -1.85, f"weights × values, added up:  {words[last]} → {_pair(result)}",
+        last / 2, -2.25, f"weights × values, added up:  {words[last]} → {_pair(result)}",
         ha="center", fontsize=11,
     )  # fmt: skip
-    _bare(ax, (-1.25, last + 0.6), (-2.1, 2.4))
+    _bare(ax, (-1.95, last + 0.6), (-2.5, 2.4))
     return figure
 
 

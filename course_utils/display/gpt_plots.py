@@ -45,22 +45,23 @@ def maps(weights: Mapping[str, Tensor], words: Sequence[str]) -> Figure:
 
 
 def learning(
-    history: Mapping[str, Sequence[float]], counted: float, page: str, title: str
+    history: Mapping[str, Sequence[float]], levels: Mapping[str, float], page: str, title: str
 ) -> Figure:
-    """The loss by step, what counting pairs reaches as a line, and below what the network wrote last.
+    """The loss by step, what simpler models reach as lines, and below what the network wrote last.
 
     Args:
         history: ``step``, and ``loss`` in nats per token.
-        counted: what counted pairs cost on held-out text, in nats per token.
+        levels: name -> nats per token; the names stand at the ends of the lines.
         page: what was written last; its beginning is shown.
         title: of the figure; for a stand-in use the corpus's, which says so.
     """
     figure, (ax,) = plots.subplots(width=7.5, height=3.3)
     loss = {"GPT": history["loss"]}
     plots.curves(ax, history["step"], loss, "step", "training loss (nats per token)", smooth=25)
-    ax.axhline(counted, color="black", linestyle=":")
-    plots.at_the_end(ax, "counted pairs,\nheld-out text", counted)
+    for name, level in levels.items():
+        ax.axhline(level, color="black", linestyle=":")
+        plots.at_the_end(ax, name, level)
     below = textwrap.fill(text_plots.shorten(page, 200), 90)
-    ax.set_xlabel(f"step\n\n{below}", parse_math=False)
+    ax.text(0, -0.32, below, va="top", transform=ax.transAxes, parse_math=False)
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return figure

@@ -14,11 +14,10 @@
 # # 5. Attention and text generation
 #
 # In this lesson you build a small GPT-2, train it from scratch, and read what it writes while it
-# learns: first noise, then word pieces, words, and at last sentences that sound like a film review.
-# One number says how far it got: the bits that it needs for each byte of unseen text. On short film
-# reviews, counting pairs of tokens needs {{result:gpt_sentences.json:bigram_best.value:.2f}}; your
-# network will need about {{result:gpt_sentences.json:gpt.value:.2f}}, after some minutes on a
-# laptop.
+# learns: first noise, then pieces of words, then words, and at last the tune of a film review
+# without much of its sense. One number says how far it got: the bits that it needs for each byte of
+# unseen text. On short film reviews, counting which piece of text follows which needs
+# {{result:gpt_sentences.json:bigram_best.value:.2f}}; some minutes on a laptop have to beat that.
 #
 # **You will learn to** measure a language model in nats, perplexity and bits per byte · compute
 # attention by hand and build it with heads and a mask · train a GPT and prove that it cannot see
@@ -27,8 +26,8 @@
 # **You need** the softmax, matrix products, and the training loop of lessons 2 and 3. Lesson 4
 # helps.
 #
-# **Time** about {{minutes}} minutes to read and solve. This table says how long the computer works,
-# the line under the settings how long yours does.
+# **Time** about {{minutes}} minutes to read and solve. The table gives the computer's time, the
+# line under the settings that of yours.
 #
 # {{tiers}}
 #
@@ -62,7 +61,7 @@ from course_utils.training.run import TrainingRun, run_folder
 run = runtime.setup(seed=0)
 
 # %% [markdown]
-# What you may want to change, with the values of the three tiers side by side:
+# What you may want to change, for each of the three tiers:
 
 # %%
 from course_utils.machine import minutes_here
@@ -98,9 +97,10 @@ print(
 print("\n".join(f"- {text_plots.shorten(text, 150)}" for text in unseen[:3]))
 
 # %% [markdown]
-# A network reads numbers. A list of whole words would never end; single letters make texts long.
-# The usual compromise is **byte-pair encoding**: start from single characters, merge the most
-# frequent pair of neighbours into a new piece, and repeat ([Sennrich et al.
+# A network reads numbers. So a text is cut into pieces, its **tokens**, and each is replaced by its
+# number (*id*) in a list, the **vocabulary**. A list of whole words would never end; single letters
+# make texts long. The usual compromise is **byte-pair encoding**: start from single characters,
+# merge the most frequent pair of neighbours into a new piece, and repeat ([Sennrich et al.
 # 2016](https://arxiv.org/abs/1508.07909), section 3.2).
 #
 # ### Exercise: merge a pair
@@ -134,19 +134,20 @@ def merge_pair(pieces, pair):
 merge_pair = checks.attention.merge_pair(merge_pair)
 
 # %% [markdown]
-# The other half of a tokenizer: count, merge, repeat.
+# The other half: count, merge, repeat.
 
 # %%
 pieces = list("the film then left the theatre in the end")
-for _ in range(6):
+for _ in range(3):
     pair, count = Counter(itertools.pairwise(pieces)).most_common(1)[0]
     pieces = merge_pair(pieces, pair)
-    print(f"{count} times {pair}: {len(pieces)} pieces", "|".join(pieces))
+    print(f"{count} × {pair}, then {len(pieces)} pieces: {'|'.join(pieces)}")
 
 # %% [markdown]
-# The tokenizer of this lesson does the same to the training text until the vocabulary is full. It
-# starts from the 256 *bytes* (the GPT-2 paper, section 2.2), so that nothing is ever unknown, and
-# never merges across the start of a word: the space belongs to the word that follows it (␣).
+# Three merges make *the* one piece, with the space before it. This lesson's tokenizer goes on until
+# the vocabulary is full. It starts from the 256 values of a *byte*: every text is stored as bytes,
+# so nothing is ever unknown (the GPT-2 paper, section 2.2). A space (␣) belongs to the word after
+# it, and no merge crosses into the next word.
 
 # %%
 tokenizer = texts.train_tokenizer(corpus.train[: gpt_training.TOKENIZER_TEXTS], vocab)
@@ -154,21 +155,21 @@ ids = tokenizer.encode("The unforgettable film was not good.").ids
 print(" | ".join(sampling.token_label(tokenizer, i) for i in ids))
 
 # %%
-strange = "Ça alors! 電影 <|endoftext|> \x00"
+strange = "Ça alors! 電影 <|endoftext|> \x00"  # accents, Chinese, a marker, a zero byte
 back = [tokenizer.decode(tokenizer.encode(text).ids) for text in (*unseen, strange)]
 assert back == [*unseen, strange]
 print(f"{len(back)} texts encoded and decoded, {len(back)} come back exactly")
 
 # %% [markdown]
-# Between documents stands one special token with the number 0, shown as (end): the first word of a
-# document is predicted from it. All documents in a row are one long stream, cut into windows of T
-# tokens for training.
+# Between documents stands one special token with the number 0, shown as (end): the first token of
+# a document is predicted from it. For training, all documents in a row are cut into windows of T
+# tokens.
 
 # %%
 train_ids, unseen_ids = texts.encode(tokenizer, corpus.train), texts.encode(tokenizer, unseen)
 # (N, T): all documents in a row, cut into pieces
 windows = texts.windows(train_ids, context, at_least=batch_size)
-n_tokens = sum(len(ids) - 1 for ids in unseen_ids)
+n_tokens = sum(len(ids) - 1 for ids in unseen_ids)  # (end) is given, all others are predicted
 n_bytes = sum(len(text.encode()) for text in unseen)
 
 # %%
@@ -186,7 +187,7 @@ print(
 # $$p(x_1,\dots,x_T) = \prod_{t=1}^{T} p(x_t\mid x_1,\dots,x_{t-1}).$$
 #
 # So a model that predicts the *next token* is a model of whole texts. Try it with three tokens,
-# texts of length four, and any table of predictions: the 81 products must add up to 1.
+# texts of length four, any predictions: the 81 products must add up to 1.
 
 # %%
 p_next = torch.rand(3, 3).softmax(1)  # p(b | a), row a; token 0 begins
@@ -246,11 +247,10 @@ print(f"your loss of the network that copies: {next_token_loss(copying, windows[
 # ## Three units for one number
 #
 # - **nats per token**: the loss itself.
-# - **perplexity**: $e^{\text{loss}}$, the number of equally likely tokens that would be as hard to
-#   guess among.
-# - **bits per byte**: what is left of each 8-bit byte when the model compresses the text (a token
-#   of probability $p$ can be stored in $-\log_2 p$ bits),
-#   $\text{loss}\cdot\frac{\text{tokens}}{\text{bytes}}/\log 2$.
+# - **perplexity**: $e^{\text{loss}}$. Guessing among so many equally likely tokens is as hard.
+# - **bits per byte**: $\text{loss}\cdot\frac{\text{tokens}}{\text{bytes}}/\log 2$. A token of
+#   probability $p$ can be stored in $-\log_2 p$ bits, so a model compresses text: this is what
+#   remains of a byte's 8 bits.
 #
 # A larger vocabulary makes each token harder to guess and the text shorter in tokens, so losses and
 # perplexities of different tokenizers *cannot be compared*; bits per byte can.
@@ -313,20 +313,33 @@ def bigram_probabilities(documents, vocab, strength):
 
 bigram_probabilities = checks.attention.bigram_probabilities(bigram_probabilities)
 
-# %%
-log_p = bigram_probabilities(train_ids, vocab, strength=50).log().float()
-pairs = nn.Embedding.from_pretrained(log_p)  # ids (B, T) -> logits: a model like any other
-pairs.context = 1  # the most tokens that it reads
 
 # %%
-bigram = language_models.score(pairs, unseen_ids, unseen, context)
-print(f"bigram on held-out text: perplexity {bigram.perplexity:.0f},")
-print(f"{bigram} bits per byte (95 % over documents)")
+def counting_model(strength):
+    """A model like any other: ids (B, T) -> logits (B, T, V)."""
+    log_p = bigram_probabilities(train_ids, vocab, strength).log().float()
+    model = nn.Embedding.from_pretrained(log_p)  # log p are logits: their softmax is p
+    model.context = 1  # the most tokens that it reads
+    return model
+
+
+# %%
+counted = {}
+for s in (0.01, 50, 1e9):
+    counted[s] = language_models.score(counting_model(s), unseen_ids, unseen, context)
+    print(f"s = {s:g}: perplexity {counted[s].perplexity:.0f}, {counted[s]} bits per byte")
+print("(held-out text; in brackets the 95 % interval over documents)")
+pairs, bigram, alone = counting_model(50), counted[50], counted[1e9]
 
 # %% [markdown]
-# It forgets everything but one token; a table for the last two would have V² rows, for ten V¹⁰.
-# What is needed is a function that reads *all* earlier tokens and picks out what matters. That is
-# attention.
+# With s near 0, pairs that never came spoil the score. With 10⁹, only the frequencies of single
+# tokens count. From here on, s is 50.
+#
+# Counted pairs forget everything but one token; a table for the last two would have V² rows, for
+# ten V¹⁰. What is needed is a function that reads *all* earlier tokens. The recurrent network,
+# above all the LSTM, reads them one by one into a single state. **Attention** came in as its
+# helper, which looks back and picks out what matters ([Bahdanau et al.
+# 2015](https://arxiv.org/abs/1409.0473)). In 2017 the transformer kept only the helper.
 #
 # ## Attention by hand
 #
@@ -337,13 +350,14 @@ print(f"{bigram} bits per byte (95 % over documents)")
 # - a **key**: what can I be found by?
 # - a **value**: what do I tell whoever finds me?
 #
-# A network learns them; here we invent them, two numbers each. The first stands for "thing", the
-# second for "changes a judgement": *film* can be found as a thing, *not* as something that changes
-# a judgement, and *good* looks for such changes.
+# A network learns them; here we invent them, two numbers each. In queries and keys the first stands
+# for "thing", the second for "changes a judgement": *film* is found as a thing, *not* as a change,
+# and *good* looks for changes. In values the second number is the judgement: 1 from *good*, −1 from
+# *not*.
 
 # %%
 words = ["the", "film", "was", "not", "very", "good"]
-keys = torch.tensor([[0.0, 0], [2, 0], [0, 0], [0, 3], [0, 1], [1, 0]])  # (T, d)
+keys = torch.tensor([[0.0, 0], [2, 0], [0, 0], [0, 3], [0, 1], [0, 0]])  # (T, d)
 queries = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 0], [1, 1], [0, 2]])
 values = torch.tensor([[0.0, 0], [1, 0], [0, 0], [0, -1], [0, 0.5], [0, 1]])
 
@@ -363,21 +377,21 @@ result = [sum(w * value[i].item() for w, value in zip(weights, values)) for i in
 # %%
 plots.show(
     attention_diagrams.lookup(words, queries, keys, values, weights, result),
-    alt="The query of 'good' meets six keys; nine tenths of its weight go to 'not', so that what comes back, the weighted sum of the values, is negative in its second number.",
+    alt="The query of 'good' meets six keys. Each meeting gives a score, the softmax of the scores gives weights, and nine tenths go to 'not'. So what comes back, the weighted sum of the values, is negative in its second number.",
 )
 
 # %% [markdown]
-# The token now carries "good, but negated". For all tokens at once, with queries, keys and values
-# as rows of matrices, it is one line (eq. 1 of [Vaswani et al.
-# 2017](https://arxiv.org/abs/1706.03762)):
+# What *good* gets is nearly the value of *not*. Added to what it carries already, it makes "good,
+# but negated". For all tokens at once, with queries, keys and values as rows of matrices, attention
+# is one line (eq. 1 of [Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)):
 #
 # $$\mathrm{Attention}(Q,K,V) = \mathrm{softmax}\!\left(\frac{QK^\top}{\sqrt d}\right)V.$$
 #
 # ### Exercise: attention and its mask
 #
-# *Medium, 15 minutes.* Two functions; the second follows below. First attention, for any number of
-# leading dimensions (batch, heads). There may be fewer queries T than keys S. A mask is True where
-# a query *may* look at a key; where it is False, the weight must be exactly 0 and the others must
+# *Medium, 15 minutes.* First attention (the mask follows below), for any number of leading
+# dimensions (batch, heads). There may be fewer queries T than keys S. A mask is True where
+# a query *may* look at a key. Where it is False, the weight must be exactly 0, and the others must
 # still sum to 1.
 #
 # <details><summary>Hint 1</summary><code>k.transpose(-2, -1)</code> swaps the last two
@@ -408,15 +422,14 @@ difference = (scaled_dot_product(q, k, v) - library).abs().max()
 by_function = scaled_dot_product(queries, keys, values)[5].tolist()
 assert difference < 1e-5
 print(f"'good', by the loop {result[1]:.4f}, by the function {by_function[1]:.4f}; ", end="")
-print(f"the library's function differs by at most {difference:.0e}")
+print(f"the library's function differs by at most {difference:.1g}")
 
 # %% [markdown]
 # ### Why divide by √d?
 #
 # A score is a sum of d products. If the entries of q and k are independent with mean 0 and variance
 # 1, the sum has variance d. Scores grow like √d, a softmax of large scores puts everything on one
-# key, and there its gradient is nearly 0 (same paper, section 3.2.1, footnote 4). Watch the lower
-# curve go to 0:
+# key, and there its gradient is nearly 0.
 
 # %%
 widths, slope = [1, 4, 16, 64, 256, 1024], {"divided by √d": [], "not divided": []}
@@ -459,7 +472,7 @@ causal_mask = checks.attention.causal_mask(causal_mask)
 # %%
 everywhere = scaled_dot_product(queries, keys, torch.eye(6))
 causal = scaled_dot_product(queries, keys, torch.eye(6), causal_mask(6))
-print("each row sums to", causal.sum(1).tolist())
+print("the rows sum to", *(f"{total:.4f}" for total in causal.sum(1)))
 
 # %%
 plots.show(
@@ -472,7 +485,7 @@ plots.show(
 #
 # One set of weights can follow one relation at a time. **Multi-head attention** cuts the D columns
 # of queries, keys and values into `heads` groups, lets each attend on its own, and puts the results
-# side by side again (same paper, section 3.2.2). It costs no more than one wide head.
+# side by side again.
 #
 # ### Exercise: the block, in three functions
 #
@@ -532,10 +545,10 @@ class Attention(nn.Module):
 
 
 # %% [markdown]
-# Attention moves information between tokens; a two-layer network (`mlp`) then works on each token
-# by itself. Each token's row of numbers runs through the network as a **residual stream**: each
-# part reads a copy, which a **LayerNorm** (`norm`) brings to mean 0 and variance 1, and *adds* what
-# it found.
+# Attention moves information between tokens. A two-layer network (`mlp`) then works on each token
+# by itself. Both work on the **residual stream**, the row of numbers that each token carries
+# through the network. Each part reads a copy, brought to mean 0 and variance 1 by a **LayerNorm**
+# (`norm`). What it finds, it *adds* to the stream.
 
 # %%
 plots.show(
@@ -569,7 +582,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.attention = nn.LayerNorm(dim), Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(
+        self.mlp = nn.Sequential(  # GELU is a ReLU with a soft corner
             nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim)
         )
 
@@ -582,7 +595,8 @@ class Block(nn.Module):
 #
 # The keys are a *set*: attention does not know which came first. So each token's vector gets a
 # learned vector of its *position* added. Then come the blocks and a last LayerNorm. The logits are
-# products with the same table that turned tokens into vectors (**weight tying**).
+# products with the same table that turned tokens into vectors (**weight tying**): tokens
+# whose vectors point the stream's way are probable.
 
 
 # %%
@@ -608,8 +622,7 @@ class GPT(nn.Module):
 
 # %% [markdown]
 # Weights start small, and those that write into the stream smaller still, so that it does not grow
-# with the depth (GPT-2, section 2.3). The token table starts with deviation $1/\sqrt{2D}$; with
-# less, training starts slowly.
+# with the depth (GPT-2, section 2.3). The token table starts with deviation $1/\sqrt{2D}$.
 
 
 # %%
@@ -638,8 +651,9 @@ print(f"untrained loss {untrained:.2f}, log V = {math.log(vocab):.2f} nats")
 assert -0.1 < untrained - math.log(vocab) < 3
 
 # %% [markdown]
-# Untrained, it knows nothing, which costs log V. Many nats above would mean overconfident initial
-# weights; *below* log V, that the targets leak.
+# Knowing nothing would cost log V. Yours pays a little more: by weight tying it bets on the token
+# that it has just read. Many nats above would mean overconfident initial weights; *below* log V,
+# that the targets leak.
 #
 # ### Proof that it cannot look ahead
 #
@@ -664,17 +678,16 @@ for weight in big.parameters():
 
 # %%
 for place in (1, context // 2, context - 1):
-    print(
-        f"changed from position {place} on, logits move from {first_change(big, probe, place)} on"
-    )
-    assert first_change(model, probe, place) == first_change(big, probe, place) == place
+    first = first_change(big, probe, place)
+    print(f"changed from position {place} on, logits move from {first} on")
+    assert first == place and first_change(model, probe, place) == place
 
 # %% [markdown]
 # ### Is it GPT-2?
 #
 # Put GPT-2's weights into *your* class. Only the names differ, and the library keeps the matrices
-# of its linear layers transposed. At tier `gpu` this fetches the published weights of 2019;
-# elsewhere it takes the library's network with random ones.
+# of its linear layers transposed. At tier `gpu` these are the published weights, elsewhere random
+# ones.
 
 # %%
 if run.tier == "gpu":
@@ -711,9 +724,9 @@ print(f"{expected.abs().max():.1f} in size; largest difference {difference:.0e}"
 #
 # ### Does it need the positions?
 #
-# Without them, "the dog bit the man" and "the man bit the dog" are the same set of tokens. Or are
-# they? Remove the position vectors, reverse all tokens but the last, and see whether the last
-# logits move.
+# Without them, "the dog bit the man" and "the man bit the dog" are the same set of tokens. Can the
+# network still tell them apart? Remove the position vectors, reverse all tokens but the last, and
+# see whether the last logits move.
 
 
 # %%
@@ -734,12 +747,12 @@ def order_moves(network, ids):
 # %%
 for depth in (1, 2):
     blind = without_positions(GPT(vocab, 64, depth, 4, context))
-    print(f"{depth} block(s), no positions: the last logits move by {order_moves(blind, ids):.6f}")
+    print(f"no positions, blocks: {depth}; the last logits move by {order_moves(blind, ids):.6f}")
 
 # %% [markdown]
-# With one block the order is invisible. With two it is not, and the mask is why: in the first block
-# the second token sees two tokens and the tenth sees ten, so every token comes out marked by what
-# *preceded* it. The second block reads the marks (found by [Haviv et al.
+# With one block the order is invisible (a millionth is rounding). With two it is not, and the mask
+# is why: in the first block the second token sees two tokens and the tenth sees ten, so every token
+# comes out marked by what *preceded* it. The second block reads the marks (found by [Haviv et al.
 # 2022](https://arxiv.org/abs/2203.16634) in large models). Positions help; they are not necessary.
 #
 # ### Exercise: your prediction
@@ -747,8 +760,8 @@ for depth in (1, 2):
 # *Easy, 2 minutes.* How many bits per byte will your network need after training, on text that it
 # has never seen? Your number comes back beside the measured one. No prediction is wrong.
 #
-# <details><summary>Something to think about</summary>Three numbers stand further up. What does a
-# reader of 64 tokens know that a reader of one cannot?</details>
+# <details><summary>Something to think about</summary>The counted pairs stand further up. What does
+# a reader of 64 tokens know that a reader of one cannot?</details>
 
 # %%
 bits_after_training = ...  # a number, such as 3.0
@@ -757,7 +770,7 @@ bits_after_training = checks.attention.bits_after_training(bits_after_training)
 # %% [markdown]
 # ## Writing
 #
-# The network gives a distribution; *we* choose a token from it, append it, and ask again.
+# The network gives a distribution; *we* choose from it.
 #
 # ### Exercise: writing, in three functions
 #
@@ -787,8 +800,8 @@ def generate(model, ids, count, choose):
 generate = checks.attention.generate(generate)
 
 # %% [markdown]
-# First, draw each token nearly as often as the network says. (The 0.8 favours what is probable a
-# little; more on that below.)
+# First, draw each token about as often as the network says. (The 0.8 favours probable tokens a
+# little; more below.)
 
 
 # %%
@@ -808,13 +821,13 @@ def write(network, tokenizer, count=60, seed=0):
 print(write(model.eval(), tokenizer))
 
 # %% [markdown]
-# Untrained, it likes to repeat: the table that reads a token also scores the next one, so the token
-# just read scores high.
+# There is the bet on the token just read. (� stands for bytes that make no character.)
 #
 # ## Training
 #
-# One step: predict, measure the loss, descend. Gradients are clipped to length 1, and the learning
-# rate rises over the first steps and then falls along half a cosine.
+# One step: predict, measure the loss, descend. Longer gradients are clipped to length 1, so that no
+# single batch throws the network far. The learning rate rises over the first steps and then falls
+# along half a cosine.
 
 
 # %%
@@ -852,16 +865,18 @@ training = TrainingRun(
     batch_size=batch_size,
     seed=0,
     fresh=fresh,
-    data_sha256=texts.digest(windows),
+    data_sha256=texts.digest(windows),  # a saved run goes on with the same text only
 )
 diary = Diary(training.folder, training.step)
 
 # %%
+levels = {"log V": math.log(vocab), "single tokens": alone.nats_per_token}
+levels["pairs of tokens"] = bigram.nats_per_token
+
+# %%
 live = plots.LiveFigure(
-    lambda: gpt_plots.learning(
-        training.history, bigram.nats_per_token, diary.newest(), corpus.title("loss")
-    ),
-    alt="The loss by step, falling from log V; what counting pairs reaches as a dotted line; below, the text that the network wrote last.",
+    lambda: gpt_plots.learning(training.history, levels, diary.newest(), corpus.title("loss")),
+    alt="The training loss by step. Dotted lines: knowing nothing (log V), and what counting single tokens and pairs reaches on held-out text. Below, the text that the network wrote last.",
 )
 for index in training.batches():  # (B,) the windows of this step
     if training.step in (0, 50, 200, 500, 1_000, 2_000):
@@ -869,6 +884,7 @@ for index in training.batches():  # (B,) the windows of this step
     lr = gpt_training.learning_rate(training.step, training.steps)
     training.log(**train_step(model, optimizer, windows[index].to(run.device), lr))
     live.update()
+diary.write(training.step, write(model.eval(), tokenizer))
 live.close()
 
 # %% [markdown]
@@ -877,23 +893,22 @@ live.close()
 # The same random numbers each time; only the network has changed. (¶ marks a new document.)
 
 # %%
-diary.write(training.step, write(model.eval(), tokenizer))
 rows = []
 for step, text in sorted(diary.pages.items()):
     rows.append((f"{step:,}", text_plots.shorten(text.replace("\n", " ¶ "), 240)))
 text_plots.table(("step", "it writes"), rows, corpus.title("one network while it learns"))
 
 # %% [markdown]
-# First come the frequencies: pieces of words in no order. Then pairs: a word is finished once it is
-# begun. Then phrases, and at last sentences that a hurried reader might take for film criticism.
-# Nobody programmed a rule of grammar; all of it comes from the $-\log p$ of the next token. If your
-# loss falls in stairs, each step down begins another reading of the same text: some of it is
-# remembered.
+# First come the frequencies (the line of single tokens): pieces in no order. Then pairs: a word is
+# finished once begun. Then phrases, and at last the tune: openings, commas and full stops sit where
+# a critic puts them. The sense is missing: the network is small. Nobody programmed a rule; it all
+# comes from the $-\log p$ of the next token. Where the loss falls in stairs, another reading of the
+# same text begins: some of it is remembered.
 #
 # How good is it on text that it has never seen? Beside it stands a network that comes with the
 # course, after a longer run on {{result:gpt_reviews.json:train_documents:,d}} of IMDB's reviews. It
-# has {{result:gpt_reviews.json:vocab:,d}} kinds of tokens. Bits per byte compare whole systems,
-# tokenizer included. So the shipped network gets its own control: counted pairs of *its* tokens.
+# has {{result:gpt_reviews.json:vocab:,d}} kinds of tokens, which alone makes a difference. So it
+# gets its own control: counted pairs of *its* tokens.
 
 # %%
 writer, words_of, facts = attention.load_shipped(run.device)
@@ -914,13 +929,13 @@ scored = {
     "the shipped GPT": (large, shipped),
 }
 rows = [(name, f"{v:,}", f"{s.perplexity:.0f}", str(s)) for name, (v, s) in scored.items()]
-columns = ("model", "tokens", "perplexity", "bits per byte (95 % over documents)")
+columns = ("model", "tokens", "perplexity", "bits per byte (95 % interval over documents)")
 bits_after_training.beside(own.value, ".3f")
 text_plots.table(columns, rows, corpus.title("held-out text"))
 
 # %% [markdown]
-# The course's own measurements, in bits per byte with 95 % intervals, over three seeds for the
-# `laptop` run, else over documents.
+# Compare each network with the pairs of the same tokens, above it. The course's own bits per byte
+# (95 % intervals over three seeds for the `laptop` run, else over documents):
 #
 # | model | parameters | {{result:gpt_sentences.json:data}} | {{result:gpt_laptop.json:data}} |
 # | --- | --- | --- | --- |
@@ -929,7 +944,7 @@ text_plots.table(columns, rows, corpus.title("held-out text"))
 # | pairs of the shipped network's {{result:gpt_control.json:large.vocab:,d}} tokens | counts | {{result:gpt_sentences.json:with_shipped_tokens.bigram_best.value:.3f}} ({{result:gpt_sentences.json:with_shipped_tokens.bigram_best.low:.3f}} to {{result:gpt_sentences.json:with_shipped_tokens.bigram_best.high:.3f}}) | {{result:gpt_control.json:large.bigram_best.value:.3f}} ({{result:gpt_control.json:large.bigram_best.low:.3f}} to {{result:gpt_control.json:large.bigram_best.high:.3f}}) |
 # | the shipped network | {{result:gpt_reviews.json:parameters:,d}} | {{result:gpt_sentences.json:with_shipped_tokens.gpt.value:.3f}} ({{result:gpt_sentences.json:with_shipped_tokens.gpt.low:.3f}} to {{result:gpt_sentences.json:with_shipped_tokens.gpt.high:.3f}}) | {{result:gpt_control.json:large.gpt.value:.3f}} ({{result:gpt_control.json:large.gpt.low:.3f}} to {{result:gpt_control.json:large.gpt.high:.3f}}) |
 #
-# Look at IMDB's column. Twice the vocabulary alone brings counting down to
+# On IMDB, twice the vocabulary alone brings counting down to
 # {{result:gpt_control.json:large.bigram_best.value:.2f}}. So the shipped network gains
 # {{result:gpt_control.json:large.ahead.value:.2f}} bits over its control, *less* than the laptop
 # run over its own.
@@ -1000,13 +1015,12 @@ plots.show(
 )
 
 # %% [markdown]
-# In {{result:gpt_heads.json:measured_on}} held-out critics' sentences that did not choose it, head
+# In the course's measurement, head
 # {{result:gpt_heads.json:target.block}}.{{result:gpt_heads.json:target.head}} puts
 # {{result:gpt_heads.json:target.value:.0%}} ({{result:gpt_heads.json:target.low:.0%}} to
-# {{result:gpt_heads.json:target.high:.0%}}) of its weight on *not*; evenly spread weight would give
-# {{result:gpt_heads.json:target.chance:.0%}}, and all heads together give
-# {{result:gpt_heads.json:target.all_heads:.0%}}. Nobody asked for that. Still, maps show where a
-# head looked, not why the model answered as it did.
+# {{result:gpt_heads.json:target.high:.0%}}) of its weight on *not*; evenly spread, it would be
+# {{result:gpt_heads.json:target.chance:.0%}}. Nobody asked for that. Still, maps show where a head
+# looked, not why the model answered as it did.
 #
 # ## Three knobs
 #
@@ -1033,11 +1047,11 @@ print(texts.decode(words_of, generate(writer, start, 100, greedy)))
 # - **Top-p** (nucleus) keeps the smallest set of tokens that together reach p: few where the model
 #   is sure, many where it is not.
 #
-# **The second function of exercise {{exercise:filter_logits}}.** First divide by the
-# temperature. Then top-k: everything smaller than the k-th largest becomes −inf (tokens tied with
-# it stay; k may be larger than V). Then top-p on what is left: by descending probability, keep
-# tokens until p is reached; the one that crosses p is kept. `None` switches a filter off. Every
-# token keeps its place.
+# **The second function of exercise {{exercise:filter_logits}}.** First divide by the temperature.
+# Then top-k: everything smaller than the k-th largest becomes −inf (tokens tied with it stay; k may
+# be larger than V). Then top-p on what is left: by descending probability, keep tokens until p is
+# reached; the one that crosses p is kept. `None` switches a filter off. Every token keeps its
+# place.
 #
 # <details><summary>Hint 1</summary>The probabilities that count for top-p are those after
 # top-k.</details>
@@ -1071,12 +1085,11 @@ settings += ((1.0, 1, None), (1.0, 5, None), (1.0, None, 0.5))
 sampling.sampling_static(axes, logits, words_of, filter_logits, settings, bars=8, limit=0.4)
 plots.show(
     figure,
-    alt="The eight most probable tokens after 'This film is' under six settings. Outlines are the model's own probabilities, bars what is drawn from, a cross marks what is left out. Bars grow where others are left out; greedy is top-k with k = 1.",
+    alt="The eight most probable tokens after 'This film is' under six settings. Outlines are the model's own probabilities, bars what is drawn from, a cross marks what is left out. Bars grow where others are left out; greedy is top-k with k = 1. A draw's perplexity is the number of equally likely tokens that would be as hard to guess among.",
 )
 
 # %% [markdown]
-# Where tokens are left out (crosses), the others grow. With a running kernel, turn the knobs
-# yourself:
+# With a running kernel, turn the knobs yourself:
 
 # %%
 beginnings = ["This film is", "The acting", "I watched this movie with my", "The worst thing about"]
@@ -1167,14 +1180,12 @@ columns = ("way of writing", "nats per token", "4-token sequences that are repea
 text_plots.table(columns, rows, "one text each, by the shipped network")
 
 # %% [markdown]
-# The search finds text that the model thinks far *more* probable than what people write (held-out
-# reviews cost it {{result:gpt_reviews.json:gpt.nats_per_token:.2f}} nats per token), and it repeats
-# itself. In {{result:gpt_reviews.json:written.texts}} texts from nothing the share of repeats was
-# {{result:gpt_reviews.json:written.cold.repeated:.0%}} at temperature 0.5,
-# {{result:gpt_reviews.json:written.mild.repeated:.1%}} at 0.8,
-# {{result:gpt_reviews.json:written.plain.repeated:.1%}} at 1, and
-# {{result:gpt_reviews.json:written.held_out.repeated:.1%}} in people's reviews of that length.
-# Search suits tasks with one right answer, such as translation.
+# The search finds text that the model thinks far *more* probable than what people write: held-out
+# reviews cost it {{result:gpt_reviews.json:gpt.nats_per_token:.2f}} nats per token. Yet it repeats
+# itself, as cold drawing does: repeats make up
+# {{result:gpt_reviews.json:written.cold.repeated:.0%}} of what it writes at temperature 0.5, and
+# {{result:gpt_reviews.json:written.held_out.repeated:.1%}} of people's reviews. Search suits tasks
+# with one right answer, such as translation.
 #
 # ## The key-value cache
 #
@@ -1264,13 +1275,13 @@ def generate_cached(model, ids, count, choose):
 
 
 # %%
-for name, make in (("greedy", lambda: greedy), ("drawn", lambda: sampler(0.8, 40))):
-    slow, fast = (way(writer, start, 60, make()) for way in (generate, generate_cached))
-    assert slow == fast
-    print(f"{name}: {sum(a == b for a, b in zip(slow, fast))} of {len(slow)} tokens are the same")
+slow = generate(writer, start, 60, sampler(0.8, 40))
+fast = generate_cached(writer, start, 60, sampler(0.8, 40))  # a new sampler: the same numbers
+assert slow == fast
+print(f"{sum(a == b for a, b in zip(slow, fast))} of {len(slow)} tokens are the same")
 
 # %% [markdown]
-# What does it save? Timed in turns:
+# What does it save?
 
 # %%
 length = run.pick(60, 240, 240)  # tokens
@@ -1290,7 +1301,7 @@ print(
 # Without the cache, token t re-reads t tokens; with it, one. The gain grows with the length:
 # {{result:gpt_reviews.json:cache.50.ratio:.1f}} times at 50 tokens,
 # {{result:gpt_reviews.json:cache.250.ratio:.1f}} at 250, measured on one core. The price is memory:
-# 2 · layers · D numbers for every token of every text.
+# 2 · layers · D numbers for every token.
 #
 # ## Does it copy?
 #
@@ -1358,9 +1369,9 @@ print("\n".join(text[:150] for text in recited[:2]))
 # How can people copy texts that they have never seen?
 #
 # <details><summary>Where the copies come from</summary>The longest one has
-# {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands in
-# <em>both</em> parts of IMDB, posted twice. The search found a leak: the split is by film, and
-# still a few held-out texts were trained on. Search your own splits, too.</details>
+# {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands
+# in <em>both</em> parts of IMDB. The search found a leak: a few held-out texts were trained on. Search
+# your own splits, too.</details>
 #
 # ## The three-line interface
 #
@@ -1380,17 +1391,13 @@ print(answer[0]["generated_text"])
 # Two traps: the answer *starts with the prompt*, and `max_length` counts the prompt too, so use
 # `max_new_tokens`.
 #
-# ## What came before, and what pre-training adds
+# ## What pre-training adds
 #
-# Before the transformer came the recurrent network, above all the LSTM: it reads token by token and
-# keeps what it knows in one state. Attention came in as its helper ([Bahdanau et al.
-# 2015](https://arxiv.org/abs/1409.0473)); in 2017 the transformer dropped the recurrence and kept
-# the helper. In 2019 GPT-2, which had never trained on WikiText-2, reached perplexity 18.34 on it;
-# the best published model before, trained on it, had 39.14 (Radford et al. 2019, table 3).
-#
-# That is **pre-training**: learn from much text first, then meet the task. Both rows below get the
-# same few steps on a new kind of text, Python's manual; one starts from the shipped weights, one
-# from nothing.
+# On WikiText-2, pages of Wikipedia that it had not trained on, GPT-2 reached a perplexity *per
+# word* of 18.34. The best model before, trained on such pages, reached 39.14 (Radford et
+# al. 2019, table 3). That is **pre-training**: learn from much text first, then meet the task. Two
+# networks get the same few steps on Python's manual. One starts from the shipped weights, one from
+# nothing.
 
 # %%
 manual = texts.load_texts("manual")
@@ -1410,11 +1417,10 @@ for name, student in students.items():
     print(f"{manual.title(name)}: {after} bits per byte")
 
 # %% [markdown]
-# The course's measurement, {{result:gpt_transfer.json:settings.steps}} steps, three seeds, held-out
-# pages of {{result:gpt_transfer.json:data}}: {{result:gpt_transfer.json:scratch.value:.2f}} bits
-# per byte from nothing, {{result:gpt_transfer.json:shipped.value:.2f}} from the shipped weights,
-# which before the first step had {{result:gpt_transfer.json:before.value:.2f}}. Reviews teach
-# English, and English helps with manuals.
+# Over three seeds, the course measured {{result:gpt_transfer.json:scratch.value:.2f}} bits per byte
+# from nothing and {{result:gpt_transfer.json:shipped.value:.2f}} from the shipped weights, which
+# had {{result:gpt_transfer.json:before.value:.2f}} before the first step. Reviews teach English,
+# and English helps with manuals.
 #
 # ## When it goes wrong: the model that sees the future
 #
@@ -1463,19 +1469,20 @@ for name, network in short.items():
 # copies it, on held-out text as well. In generation there is no right column, so what it learned is
 # worth nothing. No curve looks wrong. **How to see it**: a perplexity near 1; rubbish when it
 # writes; and, for certain, logits that move before the place you touched. **The cure** is one line,
-# the mask. The same goes for a mask off by one, targets that were not shifted (exercise
-# {{exercise:next_token_loss}}), a normalisation over all positions.
+# the mask. The same leak comes from a mask off by one, targets that were not shifted (exercise
+# {{exercise:next_token_loss}}), or a normalisation over all positions.
 #
 # ## Questions
 #
 # Think first, then open the answer.
 #
 # **1. Model A has perplexity 20 with 2,000 tokens, model B perplexity 40 with 50,000. Which is
-# better?** (a) A (b) B (c) nobody can say from this (d) they are equal, as 50,000 is larger
+# better?** (a) A, as 20 is below 40 (b) B, as 40 is a smaller part of its vocabulary (c) nobody
+# can say from this (d) they are equal
 #
 # <details><summary>Answer</summary>(c): B's tokens are longer, and a token twice as hard to guess
-# may save more than it costs. Bits per byte would tell. (a) and (b) compare different units. (d)
-# There is no such rule.</details>
+# may save more than it costs. Bits per byte would tell. (a) compares different units. (b) There is
+# no such rule. (d) would be chance.</details>
 #
 # **2. You forget the causal mask. On held-out text the loss is** (a) infinite (b) about as before
 # (c) much too low (d) log V
@@ -1502,21 +1509,18 @@ for name, network in short.items():
 # ## Recap
 #
 # You measured language models in nats, perplexity and bits per byte; computed attention by hand and
-# built it with heads and a mask; trained a GPT, read what it wrote, and proved that it cannot see
-# the future; chose how to draw from it, and made it fast; and checked whether it copies.
+# built it with heads and a mask; trained a GPT, and proved that it cannot see the future; chose how
+# to draw from it, made it fast, and checked whether it copies.
 #
-# **What this did not show.** Larger models, rotary positions and other parts of today's networks,
-# and instruction tuning, which turns a model that continues text into one that answers. The search
-# finds verbatim copies only. A model of reviews repeats what reviews say about people, good or bad.
+# **What this did not show.** Larger models, rotary positions, and instruction tuning, which turns a
+# model that continues text into one that answers. The search finds verbatim copies only. A model of
+# reviews repeats what reviews say about people, good or bad.
 #
 # **Sources.** Vaswani et al. 2017, [arXiv 1706.03762](https://arxiv.org/abs/1706.03762), eq. 1,
-# sections 3.2.1 (footnote 4) and 3.2.2 · Radford et al. 2019, [Language Models are
-# Unsupervised Multitask
-# Learners](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf)
-# (GPT-2), sections 2.2 and 2.3, table 3 · Holtzman et al. 2020, [arXiv
-# 1904.09751](https://arxiv.org/abs/1904.09751), section 3, figures 2 and 4 · Haviv et al. 2022,
-# [arXiv 2203.16634](https://arxiv.org/abs/2203.16634) · Sennrich, Haddow,
-# Birch 2016, [arXiv 1508.07909](https://arxiv.org/abs/1508.07909), section 3.2 · Maas et al. 2011,
-# *Learning Word Vectors for Sentiment Analysis* (the IMDB reviews).
+# sections 3.2.1 (footnote 4) and 3.2.2 · Radford et al. 2019, [GPT-2
+# paper](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf),
+# sections 2.2, 2.3 and 3.1, table 3 · Holtzman et al. 2020, [arXiv
+# 1904.09751](https://arxiv.org/abs/1904.09751), section 3, figures 2 and 4 · Maas et al. 2011 (the
+# IMDB reviews).
 #
-# **Next:** lesson 6 measures the generators of pictures and of text with more than one number.
+# **Next:** lesson 6 measures generators, of pictures and of text, with more than one number.

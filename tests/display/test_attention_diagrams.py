@@ -29,6 +29,7 @@ def test_the_query_meets_every_key_and_the_mix_is_shown(drawn):
     assert {"key (1, 0)", "key (0, 3)", "value (−0, −3)"} <= set(shown)
     assert "query (0, 0.5)" in shown and "query (0, 3)" not in shown
     assert {"0.25", "0.70", "0.05"} <= set(shown)
+    assert {"0.00", "1.06", "0.18"} <= set(shown)  # (0, 0.5) · key / √2
     assert any(text.endswith("bad → (0.1, −0.86)") for text in shown)
     thickness = [line.get_linewidth() for line in ax.lines]
     assert len(thickness) == 3 and thickness[2] < thickness[0] < thickness[1]

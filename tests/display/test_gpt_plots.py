@@ -46,15 +46,20 @@ def test_only_where_a_mask_was_at_work_is_something_forbidden(drawn):
 
 
 @pytest.mark.parametrize("counted", [4.0, 9.0])
-def test_the_loss_stands_beside_counting_and_above_what_was_written(drawn, counted):
+def test_the_loss_stands_beside_simpler_models_and_above_what_was_written(drawn, counted):
     history = {"step": list(range(1, 101)), "loss": [8 - 0.05 * n for n in range(100)]}
     page = "step 50: it cost $5 and $6 " + 100 * "long "
-    (ax,) = drawn(gpt_plots.learning(history, counted, page, "loss of $ and $")).axes
-    assert outside(ax) == ["counted pairs,\nheld-out text"]
-    assert any(set(line.get_ydata()) == {counted} for line in ax.lines)
-    step, _, *below = ax.get_xlabel().split("\n")
-    assert step == "step" and below[0].startswith("step 50: it cost $5 and $6 long")
+    levels = {"log V": 6.9, "single tokens": 5.9, "pairs": counted}
+    (ax,) = drawn(gpt_plots.learning(history, levels, page, "loss of $ and $")).axes
+    page_shown = ax.texts[-1]
+    below = page_shown.get_text().split("\n")
+    assert below[0].startswith("step 50: it cost $5 and $6 long")
     assert len(below) <= 3 and below[-1].endswith("…")
+    ax.figure.canvas.draw()
+    assert page_shown.get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0
+    page_shown.remove()
+    assert outside(ax) == list(levels) and ax.get_xlabel() == "step"
+    assert {tuple(set(line.get_ydata())) for line in ax.lines} >= {(v,) for v in levels.values()}
     assert ax.get_title("left") == "loss of $ and $"
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from course_utils.evaluation import language_models
 from course_utils.models import attention, gpt_pipeline, gpt_training
 from course_utils.training.settings import SETTINGS
 
+SOURCE = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "05_attention_text.py"
 SIZES = {"vocab": 30, "dim": 16, "layers": 2, "heads": 2, "context": 24}
 
 
@@ -209,6 +211,25 @@ def test_the_lessons_bigrams_are_the_packages(lesson):
         assert torch.equal(ours.log(), language_models.bigram_log_probs(counts, strength))
 
 
+def test_a_large_strength_leaves_the_frequencies_of_single_tokens(lesson, monkeypatch):
+    """What the dotted lines of the loss are called: pairs at s = 50, single tokens at s = 1e9."""
+    documents = [[0, 1, 1, 2], [0, 2, 1]]
+    monkeypatch.setattr(lesson, "train_ids", documents, raising=False)
+    monkeypatch.setattr(lesson, "vocab", 4, raising=False)
+    alone = lesson.counting_model(1e9)(torch.arange(4)[None])[0].softmax(-1)
+    ends = torch.tensor([0, 3, 2, 0]) + 1.0  # of the five pairs, and each token once more
+    assert torch.allclose(alone, (ends / ends.sum()).expand(4, 4), atol=1e-5)
+    pairs = lesson.counting_model(0.01)(torch.tensor([[0]]))[0, 0].softmax(-1)
+    assert pairs.tolist() == pytest.approx([0, 0.5, 0.5, 0], abs=0.01)
+
+
+def test_what_a_prediction_asks_for_is_not_told_above_it():
+    text = SOURCE.read_text(encoding="utf-8")
+    asked = text.index("bits_after_training = ...")
+    told = [match.start() for match in re.finditer(r"gpt_(sentences|laptop)\.json:gpt\.", text)]
+    assert told and min(told) > asked
+
+
 def test_copied_share_is_the_packages(lesson):
     text = "the quick brown fox jumps over the lazy dog while nobody at all is looking at it. " * 3
     training = text[20:140] + "#" + text[100:180]
@@ -225,9 +246,8 @@ def test_a_text_shorter_than_a_piece_counts_as_one(lesson):
 
 
 def test_settings_are_those_of_the_command_line():
-    source = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "05_attention_text.py"
     picked = {}
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8"))):
         match node:
             case ast.Assign(
                 targets=[ast.Name(id=name)],

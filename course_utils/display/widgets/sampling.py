@@ -5,6 +5,7 @@ that a model wrote is escaped before it is shown.
 """
 
 import html
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,8 +115,8 @@ def draw_choices(ax: Axes, found: Choices, bars: int = BARS, limit: float = 1.0)
 
 
 def describe(found: Choices) -> str:
-    """In one line, for readers who do not see the figure: tokens that can be drawn, and the entropy of the draw."""
-    return f"{found.kept:,} of {found.vocab:,} kept, entropy {found.entropy:.2f} nats"
+    """In one line, for readers who do not see the figure: tokens that can be drawn, and the draw's perplexity."""
+    return f"{found.kept:,} of {found.vocab:,} kept, perplexity {math.exp(found.entropy):.1f}"
 
 
 def sampling_static(
