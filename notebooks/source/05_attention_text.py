@@ -1370,8 +1370,8 @@ print("\n".join(text[:150] for text in recited[:2]))
 #
 # <details><summary>Where the copies come from</summary>The longest one has
 # {{result:gpt_reviews.json:written.held_out.longest_copy}} characters. It is a review that stands
-# in <em>both</em> parts of IMDB. The search found a leak: a few held-out texts were trained on. Search
-# your own splits, too.</details>
+# in <em>both</em> parts of IMDB. The search found a leak: a few held-out texts were trained on.
+# Search your own splits, too.</details>
 #
 # ## The three-line interface
 #
