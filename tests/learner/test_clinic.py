@@ -116,6 +116,14 @@ def test_a_sound_program_has_no_complaint(capsys):
     assert capsys.readouterr().out == "no error; result: shape (2, 3)\nno error; result: 0.5000\n"
 
 
+def test_a_scan_has_one_empty_page_and_leaves_its_pictures_alone():
+    pictures = torch.rand(5, 64)
+    before, delivered = pictures.clone(), clinic.scanned(pictures, page=3)
+    assert torch.equal(pictures, before)
+    assert (delivered.std(1) == 0).tolist() == [False, False, False, True, False]
+    assert torch.equal(delivered[[0, 1, 2, 4]], before[[0, 1, 2, 4]])
+
+
 def test_a_budget_counts_tells_and_never_refuses(capsys):
     runs = clinic.Budget(2)
     assert [runs(lambda x: {"test": x}, 0.5) for _ in range(3)] == [{"test": 0.5}] * 3
