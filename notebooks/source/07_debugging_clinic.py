@@ -1343,6 +1343,11 @@ def make_classifier(vocab_size):
 
 make_classifier = checks.clinic.make_classifier(make_classifier)
 
+# %%
+with torch.no_grad():
+    out = make_classifier(2_000).eval()(**batch)
+print(f"mended, untrained: loss {out.loss:.3f}; log 2 is {math.log(2):.3f}")
+
 # %% [markdown]
 # ### Exercise: one epoch, one half
 #

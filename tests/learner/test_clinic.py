@@ -203,6 +203,13 @@ def solved():
     return load_definitions("07_debugging_clinic")
 
 
+def test_pages_say_how_many_cases_need_no_other_lesson():
+    assert sum(not case.needs for case in clinic.CASES) == 9
+    lesson = (ROOT / "notebooks" / "source" / "07_debugging_clinic.py").read_text("utf-8")
+    assert "no other lesson for nine of the cases" in lesson
+    assert "Nine cases need no other lesson" in (ROOT / "TEACHING.md").read_text("utf-8")
+
+
 def test_each_case_has_its_exercise_and_its_function(solved):
     places = range(1, len(clinic.CASES) + 1)
     assert [case.number for case in clinic.CASES] == [f"7.{n}" for n in places]
