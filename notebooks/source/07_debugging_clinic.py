@@ -71,7 +71,7 @@ minutes_here.tell(run, "07_debugging_clinic")
 # 4. The **check** judges what your function *does*. When it passes, it tells what the fault was and
 #    how to keep it from coming back. It also counts your guesses that were *right at first sight*.
 #
-# The cell below a check shows the mended program at work, so guess before you scroll. Stuck?
+# Cells below a check show the mended program at work, so guess before you scroll. Stuck?
 # `checks.clinic.reveal("kl")` tells the answer to one case; `kl` is the function that you mend
 # there. Not every program here is ill.
 #
@@ -806,8 +806,8 @@ is_equilibrium = checks.clinic.is_equilibrium(is_equilibrium)
 # ### Exercise: success, says the loss
 #
 # *Medium, 6 minutes.* The toy again, with even smaller networks. `step_with` makes a sound step of
-# both players from a pair of losses, and `play` plays 600 such steps. Look at what a generator
-# made whose loss is 0. (Mended, its samples are at 3, but still too narrow.)
+# both players from a pair of losses, and `play` plays 600 such steps. This generator's loss is
+# nearly 0: look at what it makes. (Mended, it makes samples near 3, still too narrow.)
 #
 # <details><summary>Hint 1</summary>In which direction does a step move the logit of a
 # fake?</details>
@@ -1143,11 +1143,11 @@ def elbo(x, mean, log_var, noise, w, s):
 elbo = checks.clinic.elbo(elbo)
 
 # %%
-draws = torch.randn(1_000_000, 1)
-bound = elbo(point, point, sure, draws, w, s)
+draws = torch.randn(10_000, 1)
+bound = float(elbo(point, point, sure, draws, w, s))
 mean, log_var = w * point / (w**2 + s**2), torch.tensor([s**2 / (w**2 + s**2)]).log()
-best = elbo(point, mean, log_var, draws, w, s)
-print(f"mended: bound {float(bound):.2f}; with the exact posterior {float(best):.2f}")
+best = float(elbo(point, mean, log_var, draws, w, s))  # the exact posterior
+print(f"mended: bound {bound:.1f}, exact posterior {best:.1f}, log p(x) {exact.item():.1f}")
 
 # %% [markdown]
 # ### Exercise: a divergence below zero
