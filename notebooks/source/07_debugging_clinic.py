@@ -64,10 +64,10 @@ minutes_here.tell(run, "07_debugging_clinic")
 # ## The rules of the game
 #
 # 1. Run the cell that shows the **symptom**. Below it stand three or four possible causes.
-# 2. **Guess**: put the letter of one in place of the dots, `"b"`, and run that cell. Only your first
-#    guess counts.
-# 3. **Mend**: copy the broken function into the empty one below it, and change what must be changed.
-#    A few cases ask for a test or a tool instead. Hints unfold on the card.
+# 2. **Guess**: put the letter of one in place of the dots, `"b"`, and run that cell. Only your
+#    first guess counts.
+# 3. **Mend**: copy the broken function into the empty one below it, and change what must be
+#    changed. A few cases ask for a test or a tool instead. Hints unfold on the card.
 # 4. The **check** judges what your function *does*. When it passes, it tells what the fault was and
 #    how to keep it from coming back. It also counts your guesses that were *right at first sight*.
 #
@@ -1023,7 +1023,7 @@ plots.show(
 
 # %%
 def broken_objective(p_data, p_g):
-    """The least L_D + L_G that any D reaches, for probabilities (N,), (N,) of data and generator."""
+    """The least L_D + L_G that any D reaches; probabilities (N,), (N,) of data and generator."""
     best = (p_data + p_g) / (p_data + 2 * p_g)  # the D that makes the sum least
     return -(torch.xlogy(p_data + p_g, best) + torch.xlogy(p_g, 1 - best)).sum()
 
