@@ -286,7 +286,7 @@ assert math.isclose(distillation(teacher, student).item(), other, rel_tol=1e-5),
         "about all training pictures, and wrong about every single validation picture.",
         (
             "The last fifth of the file holds two classes that the training set does not.",
-            "It has learned the training pictures by heart.",
+            "It has memorised the training pictures.",
             "The validation labels are shifted by one.",
             "Ten classes need more than 100 pictures each.",
         ),

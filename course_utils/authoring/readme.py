@@ -15,7 +15,9 @@ from course_utils.tiers import TIERS
 
 _TABLE = re.compile(r"(<!-- lessons[^>]*-->\n)(.*?)(<!-- end of lessons -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ([\w-]+\.json):([\w.-]+):(\S*) -->)")
-_FACT = re.compile(r"(?<=[\s(])[^\s(<]+(<!-- ((?:exercise|minutes|exercise-minutes):[\w.]+) -->)")
+_FACT = re.compile(
+    r"(?<=[\s(])[^\s(<]+(<!-- ((?:exercise|minutes|exercise-minutes|hours):[\w.]+) -->)"
+)
 _MEMORY = re.compile(r"(<!-- memory[^>]*-->\n)(.*?)(<!-- end of memory -->)", re.DOTALL)
 _FAULTS = re.compile(r"(<!-- faults[^>]*-->\n)(.*?)(<!-- end of faults -->)", re.DOTALL)
 _TITLE = re.compile(r"^# # (\d+)\. (.+)$", re.MULTILINE)
@@ -34,7 +36,8 @@ def fill(text: str, sources: Sequence[Path], folder: Path) -> str:
 
     The table stands between ``<!-- lessons ... -->`` and ``<!-- end of lessons -->``; a tier that was never measured
     has no column. A number stands before ``<!-- exercise:dcgan.slerp -->`` (of an exercise, by folder and function),
-    ``<!-- minutes:2 -->`` (of lesson 2) or ``<!-- exercise-minutes:2 -->`` (of its exercises together).
+    ``<!-- minutes:2 -->`` (of lesson 2), ``<!-- exercise-minutes:2 -->`` (of its exercises together) or
+    ``<!-- hours:all -->`` (of all lessons).
 
     Args:
         text: the page.
@@ -92,7 +95,8 @@ def _facts(sources: Sequence[Path]) -> dict[str, str]:
         facts |= {f"exercise:{name}": one.number for one in known for name in one.names}
         facts[f"minutes:{lesson}"] = str(minutes(path))
         facts[f"exercise-minutes:{lesson}"] = str(sum(one.minutes for one in known))
-    return facts
+    total = sum(int(value) for name, value in facts.items() if name.startswith("minutes:"))
+    return facts | {"hours:all": str(round(total / 60))}
 
 
 def _table(sources: Sequence[Path], folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Lesson 07's figures: four programs and one batch, two runs of a game, and objectives on a walk away from the data."""
+"""Lesson 07's figures: programs and one batch, two runs of a game, pixels, objectives on a walk away from the data."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from course_utils.display import plots
-from course_utils.display.palette import BLACK
+from course_utils.display.palette import BLACK, COLOURS
 
 PANELS = {
     "g_loss": ("generator's loss (nats)", math.log(2)),
@@ -97,4 +98,27 @@ def from_the_data(t: Any, objectives: Mapping[str, Sequence[float]]) -> Figure:
             textcoords="offset points",
             va="center",
         )
+    return figure
+
+
+def pixel_values(batches: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
+    """How often each value of a pixel occurs in real and in generated pictures: one panel for each pair.
+
+    Args:
+        batches: real and generated pictures, of any shape, by the panel's title; values from -1 to 1.
+    """
+    figure, axes = plots.subplots(1, len(batches), width=4.5 * len(batches), height=3)
+    bins = [-1 + k / 20 for k in range(41)]
+    for ax, (title, (real, made)) in zip(axes, batches.items(), strict=True):
+        for name, values, colour in (("real", real, COLOURS[0]), ("made", made, COLOURS[1])):
+            pixels = values.detach().flatten().numpy()
+            weights = [1 / len(pixels)] * len(pixels)
+            filled = {"histtype": "stepfilled", "alpha": 0.3} if name == "real" else {}
+            outline = {"histtype": "step", "linewidth": 1.5} | filled
+            ax.hist(pixels, bins, weights=weights, color=colour, label=name, **outline)
+        ax.set(xlabel="value of a pixel", ylabel="share of the pixels", xlim=(-1.02, 1.02))
+        ax.set_title(title, fontsize=10, loc="left")
+    highest = max(ax.get_ylim()[1] for ax in axes)
+    plt.setp(axes, ylim=(0, highest))
+    plots.shared_legend(figure, axes[0])
     return figure

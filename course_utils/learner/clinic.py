@@ -1,10 +1,12 @@
-"""Around the cases of lesson 07: a complaint in one line, a budget of runs, recorded runs, all cases, the checklist."""
+"""Around the cases of lesson 07: a complaint in one line, a scanner, a budget of runs, recorded runs, the checklist."""
 
 import functools
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from course_utils import results
 from course_utils.errors import CourseError
@@ -44,6 +46,18 @@ def complaint(program: Callable[..., Any], *arguments: Any) -> None:
             else f"{result.item():.4f}"
         )
         print("no error; result:", shown)
+
+
+def scanned(pictures: Tensor, page: int = 700) -> Tensor:
+    """Pictures (N, 64) as a scanner delivers them. What it did to one of them is a case of lesson 07.
+
+    Args:
+        pictures: at least ``page + 1`` of them; they stay as they are.
+        page: where the scanner was not paying attention.
+    """
+    delivered = pictures.clone()
+    delivered[page] = 0
+    return delivered
 
 
 class Budget:

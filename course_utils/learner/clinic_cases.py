@@ -58,7 +58,7 @@ _LOUD = (
     ),
     Case(
         "label_loss",
-        "Found dtype Long",
+        "a type that cannot be cast, and a size that does not fit",
         "",
         (
             "The logits should be rounded to whole numbers.",
@@ -199,7 +199,7 @@ _COMMON = (
             "The one with random labels: there is nothing to learn.",
         ),
         "b",
-        "A network that is large enough learns any single batch by heart, random labels included, and a last "
+        "A network that is large enough can memorise any single batch, random labels included, and a last "
         "layer on random features can do so as well. A loss that cannot be 0 stays where its floor is.",
         "Before any training: one batch, some hundred steps, a loss near 0. It proves that the program *can* learn; "
         "what it learns, random labels and held-out data have to tell.",
@@ -226,7 +226,7 @@ _QUIET = (
         "the generator's loss goes to 0",
         "lesson 1",
         (
-            "The generator has learned the data by heart.",
+            "The generator has memorised the data.",
             "The discriminator has given up.",
             "The generator is rewarded for being recognised.",
             "The samples have collapsed to one point.",
@@ -264,8 +264,8 @@ _QUIET = (
             "A single pixel gives the generator away.",
         ),
         "d",
-        "Tanh reaches from -1 to 1, the photographs from 0 to 1: any pixel below 0 is fake. What D teaches first "
-        "is to avoid dark pixels, which says nothing about photographs.",
+        "Tanh reaches from -1 to 1, the pictures from 0 to 1: any pixel below 0 is fake. What D teaches first "
+        "is to avoid dark pixels, which says nothing about pictures.",
         "Print minimum and maximum of a real and of a generated batch, side by side, before the first step.",
     ),
     Case(
@@ -354,7 +354,7 @@ _TEXT = (
         "lesson 4",
         (
             "What came last is what it believes.",
-            "It has learned the training reviews by heart.",
+            "It has memorised the training reviews.",
             "The test reviews are of another kind.",
             "One epoch is too short.",
         ),

@@ -192,7 +192,11 @@ def test_what_a_page_says_of_lessons_is_filled():
     number, minutes, solving = re.findall(r"([\d.]+)<!--", filled)
     assert number == catalogue.number_of("dcgan.slerp") and number.startswith("2.")
     assert 0 < int(solving) < int(minutes)
-    for comment in ("exercise:dcgan.none", "minutes:99"):
+    lessons = "".join(f" 0<!-- minutes:{int(path.stem[:2])} -->" for path in sources)
+    told = readme.fill(f"about 0<!-- hours:all --> hours:{lessons}", sources, ROOT / "data")
+    hours, *each = map(int, re.findall(r"(\d+)<!--", told))
+    assert len(each) == len(sources) and abs(60 * hours - sum(each)) <= 30
+    for comment in ("exercise:dcgan.none", "minutes:99", "hours:99"):
         with pytest.raises(CourseError, match=re.escape(comment)):
             readme.fill(f"no x<!-- {comment} -->", sources, ROOT / "data" / "results")
 

@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import pytest
+import torch
 from matplotlib.text import Text
 
 from course_utils.display import clinic_plots, plots
@@ -67,3 +68,18 @@ def test_no_curve_runs_through_the_words_about_the_data(drawn):
         (words,) = ax.texts
         curve = ax.transData.transform(list(zip(t, ax.lines[0].get_ydata(), strict=True)))
         assert not any(words.get_window_extent().contains(*point) for point in curve)
+
+
+def test_pixels_are_shares_of_their_batch_and_panels_share_an_axis(drawn):
+    narrow, wide = torch.rand(4, 3, 8, 8), 2 * torch.rand(2, 3, 8, 8) - 1
+    batches = {"as they came": (narrow, wide), "mended": (2 * narrow - 1, wide)}
+    figure = drawn(clinic_plots.pixel_values(batches))
+    assert [ax.get_title("left") for ax in figure.axes] == list(batches)
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
+    for ax, (real, made) in zip(figure.axes, batches.values(), strict=True):
+        for patch, pixels in zip(ax.patches, (real, made), strict=True):
+            x, y = patch.get_path().vertices.T
+            assert pixels.min() - 0.051 < x[y > 0].min() < pixels.min() + 0.051
+            assert y.max() < 0.2
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["real", "made"]

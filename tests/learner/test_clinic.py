@@ -116,6 +116,14 @@ def test_a_sound_program_has_no_complaint(capsys):
     assert capsys.readouterr().out == "no error; result: shape (2, 3)\nno error; result: 0.5000\n"
 
 
+def test_a_scan_has_one_empty_page_and_leaves_its_pictures_alone():
+    pictures = torch.rand(5, 64)
+    before, delivered = pictures.clone(), clinic.scanned(pictures, page=3)
+    assert torch.equal(pictures, before)
+    assert (delivered.std(1) == 0).tolist() == [False, False, False, True, False]
+    assert torch.equal(delivered[[0, 1, 2, 4]], before[[0, 1, 2, 4]])
+
+
 def test_a_budget_counts_tells_and_never_refuses(capsys):
     runs = clinic.Budget(2)
     assert [runs(lambda x: {"test": x}, 0.5) for _ in range(3)] == [{"test": 0.5}] * 3
@@ -193,6 +201,13 @@ def test_decoys_play_the_whole_game(kind, monkeypatch):
 @pytest.fixture(scope="module")
 def solved():
     return load_definitions("07_debugging_clinic")
+
+
+def test_pages_say_how_many_cases_need_no_other_lesson():
+    assert sum(not case.needs for case in clinic.CASES) == 9
+    lesson = (ROOT / "notebooks" / "source" / "07_debugging_clinic.py").read_text("utf-8")
+    assert "no other lesson for nine of the cases" in lesson
+    assert "Nine cases need no other lesson" in (ROOT / "TEACHING.md").read_text("utf-8")
 
 
 def test_each_case_has_its_exercise_and_its_function(solved):

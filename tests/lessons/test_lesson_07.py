@@ -11,7 +11,9 @@ from torch import nn
 
 from course_utils.authoring.lessons import load_definitions
 from course_utils.checks import CheckFailed, clinic
+from course_utils.datasets.images import load_images
 from course_utils.datasets.reviews import load_reviews
+from course_utils.models import dcgan
 from course_utils.models.pretrained import load_encoder
 
 
@@ -29,6 +31,23 @@ def test_the_epoch_passes_its_trial_and_fails_late(lesson, tmp_path):
         lesson.broken_epoch(torch.rand(80, 1, 4, 4), 32, 100, tmp_path)
     with pytest.raises(NameError):
         lesson.broken_epoch(torch.rand(64, 1, 4, 4), 32, 2, tmp_path)
+
+
+def test_both_label_losses_stop_with_a_message_of_their_own(lesson):
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        lesson.broken_label_loss(torch.randn(3), 1)
+    with pytest.raises(ValueError, match="size"):
+        lesson.broken_label_loss(torch.randn(3, 1), 1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ranges_alone_give_the_generator_away_in_one_step(lesson, seed):
+    torch.manual_seed(seed)
+    lesson.pictures = load_images("standin", limit=64).images.float() / 255
+    with torch.no_grad():
+        lesson.unfinished = dcgan.make_generator(100, 16, 3)[:-1](torch.randn(64, 100, 1, 1))
+    assert lesson.right_after_one_step(nn.Identity(), nn.Tanh()) == 1
+    assert lesson.right_after_one_step(lambda x: 2 * x - 1, nn.Tanh()) < 0.95
 
 
 def test_the_discriminator_answers_twenty_five_times(lesson):
@@ -66,6 +85,14 @@ def test_the_bound_of_the_patient_lies_above_what_it_bounds(lesson):
     exact = torch.distributions.Normal(0.0, math.sqrt(1.25)).log_prob(x)
     assert lesson.broken_elbo(x, x, torch.tensor([-6.0]), noise, 1.0, 0.5) > exact
     assert lesson.elbo(x, x, torch.tensor([-6.0]), noise, 1.0, 0.5) < exact
+
+
+def test_the_mended_bound_is_exact_for_the_exact_posterior(lesson):
+    noise = torch.randn(1_000_000, 1, generator=torch.Generator().manual_seed(0))
+    mean, log_var = torch.tensor([3 / 1.25]), torch.tensor([0.2]).log()
+    exact = torch.distributions.Normal(0.0, math.sqrt(1.25)).log_prob(torch.tensor(3.0)).item()
+    bound = lesson.elbo(torch.tensor([3.0]), mean, log_var, noise, 1.0, 0.5).item()
+    assert bound == pytest.approx(exact, abs=0.005)
 
 
 def test_random_labels_tell_the_leak(lesson):
