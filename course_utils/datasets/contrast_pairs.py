@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from course_utils.datasets.reviews import ReviewSet
+
 Pair = tuple[str, str]
 """The positive sentence, then the negative one."""
 
@@ -183,6 +185,30 @@ def flat(pairs: Iterable[Pair]) -> tuple[list[str], Tensor]:
     """The 2 N sentences of N pairs and their labels, int64 (2 N,): 1 positive, 0 negative."""
     texts = [text for pair in pairs for text in pair]
     return texts, torch.tensor([1, 0] * (len(texts) // 2))
+
+
+def mixtures(
+    train: ReviewSet, pairs: Sequence[Pair], others: int = 180
+) -> dict[str, tuple[list[str], Tensor]]:
+    """Two sets of one size: ordinary texts with the pairs among them, and with further ordinary texts in their place.
+
+    Args:
+        train: N texts that a network was trained on; the first ``others`` are in both sets, the last in the control.
+        pairs: what only the set ``repaired`` holds.
+        others: how many ordinary texts there are beside the pairs.
+
+    Returns:
+        ``control`` and ``repaired``: the texts, and their labels, int64.
+    """
+    texts, labels = flat(pairs)
+    known, last = (
+        train.take(others),
+        train.subset(range(max(0, len(train) - len(texts)), len(train))),
+    )
+    return {
+        "control": ([*known.texts, *last.texts], torch.cat([known.labels, last.labels])),
+        "repaired": ([*known.texts, *texts], torch.cat([known.labels, labels])),
+    }
 
 
 def score(says_positive: Tensor | Sequence[bool]) -> Score:

@@ -112,8 +112,8 @@ def few_labels(ax: Axes, measured: Mapping[str, Any]) -> Axes:
 
     Args:
         ax: where to draw.
-        measured: ``epochs`` (number of texts -> epochs), and for each number ``full``, ``words`` and ``frozen``:
-            shares ``value``, ``low``, ``high``.
+        measured: ``data``, their name, ``epochs`` (number of texts -> epochs), and for each number ``full``,
+            ``words`` and ``frozen``: shares ``value``, ``low``, ``high``.
     """
     amounts = [int(n) for n in measured["epochs"]]
     for kind, (name, style, colour, shift) in _CURVES.items():
@@ -132,6 +132,8 @@ def few_labels(ax: Axes, measured: Mapping[str, Any]) -> Axes:
     ax.set_xlim(amounts[0] * 0.85, amounts[-1] * 2.1)
     ax.set_xticks(amounts, [f"{n:,}" for n in amounts])
     ax.minorticks_off()
+    title = f"Pre-training is worth most where labels are few [{measured['data']}]"
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
 
 

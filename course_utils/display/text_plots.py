@@ -165,12 +165,38 @@ def word_bars(
     return ax
 
 
+def beside_attention(
+    word: str,
+    words: Sequence[str],
+    effects: Tensor,
+    tokens: Sequence[str],
+    attention: Tensor,
+) -> str:
+    """One word in both views, as a sentence: its effect and its rank among the words, and how much it is looked at.
+
+    Args:
+        word: stands once among the words and among the tokens.
+        words: W words.
+        effects: (W,), of each word.
+        tokens: T tokens, the one whose state is read first.
+        attention: (T, T), each row sums to 1.
+    """
+    effect = effects[list(words).index(word)]
+    rank = 1 + int((effects.abs() > effect.abs()).sum())
+    looked = attention[0, list(tokens).index(word)].item()
+    return (
+        f"{word}: effect {effect:+.2f} logits, number {rank} of {len(words)} words by size; "
+        f"{tokens[0]} gives it {looked:.1%} of its attention ({1 / len(tokens):.1%} if all got the same)"
+    )
+
+
 def attention_map(ax: Axes, weights: Tensor, tokens: Sequence[str], title: str) -> Axes:
     """Attention weights (T, T) as a grid: each row is a token that looks, each column a token that is looked at."""
     picture = ax.imshow(weights.float().cpu().numpy(), cmap=palette.AMOUNTS, vmin=0)
     names = [_plain(token) for token in tokens]
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set(xlabel="the token that is looked at", ylabel="the token that looks")
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     ax.grid(visible=False)
     ax.figure.colorbar(picture, ax=ax, shrink=0.8, label="weight")

@@ -147,6 +147,7 @@ def train_on(
     learning_rate: float,
     pad_id: int,
     autocast: Autocast = contextlib.nullcontext,
+    one_step: Callable[..., dict[str, float]] = bert_step,
 ) -> list[float]:
     """Fine-tune a model, which is changed, on given batches in their order; nothing is saved.
 
@@ -158,6 +159,7 @@ def train_on(
         learning_rate: its peak.
         pad_id: fills up the shorter sequences of a batch.
         autocast: context of the forward pass.
+        one_step: takes and returns what `bert_step` does.
 
     Returns:
         The loss of each step in nats.
@@ -171,7 +173,7 @@ def train_on(
         ids, mask = pad_batch([sequences[i] for i in index.tolist()], pad_id)
         batch = [part.to(device) for part in (ids, mask, labels[index])]
         factor = warmup_linear(step, round(0.1 * len(batches)), len(batches))
-        losses.append(bert_step(model, optimizer, *batch, factor, autocast)["loss"])
+        losses.append(one_step(model, optimizer, *batch, factor, autocast)["loss"])
     return losses
 
 

@@ -4,6 +4,7 @@ Source: E. Hu and others (2021), arXiv 2106.09685, section 4.1.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -50,6 +51,23 @@ def add(model: Any, rank: int, alpha: float, layer: type[nn.Module] = LoRALinear
         for name in ("query", "value"):
             setattr(attention, name, layer(getattr(attention, name), rank, alpha))
     return trainable(model) / sum(p.numel() for p in model.parameters())
+
+
+def merge(model: Any, merged: Callable[[nn.Module, int], nn.Module]) -> int:
+    """Put one plain layer in the place of each layer that `add` put at queries and values; the model is changed.
+
+    Args:
+        model: what `add` changed.
+        merged: a layer and its number of inputs -> the plain layer that answers as it does.
+
+    Returns:
+        How many weights the model has then.
+    """
+    for block in model.bert.encoder.layer:
+        attention = block.attention.self
+        for name in ("query", "value"):
+            setattr(attention, name, merged(getattr(attention, name), model.config.hidden_size))
+    return sum(p.numel() for p in model.parameters())
 
 
 def trainable(model: nn.Module) -> int:

@@ -14,14 +14,14 @@
 # # 4. BERT fine-tuned on IMDB
 #
 # A pre-trained transformer was asked whether film reviews praise or blame. A method from the last
-# century, which counts words, was asked too. **The transformer lost.** In this lesson you find out
-# why, you mend it with a training step that you write yourself, and then you ask the question that
-# an accuracy does not answer: does it *read*?
+# century, which counts words, was asked too. **The transformer lost.** Here you find out why, and
+# mend it with a training step of your own. Then you ask what an accuracy does not answer: does it
+# *read*?
 #
 # **You will learn to** turn texts into batches, and see what is cut off · run the two tasks that
 # BERT was pre-trained on · write a step of fine-tuning, and know why each line is there · compare
-# two classifiers on the same texts, with intervals · test a classifier with pairs of sentences,
-# repair it with such pairs, and fine-tune with one weight in a hundred.
+# two classifiers on the same texts · test a classifier with pairs of sentences, and repair it with
+# such pairs · fine-tune with one weight in a hundred.
 #
 # **You need** lesson 1's loss from logits, the softmax, and the idea of an embedding: a vector of
 # learned numbers for each word. Attention may stay a black box until lesson 5.
@@ -53,7 +53,7 @@ from course_utils.display.widgets import review_meter
 from course_utils.evaluation.bag_of_words import bag_of_words
 from course_utils.evaluation.intervals import wilson_interval
 from course_utils.datasets.near_duplicates import without_copies
-from course_utils.models import bert, lora, masked_lm
+from course_utils.models import bert, lora, masked_lm, next_sentence
 from course_utils.models.pretrained import load_encoder
 from course_utils.training.recipes.bert import checkpointed
 
@@ -70,9 +70,8 @@ from course_utils.machine import minutes_here
 #                     smoke  laptop     gpu
 n_train    = run.pick(   64,  2_000, 25_000)  # training reviews
 n_test     = run.pick(  100,  1_000, 25_000)  # test reviews
-max_tokens = run.pick(   32,    128,    256)  # tokens that are read of a review
-batch_size = run.pick(   16,     16,     32)  # reviews a step
-keep       = "ends" # half of these from each end; "head" keeps the beginning
+max_tokens = run.pick(   32,    128,    256)  # tokens that are read of each review
+batch_size = run.pick(   16,     16,     32)  # reviews per step
 epochs     = run.pick(    1,      2,      3)  # passes over the training reviews
 peak_rate  = run.pick( 1e-4,   1e-4,   2e-5)  # the largest learning rate of the schedule
 task_steps = run.pick(   10,    200,    400)  # steps of the pre-training in miniature
@@ -86,23 +85,21 @@ minutes_here.tell(run, "04_bert_imdb", n_train)
 # ## The case
 #
 # The accused is a small BERT, trained beforehand on about a billion pairs of sentences. It was
-# fine-tuned on {{result:bert_laptop.json:imdb_head.train:,d}} reviews of
-# {{result:bert_laptop.json:imdb.data}}, cut at {{result:bert_laptop.json:settings.max_tokens}}
-# tokens, as many tutorials do it. The witness counts words. Both were tested on the same
-# {{result:bert_laptop.json:settings.test:,d}} reviews:
+# fine-tuned on {{result:bert_laptop.json:imdb_head.train:,d}} film reviews of
+# {{result:bert_laptop.json:imdb.data}}: a copy, not the authors' own file. As in many tutorials,
+# each was cut at {{result:bert_laptop.json:settings.max_tokens}} tokens. The witness counts words.
+# Both were tested on the same {{result:bert_laptop.json:settings.test:,d}} reviews:
 #
 # | classifier | accuracy | 95 % interval |
 # | --- | --- | --- |
 # | counting words | {{result:bert_laptop.json:imdb_head.words.value:.1%}} | {{result:bert_laptop.json:imdb_head.words.low:.1%}} to {{result:bert_laptop.json:imdb_head.words.high:.1%}} (other reviews) |
 # | the transformer, three seeds | {{result:bert_laptop.json:imdb_head.bf16.value:.1%}} | {{result:bert_laptop.json:imdb_head.bf16.low:.1%}} to {{result:bert_laptop.json:imdb_head.bf16.high:.1%}} (other seeds) |
 #
-# The first interval says what other test reviews might change, the second what other **seeds**
-# might: other random numbers in training.
-#
-# It lost in each of its three runs, by about one point. On a thousand reviews that may be chance.
-# But nobody fine-tunes 22 million weights to be level with counting. Why did all that pre-training
-# not show? Three suspects: *it did not see the evidence*; *long texts suit the counter*; *with so
-# many labels, pre-training no longer matters*.
+# (A **seed** sets the random numbers of a training.) It lost in each of its three runs, by about
+# one point. Other test reviews might turn that round. But nobody fine-tunes 22 million weights to
+# be level with counting. Why did all that pre-training not show? Three suspects: *it did not see
+# the evidence*; *long texts suit the counter*; *with enough labels, pre-training no longer
+# matters*.
 #
 # ## The idea in miniature: counting words is not reading
 #
@@ -112,8 +109,6 @@ minutes_here.tell(run, "04_bert_imdb", n_train)
 # %%
 praise, blame = contrast_pairs.OPENING
 print(praise, "|", blame)
-words = [sorted(text.strip(".").lower().replace(",", "").split()) for text in (praise, blame)]
-assert words[0] == words[1]
 
 # %%
 toy_texts = ["funny and good", "so funny", "funny, not sad", "boring and bad", "so bad"]
@@ -130,6 +125,10 @@ assert math.isclose(p[0], p[1])
 # vectors, each of which has looked at all tokens. Here we take such a network ready-made: BERT
 # ([Devlin et al. 2019](https://arxiv.org/abs/1810.04805), "the paper" from here on). So it *can*
 # read. Whether it *does*, we ask at the end, with this pair.
+#
+# ## The reviews
+#
+# Three parts: one to train on, *validation* to choose settings on, and *test* to measure on.
 
 # %%
 train = reviews.load_reviews(source, "train", limit=n_train)
@@ -157,8 +156,8 @@ text_plots.table(["label", "text"], rows, train.title("four reviews, and one wit
 # Test reviews measure something only if the model has not met them. Three leaks are common. *The
 # same film on both sides*: a model then learns that a name is praised. IMDB's authors kept films
 # apart, and the course does so for the critics' sentences. *Copies*: people post a review twice.
-# *Peeking*: choose settings by test accuracy and you have trained on the test set. Choose on
-# `validation`; open `test` once, under "Results".
+# *Peeking*: choose settings by test accuracy and you have trained on the test set. So `test` is
+# opened once, under "Results".
 
 # %%
 train, copies = without_copies(train, validation, test)
@@ -217,24 +216,19 @@ plots.show(
 )
 
 # %%
-ids = torch.tensor([tokenizer("A wonderful film.")["input_ids"]])  # (1, T)
-inputs = model.bert.embeddings.cpu()
-T = ids.shape[1]
+ids = torch.tensor([tokenizer("A wonderful film.")["input_ids"]], device=run.device)  # (1, T)
+inputs = model.eval().bert.embeddings
 summed = (
     inputs.word_embeddings(ids)
-    + inputs.position_embeddings(torch.arange(T))
+    + inputs.position_embeddings(torch.arange(ids.shape[1], device=run.device))
     + inputs.token_type_embeddings(torch.zeros_like(ids))
 )
 
 # %%
-model.eval()
-theirs = inputs(input_ids=ids)  # the library's, which ends with a layer norm
-
-# %%
+ours, theirs = inputs.LayerNorm(summed), inputs(input_ids=ids)
 print(f"ids {tuple(ids.shape)} -> vectors {tuple(summed.shape)}")
-print(f"largest difference to ours: {(inputs.LayerNorm(summed) - theirs).abs().max():.1e}")
-assert torch.allclose(inputs.LayerNorm(summed), theirs, atol=1e-5)
-inputs.to(run.device)
+print(f"largest difference between ours and the library's: {(ours - theirs).abs().max():.1e}")
+assert torch.allclose(ours, theirs, atol=1e-5)
 
 # %% [markdown]
 # ## First suspect: it did not see the evidence
@@ -296,15 +290,12 @@ keep_ends = checks.bert.keep_ends(keep_ends)
 # %%
 print(tokenizer.decode(keep_ends(tokenizer(sample)["input_ids"], 14)))
 sequences = {
-    name: [keep_ends(ids, max_tokens) for ids in encoder.encode(part.texts, 100_000)]
+    name: [keep_ends(ids, max_tokens) for ids in tokenizer(list(part.texts))["input_ids"]]
     for name, part in {"train": train, "validation": validation, "test": test}.items()
 }
 
-# %%
-assert keep != "ends" or sequences["test"] == encoder.encode(test.texts, max_tokens, keep)
-
 # %% [markdown]
-# The same network, the same reviews, the same steps; only the cut is mended:
+# The same network, reviews and steps; only the cut is mended:
 #
 # | {{result:bert_laptop.json:imdb.data}}, 128 tokens, three seeds | accuracy | minus counting words |
 # | --- | --- | --- |
@@ -312,10 +303,13 @@ assert keep != "ends" or sequences["test"] == encoder.encode(test.texts, max_tok
 # | both ends | {{result:bert_laptop.json:imdb.bf16.value:.1%}} | {{result:bert_laptop.json:imdb.above.value:+.1%}} ({{result:bert_laptop.json:imdb.above.low:+.1%}} to {{result:bert_laptop.json:imdb.above.high:+.1%}} over seeds) |
 #
 # (Differences are percentage points.) One line turned a defeat into a narrow lead. [Sun et al.
-# 2019](https://arxiv.org/abs/1905.05583) (section 5.3.1) found the same direction at 512. The first
-# suspect is guilty. But the lead is narrow, so it did not act alone.
-
-# %% [markdown]
+# 2019](https://arxiv.org/abs/1905.05583) (section 5.3.1) found the same at 512. **The
+# first suspect is guilty.** But the lead is narrow, so it did not act alone.
+#
+# To hear the other two, you need a network of your own.
+#
+# ## Batches of unequal texts
+#
 # ### Exercise: pad and mask
 #
 # *Easy, 6 minutes.* A tensor is a rectangle, so shorter texts are filled up at the right with a
@@ -365,9 +359,8 @@ print(
 assert torch.allclose(alone, together, atol=1e-4)
 
 # %% [markdown]
-# Padding costs time, so texts of like length share a batch below (`bert.order_by_length`).
-
-# %% [markdown]
+# Padding costs time, so texts of similar length will share a batch.
+#
 # ## What the encoder learned before: two tasks without labels
 #
 # Nobody labels billions of words. BERT's training makes its own questions from plain text (section
@@ -378,8 +371,7 @@ assert torch.allclose(alone, together, atol=1e-4)
 #   simply trust what it sees. 10 % stay as they are, since real text holds no `[MASK]`.
 # * **Next-sentence prediction**: two pieces of text, and the question whether the second really
 #   followed the first.
-
-# %% [markdown]
+#
 # ### Exercise: hide tokens
 #
 # *Medium, 12 minutes.* Return the ids to show and the labels. Each ordinary token is chosen with
@@ -393,8 +385,7 @@ assert torch.allclose(alone, together, atol=1e-4)
 # <details><summary>Hint 2</summary>Draw a second, independent one for what happens to it: below
 # 0.8, between 0.8 and 0.9, above.</details>
 # <details><summary>Hint 3</summary><code>torch.where(condition, a, b)</code> makes a new tensor;
-# <code>ids[condition]
-# = ...</code> would change the caller's.</details>
+# <code>ids[condition] = ...</code> would change the caller's.</details>
 
 
 # %%
@@ -420,26 +411,12 @@ mask_tokens = checks.bert.mask_tokens(mask_tokens)
 # another's.
 
 # %%
-random = torch.Generator().manual_seed(0)
-special_ids = torch.tensor(tokenizer.all_special_ids)
-
-
-# %%
-def pair_batch(chosen):
-    """Token lists -> ids, mask, segments (B, T) and whether the second half is another's (B,)."""
-    halves = [(s[1 : len(s) // 2], s[len(s) // 2 : -1]) for s in chosen]  # without [CLS] and [SEP]
-    swapped = torch.rand(len(halves), generator=random) < 0.5
-    others = [halves[i - 1][1] for i in range(len(halves))]  # the text before's second half
-    pairs = [(a, other if swap else b) for (a, b), other, swap in zip(halves, others, swapped)]
-    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-    ids, mask = pad_batch([[cls, *a, sep, *b, sep] for a, b in pairs], tokenizer.pad_token_id)
-    segments = [[0] * (len(a) + 2) + [1] * (len(b) + 1) for a, b in pairs]
-    return ids, mask, pad_batch(segments, 0)[0], swapped.long()
-
-
-# %%
+generator = torch.Generator().manual_seed(0)
 beginnings = encoder.encode(train.texts, 64)  # not both ends: the halves must follow one another
-print(tokenizer.decode(pair_batch(beginnings[:2])[0][0], skip_special_tokens=False)[:150])
+ids, _, _, swapped = next_sentence.pair_batch(beginnings[:3], tokenizer, generator)
+for row, other in zip(ids, swapped):
+    first, second = tokenizer.decode(row).split("[SEP]")[:2]
+    print(f"...{first[-40:]}|{second[:40]}...", "(another's)" if other else "(its own)")
 
 # %%
 from transformers import BertConfig, BertForPreTraining
@@ -447,19 +424,12 @@ from transformers import BertConfig, BertForPreTraining
 two_layers = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
 beginner = BertForPreTraining(BertConfig(vocab_size=len(tokenizer), **two_layers)).to(run.device)
 
-# %% [markdown]
-# Only the tokens that are asked about need logits over the vocabulary.
-
 
 # %%
-def two_losses(ids, mask, segments, swapped):
-    """Losses of both tasks on one batch, in nats: masked tokens, second sentence."""
-    special = torch.isin(ids, special_ids)
-    shown, labels = mask_tokens(ids, special, tokenizer.mask_token_id, len(tokenizer), random)
-    batch = (shown, mask, segments, labels, swapped)
-    shown, mask, segments, labels, swapped = (part.to(run.device) for part in batch)
+def two_losses(shown, labels, mask, segments, swapped):
+    """Losses of both tasks on one batch, in nats: hidden tokens, second piece."""
     states = beginner.bert(shown, attention_mask=mask, token_type_ids=segments)
-    asked = labels != -100
+    asked = labels != -100  # only these need logits over the whole vocabulary
     guesses = beginner.cls.predictions(states.last_hidden_state[asked])
     follows = beginner.cls.seq_relationship(states.pooler_output)
     cross_entropy = nn.functional.cross_entropy
@@ -469,10 +439,12 @@ def two_losses(ids, mask, segments, swapped):
 # %%
 optimizer = torch.optim.AdamW(beginner.parameters(), lr=1e-3)
 losses = {"masked": [], "next": []}
-random.manual_seed(1)  # the same pairs, should this cell run again
+generator.manual_seed(1)  # the same pairs, should this cell run again
 for _ in progress_bars.progress(range(task_steps), "both tasks"):
-    chosen = torch.randint(len(train), (32,), generator=random).tolist()
-    masked, following = two_losses(*pair_batch([beginnings[i] for i in chosen]))
+    chosen = torch.randint(len(train), (32,), generator=generator).tolist()
+    lists = [beginnings[i] for i in chosen]
+    batch = next_sentence.questions(lists, tokenizer, generator, mask_tokens)
+    masked, following = two_losses(*(part.to(run.device) for part in batch))
     optimizer.zero_grad()
     (masked + following).backward()
     optimizer.step()
@@ -493,10 +465,11 @@ plots.show(
 )
 
 # %% [markdown]
-# The dashed line is the loss of knowing only how frequent each token is. So few steps do not even
-# reach it, and the second task does not move. BERT took a million steps of 256 texts (appendix A.2
-# of the paper). (Later work dropped the second task: [Liu et al.
-# 2019](https://arxiv.org/abs/1907.11692), section 4.2.)
+# The dotted lines are the losses of guessing blindly: log of the number of tokens, and log 2. The
+# dashed one is that of knowing only how frequent each token is. So few steps do not even reach it,
+# and the second task does not move. BERT took a million steps of 256 texts (appendix A.2 of the
+# paper). (Later work dropped the second task: [Liu et al. 2019](https://arxiv.org/abs/1907.11692),
+# section 4.2.)
 #
 # What do a million steps buy? The small encoder comes without the head that guesses. So the course
 # trained one for it, together with its last two layers, for {{result:masked_lm.json:steps:,d}}
@@ -519,23 +492,22 @@ hidden = (
     "I have never [MASK] such a bad movie.",
     "The acting was [MASK], but the plot was terrible.",
 )
-for text in hidden if guesser else ():
+for text in hidden if guesser else []:
     print(f"{text:50} {fill_mask(guesser, text)}")
 
 # %% [markdown]
-# On test reviews the first guess is the hidden token in {{result:masked_lm.json:first.value:.0%}}
-# of all cases ({{result:masked_lm.json:first.low:.1%}} to
-# {{result:masked_lm.json:first.high:.1%}}), and the hidden token is among the first five in
-# {{result:masked_lm.json:in_five.value:.0%}}; always guessing the most frequent token gives
-# {{result:masked_lm.json:most_frequent.value:.1%}}. To guess well one has to know grammar, facts
-# and moods. (Look at the last sentence: does it understand "but"?) Such knowledge is what
-# fine-tuning starts from.
+# On test reviews the first guess is right in {{result:masked_lm.json:first.value:.0%}} of all cases
+# ({{result:masked_lm.json:first.low:.1%}} to {{result:masked_lm.json:first.high:.1%}}); always
+# guessing the most frequent token gives {{result:masked_lm.json:most_frequent.value:.1%}}. To guess
+# well one has to know grammar, facts and moods. (Look at the last sentence: does it understand
+# "but"?) Such knowledge is what fine-tuning starts from.
 #
 # ## The witness: a word counter
 #
 # What does counting words achieve, with the *same* training reviews? The counter is a bag of words
 # (TF-IDF: counts, in which rare words weigh more) with logistic regression on top (one linear
-# layer, trained with lesson 1's loss). It takes seconds.
+# layer, trained with lesson 1's loss). These words have the largest weights. Some make sense;
+# others are chance.
 
 # %%
 counter = bag_of_words().fit(train.texts, train.labels.numpy())
@@ -546,9 +518,8 @@ print("most positive:", ", ".join(names[order[:-9:-1]]))
 
 # %% [markdown]
 # Another test set would give another accuracy. How far a share $p$ of $n$ texts strays by chance is
-# its **standard error**, $\sqrt{p(1-p)/n}$. So each accuracy comes with Wilson's interval (Wilson
-# 1927): all $p$ from which the measured share is at most 1.96 standard errors away. Settings are
-# chosen on `validation`, so the counter answers those reviews first:
+# its **standard error**, $\sqrt{p(1-p)/n}$. So each accuracy comes with Wilson's interval: all $p$
+# from which the measured share is at most 1.96 standard errors away. Validation comes first:
 
 
 # %%
@@ -587,34 +558,35 @@ for name, part in (("encoder with pooler", model.bert), ("head", model.classifie
 # Three customs of fine-tuning. The first regularises; the other two protect what was learned.
 #
 # **Weight decay, but not everywhere.** AdamW pulls each weight towards 0 a little at every step,
-# which keeps matrices small. (It pulls towards 0 and not towards the pre-trained values, so it does
-# not help to remember.) A bias or a layer norm's scale has no reason to be near 0, and BERT's code
-# leaves them out.
+# which keeps matrices small. A bias or a layer norm's scale has no reason to be near 0, and BERT's
+# code leaves them out.
 #
 # **Warm-up.** The learning rate rises linearly from 0 to its peak, and then falls linearly to 0
-# (appendix A.2 of the paper). Adam's first steps have full length in every coordinate, however
-# small the gradient. But their direction comes from one noisy batch: a small rate limits the
-# damage. Whether that is the whole reason is disputed ([Liu et al.
-# 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats 2019](https://arxiv.org/abs/1910.04209)).
+# (appendix A.2 of the paper). Adam's first steps have full length in every coordinate, but their
+# direction comes from one noisy batch: a small rate limits the damage. Whether that is the whole
+# reason is disputed ([Liu et al. 2020](https://arxiv.org/abs/1908.03265); [Ma and Yarats
+# 2019](https://arxiv.org/abs/1910.04209)).
 #
-# **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1.
-# A single odd batch then cannot do much harm.
+# **Clipping.** If the gradient of all weights together is longer than 1, it is scaled to length 1:
+# a single odd batch cannot do much harm.
 
 # %%
 steps = epochs * math.ceil(len(train) / batch_size)
 warmup_steps = round(0.1 * steps)
-corners = (1, warmup_steps, steps // 2, steps)
-print({step: round(bert.warmup_linear(step, warmup_steps, steps), 2) for step in corners})
+for step in (1, warmup_steps, steps // 2, steps):
+    print(f"step {step}: {bert.warmup_linear(step, warmup_steps, steps):.0%} of the peak rate")
 
 # %% [markdown]
 # ### Exercise: the training step
 #
-# *Medium, 15 minutes.* The heart of the lesson.
+# *Medium, 15 minutes.* The optimiser holds two groups of weights, decayed and not. Each is a
+# dictionary: `initial_lr` is its peak rate, `lr` the rate of this step. `factor` is what the
+# schedule gives, as printed above.
 #
 # 1. In each of `optimizer.param_groups`, set `lr` to `factor` times `initial_lr`.
 # 2. Switch dropout on.
-# 3. Compute the logits within `with autocast():`. (There the machine may multiply in bf16, numbers
-#    of 16 bits, where that is faster.)
+# 3. Compute the logits within `with autocast():`, where the machine may multiply in bf16, numbers
+#    of 16 bits.
 # 4. Outside of it, compute the loss from the logits in 32 bits.
 # 5. Get fresh gradients, clip them to length 1, step.
 #
@@ -652,19 +624,19 @@ train_step = checks.bert.train_step(train_step)
 
 # %%
 before = copy.deepcopy(model)  # for later: what the new head says without any training
-optimizer = bert.make_optimizer(model, peak_rate)  # two groups, decayed and not
+optimizer = bert.make_optimizer(model, peak_rate)
 
 # %% [markdown]
 # `checkpointed` gives the batches and saves now and then: stop the loop when you like; it goes on
 # where it was.
 
 # %%
-settings = {"max_tokens": max_tokens, "keep": keep, "batch_size": batch_size}
+settings = {"max_tokens": max_tokens, "keep": "ends", "batch_size": batch_size}
 seldom = math.ceil(steps / run.pick(1, 3, 10))  # steps between two checkpoints
 training = checkpointed(
-    *(encoder, optimizer, train, sequences["train"], settings),
-    **{"steps": steps, "save_every": seldom, "fresh": fresh},
-)
+    encoder, optimizer, train, sequences["train"], settings,
+    steps=steps, save_every=seldom, fresh=fresh,
+)  # fmt: skip
 
 # %%
 pad = tokenizer.pad_token_id
@@ -683,7 +655,7 @@ live.close()
 
 # %% [markdown]
 # The loss starts near log 2 (dotted): a new head finds both answers about equally likely. With a
-# pre-trained encoder it falls once the learning rate has grown.  Training accuracy says little
+# pre-trained encoder it falls once the learning rate has grown. Training accuracy says little
 # about new reviews, so:
 
 # %%
@@ -759,8 +731,8 @@ print(f"fine-tuned minus bag of words: {gap:+.1f} points ({low:+.1f} to {high:+.
 # %% [markdown]
 # ## Second suspect: long texts suit the counter
 #
-# The course measured both data sets, with this lesson's code and the settings of tier `laptop`
-# (three seeds, intervals over seeds; the difference in percentage points):
+# The course measured both data sets at tier `laptop` (three seeds, intervals over seeds; the
+# difference in percentage points):
 #
 # | {{result:bert_laptop.json:settings.reviews:,d}} training and {{result:bert_laptop.json:settings.test:,d}} test texts | bag of words | fine-tuned | difference |
 # | --- | --- | --- | --- |
@@ -768,11 +740,14 @@ print(f"fine-tuned minus bag of words: {gap:+.1f} points ({low:+.1f} to {high:+.
 # | {{result:bert_laptop.json:imdb.data}}, 128 tokens, both ends | {{result:bert_laptop.json:imdb.words.value:.1%}} | {{result:bert_laptop.json:imdb.bf16.value:.1%}} ({{result:bert_laptop.json:imdb.bf16.low:.1%}} to {{result:bert_laptop.json:imdb.bf16.high:.1%}}) | {{result:bert_laptop.json:imdb.above.value:+.1%}} |
 #
 # On single sentences the transformer wins by far. Both find IMDB easier, but the counter gains
-# most: a long review says many times over what it thinks, and a counter needs only a few of these
-# words.
+# most: a long review says many times over what it thinks.
 #
-# And with *all* of {{result:bert_long.json:data}}, 25,000 reviews to train on and 25,000 to test on
-# (copies kept, to compare with published numbers; one run, 95 % intervals over the test reviews)?
+# **Guilty, too.**
+#
+# ## Third suspect: so many labels
+#
+# First, *all* of {{result:bert_long.json:data}}: 25,000 reviews to train on and 25,000 to test on
+# (one run; intervals over the test reviews):
 #
 # | classifier | accuracy |
 # | --- | --- |
@@ -780,52 +755,42 @@ print(f"fine-tuned minus bag of words: {gap:+.1f} points ({low:+.1f} to {high:+.
 # | the same, with pairs of neighbouring words | {{result:bert_baseline.json:pairs.value:.1%}} ({{result:bert_baseline.json:pairs.low:.1%}} to {{result:bert_baseline.json:pairs.high:.1%}}) |
 # | {{result:bert_long.json:encoder}}, one epoch on the first {{result:bert_long.json:settings.max_tokens}} tokens | {{result:bert_long.json:accuracy.value:.1%}} ({{result:bert_long.json:accuracy.low:.1%}} to {{result:bert_long.json:accuracy.high:.1%}}) |
 #
-# On the same reviews, the network beats counted words by
-# {{result:bert_long.json:above.words.value:+.1%}} ({{result:bert_long.json:above.words.low:+.1%}}
-# to {{result:bert_long.json:above.words.high:+.1%}}), and does **not** beat counted words *and
-# pairs* ({{result:bert_long.json:above.pairs.value:+.1%}},
-# {{result:bert_long.json:above.pairs.low:+.1%}} to
+# The network beats counted words: {{result:bert_long.json:above.words.value:+.1%}}
+# ({{result:bert_long.json:above.words.low:+.1%}} to
+# {{result:bert_long.json:above.words.high:+.1%}}). It does **not** beat counted words *and pairs*:
+# {{result:bert_long.json:above.pairs.value:+.1%}} ({{result:bert_long.json:above.pairs.low:+.1%}} to
 # {{result:bert_long.json:above.pairs.high:+.1%}}). With much text to learn from, "not good" is one
 # more thing to count. A network without a baseline proves little.
 #
-# ## Third suspect: so many labels
-#
-# With 25,000 labels, counting words and pairs was as good as the network. What if only a few texts
-# have labels? Compare three ways to train: words counted, all of the encoder trained, or the
-# encoder **frozen** and only pooler and head trained. Each learns from 100 to 3,000 of the
-# {{result:bert_curve.json:data}}, with other examples for each of three seeds;
-# {{result:bert_curve.json:test:,d}} are to test on.
+# And what if only a few texts have labels? Compare three ways to train: words counted, all of the
+# encoder trained, or the encoder **frozen** and only pooler and head trained. Each learns from 100
+# to 3,000 of the {{result:bert_curve.json:data}}, others for each of three seeds.
 
 # %%
-measured = results.read("bert_curve.json")
 figure, (ax,) = plots.subplots(width=9, height=3.8)
-bert_plots.few_labels(ax, measured)
-title = "Pre-training is worth most where labels are few"
-ax.set_title(f"{title} [{measured['data']}]", loc="left", fontsize=10)
+bert_plots.few_labels(ax, results.read("bert_curve.json"))
 plots.show(
     figure,
     alt="Accuracy against the number of labelled sentences, three curves with 95 % intervals over three seeds; the fully trained encoder lies highest at every size, and at 100 sentences where the bag of words is at 1,000.",
 )
 
 # %% [markdown]
-# **The case is solved.** With 100 sentences the encoder is right in
+# **The case is solved: all three are guilty.** With 100 sentences the encoder is right in
 # {{result:bert_curve.json:100.full.value:.0%}} of all cases, where counting needs ten times as many
 # ({{result:bert_curve.json:1000.words.value:.0%}} with 1,000). What pre-training brings is
 # knowledge of words that your labels never mention. Give the counter thousands of long reviews, and
 # it meets those words by itself. So the transformer lost where it could not see the verdict, where
-# texts were long, and where labels were many. Each of the three made its knowledge worth less.
+# texts were long, and where labels were many.
 #
 # Frozen, it is no better than counting. A likely reason: it was trained to compare what sentences
-# are *about*, and praise and blame of one film are about the same thing. Training all of it bends
-# it to the new question.
+# are *about*, and praise and blame of one film are about the same thing.
 #
 # ## Does it read now?
 #
 # Your network beats the counter on sentences. Is that because it reads? Ask with pairs that only a
-# reader gets right: the two sentences of the opening, and ten pairs with a negation. In each of
-# them, what differs is the word that is negated: *"This is not a bad film."*, *"This is not a good
-# film."* A classifier that goes by single words gets both wrong. A pair counts if *both* answers
-# are right; a coin would get a quarter of the pairs.
+# reader gets right: the opening pair, and ten in which the word that is negated differs, *"This is
+# not a bad film."*, *"This is not a good film."* A classifier that goes by single words gets both
+# wrong. A pair counts if *both* answers are right; a coin would get a quarter of the pairs.
 #
 # ### Exercise: a prediction
 #
@@ -864,12 +829,18 @@ print(f"negation pairs: fine-tuned {accuracy(read[1:])}")
 print(f"              bag of words {accuracy(pairs_right(counter_says)[1:])}")
 
 # %% [markdown]
+# Recorded, three seeds: {{result:bert_pairs.json:before.negations.value:.0%}} of the negation pairs
+# are right ({{result:bert_pairs.json:before.negations.low:.0%}} to
+# {{result:bert_pairs.json:before.negations.high:.0%}}). That is *less* than the coin's quarter. So
+# the network does not guess: it follows a wrong rule. Look down its column. Does a negation count
+# as blame, whatever is negated? Its accuracy hid this.
+#
 # ## Repair it: contrast pairs
 #
 # A test set shows only the mistakes that its texts provoke. [Gardner et al.
 # 2020](https://arxiv.org/abs/2004.02709) proposed to write **contrast sets**: change a text a
-# little so that its label turns, and score pairs. For this course, sixty such pairs were written.
-# Every other one is for training; the rest is kept for testing.
+# little so that its label turns, and score pairs. The course has sixty such pairs: half of them are
+# for training, the others are kept for testing.
 
 # %%
 trained, kept = contrast_pairs.halves()
@@ -877,41 +848,24 @@ rows = [(kind, *pairs[1]) for kind, pairs in contrast_pairs.PAIRS.items()]
 text_plots.table(["what turns it", "positive", "negative"], rows, "five pairs that are kept")
 
 # %% [markdown]
-# Train a copy of your network for four more short epochs: on the pairs, mixed with sentences that
-# it knows (so that it forgets nothing). Beside it runs a **control**: as many steps, with ordinary
-# sentences in the place of the pairs. Else nobody could tell the pairs from more training.
+# Train a copy of your network for four more short epochs: on the pairs, mixed with 180 texts that
+# it knows, so that it forgets nothing. Beside it runs a **control**: as many steps, with ordinary
+# texts in the place of the pairs. Else nobody could tell the pairs from more training.
 
 
 # %%
 def train_on(start, ids, labels, batches, rate):
-    """A fine-tuned copy of ``start``, and the loss of each of its steps."""
+    """A copy of ``start``, fine-tuned with your step, and the loss of each step."""
     network = copy.deepcopy(start)
-    optimizer, losses = bert.make_optimizer(network, rate), []
-    for step, index in enumerate(progress_bars.progress(batches, "fine-tuning"), start=1):
-        batch = [*pad_batch([ids[i] for i in index.tolist()], pad), labels[index]]
-        factor = bert.warmup_linear(step, len(batches) // 10, len(batches))
-        batch = [t.to(run.device) for t in batch]
-        losses.append(train_step(network, optimizer, *batch, factor, run.autocast)["loss"])
+    losses = bert.train_on(network, ids, labels, batches, rate, pad, run.autocast, train_step)
     return network, losses
 
 
 # %%
-pair_texts, pair_labels = contrast_pairs.flat(trained)
-known = train.take(180)
-more = train.subset(range(max(0, len(train) - len(pair_texts)), len(train)))
-
-# %%
-mixtures = {
-    "control": ((*known.texts, *more.texts), torch.cat([known.labels, more.labels])),
-    "repaired": ((*known.texts, *pair_texts), torch.cat([known.labels, pair_labels])),
-}
-
-# %%
 networks = {"before": model}
-for way, (texts, labels) in mixtures.items():
+for way, (texts, labels) in contrast_pairs.mixtures(train, trained).items():
     chances = torch.Generator().manual_seed(0)
-    rounds = range(run.pick(1, 4, 4))
-    orders = [torch.randperm(len(texts), generator=chances) for _ in rounds]
+    orders = [torch.randperm(len(texts), generator=chances) for _ in range(run.pick(1, 4, 4))]
     batches = [batch for order in orders for batch in order.split(16)]
     ids = encoder.encode(texts, max_tokens, "ends")
     networks[way], _ = train_on(model, ids, labels, batches, peak_rate)
@@ -934,33 +888,32 @@ text_plots.table(headers, rows, encoder.title("before and after"))
 # %% [markdown]
 # Recorded, three seeds together (critics' sentences):
 #
-# | network | negation pairs | kept pairs |
+# | network | kept pairs, both right | negation pairs |
 # | --- | --- | --- |
-# | before | {{result:bert_pairs.json:before.negations.value:.0%}} ({{result:bert_pairs.json:before.negations.low:.0%}} to {{result:bert_pairs.json:before.negations.high:.0%}}) | {{result:bert_pairs.json:before.kept.value:.0%}} ({{result:bert_pairs.json:before.kept.low:.0%}} to {{result:bert_pairs.json:before.kept.high:.0%}}) |
-# | control | {{result:bert_pairs.json:control.negations.value:.0%}} ({{result:bert_pairs.json:control.negations.low:.0%}} to {{result:bert_pairs.json:control.negations.high:.0%}}) | {{result:bert_pairs.json:control.kept.value:.0%}} ({{result:bert_pairs.json:control.kept.low:.0%}} to {{result:bert_pairs.json:control.kept.high:.0%}}) |
-# | repaired | {{result:bert_pairs.json:repaired.negations.value:.0%}} ({{result:bert_pairs.json:repaired.negations.low:.0%}} to {{result:bert_pairs.json:repaired.negations.high:.0%}}) | {{result:bert_pairs.json:repaired.kept.value:.0%}} ({{result:bert_pairs.json:repaired.kept.low:.0%}} to {{result:bert_pairs.json:repaired.kept.high:.0%}}) |
+# | before | {{result:bert_pairs.json:before.kept.value:.0%}} ({{result:bert_pairs.json:before.kept.low:.0%}} to {{result:bert_pairs.json:before.kept.high:.0%}}) | {{result:bert_pairs.json:before.negations.value:.0%}} ({{result:bert_pairs.json:before.negations.low:.0%}} to {{result:bert_pairs.json:before.negations.high:.0%}}) |
+# | control | {{result:bert_pairs.json:control.kept.value:.0%}} ({{result:bert_pairs.json:control.kept.low:.0%}} to {{result:bert_pairs.json:control.kept.high:.0%}}) | {{result:bert_pairs.json:control.negations.value:.0%}} ({{result:bert_pairs.json:control.negations.low:.0%}} to {{result:bert_pairs.json:control.negations.high:.0%}}) |
+# | repaired | {{result:bert_pairs.json:repaired.kept.value:.0%}} ({{result:bert_pairs.json:repaired.kept.low:.0%}} to {{result:bert_pairs.json:repaired.kept.high:.0%}}) | {{result:bert_pairs.json:repaired.negations.value:.0%}} ({{result:bert_pairs.json:repaired.negations.low:.0%}} to {{result:bert_pairs.json:repaired.negations.high:.0%}}) |
 #
-# More training changes little, and thirty pairs repair much of the negation. Of the kept
-# pairs hardly more come out right, and the intervals overlap. (They count a pair once per seed, so
-# they are narrower than they should be.)
+# More training changes little, and thirty pairs repair much of the negation. Of the kept pairs,
+# most of which turn on something else, hardly more come out right, and the intervals overlap. (They
+# count a pair once per seed, so they are narrower than they should be.)
 
 # %% [markdown]
 # ## Fine-tune one weight in a hundred: LoRA
 #
 # Fine-tuning changes all weights, so ten tasks need ten copies of the network. [Hu et al.
 # 2021](https://arxiv.org/abs/2106.09685) keep the pre-trained matrix and learn only a *change* of
-# it, a product of two thin matrices. Such a product has low **rank**: at most $r$, the width of the
-# thin ones.
+# it, a product of two thin matrices. Its **rank** is low: at most $r$, the width of the thin ones.
 #
 # ### Exercise: a layer with a low-rank change
 #
-# *Hard, 25 minutes.* Write `lora_linear`: given a linear layer $D_\text{in} \to D_\text{out}$,
-# return a module that is called in its place. Three demands. The layer's own weights are frozen,
-# and the only trained ones are two matrices with together $r\,(D_\text{in} + D_\text{out})$
-# numbers. Before training, it answers exactly as the layer does. And from there it must be able to
-# learn. The change is multiplied by $\alpha/r$, so that another rank hardly needs another learning
-# rate. On paper first: what is the output, and what is the gradient of each of the two matrices at
-# the start?
+# *Hard, 35 minutes for both parts.* Write `lora_linear`: given a linear layer $D_\text{in} \to
+# D_\text{out}$, return a module that is called in its place. Three demands. The layer's own weights
+# are frozen, and the only trained ones are two matrices with together $r\,(D_\text{in} +
+# D_\text{out})$ numbers. Before training, it answers exactly as the layer does. And from there it
+# must be able to learn. The change is multiplied by $\alpha/r$, so that another rank hardly needs
+# another learning rate. On paper first: what is the output, and what is the gradient of each of the
+# two matrices at the start?
 #
 # <details><summary>Hint 1</summary>The full change need never be built: send x down to r numbers
 # and up again.</details>
@@ -1000,7 +953,8 @@ print(f"{lora.trainable(thin):,} weights are trained: {share:.1%} of all")
 # %%
 order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
 batches = order.split(batch_size)  # one epoch
-thin, _ = train_on(thin.to(run.device), sequences["train"], train.labels, batches, 20 * peak_rate)
+rate = 20 * peak_rate  # much larger: LoRA's matrices begin at 0 and at chance
+thin, _ = train_on(thin.to(run.device), sequences["train"], train.labels, batches, rate)
 
 # %%
 thin_says = bert.predict(thin, sequences["validation"], pad, run.autocast).argmax(1)
@@ -1018,8 +972,50 @@ print(f"LoRA, one epoch, on validation: {accuracy(thin_says == validation.labels
 # LoRA minus all: {{result:bert_lora.json:below_full.value:+.1%}}
 # ({{result:bert_lora.json:below_full.low:+.1%}} to {{result:bert_lora.json:below_full.high:+.1%}}).
 #
-# Only these weights are kept per task. Added to the matrix, the trained product costs no time.
+# Only these weights are kept per task. Do two more products make the network slower? They need not:
+# the layer is still *linear*, $Wx+b$ with another $W$.
 #
+# **The second part.** Write `merged`: given a trained layer, which you can only call, and its
+# number of inputs, return one `nn.Linear` that gives the same answers.
+#
+# <details><summary>Hint 1</summary>What does the layer answer to a row of zeros?</details>
+# <details><summary>Hint 2</summary>And to (1, 0, …, 0)? All such rows make a well-known
+# matrix.</details>
+# <details><summary>Hint 3</summary><code>nn.Linear</code> keeps its weight as (D_out, D_in).
+# <code>copy_</code> fills it, within <code>torch.no_grad()</code>.</details>
+
+
+# %%
+def merged(layer, width):
+    """One nn.Linear, ``width`` numbers in, that answers as ``layer`` does."""
+    ### BEGIN SOLUTION
+    with torch.no_grad():
+        bias = layer(torch.zeros(width))  # (D_out,)
+        columns = layer(torch.eye(width)) - bias  # (width, D_out): row i is column i of W
+        plain = nn.Linear(width, len(bias))
+        plain.weight.copy_(columns.T)
+        plain.bias.copy_(bias)
+    return plain
+    ### END SOLUTION
+
+
+merged = checks.bert.merged(merged)
+
+# %%
+thin.eval()
+plain = copy.deepcopy(thin).cpu()
+weights = lora.merge(plain, merged)
+with torch.no_grad():
+    with_lora = thin(few_ids, attention_mask=few_mask).logits
+    without = plain.to(run.device)(few_ids, attention_mask=few_mask).logits
+
+# %%
+assert torch.allclose(with_lora, without, atol=1e-3)
+assert weights == sum(p.numel() for p in before.parameters())
+print(f"{weights:,} weights, as many as before LoRA; ", end="")
+print(f"largest difference of the logits {(with_lora - without).abs().max():.0e}")
+
+# %% [markdown]
 # ## When it goes wrong: data in the order of the files
 #
 # IMDB's files come sorted: first all negative reviews, then all positive ones. Train on that order
@@ -1057,14 +1053,14 @@ for name, (broken, _) in lab.items():
 
 # %% [markdown]
 # Apart from the jump, the sorted run has the *lower* loss: always giving the same answer is easy to
-# learn. Then the label changes, the loss jumps, and the first half is unlearned: it gives nearly
-# every text the same label. The last number of
-# each row warns before any training: it counts the batches that hold both labels.
+# learn. Then the label changes, the loss jumps, and the first half is unlearned. In the end it
+# gives nearly every text the last label. One number warns before any training: in how many batches
+# both labels occur.
 #
 # ## Reading the errors
 #
-# Look where the model was most sure and still wrong: is it irony, was the verdict
-# cut off, or is the label wrong?
+# Look where the model was most sure and still wrong: is it irony, was the verdict cut off, or is
+# the label wrong?
 
 # %%
 confidence, answer = test_logits.softmax(1).max(1)  # of the answer that was given
@@ -1090,7 +1086,7 @@ text_plots.table(headers, rows, test.title("sure and wrong"))
 @torch.inference_mode()
 def margin(texts):
     """Positive logit minus negative logit: N texts -> (N,)."""
-    ids = encoder.encode(texts, max_tokens, keep)
+    ids = encoder.encode(texts, max_tokens, "ends")
     logits = bert.predict(model, ids, pad, run.autocast, batch_size=64)
     return logits[:, 1] - logits[:, 0]
 
@@ -1134,9 +1130,8 @@ def linear(texts):
 
 
 words, effects = occlusion(linear, "a good film not bad")
-weights = torch.tensor([known.get(word, 0.0) for word in words])
-print("weights", weights.tolist(), "effects", [round(e, 6) for e in effects.tolist()])
-assert torch.allclose(effects, weights, atol=1e-6)
+print({word: round(effect, 6) for word, effect in zip(words, effects.tolist())})
+assert torch.allclose(effects, linear(words), atol=1e-6)
 
 # %% [markdown]
 # Beside it, what many take for an explanation: **attention**. In each layer a token's new vector is
@@ -1153,47 +1148,43 @@ seen = torch.tensor(encoder.encode([text], max_tokens), device=run.device)
 with torch.no_grad():
     attention = model.bert(seen, output_attentions=True).attentions[-1][0].cpu()  # (heads, T, T)
 assert torch.allclose(attention.sum(-1), torch.ones(attention.shape[:2]), atol=1e-4)
-tokens = tokenizer.convert_ids_to_tokens(seen[0])
+attention, tokens = attention.mean(0), tokenizer.convert_ids_to_tokens(seen[0])
 
 # %%
 figure, (ax,) = plots.subplots(width=7, height=3.9)
 text_plots.word_bars(
     ax, words, effects, "effect on the margin (logits)", encoder.title("occlusion"), bold="not"
 )
-plots.show(figure, alt="A bar for each word's effect on the margin; the word not is in bold.")
-
-# %%
-figure, (ax,) = plots.subplots(width=6, height=5)
-text_plots.attention_map(ax, attention.mean(0), tokens, "attention, last layer, mean")
 plots.show(
     figure,
-    alt="A grid of attention weights, token by token; each row is a token that looks, each column one that is looked at.",
+    alt="A bar for each word's effect on the margin: to the right it speaks for praise, to the left for blame; the word not is in bold.",
 )
 
 # %%
-places = [i for i, token in enumerate(tokens) if token == "not"]
-looked = attention.mean(0)[0, places].sum().item()  # [CLS], whose state is read
-effect = next(e.item() for w, e in zip(words, effects) if w == "not")
+figure, (ax,) = plots.subplots(width=6, height=5)
+text_plots.attention_map(ax, attention, tokens, "attention in the last layer, mean of its maps")
+plots.show(
+    figure,
+    alt="A grid of attention weights, token by token; each row is a token that looks, each column one that is looked at; a bright column is a token that nearly all look at.",
+)
 
 # %%
-rank = 1 + int((effects.abs() > abs(effect)).sum())
-print(f"not: effect {effect:+.2f} (number {rank} of {len(words)} words); ", end="")
-print(f"[CLS] gives it {looked:.1%} of its attention, of {1 / len(tokens):.1%} if all were alike")
+print(text_plots.beside_attention("not", words, effects, tokens, attention))
 
 # %% [markdown]
 # Look at *not* in both pictures: how far does the margin move without it, and how much is it looked
-# at? The two need not agree. Words act together. An effect holds *in this context*, effects need
-# not add up, and a sentence with a word left out may be one that nobody would write. And attention
-# shows where vectors were mixed, not what decided: its rows mix vectors that have already seen the
-# whole sentence. [Jain and Wallace 2019](https://arxiv.org/abs/1902.10186) called their paper
-# "Attention is not Explanation"; [Wiegreffe and Pinter 2019](https://arxiv.org/abs/1908.04626)
-# answered "Attention is not not Explanation". Use maps to ask questions, and interventions, such as
-# the pairs above, to answer them.
+# at? The two need not agree. An effect holds *in this context*, effects need not add up, and a
+# sentence with a word left out may be one that nobody would write. And attention shows where
+# vectors were mixed, not what decided: they had already seen the whole sentence. [Jain and Wallace
+# 2019](https://arxiv.org/abs/1902.10186) called their paper "Attention is not Explanation";
+# [Wiegreffe and Pinter 2019](https://arxiv.org/abs/1908.04626) answered "Attention is not not
+# Explanation". Use maps to ask questions, and interventions, such as the pairs above, to answer
+# them.
 #
 # ## Write a review
 #
-# With a running kernel: change the text and watch the bar. Below it, the same for those who only
-# read; there a diamond shows what the word counter says.
+# With a running kernel: change the text and watch the bar. Below it, the same for readers; a
+# diamond shows what the word counter says.
 
 # %%
 review_meter.review_meter(margin, "The start is dull, but in the end the film is not bad at all.")
@@ -1218,9 +1209,9 @@ plots.show(
 # %% [markdown]
 # ## The same in the library's words
 #
-# At work most people call a library. Its classes whose names begin with `Auto` find in a folder, or
-# on the Hugging Face hub, which class, vocabulary and weights belong together. Save the network as
-# it was before fine-tuning, and load it:
+# At work most people call a library. Its `Auto` classes find in a folder, or on the Hugging Face
+# hub, which class, vocabulary and weights belong together. Save the network as it was before
+# fine-tuning, and load it:
 
 # %%
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -1233,9 +1224,11 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 few = list(test.texts[:20])
-batch = their_tokenizer(few, padding=True, return_tensors="pt").to(run.device)
+batch = their_tokenizer(
+    few, truncation=True, max_length=max_tokens, padding=True, return_tensors="pt"
+)
 with torch.no_grad():
-    loaded = theirs(**batch).logits.argmax(1).cpu()
+    loaded = theirs(**batch.to(run.device)).logits.argmax(1).cpu()
 print(f"the same answers to {int((loaded == says(before, few)).sum())} of 20 texts")
 
 # %% [markdown]
@@ -1253,18 +1246,12 @@ def as_rows(name, labels):
 
 with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
     arguments = TrainingArguments(
-        folder,
-        num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
-        learning_rate=peak_rate,  # falls linearly to 0 ...
-        warmup_steps=warmup_steps,  # ... after the warm-up
-        weight_decay=0.01,  # of matrices only, as yours
-        max_grad_norm=1.0,  # clipping
-        bf16=run.autocast_dtype is not None,
-        use_cpu=run.device.type == "cpu",
-        **dict(seed=0, save_strategy="no", logging_strategy="no", report_to="none"),
-        dataloader_pin_memory=False,
-    )
+        folder, num_train_epochs=epochs, per_device_train_batch_size=batch_size,
+        learning_rate=peak_rate, warmup_steps=warmup_steps,  # rises, then falls linearly to 0
+        weight_decay=0.01, max_grad_norm=1.0,  # of matrices only, as yours; clipping
+        bf16=run.autocast_dtype is not None, use_cpu=run.device.type == "cpu", seed=0,
+        save_strategy="no", logging_strategy="no", report_to="none", dataloader_pin_memory=False,
+    )  # fmt: skip
     padding = DataCollatorWithPadding(their_tokenizer)
     trainer = Trainer(theirs, arguments, padding, as_rows("train", train.labels))
     trainer.train()
@@ -1282,11 +1269,7 @@ gap, low, high = (100 * share for share in paired_gap(*ways.values()))
 print(f"your step minus Trainer: {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
 
 # %% [markdown]
-# The two differ by chance: which texts share a batch, and what dropout hides. Your step's three
-# recorded seeds (critics' sentences) lie around
-# {{result:bert_laptop.json:sentences.bf16.value:.1%}}
-# ({{result:bert_laptop.json:sentences.bf16.low:.1%}} to
-# {{result:bert_laptop.json:sentences.bf16.high:.1%}}).
+# The two differ by chance: which texts share a batch, and what dropout hides.
 #
 # ## Questions
 #
@@ -1298,23 +1281,21 @@ print(f"your step minus Trainer: {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
 #
 # <details><summary>Answer</summary>(b): a pair means two segments, so the answer stands in the
 # input. (a) The best that we know of BERT-base is 95.6 % (Sun et al., table 6). (c) Then it would
-# be at chance.
-# (d) Possible; flip all labels and see whether the ids change.</details>
+# be at chance. (d) Possible; flip all labels: do the ids change?</details>
 #
-# **2. A model on 1,000 test reviews has 91.0 %, another on the same ones 90.0 %. Is the first one
-# better?** (a) yes (b) no (c) the intervals overlap, so nobody can say (d) one has to look at where
-# they differ
+# **2. On the same 1,000 test reviews one model has 91.0 %, another 90.0 %. Is the first one
+# better?** (a) yes (b) no (c) the intervals overlap, so nobody can say (d) look at where they
+# differ
 #
 # <details><summary>Answer</summary>(d): with 12 reviews won and 2 lost chance is unlikely (2.7
 # standard errors), with 60 and 50 it may be all there is (1.0). (a) and (b) need these numbers. (c)
-# Overlap of two intervals is no test of a difference on the same reviews.</details>
+# Overlap says little about the same reviews.</details>
 #
 # **3. The tokenizer's segment ids are never passed to the model. What has to be repaired?** (a)
 # nothing (b) accuracy will be at chance (c) the model cannot know where a text ends (d) pass ones
 #
-# <details><summary>Answer</summary>(a): with one text the segments are all 0, and that is the
-# default. (b) So nothing changes. (c) The mask and [SEP] tell where it ends. (d) Ones mean "second
-# text", and there is none.</details>
+# <details><summary>Answer</summary>(a): with one text they are all 0, the default. (b) So nothing
+# changes. (c) Mask and [SEP] tell where it ends. (d) Ones mean "second text".</details>
 #
 # **4. A new method has 97.4 % on IMDB's 25,000 test reviews, where the best transformers have about
 # 96 %. What do you think first?** (a) a discovery (b) chance (c) look for what leaked into the test
@@ -1323,19 +1304,19 @@ print(f"your step minus Trainer: {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
 # <details><summary>Answer</summary>(c): the best accuracy published from 2019 to 2022, 97.42 %,
 # fell to 93.68 % when an error in its evaluation was found
 # (<a href="https://arxiv.org/abs/2205.13357">arXiv 2205.13357</a>, abstract). (a) Possible, once no
-# leak is found. (b) Chance moves such a share by 0.2 points (95 %). (d) A third fewer errors would
-# be a great deal.</details>
+# leak is found. (b) Chance moves it by 0.2 points (95 %). (d) A third fewer errors is a great
+# deal.</details>
 #
 # ## Recap
 #
 # You turned texts into batches, ran BERT's two tasks, wrote a step of fine-tuning, compared two
-# classifiers on the same texts, tested one with pairs of sentences, repaired it as far as that
-# went, and fine-tuned with one weight in a hundred.
+# classifiers, tested and repaired one with pairs of sentences, and fine-tuned with one weight in a
+# hundred.
 #
 # **What this did not show.** One language, one kind of text, two labels.
 #
 # **Sources.** Devlin et al. 2019, section 3, appendix A · Sun et al. 2019, section 5.3.1, table 6 ·
-# Hu et al. 2021, section 4.1 · Liu et al. 2019, section 4.2 (all linked above) · Maas et al. 2011,
+# Hu et al. 2021, section 4.1 (all linked above) · Maas et al. 2011,
 # *Learning Word Vectors for Sentiment Analysis* (IMDB) · Pang and Lee 2004, [*A Sentimental
 # Education*](https://aclanthology.org/P04-1035/) · Wilson 1927, *Probable inference*, JASA 22.
 #

@@ -6,6 +6,7 @@ from collections import Counter
 import torch
 
 from course_utils.datasets import contrast_pairs as pairs
+from course_utils.datasets import reviews
 
 
 def words(text):
@@ -50,3 +51,18 @@ def test_a_pair_is_right_where_both_of_its_sentences_are():
     assert score.both.tolist() == [True, False, False]
     assert score.sentences.tolist() == [True, True, True, False, False, False]
     assert not pairs.score(torch.ones(20)).both.any()
+
+
+def test_mixtures_are_of_one_size_and_only_one_of_them_holds_the_pairs():
+    texts = [f"text {i}" for i in range(300)]
+    labels = torch.arange(300) % 2
+    train = reviews.ReviewSet(tuple(texts), labels, "made up", True, "train")
+    trained, _ = pairs.halves()
+    mixed = pairs.mixtures(train, trained)
+    sizes = {len(found) for found, _ in mixed.values()} | {len(y) for _, y in mixed.values()}
+    assert sizes == {180 + 2 * len(trained)}
+    control, y = mixed["control"]
+    assert control[:180] == texts[:180] == mixed["repaired"][0][:180]
+    assert control[180:] == texts[-2 * len(trained) :]
+    assert y.tolist() == [int(text.split()[1]) % 2 for text in control]
+    assert mixed["repaired"][0][180:] == pairs.flat(trained)[0]

@@ -69,7 +69,9 @@ def test_where_counting_never_gets_there_nothing_is_said_of_it(axes):
         return {"value": value, "low": value - 0.01, "high": value + 0.01}
 
     row = {"full": share(0.9), "words": share(0.6), "frozen": share(0.7)}
-    bert_plots.few_labels(axes[0], {"epochs": {"100": 1, "300": 1}, "100": row, "300": row})
+    bert_plots.few_labels(
+        axes[0], {"data": "made up", "epochs": {"100": 1, "300": 1}, "100": row, "300": row}
+    )
     assert not any("needs" in text.get_text() for text in axes[0].texts)
 
 
@@ -104,3 +106,11 @@ def test_one_word_is_bold(axes):
     text_plots.word_bars(axes[0], ["it", "is", "not"], [0.1, 0.2, -1.0], "effect", "", bold="not")
     weights = [label.get_fontweight() for label in axes[0].get_yticklabels()]
     assert weights == ["normal", "normal", "bold"]
+
+
+def test_a_word_in_both_views_is_told_with_its_rank_and_its_share():
+    attention = torch.tensor([[0.5, 0.1, 0.4], [0.2, 0.2, 0.6], [1.0, 0.0, 0.0]])
+    tokens, effects = ["[CLS]", "not", "bad"], torch.tensor([-0.5, 1.25])
+    told = text_plots.beside_attention("not", ["not", "bad"], effects, tokens, attention)
+    assert "effect -0.50 logits, number 2 of 2 words" in told
+    assert "[CLS] gives it 10.0% of its attention (33.3% if" in told

@@ -16,12 +16,16 @@ from transformers import (
 )
 from transformers import trainer as trainer_module
 
+from course_utils import checks
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets import contrast_pairs
 from course_utils.evaluation import occlusion
 from course_utils.models import bert, lora
+from course_utils.models.pretrained import Encoder
 from course_utils.training.settings import SETTINGS
 from measuring.measure_bert import difference
+
+SOURCE = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "04_bert_imdb.py"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,37 @@ def test_lora_with_the_lessons_layer_trains_as_many_weights(lesson):
         lora.add(network, 2, 4.0, layer)
         counts.append(lora.trainable(network))
     assert counts[0] == counts[1]
+
+
+def test_what_stands_in_for_merged_takes_every_way_to_write_the_layer(lesson):
+    """The learner's own class comes to it while `merged` is open: it may not look inside."""
+    layer, x = lesson.lora_linear(nn.Linear(6, 4), 2, 3.0), torch.randn(3, 6)
+    nn.init.normal_(layer.B)
+    for merged in (lesson.merged, checks.bert.merged.reference):
+        plain = merged(layer, 6)
+        assert type(plain) is nn.Linear and torch.allclose(plain(x), layer(x), atol=1e-5)
+
+
+def test_the_cut_of_the_lesson_is_the_encoders(lesson):
+    """What is trained on is cut by the learner's function, what is asked later by the encoder."""
+    texts = [[2, *range(10, 10 + length - 2), 3] for length in (3, 8, 9, 30)]
+    encoder = Encoder(None, lambda _: {"input_ids": texts}, "made up", False)
+    for limit in (4, 7, 8):
+        cut = [lesson.keep_ends(ids, limit) for ids in texts]
+        assert cut == encoder.encode(["a"] * 4, limit, "ends")
+
+
+def test_no_text_comes_whole_to_a_network():
+    """BERT has 512 positions, and many reviews are longer: each call that makes a batch of texts has to cut."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and any(k.arg == "return_tensors" for k in node.keywords)
+    ]
+    assert calls
+    for call in calls:
+        given = {k.arg for k in call.keywords}
+        assert {"truncation", "max_length"} <= given, ast.unparse(call)
 
 
 def test_the_lessons_step_and_the_packages_are_the_same(lesson):
@@ -157,29 +192,9 @@ def test_a_trainer_with_the_lessons_settings_takes_the_lessons_steps(lesson, tmp
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_pairs_hold_both_halves_and_say_which_second_half_is_anothers(lesson):
-    lesson.random = torch.Generator().manual_seed(0)
-    lesson.tokenizer = SimpleNamespace(cls_token_id=2, sep_token_id=3, pad_token_id=0)
-    texts = [[2, *range(10 * i, 10 * i + 8), 3] for i in range(1, 5)]
-    seen = set()
-    for _ in range(20):
-        ids, mask, segments, swapped = lesson.pair_batch(texts)
-        for row, keep, segment, other, text in zip(
-            ids, mask, segments, swapped, texts, strict=True
-        ):
-            row, segment = row[keep.bool()].tolist(), segment[keep.bool()].tolist()
-            first = [i for i, s in zip(row, segment, strict=True) if s == 0]
-            second = [i for i, s in zip(row, segment, strict=True) if s == 1]
-            assert first == [2, *text[1:5], 3] and second[-1] == 3
-            assert (second[:-1] == text[5:-1]) == (not other)
-            seen.add(bool(other))
-    assert seen == {True, False}
-
-
 def test_settings_are_those_of_the_command_line():
-    source = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "04_bert_imdb.py"
     picked = {}
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8"))):
         match node:
             case ast.Assign(
                 targets=[ast.Name(id=name)],

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
+from course_utils.checks.bert import merged
 from course_utils.models import bert, lora
 
 
@@ -58,3 +59,16 @@ def test_rank_zero_leaves_pooler_and_head():
         "classifier",
     }
     assert lora.trainable(model) == 16 * 16 + 16 + 2 * 16 + 2
+
+
+def test_merged_layers_answer_as_before_with_the_weights_of_a_plain_network():
+    model, ids = tiny(), torch.tensor([[2, 7, 8, 3]])
+    plain_weights = sum(p.numel() for p in model.parameters())
+    lora.add(model, rank=2, alpha=4.0)
+    for block in model.bert.encoder.layer:
+        nn.init.normal_(block.attention.self.query.up)
+        nn.init.normal_(block.attention.self.value.up)
+    before = model(ids).logits
+    assert lora.merge(model, merged.reference) == plain_weights
+    assert not any(isinstance(m, lora.LoRALinear) for m in model.modules())
+    assert torch.allclose(model(ids).logits, before, atol=1e-5)

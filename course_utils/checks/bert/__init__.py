@@ -3,6 +3,7 @@
 from course_utils.checks.bert.keep_ends import keep_ends
 from course_utils.checks.bert.lora_linear import lora_linear
 from course_utils.checks.bert.mask_tokens import mask_tokens
+from course_utils.checks.bert.merged import merged
 from course_utils.checks.bert.occlusion import occlusion
 from course_utils.checks.bert.pad_batch import pad_batch
 from course_utils.checks.bert.paired_gap import paired_gap
@@ -15,6 +16,7 @@ __all__ = [
     "keep_ends",
     "lora_linear",
     "mask_tokens",
+    "merged",
     "negations_right",
     "occlusion",
     "pad_batch",

@@ -958,3 +958,94 @@ WRONG["train_step"] += [
     (at_rates(all_as_the_first), "the first one's was used for all"),
     (at_rates(each_its_own, one_by_one), "clipped by itself"),
 ]
+
+
+# ---- merged
+
+
+@right("merged")
+def merged_by_asking(layer, width):
+    with torch.no_grad():
+        bias = layer(torch.zeros(width))
+        rows = layer(torch.eye(width)) - bias
+        plain = nn.Linear(width, len(bias))
+        plain.weight.copy_(rows.T)
+        plain.bias.copy_(bias)
+    return plain
+
+
+@right("merged")
+def merged_one_by_one(layer, width):
+    zero = layer(torch.zeros(1, width))[0]
+    columns = []
+    for place in range(width):
+        one = torch.zeros(width)
+        one[place] = 1
+        columns.append(layer(one) - zero)
+    plain = nn.Linear(width, zero.numel())
+    plain.weight, plain.bias = nn.Parameter(torch.stack(columns, dim=1)), nn.Parameter(zero)
+    return plain
+
+
+@right("merged")
+def merged_by_least_squares(layer, width):
+    x = torch.randn(4 * width + 4, width)
+    with torch.no_grad():
+        found = torch.linalg.lstsq(torch.cat([x, torch.ones(len(x), 1)], 1), layer(x)).solution
+    plain = nn.Linear(width, found.shape[1])
+    plain.load_state_dict({"weight": found[:-1].T, "bias": found[-1]})
+    return plain
+
+
+def filled(weight=lambda rows, b: (rows - b).T, bias=lambda rows, b: b, make=nn.Linear):
+    """A plain layer from the answers to an identity matrix and to zeros, with one part exchanged."""
+
+    def answer(layer, width):
+        with torch.no_grad():
+            b = layer(torch.zeros(width))
+            rows = layer(torch.eye(width))
+            plain = make(width, len(b))
+            if weight:
+                plain.weight.copy_(weight(rows, b))
+            if bias:
+                plain.bias.copy_(bias(rows, b))
+        return plain
+
+    return answer
+
+
+def not_within_no_grad(layer, width):
+    plain = nn.Linear(width, len(layer(torch.zeros(width))))
+    plain.weight.copy_((layer(torch.eye(width)) - layer(torch.zeros(width))).T)
+    return plain
+
+
+def bare_tensor(layer, width):
+    plain = nn.Linear(width, len(layer(torch.zeros(width))))
+    plain.weight = (layer(torch.eye(width)) - layer(torch.zeros(width))).T
+    return plain
+
+
+RIGHT["merged"] += [filled()]
+WRONG["merged"] += [
+    (filled(weight=lambda rows, b: rows.T), "The bias is still in the matrix"),
+    (filled(weight=lambda rows, b: rows - b), "The matrix is turned round"),
+    (filled(weight=lambda rows, b: rows), "The answers themselves"),
+    (filled(weight=lambda rows, b: (b - rows).T), "The sign is turned round"),
+    (filled(weight=lambda rows, b: (rows - 2 * b).T), "taken off twice"),
+    (filled(weight=lambda rows, b: 0 * rows.T), "asked with zeros only"),
+    (filled(weight=None), "b = 5 and W = 8 - 5 = 3"),
+    (filled(weight=lambda rows, b: 2 * (rows - b).T), "b = 5 and W = 8 - 5 = 3"),
+    (filled(bias=lambda rows, b: 0 * b), "The bias is missing"),
+    (filled(bias=lambda rows, b: -b), "sign of the bias"),
+    (filled(bias=lambda rows, b: 2 * b), "counted twice"),
+    (filled(bias=lambda rows, b: (rows - b).sum(0) + b), "a row of ones"),
+    (filled(bias=None), "fill in both"),
+    (filled(bias=None, make=partial(nn.Linear, bias=False)), "has a bias"),
+    (lambda layer, width: layer, "It is the given layer"),
+    (lambda layer, width: layer(torch.eye(width)), "Return an `nn.Linear`"),
+    (lambda layer, width: nn.Linear(width, width + 1), "(d_out, d_in)"),
+    (lambda layer, width: nn.Linear(width, layer.linear.out_features), "can only be called"),
+    (not_within_no_grad, "within `with torch.no_grad():`"),
+    (bare_tensor, "A weight is an `nn.Parameter`"),
+]
