@@ -730,6 +730,14 @@ WRONG["exposure"] += [
 
 
 @right("rounded")
+def rounded_in_numpy(matrix, bits):
+    weights = matrix.numpy().astype(np.float64)
+    step = np.abs(weights).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
+    step[step == 0] = 1
+    return torch.from_numpy(np.rint(weights / step) * step).float()
+
+
+@right("rounded")
 def rounded_by_a_loop(matrix, bits):
     found = torch.empty_like(matrix)
     for number, row in enumerate(matrix):
@@ -739,14 +747,6 @@ def rounded_by_a_loop(matrix, bits):
             [round(x / step) * step if step else 0.0 for x in row.tolist()]
         )
     return found
-
-
-@right("rounded")
-def rounded_in_numpy(matrix, bits):
-    weights = matrix.numpy().astype(np.float64)
-    step = np.abs(weights).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
-    step[step == 0] = 1
-    return torch.from_numpy(np.rint(weights / step) * step).float()
 
 
 @right("rounded")
@@ -923,8 +923,8 @@ WRONG["worst_direction"] += [
 
 @right("green_list")
 def list_by_sample(previous, vocab, gamma, key):
-    chosen = random.Random(f"{key}:{previous}").sample(range(vocab), round(gamma * vocab))
-    return torch.tensor([token in set(chosen) for token in range(vocab)])
+    chosen = set(random.Random(f"{key}:{previous}").sample(range(vocab), round(gamma * vocab)))
+    return torch.tensor([token in chosen for token in range(vocab)])
 
 
 @right("green_list")
