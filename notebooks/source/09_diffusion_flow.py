@@ -905,7 +905,8 @@ assert spread[1] > spread[2] > spread[3]
 # {{result:flow_pilot.json:variants.as in the lesson.FD.high:.2f}}), with single pixels
 # {{result:flow_pilot.json:variants.single pixels.FD.value:.2f}}
 # ({{result:flow_pilot.json:variants.single pixels.FD.low:.2f}} to
-# {{result:flow_pilot.json:variants.single pixels.FD.high:.2f}}): not told apart.
+# {{result:flow_pilot.json:variants.single pixels.FD.high:.2f}}). One training each: not told
+# apart.
 
 # %%
 classes = len(train.classes)
@@ -1033,8 +1034,8 @@ for finding in diagnose({**training.history, **in_range}):
 # ## What it draws
 #
 # Left, your network; right, the one that the course ships, after
-# {{result:flow_cifar10.json:steps:,}} steps on {{result:flow_cifar10.json:data}}. Nobody picked these
-# pictures. Each row is a class, and guidance is 3.
+# {{result:flow_cifar10.json:steps:,}} steps on {{result:flow_cifar10.json:data}}. Nobody picked these.
+# Rows are classes; guidance is 3.
 
 # %%
 shipped, facts = flow.load_shipped(run.device)
