@@ -97,6 +97,9 @@ def merged(fn: Answer) -> None:
         found = tuple(plain.weight.shape), tuple(plain.bias.shape)
         wanted = tuple(weight.shape), tuple(bias.shape)
         require(found == wanted, f"shapes {wanted} of weight and bias", f"{found}", shape)
+        short = "The network computes in float32, and so must its new layers: leave out `.double()` or `.half()`."
+        same = plain.weight.dtype == plain.bias.dtype == weight.dtype
+        require(same, f"numbers of type {weight.dtype}", f"{plain.weight.dtype}", short)
         close: Any = {"inputs": (weight, bias), "atol": 1e-4}
         what = f"{width} inputs and {out} outputs"
         expect_close(

@@ -1042,6 +1042,7 @@ WRONG["merged"] += [
     (filled(bias=lambda rows, b: (rows - b).sum(0) + b), "a row of ones"),
     (filled(bias=None), "fill in both"),
     (filled(bias=None, make=partial(nn.Linear, bias=False)), "has a bias"),
+    (filled(make=partial(nn.Linear, dtype=torch.float64)), "leave out `.double()`"),
     (lambda layer, width: layer, "It is the given layer"),
     (lambda layer, width: layer(torch.eye(width)), "Return an `nn.Linear`"),
     (lambda layer, width: nn.Linear(width, width + 1), "(d_out, d_in)"),
