@@ -82,10 +82,7 @@ def masked_batch(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Masked ids, attention mask and labels of a batch of sequences."""
     ids, mask = bert.pad_batch(sequences, encoder.tokenizer.pad_token_id)
-    special = torch.isin(ids, torch.tensor(encoder.tokenizer.all_special_ids))
-    shown, labels = bert.mask_tokens(
-        ids, special, encoder.tokenizer.mask_token_id, len(encoder.tokenizer), generator
-    )
+    shown, labels = bert.hide_tokens(ids, encoder.tokenizer, generator)
     return shown, mask, labels
 
 

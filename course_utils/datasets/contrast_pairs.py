@@ -201,10 +201,8 @@ def mixtures(
         ``control`` and ``repaired``: the texts, and their labels, int64.
     """
     texts, labels = flat(pairs)
-    known, last = (
-        train.take(others),
-        train.subset(range(max(0, len(train) - len(texts)), len(train))),
-    )
+    known = train.take(others)
+    last = train.subset(range(max(0, len(train) - len(texts)), len(train)))
     return {
         "control": ([*known.texts, *last.texts], torch.cat([known.labels, last.labels])),
         "repaired": ([*known.texts, *texts], torch.cat([known.labels, labels])),

@@ -68,11 +68,9 @@ def beside_chance(
         known: a further line to compare with: its name and its place.
     """
     plots.curves(ax, range(1, len(values) + 1), {"measured": values}, "step", ylabel, smooth)
-    ax.axhline(chance, **_CHANCE)
-    plots.at_the_end(ax, "chance", chance, "black")
+    plots.level(ax, "chance", chance, **_CHANCE)
     if known:
-        ax.axhline(known[1], color=palette.VERMILION, linestyle="--", linewidth=1.2)
-        plots.at_the_end(ax, known[0], known[1], palette.VERMILION)
+        plots.level(ax, *known, color=palette.VERMILION, linestyle="--", linewidth=1.2)
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax
 
@@ -148,8 +146,7 @@ def two_orders(ax: Axes, losses: Mapping[str, Sequence[float]], turn: float, tit
     """
     steps = range(1, 1 + max(map(len, losses.values())))
     plots.curves(ax, steps, losses, "step", "training loss (nats)")
-    ax.axhline(math.log(2), **_CHANCE)
-    plots.at_the_end(ax, "chance", math.log(2), "black")
+    plots.level(ax, "chance", math.log(2), **_CHANCE)
     ax.axvline(turn, color="black", linewidth=0.8)
     ax.annotate("label\nchanges", (turn, 0.97), (-4, 0), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="right", va="top", fontsize=9)  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -101,6 +102,10 @@ def from_the_data(t: Any, objectives: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
+_FILLED: dict[str, Any] = {"histtype": "stepfilled", "color": COLOURS[0], "alpha": 0.3}
+_OUTLINE: dict[str, Any] = {"histtype": "step", "color": COLOURS[1], "linewidth": 1.5}
+
+
 def pixel_values(batches: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """How often each value of a pixel occurs in real and in generated pictures: one panel for each pair.
 
@@ -110,12 +115,11 @@ def pixel_values(batches: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     figure, axes = plots.subplots(1, len(batches), width=4.5 * len(batches), height=3)
     bins = [-1 + k / 20 for k in range(41)]
     for ax, (title, (real, made)) in zip(axes, batches.items(), strict=True):
-        for name, values, colour in (("real", real, COLOURS[0]), ("made", made, COLOURS[1])):
+        for name, values, style in (("real", real, _FILLED), ("made", made, _OUTLINE)):
             pixels = values.detach().flatten().numpy()
-            weights = [1 / len(pixels)] * len(pixels)
-            filled = {"histtype": "stepfilled", "alpha": 0.3} if name == "real" else {}
-            outline = {"histtype": "step", "linewidth": 1.5} | filled
-            ax.hist(pixels, bins, weights=weights, color=colour, label=name, **outline)
+            ax.hist(
+                pixels, bins, weights=np.full(len(pixels), 1 / len(pixels)), label=name, **style
+            )
         ax.set(xlabel="value of a pixel", ylabel="share of the pixels", xlim=(-1.02, 1.02))
         ax.set_title(title, fontsize=10, loc="left")
     highest = max(ax.get_ylim()[1] for ax in axes)

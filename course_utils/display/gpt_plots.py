@@ -58,9 +58,8 @@ def learning(
     figure, (ax,) = plots.subplots(width=7.5, height=3.3)
     loss = {"GPT": history["loss"]}
     plots.curves(ax, history["step"], loss, "step", "training loss (nats per token)", smooth=25)
-    for name, level in levels.items():
-        ax.axhline(level, color="black", linestyle=":")
-        plots.at_the_end(ax, name, level)
+    for name, height in levels.items():
+        plots.level(ax, name, height, color="black", linestyle=":")
     below = textwrap.fill(text_plots.shorten(page, 200), 90)
     ax.text(0, -0.32, below, va="top", transform=ax.transAxes, parse_math=False)
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)

@@ -280,6 +280,19 @@ def at_the_end(ax: Axes, text: str, height: float, colour: str = "black") -> Non
                 textcoords="offset points", va="center", fontsize=9, color=colour)  # fmt: skip
 
 
+def level(ax: Axes, name: str, height: float, **style: Any) -> None:
+    """A horizontal line to compare with, and its name at the end in the same colour.
+
+    Args:
+        ax: where.
+        name: of what the line stands for.
+        height: in data units.
+        style: of the line, with its ``color``.
+    """
+    ax.axhline(height, **style)
+    at_the_end(ax, name, height, style["color"])
+
+
 _ABOVE: dict[str, tuple[float, Literal["lower left", "lower center", "lower right"]]] = {
     "left": (0.0, "lower left"),
     "center": (0.5, "lower center"),

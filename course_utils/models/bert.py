@@ -5,6 +5,7 @@ The encoder itself is `transformers`' BERT; `course_utils.models.pretrained` loa
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,27 @@ def mask_tokens(
     shown = torch.where(chosen & (kind < 0.8), mask_id, ids)
     shown = torch.where(chosen & (kind >= 0.8) & (kind < 0.9), random_ids, shown)
     return shown, ids.masked_fill(~chosen, IGNORED)
+
+
+def hide_tokens(
+    ids: Tensor,
+    tokenizer: Any,
+    generator: torch.Generator | None = None,
+    mask_tokens: Callable[..., tuple[Tensor, Tensor]] = mask_tokens,
+) -> tuple[Tensor, Tensor]:
+    """`mask_tokens` with what a tokenizer knows: its special tokens stay, its mask and its vocabulary are used.
+
+    Args:
+        ids: int64, any shape.
+        tokenizer: whose ids they are.
+        generator: of the draws.
+        mask_tokens: takes and returns what that of this module does.
+
+    Returns:
+        As `mask_tokens`.
+    """
+    special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
+    return mask_tokens(ids, special, tokenizer.mask_token_id, len(tokenizer), generator)
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:

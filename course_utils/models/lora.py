@@ -46,10 +46,8 @@ def add(model: Any, rank: int, alpha: float, layer: type[nn.Module] = LoRALinear
     model.requires_grad_(False)
     for part in (model.bert.pooler, model.classifier):
         part.requires_grad_(True)
-    for block in model.bert.encoder.layer if rank else ():
-        attention = block.attention.self
-        for name in ("query", "value"):
-            setattr(attention, name, layer(getattr(attention, name), rank, alpha))
+    if rank:
+        _exchange(model, lambda linear: layer(linear, rank, alpha))
     return trainable(model) / sum(p.numel() for p in model.parameters())
 
 
@@ -63,11 +61,16 @@ def merge(model: Any, merged: Callable[[nn.Module, int], nn.Module]) -> int:
     Returns:
         How many weights the model has then.
     """
+    _exchange(model, lambda layer: merged(layer, model.config.hidden_size))
+    return sum(p.numel() for p in model.parameters())
+
+
+def _exchange(model: Any, make: Callable[[nn.Module], nn.Module]) -> None:
+    """Put what is made of it in the place of each layer of queries and values."""
     for block in model.bert.encoder.layer:
         attention = block.attention.self
         for name in ("query", "value"):
-            setattr(attention, name, merged(getattr(attention, name), model.config.hidden_size))
-    return sum(p.numel() for p in model.parameters())
+            setattr(attention, name, make(getattr(attention, name)))
 
 
 def trainable(model: nn.Module) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.models.bert import pad_batch
+from course_utils.models.bert import hide_tokens, pad_batch
 
 
 def pair_batch(
@@ -57,7 +57,5 @@ def questions(
         ids to show, labels of the hidden tokens (-100 elsewhere), mask and segments (B, T), and swapped (B,).
     """
     ids, mask, segments, swapped = pair_batch(sequences, tokenizer, generator)
-    special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
-    size = len(tokenizer)
-    shown, labels = mask_tokens(ids, special, tokenizer.mask_token_id, size, generator)
+    shown, labels = hide_tokens(ids, tokenizer, generator, mask_tokens)
     return shown, labels, mask, segments, swapped
