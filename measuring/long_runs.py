@@ -22,6 +22,7 @@ import psutil
 from course_utils import paths, results, runtime
 from course_utils.datasets.images import load_images
 from course_utils.errors import CourseError
+from course_utils.models import flow
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.recipes.dcgan import train_dcgan
@@ -48,6 +49,8 @@ class Plan:
         minutes: about how long, on two quiet cores.
         goal: what the result has to reach, in words.
         folder_as: the options by which the lesson's program takes the run's folder.
+        source: the images, where they are not those of ``--data``.
+        size: of an image, in pixels.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Plan:
     minutes: float
     goal: str
     folder_as: Sequence[str] = ("--run-dir",)
+    source: str | None = None
+    size: int = 32
 
     @property
     def folder(self) -> Path:
@@ -106,6 +111,16 @@ PLANS = (
         minutes=45,
         goal="FD below the GAN's of eight minutes, 1.08",
         folder_as=("--work", "--run-dir"),
+    ),
+    Plan(
+        flow.SHIPPED_64,
+        *(train_flow, measure_flow, "flow"),
+        settings={"steps": 8_000, "batch_size": 32, "average": 0.999},
+        minutes=40,
+        goal="drawings with clean edges, each of the class that was asked for",
+        folder_as=("--work", "--run-dir"),
+        source="standin",
+        size=64,
     ),
 )
 """In this order."""
@@ -225,7 +240,8 @@ def run(plan: Plan, data: str, ends: float | None = None) -> bool:
     """
     machine = runtime.setup(0)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    images = load_images(data, "train")
+    data = plan.source or data
+    images = load_images(data, "train", plan.size)
     print(in_words(plan), flush=True)
     begun, commit = time.monotonic(), results.commit()
 

@@ -17,7 +17,7 @@ from course_utils.errors import CourseError
 from course_utils.models import dcgan, shipped
 from course_utils.models.modes import evaluation_mode
 
-SHIPPED = "flow_cifar10"
+SHIPPED, SHIPPED_64 = "flow_cifar10", "flow_standin64"
 PEAK = 1e-3
 """The largest learning rate of the schedule."""
 DROPPED = 0.1
@@ -301,13 +301,20 @@ def sample(
     return torch.cat(found)
 
 
-def load_shipped(device: torch.device | str = "cpu") -> tuple[Velocity, dict[str, Any]]:
-    """The network of the course's longest run, in evaluation mode, and the facts of that run.
+def load_shipped(
+    device: torch.device | str = "cpu", name: str = SHIPPED
+) -> tuple[Velocity, dict[str, Any]]:
+    """A network of one of the course's long runs, in evaluation mode, and the facts of that run.
+
+    Args:
+        device: where it goes.
+        name: `SHIPPED`, which makes photographs of 32 pixels, or `SHIPPED_64`, which makes the stand-in's drawings of
+            64.
 
     Raises:
         CourseError: the file is missing or damaged.
     """
-    weights, facts = shipped.read(SHIPPED)
+    weights, facts = shipped.read(name)
     network = Velocity(int(facts["size"]), int(facts["width"]), int(facts["classes"]))
     network.load_state_dict(weights, assign=True)
     return network.to(device).eval(), facts
