@@ -7,7 +7,8 @@ found lies in DIR, and so do the weights.
 ``... families --work DIR`` joins both to ``flow_families.json`` and ``flow_laptop.json``.
 ``... calls``, ``guidance`` and ``seconds`` ask the flow of the first seed: scores against network calls
 (``flow_calls.json``), against guidance (``flow_guidance.json``), and the seconds of 1,000 pictures (quiet cores;
-``flow_seconds.json``). ``... ship`` ships the flow of the run in ``--run-dir`` (``flow_cifar10.json``).
+``flow_seconds.json``). ``... ship`` ships the flow of the run in ``--run-dir`` (``flow_cifar10.json``; with
+``--data standin`` the one of 64 pixels, ``flow_standin64.json``).
 ``... pilot --data FOLDER --work DIR`` trains variants of the flow's network, ten minutes of one core each (as many
 steps as each one's measured speed allows), and writes their scores to ``flow_pilot.json``. Finished variants are kept
 in DIR, a cut one goes on.
@@ -24,10 +25,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
-from course_utils.evaluation.metrics import RealReference, extract_features
+from course_utils.evaluation.class_scores import ClassReference, fitting_n
+from course_utils.evaluation.metrics import RealReference, copied, extract_features
 from course_utils.models import dcgan, flow, shipped, vae
 from course_utils.models.features import load_feature_network
 from course_utils.training.checkpoints import newest_generation
@@ -39,7 +42,7 @@ from course_utils.training.settings import SETTINGS
 from measuring.measure_dcgan import fixed_sampler
 from measuring.measure_vae import sampler as vae_sampler
 from measuring.speeds import in_turns
-from measuring.with_intervals import numbers, over_seeds, share
+from measuring.with_intervals import by_class, numbers, over_seeds, share
 
 N = 1_000
 DRAWS = 5
@@ -59,6 +62,8 @@ CALL_COUNTS = {"euler": (1, 2, 4, 8, 16, 32), "heun": (4, 8, 16, 32)}
 SCALES = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0)
 GUIDED = 3.0
 """The scale of guidance with which the shipped flow is scored once more."""
+COPY_LEVEL = 0.01
+"""Share of real test pictures that lie as near to a training picture as what counts for a copy."""
 PROBE = 512
 """Pictures on which the loss is followed, always with the same noise and times."""
 BINS = 10
@@ -413,9 +418,28 @@ def _ship(options: argparse.Namespace) -> None:
     epochs = round(found.step * config["batch_size"] / config["examples"], 1)
     keys = ("data", "seed", "size", "width", "classes")
     facts = {**{key: config[key] for key in keys}, "steps": found.step, "epochs": epochs}
-    content = shipped.write(flow.SHIPPED, weights, facts).read_bytes()
+    name, scores_of = (
+        (flow.SHIPPED_64, _of_drawings)
+        if options.data == "standin"
+        else (flow.SHIPPED, _of_photographs)
+    )
+    content = shipped.write(name, weights, facts).read_bytes()
+    network, _ = flow.load_shipped(name=name)
+    result = {
+        **facts,
+        "seconds": round(found.record["seconds"]),
+        "calls": CALLS,
+        **scores_of(network, machine, options),
+        "bytes": len(content),
+    }
+    print(results.write(f"{name}.json", result, made_with))
+
+
+def _of_photographs(
+    network: flow.Velocity, machine: runtime.Runtime, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Scores of the network that ships for CIFAR-10, without guidance and with it."""
     _, reference = _sets(options)
-    network, _ = flow.load_shipped()
 
     def scored(guidance: float) -> dict[str, Any]:
         draw = classes_in_turn(network, machine, steps=CALLS, guidance=guidance)
@@ -423,20 +447,70 @@ def _ship(options: argparse.Namespace) -> None:
         seen = _seen(images) == torch.arange(len(images)) % network.classes
         return {"score": numbers(reference.score(images)), "accuracy": share(seen)}
 
-    result = {
-        **facts,
-        "seconds": round(found.record["seconds"]),
+    return {
         "n": N,
         "draws": DRAWS,
-        "calls": CALLS,
         "features": reference.network.description,
         "real_set": reference.real_set,
         "floor": numbers(reference.floor),
         **scored(1.0),
         "guided": {"scale": GUIDED, **scored(GUIDED)},
-        "bytes": len(content),
     }
-    print(results.write(f"{flow.SHIPPED}.json", result, made_with))
+
+
+def _of_drawings(
+    network: flow.Velocity, machine: runtime.Runtime, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Scores of the network that ships for the stand-in; its pictures are shrunk to the size that features know."""
+    train, test = (
+        replace(images, images=_shrunk(images.images))
+        for images in (
+            load_images(options.data, split, network.size) for split in ("train", "test")
+        )
+    )
+    reference = ClassReference.from_images(train, test, fitting_n(N // 10, train, test), DRAWS)
+    known, unseen = (_thumbnails(images.images) for images in (train, test))
+
+    def scored(guidance: float) -> dict[str, Any]:
+        noise, drawn = torch.Generator().manual_seed(99), []
+
+        def draw(labels: Tensor) -> Tensor:
+            pictures = flow.sample(
+                network,
+                labels,
+                CALLS,
+                guidance=guidance,
+                generator=noise,
+                autocast=machine.autocast,
+            )
+            drawn.append(_shrunk(pictures))
+            return drawn[-1]
+
+        scores = reference.score(draw)
+        copies = copied(_thumbnails(torch.cat(drawn)), known, unseen, level=COPY_LEVEL)
+        return {**by_class(scores), "copied": share(copies)}
+
+    return {
+        "n": reference.total.blocks.shape[1],
+        "draws": DRAWS,
+        "features": reference.total.network.description,
+        "reader": reference.reader_name,
+        "real": by_class(reference.real),
+        "copy_level": COPY_LEVEL,
+        **scored(1.0),
+        "guided": {"scale": GUIDED, **scored(GUIDED)},
+    }
+
+
+def _shrunk(images: Tensor, size: int = 32) -> Tensor:
+    """uint8 (N, 3, H, W) -> uint8 (N, 3, size, size): each new pixel the mean of those that it covers."""
+    parts = [adaptive_avg_pool2d(part.float(), size).round().byte() for part in images.split(1_000)]
+    return torch.cat(parts)
+
+
+def _thumbnails(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> (N, 192), as lesson 09 looks for copies."""
+    return adaptive_avg_pool2d(images.float(), 8).flatten(1)
 
 
 def _pilot(options: argparse.Namespace) -> None:

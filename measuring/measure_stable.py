@@ -32,13 +32,13 @@ from filelock import FileLock, Timeout
 from course_utils import results, runtime
 from course_utils.datasets.images import ImageSet, load_images
 from course_utils.errors import CourseError
-from course_utils.evaluation.class_scores import ClassReference, ClassScores
+from course_utils.evaluation.class_scores import ClassReference
 from course_utils.models import cgan, plane_gan, shipped
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.settings import SETTINGS
 from measuring.speeds import in_turns
-from measuring.with_intervals import numbers, over_seeds
+from measuring.with_intervals import by_class, over_seeds
 
 PLANE_SEEDS, PLANE_STEPS, RATES = 5, 2_000, (1e-3, 3e-3)
 SEEDS = (0, 1, 2)
@@ -178,8 +178,8 @@ def _train(
     averaged, noise = training.state["averaged"], torch.Generator().manual_seed(99)
     assert isinstance(averaged, torch.nn.Module)
     scores = reference.score(lambda labels: cgan.sample(averaged, labels, generator=noise))
-    record.write_text(json.dumps(_record(scores)), encoding="utf-8")
-    print(name, seed, _record(scores), flush=True)
+    record.write_text(json.dumps(by_class(scores)), encoding="utf-8")
+    print(name, seed, by_class(scores), flush=True)
 
 
 def _ship(options: argparse.Namespace) -> None:
@@ -210,7 +210,7 @@ def _ship(options: argparse.Namespace) -> None:
     result = {
         **facts,
         **_measured_with(train, reference),
-        **_record(reference.score(lambda labels: cgan.sample(network, labels, generator=noise))),
+        **by_class(reference.score(lambda labels: cgan.sample(network, labels, generator=noise))),
         "file_sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
@@ -230,7 +230,7 @@ def _truncation(options: argparse.Namespace) -> None:
             noise = torch.randn(len(labels), network.latent_dim, generator=drawn)
             return cgan.sample(network, labels, drawn_nearer(noise, **nearer))
 
-        row = {**nearer, **_record(reference.score(sample))}
+        row = {**nearer, **by_class(reference.score(sample))}
         print(row, flush=True)
         return row
 
@@ -268,17 +268,7 @@ def _measured_with(train: ImageSet, reference: ClassReference) -> dict[str, Any]
         "n_of_class": N,
         "draws": len(reference.total.blocks),
         "features": reference.total.network.description,
-        "real": _record(reference.real),
-    }
-
-
-def _record(scores: ClassScores) -> dict[str, Any]:
-    value, low, high = scores.accuracy
-    return {
-        "total": numbers(scores.total),
-        "FD_of_class": [one["FD"].value for one in scores.of_class],
-        "accuracy": {"value": value, "low": low, "high": high},
-        "accuracy_of_class": [one[0] for one in scores.accuracies],
+        "real": by_class(reference.real),
     }
 
 
