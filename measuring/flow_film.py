@@ -1,8 +1,9 @@
-"""Draw the films of lesson 09: ``python -m measuring.flow_film ring`` or ``... pictures``.
+"""Draw the films of lesson 09: ``python -m measuring.flow_film ring``, ``... pictures`` or ``... drawings``.
 
 ``ring`` writes ``notebooks/figures/flow_ring.gif``: points that walk from noise to the ring, by the lesson's own
-functions, trained in about a minute. ``pictures`` writes ``flow_pictures.gif``: the shipped network at work. Neither
-needs a kernel to play. Each file holds a digest: of the lesson's code, or of the shipped weights.
+functions, trained in about a minute. ``pictures`` writes ``flow_pictures.gif`` and ``drawings`` ``flow_drawings.gif``:
+the shipped networks at work. None needs a kernel to play. Each file holds a digest: of the lesson's code, or of the
+shipped weights.
 """
 
 import argparse
@@ -27,11 +28,12 @@ from course_utils.display import flow_plots, palette, plots
 from course_utils.models import dcgan, flow, known_flow, shipped
 
 FIGURES = Path(__file__).parents[1] / "notebooks" / "figures"
-RING, PICTURES = FIGURES / "flow_ring.gif", FIGURES / "flow_pictures.gif"
+RING = FIGURES / "flow_ring.gif"
+PICTURES, DRAWINGS = FIGURES / "flow_pictures.gif", FIGURES / "flow_drawings.gif"
 STEPS, TRAINED, POINTS = 45, 3_000, 1_500
 """Frames of the ring's film after the first, steps of its network, and points that walk."""
-CALLS, ROWS = 24, 3
-"""Frames of the pictures' film after the first, and pictures of each class."""
+CALLS = 24
+"""Frames of the pictures' films after the first."""
 SIDE = 3.0
 
 
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    films = {"ring": draw_ring, "pictures": draw_pictures}
+    films = {"ring": draw_ring, "pictures": draw_pictures, "drawings": draw_drawings}
     parser.add_argument("film", choices=films)
     matplotlib.use("agg")
     torch.set_num_threads(1)
@@ -74,21 +76,31 @@ def draw_ring() -> Path:
 
 
 def draw_pictures() -> Path:
-    """Walk with the shipped network, and draw each step: a class in each column."""
-    network, _ = flow.load_shipped()
-    labels = torch.arange(network.classes).repeat(ROWS)
+    """Thirty photographs that never were."""
+    return _walk(PICTURES, flow.SHIPPED, rows=3, scale=2)
+
+
+def draw_drawings() -> Path:
+    """Twenty drawings of 64 pixels that the stand-in does not have."""
+    return _walk(DRAWINGS, flow.SHIPPED_64, rows=2, scale=1)
+
+
+def _walk(path: Path, name: str, rows: int, scale: int) -> Path:
+    """Walk with a shipped network, and draw each step: a class in each column, a pixel as ``scale`` × ``scale``."""
+    network, _ = flow.load_shipped(name=name)
+    labels = torch.arange(network.classes).repeat(rows)
     noise = torch.randn(
         len(labels), 3, network.size, network.size, generator=torch.Generator().manual_seed(4)
     )
-    way = list(flow.walk(network, noise, labels, CALLS, guidance=3.0))
+    way = flow.walk(network, noise, labels, CALLS, guidance=3.0)
     tiles = [plots.tile(dcgan.to_bytes(x.clamp(-1, 1)), network.classes) for x in way]
     frames = [
         Image.fromarray(tile).resize(
-            (2 * tile.shape[1], 2 * tile.shape[0]), Image.Resampling.NEAREST
+            (scale * tile.shape[1], scale * tile.shape[0]), Image.Resampling.NEAREST
         )
         for tile in tiles
     ]
-    return _write(PICTURES, frames, 160, weights_digest())
+    return _write(path, frames, 160, weights_digest(name))
 
 
 def code_digest(lesson: ModuleType | None = None) -> str:
@@ -105,9 +117,9 @@ def code_digest(lesson: ModuleType | None = None) -> str:
     return hashlib.sha256("".join(map(ast.dump, code)).encode()).hexdigest()
 
 
-def weights_digest() -> str:
-    """SHA-256 of the shipped weights that the pictures' film is drawn by."""
-    return shipped.digests()[flow.SHIPPED]
+def weights_digest(name: str) -> str:
+    """SHA-256 of the shipped weights that a film is drawn by."""
+    return shipped.digests()[name]
 
 
 def _ring_frame(x: Tensor, colours: list[str], grid: Tensor, arrow: Tensor, t: float) -> Figure:
