@@ -40,6 +40,24 @@ def test_a_cut_run_goes_on_and_ships_once_it_is_finished(plan):
     assert parts[-1]["step"] == plan.done and all(part["commit"] for part in parts)
 
 
+def test_a_plan_may_name_its_own_images_and_their_size(plan):
+    plan, shipped = plan
+    settings = {"steps": 2, "batch_size": 4, "width": 4}
+    plan = replace(
+        long_runs.PLANS[-1],
+        name="tiny",
+        settings=settings,
+        ship=plan.ship,
+        source="standin",
+        size=64,
+    )
+    assert long_runs.run(plan, "no such folder")
+    folder = str(plan.folder)
+    assert shipped == [["ship", "--data", "standin", "--work", folder, "--run-dir", folder]]
+    found = long_runs.newest_generation(plan.folder)
+    assert found.record["config"]["size"] == 64
+
+
 def test_refuses_code_that_is_not_committed(monkeypatch):
     monkeypatch.setattr(results, "commit", lambda: "0123456789ab-dirty")
     with pytest.raises(CourseError, match="0123456789ab-dirty"):

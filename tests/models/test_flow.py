@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.models import flow
+from course_utils.models import flow, shipped
 
 
 @pytest.fixture
@@ -135,6 +135,18 @@ def test_half_the_digits_give_the_same_pictures(network):
     half = pictures(lambda: torch.autocast("cpu", torch.bfloat16))
     difference = (whole.float() - half.float()).square().mean().sqrt()
     assert 0 < difference < 0.03 * whole.float().std()
+
+
+@pytest.mark.parametrize(("name", "size"), [(flow.SHIPPED, 32), (flow.SHIPPED_64, 64)])
+def test_shipped_weights_come_back_with_their_facts(own_data, name, size):
+    torch.manual_seed(0)
+    network = flow.Velocity(size, 4, 3)
+    facts = {"size": size, "width": 4, "classes": 3, "steps": 5}
+    shipped.write(name, network.state_dict(), facts)
+    came, told = flow.load_shipped(name=name)
+    assert told == facts and not came.training
+    x, t, label = torch.randn(2, 3, size, size), torch.rand(2), torch.tensor([0, 3])
+    torch.testing.assert_close(came(x, t, label), network(x, t, label), atol=0.01, rtol=0)
 
 
 def test_time_features_tell_near_times_apart_but_not_too_much():
