@@ -64,7 +64,7 @@ def lines(found: list[Finding], failed: list[Failed]) -> Iterator[str]:
     if not found:
         yield "Nothing here stands in the way of the lessons."
     for stops, title in (
-        (True, "Mend this first:"),
+        (True, "Fix this first:"),
         (False, "Good to know (the lessons run without it):"),
     ):
         group = [finding for finding in found if finding.stops == stops]

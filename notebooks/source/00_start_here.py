@@ -60,7 +60,7 @@ preflight.report()
 # course's. Close JupyterLab, open a terminal in the course's folder, and start it with
 # `python3 run.py lab` (on Windows `py run.py lab`).
 #
-# Items under *Mend this first* would stop a lesson or make it useless. With those under *Good to
+# Items under *Fix this first* would stop a lesson or make it useless. With those under *Good to
 # know* the lesson still runs, in a reduced form, and tells you: you may leave them for later. After
 # mending, choose *Kernel > Restart Kernel* in the menu and run the cell again.
 #
@@ -81,7 +81,7 @@ run = runtime.setup(seed=0)
 
 # %% [markdown]
 # Then come the settings, always in one cell, with a column for each tier. They are there for you to
-# change; what stands behind a `#` is a comment for readers:
+# change; what follows a `#` is a comment for readers:
 
 # %%
 # fmt: off
@@ -142,10 +142,9 @@ overview.show_machine(run)
 #
 # ## What each lesson needs
 #
-# *You* is the time to read and solve. *The computer* is the time that the cells take: *where
-# measured* on the machine that each lesson's own table names, *here* on yours. For *here* the cell
-# tests once, in two seconds, how fast your machine is. *Memory* was measured on the table's
-# machine, too. Every lesson repeats the time *here* under its settings; where it would take more
+# *You* is the time to read and solve. *The computer* is the time that the cells take: *here* on
+# your machine, guessed from a test of two seconds; *where measured* on the machine in each lesson's
+# own table. *Memory* was measured on that machine, too. Every lesson repeats the time *here* under its settings; where it would take more
 # than ten minutes it offers a setting that takes five, and tells what that costs.
 
 # %%

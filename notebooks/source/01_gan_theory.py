@@ -605,8 +605,8 @@ print(f"G's loss {losses[-1][1]:.3f} (log 2 = {math.log(2):.3f}), D(G(z)) = {ans
 print(f"mean of the fakes {fakes.mean():.2f} (target 3), spread {fakes.std():.2f} (target 0.5)")
 
 # %% [markdown]
-# $D(G(z)) = \tfrac12$ and $L_G = \log 2$: judged by these two numbers the game has reached its
-# equilibrium. The samples say otherwise.
+# $D(G(z)) = \tfrac12$ and $L_G = \log 2$: by these two numbers neither player can improve: a *Nash
+# equilibrium*. The samples say otherwise.
 #
 # ### Exercise: repair the step
 #
@@ -1033,8 +1033,8 @@ plots.show(game_plots.around(games, "G slower", turn, around), alt=alt)
 # The remedy is in the table: with equal rates the cloud spreads over the ring (game A of the film
 # at the top).
 #
-# The chase has another remedy. A D that judges points one by one cannot see that all points of a
-# batch are alike. Tell it how far a batch spreads, and a lack of variety gives the fakes away
+# The chase has another remedy (no cure for collapse: see the table). A D that judges points one by
+# one cannot see that they are alike. Tell it how far a batch spreads, and a lack of variety gives the fakes away
 # (*minibatch discrimination*, [Salimans et al. 2016](https://arxiv.org/abs/1606.03498), section
 # 3.2, as in [Karras et al. 2018](https://arxiv.org/abs/1710.10196), section 3).
 #
@@ -1129,7 +1129,7 @@ for name, history in histories.items():
 #
 # ### When it goes wrong and looks right
 #
-# The same 1-D toy, with the step written right and in four wrong ways, after
+# The same 1-D toy, with the right step and four wrong ones, after
 # {{result:gan_traces.json:toy.steps:,d}} steps (mean of five repetitions; target mean 3, standard
 # deviation 0.5):
 #

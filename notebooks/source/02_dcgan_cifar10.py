@@ -913,8 +913,8 @@ plots.show(
 # the textbook's (95 % interval {{result:dcgan_equal_time.json:ratio.low:.2f}} to
 # {{result:dcgan_equal_time.json:ratio.high:.2f}}, which includes 1: three seeds do not settle it).
 # Much of that is speed: {{result:bench.json:rows.0.ratio:.2f}} times as many images per second,
-# because the images lie ready as one tensor, channels last, and bf16 is used. In smaller batches
-# that made {{result:dcgan_equal_time.json:curves.8.course_steps.0:,}} steps (first seed), against
+# because the images lie ready as one tensor, channels last, and bf16 is used. With smaller batches
+# that made {{result:dcgan_equal_time.json:curves.8.course_steps.0:,}} steps (first seed), the textbook's
 # {{result:dcgan_equal_time.json:curves.8.textbook_steps.0:,}}. The average adds little by then:
 # {{result:dcgan_equal_time.json:curves.8.course_averaged.value:.2f}}, against
 # {{result:dcgan_equal_time.json:curves.8.course_generator.value:.2f}} for the last step alone.
@@ -1203,8 +1203,9 @@ assert by_the_sum < 1e-6
 # $\nabla_{x_i} \sum_j a_j$ is the wanted $\nabla_{x_i} a_i$ *plus* what picture $i$ does to all the
 # others through the batch's mean and spread.
 #
-# Between more layers nothing cancels exactly. Here is the discriminator that you just trained, at
-# eight photographs. The first two lines must agree: your function, and each photograph alone.
+# Between more layers nothing cancels exactly. Here is your trained discriminator, at eight
+# photographs. In evaluation mode the first two lines must agree: your function, and each photograph
+# alone.
 
 # %%
 import copy

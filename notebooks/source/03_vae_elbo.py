@@ -529,8 +529,8 @@ def beta_of(line, nll, x_hat, x, mean, log_var):
 beta_of = checks.vae.beta_of(beta_of)
 
 # %% [markdown]
-# First at the tutorial's own sizes, then after a copy and paste to ours: 3,072 numbers per picture,
-# 16 latents. Squared errors are read as a Gaussian with σ = 1.
+# `elbo.trial` draws pictures and codes, first of the tutorial's sizes, then of ours: 3,072 numbers
+# per picture, 16 latents. Squared errors are read as a Gaussian with σ = 1.
 
 
 # %%
@@ -861,7 +861,7 @@ for index in training.batches():  # (B,) the examples of this step
 live.close()
 
 # %% [markdown]
-# The KL drops at first and then *rises*, because it pays to send more about the picture through
+# The KL falls at first (faint line), then *rises*: it pays to send more about the picture through
 # $z$. A KL that stays at 0 would be the collapse from above.
 #
 # ## Reconstructions, samples, and what a VAE leaves out

@@ -470,9 +470,10 @@ plots.show(
 )
 
 # %% [markdown]
-# Each path starts at (1, 1). Without a penalty and with R1, one step multiplies $(a, b)$ by a
-# matrix. Its two eigenvalues have the same size. This size is the factor by which the distance from
-# the solution changes in a step, on average. If it is below 1, the spiral turns inwards.
+# R1's penalty on this line is `PULL / 2` times $b^2$, and its slope `PULL` times $b$.
+# So without a penalty and with R1 a step multiplies $(a, b)$ by a matrix. The distance from the
+# solution changes, on average, by the size that the two eigenvalues share. Below 1, the spiral
+# turns inwards.
 
 # %%
 step_of = {  # (a, b) after a step = matrix @ (a, b)
@@ -592,8 +593,8 @@ plots.show(
 # one lucky column proves nothing.
 #
 # And here are all nine, as recorded: two learning rates, five seeds each, with 95 % intervals of
-# the mean over seeds. WGAN-GP has two rows, with five critic steps for each of the generator's, as
-# in its paper, and with one, as the others have it.
+# the mean over seeds. WGAN-GP has two rows (so ten in all, 45 pairs), with five critic steps for
+# each of the generator's, as in its paper, and with one.
 
 # %%
 record = results.read("stable_plane.json")

@@ -166,7 +166,6 @@ plots.show(
 )
 
 # %% [markdown]
-# At 0.5 most lines go to +1, and so does the mean, more slowly.
 #
 # How do we find this mean? Squared error finds it: the guess of a random number with the least
 # squared error is its mean. So we never compute a mean ourselves. We show a network $x_t$ and $t$,
@@ -243,9 +242,8 @@ print(f"difference ~ n to the power of {slope:.2f}")
 assert -0.6 < slope < -0.4
 
 # %% [markdown]
-# A single line is a noisy teacher, but an honest one: in the long run it teaches what the mean of
-# all lines would. Training is a plain regression, without an opponent as in lesson 1 or an encoder
-# as in lesson 3.
+# A single line is a noisy teacher, but an honest one: in the long run it teaches what
+# the mean of all lines would.
 
 
 # %%
@@ -895,18 +893,16 @@ assert spread[1] > spread[2] > spread[3]
 # Nothing changes but the network. A *U-Net* shrinks the noisy picture to see it as a whole, grows
 # it back, and passes details across ([Ronneberger et al. 2015](https://arxiv.org/abs/1505.04597)).
 # Time and class scale and shift the maps in each of its blocks. GroupNorm, which looks at one
-# picture at a time, takes BatchNorm's place: a batch mixes pure noise with almost clean pictures,
-# and their common mean would say little about any of them.
+# picture at a time, takes BatchNorm's place: a batch mixes pure noise with almost clean pictures.
 #
-# It takes each square of 2 × 2 pixels as one place. Steps are three times as fast, and FD after
+# The U-Net takes each square of 2 × 2 pixels as one place: three times as many steps. FD after
 # {{result:flow_pilot.json:minutes}} minutes of one core is
 # {{result:flow_pilot.json:variants.as in the lesson.FD.value:.2f}}
 # ({{result:flow_pilot.json:variants.as in the lesson.FD.low:.2f}} to
 # {{result:flow_pilot.json:variants.as in the lesson.FD.high:.2f}}), with single pixels
 # {{result:flow_pilot.json:variants.single pixels.FD.value:.2f}}
 # ({{result:flow_pilot.json:variants.single pixels.FD.low:.2f}} to
-# {{result:flow_pilot.json:variants.single pixels.FD.high:.2f}}). One training each: not told
-# apart.
+# {{result:flow_pilot.json:variants.single pixels.FD.high:.2f}}). One training each: not told apart.
 
 # %%
 classes = len(train.classes)
@@ -1073,8 +1069,7 @@ plots.show(
 #
 # ![A film of 30 pictures, a class in each column. Noise turns into coloured blots, and blots into outlines and detail.](figures/flow_pictures.gif)
 #
-# Colours are settled first, then outline, then detail. As in the plane,
-# each further call decides something:
+# As in the plane, each further call decides something:
 
 # %%
 same_noise, same_labels = fixed_noise[:10], torch.arange(10) % len(best_names)
@@ -1093,12 +1088,12 @@ plots.show(
 )
 
 # %% [markdown]
-# With 8 calls Euler reaches {{result:flow_calls.json:euler.8.FD.value:.2f}} and Heun
+# This curve's network trained as long as yours. With 8 calls Euler reaches
+# {{result:flow_calls.json:euler.8.FD.value:.2f}} and Heun
 # {{result:flow_calls.json:heun.8.FD.value:.2f}}; with 32,
 # {{result:flow_calls.json:euler.32.FD.value:.2f}} and
-# {{result:flow_calls.json:heun.32.FD.value:.2f}}: there neither is ahead. With
-# 4 calls Euler is, as in the plane. Where a curve is level, more calls no longer help:
-# what is left is the network's own error. Now guidance, from left to right 0 to 5:
+# {{result:flow_calls.json:heun.32.FD.value:.2f}}: there neither is ahead. With 4 calls Euler is, as
+# in the plane. Where a curve is level, the network's own error is left. Now guidance, from 0 to 5:
 
 # %%
 horse = 7 % len(best_names)
@@ -1183,11 +1178,11 @@ plots.show(
 # | shipped flow, {{result:flow_cifar10.json:steps:,}} steps | {{result:flow_cifar10.json:score.FD.value:.2f}} | {{result:flow_cifar10.json:score.precision.value:.2f}} | {{result:flow_cifar10.json:score.recall.value:.2f}} |
 # | the same, guidance {{result:flow_cifar10.json:guided.scale:g}} | {{result:flow_cifar10.json:guided.score.FD.value:.2f}} | {{result:flow_cifar10.json:guided.score.precision.value:.2f}} | {{result:flow_cifar10.json:guided.score.recall.value:.2f}} |
 #
-# At the last two points the GAN is ahead of the flow; the VAE has stopped. Trained longer, the flow
-# covers far more (recall). The flows were told the classes, the other two were not, and each runs
-# its own lesson's settings: this compares lessons, not families at their best.
-# A flow also pays later:
-# 1,000 pictures took {{result:flow_seconds.json:per_1000.gan.value:.1f}} seconds by the GAN,
+# At the last two points the GAN leads the flow; the VAE has stopped. Trained longer, both cover
+# more: recall {{result:cgan_cifar10.json:total.recall.value:.2f}} for lesson 8's GAN. The flows
+# were told the classes, the other two were not, and each runs its own lesson's settings: this
+# compares lessons, not families at their best. A flow also pays later: 1,000 pictures took
+# {{result:flow_seconds.json:per_1000.gan.value:.1f}} seconds by the GAN,
 # {{result:flow_seconds.json:per_1000.vae.value:.1f}} by the VAE, and
 # {{result:flow_seconds.json:per_1000.flow_25.value:.0f}} by the flow with 25 calls.
 #

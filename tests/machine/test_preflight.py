@@ -63,7 +63,7 @@ def test_this_environment_is_fit_and_nobody_else_is_asked(capsys, monkeypatch):
     assert failed == [] and asked == []
     assert [one.code for one in found if one.stops] == []
     preflight.report()
-    assert "Mend this first" not in capsys.readouterr().out
+    assert "Fix this first" not in capsys.readouterr().out
 
 
 def test_a_probe_that_fails_is_told_and_the_others_go_on(monkeypatch, capsys):
@@ -87,7 +87,7 @@ def test_the_report_says_what_why_and_fix_and_what_stops_first(monkeypatch):
     monkeypatch.setattr(preflight, "PROBES", (places.variables,))
     said = "\n".join(preflight.lines(*preflight.findings()))
     assert re.search(
-        r"Mend this first:\n- COURSE_STRICT.*\n  Why it matters: .+\n  Fix: .+\nGood to know", said
+        r"Fix this first:\n- COURSE_STRICT.*\n  Why it matters: .+\n  Fix: .+\nGood to know", said
     )
     assert said.index("COURSE_STRICT is") < said.index("COURSE_TEIR")
 
@@ -182,7 +182,7 @@ def test_a_torch_that_ends_python_is_blamed_and_ends_only_a_child(
         text=True,
         check=True,
     ).stdout
-    assert "Mend this first" in said and word in said and said.endswith("alive\n")
+    assert "Fix this first" in said and word in said and said.endswith("alive\n")
     assert "not for want of memory" in said and "conda env create -f environment.yml" in said
 
 

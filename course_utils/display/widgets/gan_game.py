@@ -60,9 +60,9 @@ def draw_game(ax: Axes, moment: Moment, name: str = "") -> Axes:
     ax.fill_between(moment.x, moment.p_data, color=palette.BLUE, alpha=0.25)
     ax.plot(moment.x, moment.p_data, color=palette.BLUE, label="$p_{data}$")
     ax.plot(moment.x, moment.p_g, "--", color=palette.VERMILION, label="$p_g$")
-    ax.plot(moment.x, moment.best, "-.", color=palette.BLACK, label="$D^*$")
+    ax.plot(moment.x, moment.best, "-.", color=palette.BLACK, linewidth=1.2, label="$D^*$")
     ax.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
-    ax.set(xlabel="x", xlim=(-6, 6), ylim=(0, 1.05))
+    ax.set(xlabel="x", xlim=(-7, 7), ylim=(0, 1.05))
     ax.set_title(f"{name}JSD {moment.jsd:.3f}, V {moment.value:+.3f} nats", loc="left", fontsize=10)
     return ax
 
@@ -77,7 +77,7 @@ def game_static(
     axes: list[Axes], p_data: Density, optimal: Optimal, divergence: Divergence
 ) -> None:
     """The widget's static twin: a generator far away, one on its way and one that covers the data, on three Axes."""
-    for ax, (mean, std) in zip(axes, ((5.0, 0.5), (2.0, 0.8), (0.0, 2.1)), strict=True):
+    for ax, (mean, std) in zip(axes, ((5.0, 0.5), (2.0, 0.8), (0.0, 1.4)), strict=True):
         draw_game(
             ax,
             game_at(p_data, optimal, divergence, mean, std),

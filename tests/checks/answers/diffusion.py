@@ -748,6 +748,18 @@ def noisy_by_the_score(velocity, noise, kicks, until):
     return after(0, noise)
 
 
+@right("noisy_walk")
+def noisy_in_one_line(velocity, noise, kicks, until):
+    """Half of g² times the score is the noise with its sign turned, and the noise is x - t v; all times at once."""
+    times = torch.arange(len(kicks)) * (until / len(kicks))
+    spread = (2 * (1 - times) * until / len(kicks)).sqrt()
+    x = noise.clone()
+    for t, width, kick in zip(times, spread, kicks, strict=True):
+        pull = (1 + t) * velocity(x, t.expand(len(x))) - x
+        x = x + pull * until / len(kicks) + width * kick
+    return x
+
+
 def noisy_with(
     drift=lambda v, score, t: v + (1 - t) * score,
     kick=lambda t, h: (2 * (1 - t) * h) ** 0.5,
