@@ -73,9 +73,7 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
             name: numbers(reference.score(fixed_sampler(network)))
             for name, network in networks.items()
         }
-        result["seeds"].append(
-            {"seed": seed, "seconds": round(training.seconds, 1), **scores, "last": last}
-        )
+        result["seeds"].append({"seed": seed, **scores, "last": last})
     for key, network in (("laptop", "averaged"), ("last_step", "generator")):
         values = {
             name: [row[network][name]["value"] for row in result["seeds"]] for name in ("FD", "KD")

@@ -6,6 +6,8 @@ much then gets half the steps. The networks are half as wide as the lesson's, an
 all of them fit into an hour. Finished runs are kept in DIR and cut ones go on; several programs may share one DIR.
 With ``--only WAY`` other ways are left out; ``--so-far`` trains nothing and writes what is finished, with the seeds
 that each way has.
+With ``--whole`` the networks and the runs are the lesson's own, and three ways with BatchNorm get equal steps
+(``dcgan_penalty_whole.json``; two hours of one core).
 """
 
 import argparse
@@ -34,8 +36,7 @@ from measuring.with_intervals import numbers, over_seeds
 N = 1_000
 SEEDS = (0, 1, 2)
 ROUNDS = 40
-SETTINGS_HERE = SETTINGS["dcgan"]["laptop"] | {"width": 32, "steps": 1_600}
-"""The lesson's, but for the width and the number of steps, which is that of the first way."""
+LESSONS = SETTINGS["dcgan"]["laptop"]
 GROUPS = 8
 
 
@@ -46,7 +47,7 @@ class Way:
     words: str
     discriminator: Callable[[int], nn.Module]
     slope: Callable[[nn.Module, Tensor], Tensor] | None
-    gamma: float = SETTINGS_HERE["gamma"]
+    gamma: float = LESSONS["gamma"]
     costs_as: str = ""
     """The way whose steps cost as much, where it is not measured itself."""
 
@@ -93,6 +94,32 @@ WAYS = {
 }
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Ways at one size.
+
+    Attributes:
+        file: of the result.
+        settings: of the training; its steps are those of the first way.
+        ways: by name.
+        by_time: whether a way whose steps cost more takes fewer of them.
+    """
+
+    file: str
+    settings: dict[str, Any]
+    ways: dict[str, Way]
+    by_time: bool
+
+
+HALF = Comparison("dcgan_penalty.json", LESSONS | {"width": 32, "steps": 1_600}, WAYS, by_time=True)
+WHOLE = Comparison(
+    "dcgan_penalty_whole.json",
+    LESSONS,
+    {name: WAYS[name] for name in ("evaluation", "sum", "none")},
+    by_time=False,
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -106,38 +133,52 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of runs and records")
     parser.add_argument("--only", choices=tuple(WAYS), action="append", help="train these ways")
     parser.add_argument("--so-far", action="store_true", help="train nothing, write what there is")
+    parser.add_argument("--whole", action="store_true", help="at the lesson's own size")
     options = parser.parse_args(argv)
     options.work.mkdir(parents=True, exist_ok=True)
+    comparison = WHOLE if options.whole else HALF
     made_with = results.provenance()
     train, test = load_images(options.data, "train"), load_images(options.data, "test")
     reference = RealReference.from_images(train, test, n=N)
     with FileLock(options.work / "costs.lock"):
-        costs = _costs(options.work / "costs.json")
+        costs = _costs(comparison, options.work / "costs.json")
     for seed in SEEDS:
-        for name in () if options.so_far else options.only or WAYS:
+        for name in () if options.so_far else options.only or comparison.ways:
             try:
                 with FileLock(options.work / f"{name}-{seed}.lock", timeout=0):
-                    _run(name, seed, costs, train, reference, options.work)
+                    _run(comparison, name, seed, costs, train, reference, options.work)
             except Timeout:
                 print(f"{name}, seed {seed}: another program is at it", flush=True)
-    whole = all(_record(options.work, name, seed).is_file() for name in WAYS for seed in SEEDS)
-    if whole or options.so_far:
-        print(results.write("dcgan_penalty.json", _result(options, train, reference), made_with))
+    done = all(
+        _record(options.work, name, seed).is_file() for name in comparison.ways for seed in SEEDS
+    )
+    if done or options.so_far:
+        result = _result(comparison, costs, options.work, train, reference)
+        print(results.write(comparison.file, result, made_with))
     return 0
 
 
-def _costs(path: Path) -> dict[str, float]:
-    """Seconds of a step, its share of the penalty included, beside those of the first way: the median of many turns."""
+def _costs(comparison: Comparison, path: Path) -> dict[str, float]:
+    """Seconds of a step, its share of the penalty included, beside those of the first way: the median of many turns.
+
+    Where all take equal steps, nothing is measured and there are none.
+    """
+    if not comparison.by_time:
+        return {}
     if path.is_file():
         return dict(json.loads(path.read_text(encoding="utf-8")))
     run = runtime.setup(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    steps = {name: _stepper(way, run) for name, way in WAYS.items() if not way.costs_as}
+    steps = {
+        name: _stepper(way, run, comparison.settings)
+        for name, way in comparison.ways.items()
+        if not way.costs_as
+    }
     rounds: list[dict[str, float]] = []
     for _ in range(ROUNDS + 1):
         rounds.append({name: step() for name, step in steps.items()})
-    first = next(iter(WAYS))
+    first = next(iter(comparison.ways))
     found = {name: statistics.median(r[name] / r[first] for r in rounds[1:]) for name in steps}
     path.write_text(json.dumps(found), encoding="utf-8")
     torch.set_num_threads(threads)
@@ -145,9 +186,9 @@ def _costs(path: Path) -> dict[str, float]:
     return found
 
 
-def _stepper(way: Way, run: runtime.Runtime) -> Callable[[], float]:
+def _stepper(way: Way, run: runtime.Runtime, settings: dict[str, Any]) -> Callable[[], float]:
     """A function that takes one step, and the penalty apart: seconds of a step with a sixteenth of a penalty."""
-    width, batch, dims = (SETTINGS_HERE[k] for k in ("width", "batch_size", "latent_dim"))
+    width, batch, dims = (settings[k] for k in ("width", "batch_size", "latent_dim"))
     players = (
         dcgan.make_generator(dims, width).apply(dcgan.init_dcgan_weights),
         way.discriminator(width),
@@ -171,6 +212,7 @@ def _stepper(way: Way, run: runtime.Runtime) -> Callable[[], float]:
 
 
 def _run(
+    comparison: Comparison,
     name: str,
     seed: int,
     costs: dict[str, float],
@@ -181,8 +223,9 @@ def _run(
     if _record(work, name, seed).is_file():
         return
     way, run = WAYS[name], runtime.setup(seed)
-    steps = round(SETTINGS_HERE["steps"] / costs[way.costs_as or name], -1)
-    settings = SETTINGS_HERE | {"steps": int(steps), "gamma": way.gamma}
+    settings = comparison.settings | {"gamma": way.gamma}
+    if costs:
+        settings["steps"] = int(round(settings["steps"] / costs[way.costs_as or name], -1))
     discriminator = way.discriminator(settings["width"])
     training, last = train_dcgan(
         run,
@@ -222,16 +265,19 @@ def _slopes(discriminator: nn.Module, real: Tensor) -> dict[str, float]:
 
 
 def _result(
-    options: argparse.Namespace, train: ImageSet, reference: RealReference
+    comparison: Comparison,
+    costs: dict[str, float],
+    work: Path,
+    train: ImageSet,
+    reference: RealReference,
 ) -> dict[str, Any]:
-    costs = _costs(options.work / "costs.json")
     records: dict[str, dict[int, Any]] = {
         name: {
-            seed: json.loads(_record(options.work, name, seed).read_text(encoding="utf-8"))
+            seed: json.loads(_record(work, name, seed).read_text(encoding="utf-8"))
             for seed in SEEDS
-            if _record(options.work, name, seed).is_file()
+            if _record(work, name, seed).is_file()
         }
-        for name in WAYS
+        for name in comparison.ways
     }
     records = {name: found for name, found in records.items() if found}
     ways: dict[str, Any] = {}
@@ -240,7 +286,7 @@ def _result(
         row: dict[str, Any] = {
             "words": way.words,
             "gamma": way.gamma,
-            "cost": costs[way.costs_as or name],
+            **({"cost": costs[way.costs_as or name]} if costs else {}),
             "steps": next(iter(found.values()))["steps"],
         }
         for network in ("averaged", "generator"):
@@ -254,8 +300,8 @@ def _result(
         "draws": len(reference.blocks),
         "features": reference.network.description,
         "floor": reference.floor["FD"].value,
-        "settings": SETTINGS_HERE,
-        "groups": GROUPS,
+        "settings": comparison.settings,
+        **({"groups": GROUPS} if "group" in comparison.ways else {}),
         "ways": ways,
         "differences": {
             f"{a}_above_{b}": _of_seeds(
