@@ -45,7 +45,7 @@ TIERS: Mapping[str, Tier] = {
         ),
         Tier(
             "laptop",
-            purpose="for a processor: minutes, real results on less data",
+            purpose="for a CPU: minutes, real results on less data",
             default_on="cpu",
             learns=True,
             takes_real=True,

@@ -31,7 +31,7 @@ def gpu() -> Iterator[Finding]:
         yield Finding(
             "gpu-unused",
             f"This machine has an NVIDIA driver, and PyTorch {torch.__version__} is the build without CUDA.",
-            "Every lesson computes on the processor.",
+            "Every lesson computes on the CPU.",
             "stop JupyterLab, then: COURSE_TORCH=default python3 run.py lab",
             stops=_asked(),
         )
@@ -40,14 +40,14 @@ def gpu() -> Iterator[Finding]:
             "gpu-driver",
             f"PyTorch {torch.__version__} cannot use the GPU here: {words or 'it finds none'}.",
             f"Its build is for CUDA {torch.version.cuda}; an older driver does not know that.",
-            "update the driver from https://www.nvidia.com/drivers, or go on with the processor",
+            "update the driver from https://www.nvidia.com/drivers, or go on with the CPU",
             stops=_asked(),
         )
     elif _asked():
         yield Finding(
             "gpu-absent",
             "COURSE_TIER is gpu, and there is no GPU here.",
-            "Lessons 2 to 6 would train at full scale on the processor, for days.",
+            "Lessons 2 to 6 would train at full scale on the CPU, for days.",
             f"{_COLAB}; elsewhere, before the kernel starts or in the first cell: "
             'import os; os.environ["COURSE_TIER"] = "laptop"',
         )
@@ -62,14 +62,14 @@ def threads() -> Iterator[Finding]:
         few = max(1, round(share))
         yield Finding(
             "threads-many",
-            f"PyTorch uses {using} threads, and this container may use {share:g} of {cores} processor cores.",
+            f"PyTorch uses {using} threads, and this container may use {share:g} of {cores} CPU cores.",
             "Threads that wait for each other make every training several times slower.",
             f"import torch; torch.set_num_threads({few})   # or OMP_NUM_THREADS={few} before JupyterLab starts",
         )
     elif using * 4 <= min(cores, share or cores) and "OMP_NUM_THREADS" in os.environ:
         yield Finding(
             "threads-few",
-            f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}: PyTorch uses {using} of {cores} processor cores.",
+            f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}: PyTorch uses {using} of {cores} CPU cores.",
             "Trainings take longer than the lessons' tables say.",
             f"import torch; torch.set_num_threads({cores})",
             stops=False,
@@ -116,7 +116,7 @@ def _works(torch: ModuleType) -> Iterator[Finding]:
             "gpu-broken",
             f"{torch.cuda.get_device_name()} is there and does not compute: {' '.join(str(error).split())[:160]}.",
             "It may be too old for this build of PyTorch, or full of another program's data.",
-            "look with nvidia-smi; to go on with the processor, restart the kernel and run first: "
+            "look with nvidia-smi; to go on with the CPU, restart the kernel and run first: "
             'import os; os.environ["CUDA_VISIBLE_DEVICES"] = ""',
         )
 

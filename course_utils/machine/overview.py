@@ -43,7 +43,7 @@ def machine(run: Runtime) -> list[tuple[str, str, str]]:
     return [
         ("tier", run.tier, TIERS[run.tier].purpose),
         ("device", runtime.device_name(run.device), "where networks compute"),
-        ("threads", str(run.threads), "processor cores that one network uses at the same time"),
+        ("threads", str(run.threads), "CPU cores that one network uses at the same time"),
         ("number format", f"{dtype} ({run.autocast_reason})", "bfloat16 is faster, where there are units for it"),
         ("free memory", memory, "see the peak of each lesson below"),
         ("free disk", f"{disk / 1e9:,.0f} GB", "checkpoints, at most 1 GB a lesson at tier laptop"),
