@@ -234,7 +234,8 @@ def fidelity_diversity(
             label=name,
         )
     ax.set(xlabel="recall: how much of the real is there", ylabel="precision: how much looks real")
-    ax.set(xlim=(-0.05, 1.05))
+    lowest = min(row["precision"]["low"] for row in shown.values())
+    ax.set(xlim=(-0.05, 1.05), ylim=(min(0.5, lowest), 1))
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     return ax

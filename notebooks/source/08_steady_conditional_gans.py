@@ -1109,9 +1109,9 @@ class_walk.class_walk(decode, facts["classes"], eight)
 # ## Three ways with pictures, recorded
 #
 # Which way makes the best conditional GAN: non-saturating with R1, hinge with spectral norm, or
-# relativistic with R1 and R2? Each had the same *time*:
-# {{result:stable_pictures.json:minutes}} minutes of one core for each of three seeds, at width
-# {{result:stable_pictures.json:settings.width}}. A way whose steps cost less took more of them:
+# relativistic with R1 and R2? (Least squares, best on the grid, was not tried.) Each had the same
+# *time*: {{result:stable_pictures.json:minutes}} minutes of one core for each of three seeds, at
+# width {{result:stable_pictures.json:settings.width}}. Cheaper steps, more steps:
 
 # %%
 record = results.read("stable_pictures.json")

@@ -122,7 +122,7 @@ def blind_static(ax: Axes, test: BlindTest, columns: int = 10) -> Axes:
     height, width = test.images.shape[2] + 8, test.images.shape[3] + 8
     for number in range(len(test.real)):
         x, y = number % columns * width, number // columns * height
-        ax.text(x - 0.5, y - 1.5, str(number + 1), fontsize=7, va="bottom")
+        ax.text(x - 0.5, y - 1.5, str(number + 1), fontsize=9, va="bottom")
     return ax
 
 
