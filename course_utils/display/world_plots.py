@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from IPython.display import HTML
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 from torch import Tensor
 
 from course_utils.display import palette, plots, text_plots
@@ -206,6 +206,8 @@ def balance(counts: Mapping[str, Tensor], classes: Sequence[str]) -> Figure:
         ax.bar(places, (100 * count / count.sum()).tolist(), 0.38, color=colour, label=name)
     ax.axhline(100 / len(classes), color=palette.BLACK, linewidth=1, linestyle=":")
     ax.set_xticks(range(len(classes)), classes, fontsize=9)
+    ax.yaxis.set_major_locator(MultipleLocator(5))
+    ax.grid(visible=False, axis="x")
     ax.set(ylabel="share (%)")
     plots.legend_above(ax, "right")
     return figure
@@ -227,6 +229,7 @@ def evidence(lengths: Sequence[int], z: Mapping[str, Tensor], alarm: float = 4.0
         ax.plot(lengths, middle, style, color=colour, label=name)
     ax.axhline(alarm, color=palette.BLACK, linewidth=1)
     ax.annotate("alarm", (lengths[-1], alarm), (0, 3), textcoords="offset points", ha="right")
+    ax.yaxis.set_major_locator(MultipleLocator(alarm))
     ax.set(xlabel="tokens", ylabel="z (standard deviations)")
     ax.legend(frameon=False)
     return figure
@@ -240,7 +243,10 @@ def canaries(recorded: Mapping[str, Any]) -> HTML:
     """
     rows = []
     for copies in ("0", "1", "10", "100"):
-        value, low, high = (f"{recorded[copies][key]:.1f}" for key in ("value", "low", "high"))
+        most = recorded["most"]  # an interval's end may lie beyond what is possible
+        value, low, high = (
+            f"{min(recorded[copies][key], most):.1f}" for key in ("value", "low", "high")
+        )
         over = f"{low} to {high}" if low != high else "the same in every seed"
         rows.append((copies if copies != "0" else "never planted", value, over))
     heads = ["copies", f"exposure (bits, at most {recorded['most']:.1f})", "95 % over seeds"]

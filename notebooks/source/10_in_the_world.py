@@ -13,12 +13,12 @@
 # %% [markdown]
 # # 10. In the world
 #
-# In this lesson you question the course's own models as a buyer, an attacker and a citizen would.
-# First an answer. A network names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's test photographs correctly.
-# Move every pixel up or down by 2 of 255 grey levels, by the toss of a coin: only
-# {{result:world_robust.json:noise_2.value:.1%}} of its answers change. But a change that is *aimed*
-# at the network, and that no eye sees either, turns half of them. How small is it? You will guess
-# first, then measure.
+# In this lesson you question the course's own models as a buyer, an attacker and a citizen would. A
+# network names {{result:world_robust.json:accuracy.value:.0%}} of CIFAR-10's test photographs
+# correctly. Move every pixel up or down by 8 of 255 grey levels, by the toss of a coin: only
+# {{result:world_robust.json:noise_8.value:.1%}} of its answers change. But a change that is *aimed*
+# at the network, and far smaller, turns half of them. How small is it? You will guess first, then
+# measure.
 #
 # **You will learn to** test whether generated pictures are worth their price, and compute that
 # price · shrink a network until it breaks · attack pictures and reviews · measure bias in pairs ·
@@ -194,7 +194,7 @@ world_plots.worth(recorded)
 
 # %% [markdown]
 # Moving the pictures helps, for two lines of code. Pictures by lesson 2's GAN do harm. For lesson
-# 8's GAN no gain can be told: the feature network sees the asked class in only
+# 8's GAN no gain can be told; the feature network sees the asked class in only
 # {{result:world_worth.json:confirmed.cgan.value:.0%}} of its pictures. For lesson 9's flow, told
 # the class and guided, it is {{result:world_worth.json:confirmed.flow.value:.0%}}. The flow helps,
 # about as much as real pictures do. But it has seen all 50,000, the classifier
@@ -484,7 +484,7 @@ said = [CLASSES[label] for label in small_classifier.classes_of(judge, pair)]
 curves = {"attack": attacked, "coin": by_chance}
 plots.show(
     world_plots.attack(pair, uphill[one], half, said, sizes, curves),
-    alt="A picture, the signs of its gradient drawn far too strong, and their sum, which looks the same and gets another answer. Right: the share of changed answers rises past one half within two or three grey levels; under changes of the same size by coin it stays near 0.",
+    alt="A picture, the signs of its gradient drawn far too strong, and their sum, which looks the same and gets another answer. Right: the share of changed answers rises past one half before two grey levels; under changes of the same size by coin it stays near 0.",
 )
 
 # %% [markdown]
@@ -520,8 +520,8 @@ for name, score in rows.items():
 world_plots.fooled(results.read("world_robust.json"))
 
 # %% [markdown]
-# Noise hardly moves FD: the intervals overlap. The invisible change lifts it clear of both: FD sees
-# what its network sees. The trick works backwards, too: FD can be lowered without better pictures
+# Far stronger noise moves FD much less. The invisible change lifts it clear of both: FD sees what
+# its network sees. The trick works backwards, too: FD can be lowered without better pictures
 # ([Kynkäänniemi et al. 2023](https://arxiv.org/abs/2203.06026)).
 #
 # ### Reviews
@@ -614,8 +614,8 @@ for person in ("director", "doctor", "killer", "nurse", "dancer", "hero", "actre
 
 # %% [markdown]
 # For comparison: in {{result:world_bias.json:corpus}} *she* makes up
-# {{result:world_bias.json:she_in_corpus.value:.0%}} of all *he* and *she*. A bias can be the data's,
-# and it can be a small network's ignorance that falls back on what is frequent.
+# {{result:world_bias.json:she_in_corpus.value:.0%}} of all *he* and *she*. Most of the shares above
+# lie below that: the data alone do not explain them.
 #
 # In CIFAR-10 each of the ten classes has a tenth of the pictures.
 #
@@ -640,7 +640,7 @@ largest_class.beside(100 * (counts["generated"].max() / n_images).item())
 # %%
 plots.show(
     world_plots.balance(counts, CLASSES),
-    alt="How often the feature network names each class: some classes are twice or three times as frequent among generated pictures as others, and automobile and truck are rare. A dotted line marks a tenth.",
+    alt="How often the feature network names each class: airplane comes four or five times as often as automobile among generated pictures; truck is rare, too. A dotted line marks a tenth.",
 )
 
 # %% [markdown]
@@ -660,8 +660,8 @@ plots.show(
 #
 # **Question.** How often must a secret stand in the training texts until a model gives it away?
 #
-# Plant three secrets among 300 reviews: one sentence with three codes of six digits. One stands
-# there once, one 10 times, one 100 times. Such a secret is called a **canary** ([Carlini et al.
+# Plant three secrets among 300 reviews, alike except for a code of six digits. One stands there
+# once, one 10 times, one 100 times. Such a secret is called a **canary** ([Carlini et al.
 # 2019](https://arxiv.org/abs/1802.08232)). Then the shipped GPT, which has read none of this, is
 # fine-tuned for `tuning` steps.
 #
@@ -768,8 +768,8 @@ recorded = results.read("world_privacy.json")
 world_plots.canaries(recorded["canary"])
 
 # %% [markdown]
-# One copy cannot be told from none here. Ten copies mostly put the code first, and a hundred did so
-# in every seed. So remove copies before you train.
+# One copy cannot be told from none here. Ten copies put the code first in most seeds, a hundred in
+# every seed. So remove copies before you train.
 #
 # ### Was it in there?
 #
@@ -782,15 +782,15 @@ world_plots.canaries(recorded["canary"])
 # ### Exercise: how good is the attack?
 #
 # *Medium, 18 minutes.* From the losses of M members and of N others compute this probability over
-# all M · N pairs. Equal losses count half. Then what serious audits ask ([Carlini et al.
-# 2022](https://arxiv.org/abs/2112.03570)): whoever lies *below* a border is called a member, but at
+# all M · N pairs. Equal losses count half. Serious audits ask more ([Carlini et al.
+# 2022](https://arxiv.org/abs/2112.03570)): whoever lies *below* a border is called a member; at
 # most a share `alarms` of the others may lie there. Which share of the members is found at best?
 #
 # <details><summary>Hint 1</summary>For two members and three others, write down all six pairs. A
 # mean over pairs is asked for.</details>
 # <details><summary>Hint 2</summary>Broadcasting compares everybody with everybody. Which way round
 # is a good bet: member lower, or higher?</details>
-# <details><summary>Hint 3</summary>Sort eight others; a quarter may ring. Which is the first that
+# <details><summary>Hint 3</summary>Sort eight others; a quarter may lie below. Which is the first that
 # may not? And if all may?</details>
 
 
@@ -809,9 +809,9 @@ membership_auc = checks.world.membership_auc(membership_auc)
 
 # %%
 def members_found(member_losses, other_losses, alarms):
-    """Share of the members found, (M,), while at most a share `alarms` of others, (N,), rings."""
+    """Share of the members found, (M,), while at most a share `alarms` of others, (N,), is below."""
     ### BEGIN SOLUTION
-    never = torch.tensor([math.inf])  # where all others may ring
+    never = torch.tensor([math.inf])  # where all others may lie below
     borders = torch.cat([other_losses, never]).sort().values
     border = borders[int(alarms * len(other_losses))]
     return (member_losses < border).double().mean().item()
@@ -851,7 +851,7 @@ for name, model in {"before": writer, "after": student}.items():
 # ### Learning without giving away
 #
 # **Differential privacy** is a promise: with or without any one text, nearly the same model comes
-# out. Training draws noise, so each model has a probability. One text more may make none more than
+# out. Training draws noise, so each model has a probability. One text more makes no model more than
 # $e^{\varepsilon}$ times as probable, apart from a small probability $\delta$.
 #
 # DP-SGD ([Abadi et al. 2016](https://arxiv.org/abs/1607.00133), algorithm 1) does two things in each
@@ -906,10 +906,10 @@ private_step = checks.world.private_step(private_step)
 
 # %% [markdown]
 # Now train a word counter on {{result:world_privacy.json:reviews}} reviews with your step. Each
-# uses all reviews. Then the costs of the steps simply add up. With noise multiplier $m$ one
-# step costs $1/(2m^2)$, so $T$ steps cost $\rho = T/(2m^2)$. From $\rho$ comes
-# $\varepsilon = \rho + 2\sqrt{\rho\ln(1/\delta)}$ ([Bun and Steinke
-# 2016](https://arxiv.org/abs/1605.02658), proposition 1.3).
+# step uses all. Then the steps' privacy costs simply add up. With noise multiplier $m$ one step
+# costs $1/(2m^2)$, so $T$ steps cost $\rho = T/(2m^2)$. From $\rho$ comes $\varepsilon = \rho +
+# 2\sqrt{\rho\ln(1/\delta)}$ ([Bun and Steinke 2016](https://arxiv.org/abs/1605.02658), proposition
+# 1.3).
 
 # %%
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -957,20 +957,21 @@ world_plots.private_words(recorded["dp"])
 # {{result:world_privacy.json:dp.rows.3.epsilon_library:.1f}} and
 # {{result:world_privacy.json:dp.rows.10.epsilon_library:.1f}} for multipliers 3 and 10.)
 #
-# Noise protects, and it costs: with noise multiplier 10, half of what was learned beyond guessing
-# (50 %) is gone. Read ε as a factor: $e^5$ is about 150, a weak promise, $e^{22}$ more than a
+# Noise protects, and it costs: with noise multiplier 10, the accuracy is that of always saying
+# “positive” (55 %). Read ε as a factor: $e^5$ is about 150, a weak promise, $e^{22}$ more than a
 # billion, hardly any. More texts also lower the AUC, but only on average; noise protects each
-# single text. The GPT with its canaries:
+# single text. The GPT with its canaries, three seeds (the promise covers one window of 64 tokens,
+# not all copies of a secret):
 
 # %%
 world_plots.private_gpt(recorded)
 
 # %% [markdown]
-# Clipping alone does not help. With noise, exposures and AUC are those of guessing. New text costs
-# this network {{result:world_privacy.json:dp.gpt.noise.nats.value:.2f}} nats per token, the
+# Clipping alone does not help. With noise, exposures and AUC are as before fine-tuning. New text
+# costs this network {{result:world_privacy.json:dp.gpt.noise.nats.value:.2f}} nats per token, the
 # untouched {{result:world_privacy.json:nats.before.value:.2f}}, the plainly fine-tuned
-# {{result:world_privacy.json:nats.after.value:.2f}}. On so little text plain fine-tuning
-# memorises; private training keeps the secrets and learns next to nothing.
+# {{result:world_privacy.json:nats.after.value:.2f}}. On so little text plain fine-tuning memorises;
+# private training keeps the secrets and learns next to nothing.
 #
 # **Limit.** An average over texts hides the unlucky few that are unlike all others. Large models
 # gave away names and addresses word for word ([Carlini et al.
@@ -997,30 +998,31 @@ blind_auc.beside(area, ".2f")
 
 # %% [markdown]
 # **What happened.** The groups differ in *style*, so their losses differ even for a network that
-# has read neither. **How to see it**: run the same attack on such a network, as "before" did
-# above; what is far from 0.5 there is the groups' difference. **The cure**: draw members and
-# others from one pile, by chance, before the training. Published tests made this mistake: on 8 of
-# their data sets, an attacker blind to the model does better ([Das et al.
+# has read neither. **How to see it**: run the same attack on such a network, as "before" did above;
+# what is far from 0.5 there is the groups' difference. **The cure**: draw members and others from
+# one pile, by chance, before the training. Published tests made this mistake: on 8 of their data
+# sets, an attacker blind to the model beats theirs ([Das et al.
 # 2024](https://arxiv.org/abs/2406.16201)).
 #
 # ## Provenance: who made this?
 #
 # **Question.** From how many tokens on can you tell that our GPT wrote a text?
 #
-# By reading, hardly ever. But the writer can leave a mark ([Kirchenbauer et al.
+# Nonsense names no author. But the writer can leave a mark ([Kirchenbauer et al.
 # 2023](https://arxiv.org/abs/2301.10226), algorithm 2). Before each token, a share $\gamma$ of the
 # vocabulary, here a quarter, is drawn and called *green*. A secret key and the token before seed
-# this draw, so whoever has the key can repeat it. The writer adds $\delta$ to the logits of green
-# tokens, and hits green more often. People, who do not know the key, hit it in a share $\gamma$ of
-# all cases.
+# this draw, so whoever has the key can repeat it. The writer adds 2 to the logits of green tokens,
+# and hits green more often. People, who do not know the key, hit it in a share $\gamma$ of all
+# cases.
 #
 # ### Exercise: leave a mark, and find it
 #
 # *Medium, 18 minutes.* Which tokens are green after the token `previous`? Exactly the share `gamma`
-# of them, rounded to whole tokens, by a draw that depends on `key` and `previous` alone. No two
-# pairs of them may share a list. Then, further down, find the mark: by how many standard deviations
-# does the number of green tokens exceed what chance would give? This number is called $z$. Judge
-# each token but the first, with `is_green(previous, token)`. If there is none to judge, return 0.
+# of them, rounded to whole tokens, by a draw that depends on `key` and `previous` alone. Each pair
+# (`key`, `previous`) has its own list. Then, further down, find the mark: by how many standard
+# deviations does the number of green tokens exceed what chance would give? This number is called
+# $z$. Judge each token but the first, with `is_green(previous, token)`. If there is none to judge,
+# return 0.
 #
 # <details><summary>Hint 1</summary>A generator takes *one* number as its seed. Number all pairs
 # of a key and a token.</details>
@@ -1093,7 +1095,7 @@ tokens_needed = checks.world.tokens_needed(tokens_needed)
 # %%
 stream = [token for ids in texts.encode(tokenizer, unread.texts) for token in ids[1:]]
 people = texts.windows([stream], 201)[:n_written]  # what people wrote: 200 tokens to judge
-lengths = [5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 200]
+lengths = [5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 160, 200]
 
 
 # %%
@@ -1115,14 +1117,13 @@ plots.show(
 )
 
 # %% [markdown]
-# See where each band crosses the line of the alarm. The evidence in a marked text of $T$ tokens
-# grows as $\sqrt T$. Of
-# {{result:world_provenance.json:false.n:,d}} windows of 200 tokens that people wrote
-# ({{result:world_provenance.json:data}}), the alarm rang for
+# See where the marked texts' band crosses the alarm. The evidence in a marked text of $T$ tokens
+# grows as $\sqrt T$. Of {{result:world_provenance.json:false.n:,d}} windows of 200 tokens that
+# people wrote ({{result:world_provenance.json:data}}), the alarm rang for
 # {{result:world_provenance.json:false.value:.2%}} (95 %: up to
-# {{result:world_provenance.json:false.high:.2%}}). The mark has a price: to the unmarked GPT, marked
-# texts cost {{result:world_provenance.json:cost.marked.value:.2f}} nats per token, and plain ones
-# {{result:world_provenance.json:cost.plain.value:.2f}}.
+# {{result:world_provenance.json:false.high:.2%}}). The mark has a price: to the unmarked GPT,
+# marked texts cost {{result:world_provenance.json:cost.marked.value:.2f}} nats per token, and plain
+# ones {{result:world_provenance.json:cost.plain.value:.2f}}.
 #
 # Now replace some tokens by others, drawn by chance. Each spoils two pairs, with the token before
 # and with the token after:
@@ -1232,9 +1233,9 @@ for name, network in {"plain": plain, "with BatchNorm": normed}.items():
 # those, too. After {{result:world_machines.json:steps}} steps of lesson 2's training
 # ({{result:world_machines.json:data}}) by one process and by two, no weight differs by more than
 # {{result:world_machines.json:difference:.4f}}: sums are taken in another order, and training
-# amplifies that. With another seed it is {{result:world_machines.json:other_seed:.2f}}. In each step
-# the processes share {{result:world_machines.json:megabytes:.2f}} MB of gradients. How to start it:
-# `docs/several_machines.md`.
+# amplifies that. Another seed moves one by {{result:world_machines.json:other_seed:.2f}}. In each
+# step the processes share {{result:world_machines.json:megabytes:.2f}} MB of gradients. How to
+# start it: `docs/several_machines.md`.
 #
 # Now plan for eight GPUs, on paper. Each has an eighth of the batch; all need the mean gradient.
 # They stand in a ring, each sending to its neighbour one of eight pieces of the gradients. Seven
