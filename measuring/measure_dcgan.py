@@ -23,6 +23,7 @@ from course_utils.models import dcgan, shipped
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.dcgan import train_dcgan
 from course_utils.training.settings import SETTINGS
+from measuring.whole_runs import whole
 from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
@@ -67,7 +68,7 @@ def _measure_laptop(train: ImageSet, reference: RealReference, folder: Path) -> 
     }
     for seed in SEEDS:
         run = runtime.setup(seed)
-        training, last = train_dcgan(run, train, folder / f"seed-{seed}", settings)
+        training, last = whole(train_dcgan(run, train, folder / f"seed-{seed}", settings))
         networks = {name: training.state[name] for name in ("averaged", "generator")}
         scores = {
             name: numbers(reference.score(fixed_sampler(network)))

@@ -42,6 +42,7 @@ from course_utils.training.settings import SETTINGS
 from measuring.measure_dcgan import fixed_sampler
 from measuring.measure_vae import sampler as vae_sampler
 from measuring.speeds import in_turns
+from measuring.whole_runs import whole
 from measuring.with_intervals import by_class, numbers, over_seeds, share
 
 N = 1_000
@@ -192,11 +193,11 @@ def _in_parts(
     for step in at:
         part = {**settings, "steps": step}
         if family == "gan":
-            training, _ = train_dcgan(machine, train, folder, part)
+            training, _ = whole(train_dcgan(machine, train, folder, part))
             network = training.state["averaged"].module  # type: ignore[union-attr, assignment]
             score(step, fixed_sampler(network))
         else:
-            training, _ = train_vae(machine, train, folder, part)
+            training, _ = whole(train_vae(machine, train, folder, part))
             network = training.state["vae"]  # type: ignore[assignment]
             score(step, vae_sampler(network))  # type: ignore[arg-type]
     return network
@@ -225,7 +226,7 @@ def _flow_in_parts(
             )
             torch.set_rng_state(generators)
 
-    training, _ = train_flow(machine, train, folder, settings, watch=watch)
+    training, _ = whole(train_flow(machine, train, folder, settings, watch=watch))
     return training.state["averaged"].module  # type: ignore[union-attr, return-value]
 
 
@@ -553,7 +554,7 @@ def _train_variant(
     """A training on one thread at the lesson's settings, but for the variant's."""
     machine = variant.on(runtime.setup(SEEDS[0]))
     settings = {**SETTINGS["flow"]["laptop"], "width": variant.width, "steps": steps}
-    return train_flow(machine, train, folder, settings, fresh, make_network=variant.make)[0]
+    return whole(train_flow(machine, train, folder, settings, fresh, make_network=variant.make))[0]
 
 
 def _scored(

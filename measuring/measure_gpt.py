@@ -36,6 +36,7 @@ from course_utils.models.gpt_training import TOKENIZER_TEXTS, fine_tune, most_st
 from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.gpt import train_gpt
 from course_utils.training.settings import SETTINGS
+from measuring.whole_runs import whole
 from measuring.with_intervals import over_seeds
 
 SEEDS = (0, 1, 2)
@@ -97,7 +98,7 @@ def _laptop(options: argparse.Namespace) -> None:
     rows = []
     for seed in SEEDS:
         run = runtime.setup(seed)
-        training, _ = train_gpt(run, corpus, options.run_dir / f"seed-{seed}", settings)
+        training, _ = whole(train_gpt(run, corpus, options.run_dir / f"seed-{seed}", settings))
         model = training.state["gpt"].eval()
         scored = language_models.score(model, ids, judged, settings["context"])
         rows.append({"seed": seed, "seconds": round(training.seconds, 1), **_numbers(scored)})

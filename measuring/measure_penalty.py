@@ -31,6 +31,7 @@ from course_utils.models import dcgan, gan_steady
 from course_utils.training.recipes.dcgan import train_dcgan
 from course_utils.training.settings import SETTINGS
 from measuring.measure_dcgan import fixed_sampler
+from measuring.whole_runs import whole
 from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
@@ -227,13 +228,15 @@ def _run(
     if costs:
         settings["steps"] = int(round(settings["steps"] / costs[way.costs_as or name], -1))
     discriminator = way.discriminator(settings["width"])
-    training, last = train_dcgan(
-        run,
-        train,
-        work / f"{name}-{seed}",
-        settings,
-        discriminator=discriminator,
-        slope=way.slope or gan_steady.slope,
+    training, last = whole(
+        train_dcgan(
+            run,
+            train,
+            work / f"{name}-{seed}",
+            settings,
+            discriminator=discriminator,
+            slope=way.slope or gan_steady.slope,
+        )
     )
     record = {
         "steps": training.step,

@@ -38,6 +38,7 @@ from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes.cgan import train_cgan
 from course_utils.training.settings import SETTINGS
 from measuring.speeds import in_turns
+from measuring.whole_runs import whole
 from measuring.with_intervals import by_class, over_seeds
 
 PLANE_SEEDS, PLANE_STEPS, RATES = 5, 2_000, (1e-3, 3e-3)
@@ -159,7 +160,7 @@ def _speeds(train: ImageSet, work: Path) -> dict[str, Any]:
         run = runtime.setup(0)
         torch.set_num_threads(1)
         settings = {**PICTURES, "method": name, "steps": STEPS_OF_A_TURN}
-        training, _ = train_cgan(run, train, work / "speed", settings, fresh=True)
+        training, _ = whole(train_cgan(run, train, work / "speed", settings, fresh=True))
         return training.seconds / STEPS_OF_A_TURN
 
     timed = {name: partial(seconds, name) for name in cgan.METHODS}
@@ -174,7 +175,7 @@ def _train(
     run = runtime.setup(seed)
     torch.set_num_threads(1)
     settings = {**PICTURES, "method": name, "steps": steps}
-    training, _ = train_cgan(run, train, record.with_suffix(""), settings)
+    training, _ = whole(train_cgan(run, train, record.with_suffix(""), settings))
     averaged, noise = training.state["averaged"], torch.Generator().manual_seed(99)
     assert isinstance(averaged, torch.nn.Module)
     scores = reference.score(lambda labels: cgan.sample(averaged, labels, generator=noise))

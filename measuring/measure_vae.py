@@ -33,6 +33,7 @@ from course_utils.training.checkpoints import newest_generation
 from course_utils.training.recipes import vae_laboratory
 from course_utils.training.recipes.vae import train_vae
 from course_utils.training.settings import SETTINGS
+from measuring.whole_runs import whole
 from measuring.with_intervals import numbers, over_seeds
 
 N = 1_000
@@ -103,7 +104,7 @@ def _laptop(options: argparse.Namespace) -> None:
         for seed in SEEDS:
             run = runtime.setup(seed)
             chosen = {**settings, "sigma": SIGMAS[name]}
-            training, _ = train_vae(run, train, options.run_dir / f"{name}-{seed}", chosen)
+            training, _ = whole(train_vae(run, train, options.run_dir / f"{name}-{seed}", chosen))
             row = {"seed": seed, "seconds": round(training.seconds, 1)}
             rows.append(
                 row
