@@ -352,5 +352,10 @@ except CourseError as error:
 # **What this did not show:** how any of it works. A network that had learned from photographs made
 # pictures; what "learned" means, and against whom, is the next lesson.
 #
+# You will see how. Here is where lesson 9 ends: noise becomes drawings of ten kinds of things, none
+# of which anybody drew.
+#
+# ![A film of twenty small squares in two rows. Noise turns into blots, and blots into a ball, a boat, a car, a fish, a flower, a heart, a house, a mushroom, a star and a tree.](figures/flow_drawings.gif)
+#
 # **Next:** [lesson 1, the two-player game](01_gan_theory.ipynb). Solved versions of all lessons are
 # in the folder `solutions`; they are worth a look *after* your own attempt.

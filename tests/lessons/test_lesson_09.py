@@ -2,7 +2,9 @@
 
 import copy
 import math
+import re
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +15,9 @@ from course_utils import runtime
 from course_utils.authoring.lessons import load_definitions
 from course_utils.datasets.images import load_images
 from course_utils.models import dcgan, flow, known_flow
-from course_utils.paths import checkpoints_dir
 from measuring import flow_film
+
+SOURCE = Path(__file__).parents[2] / "notebooks" / "source" / "09_diffusion_flow.py"
 
 
 @pytest.fixture(scope="module")
@@ -164,13 +167,29 @@ def test_thumbnails_are_means_of_squares(lesson):
     torch.testing.assert_close(found[2, 1, 3, 5], images[2, 1, 12:16, 20:24].float().mean())
 
 
+def test_the_folded_answer_names_the_rows_that_the_network_drew():
+    source = SOURCE.read_text(encoding="utf-8")
+    seed = int(
+        re.search(r"randperm\(4, generator=torch.Generator\(\).manual_seed\((\d+)\)", source)[1]
+    )
+    mixed = torch.randperm(4, generator=torch.Generator().manual_seed(seed)).tolist()
+    told = re.search(r"The network drew ([A-D]) and ([A-D])\b", source)
+    assert set(told.groups()) == {letter for letter, k in zip("ABCD", mixed, strict=True) if k >= 2}
+
+
 def test_the_films_are_drawn_by_the_lessons_own_code_and_weights():
     with Image.open(flow_film.RING) as film:
         assert film.n_frames >= 30 and flow_film.RING.stat().st_size < 2**20
         told = film.info["comment"].decode()
         assert told == flow_film.code_digest(), "python -m measuring.flow_film ring"
-    if (checkpoints_dir() / f"{flow.SHIPPED}.safetensors").exists():
-        with Image.open(flow_film.PICTURES) as film:
-            assert film.n_frames >= 20 and flow_film.PICTURES.stat().st_size < 3 * 2**20
+    shipped_films = {
+        flow.SHIPPED: (flow_film.PICTURES, "pictures"),
+        flow.SHIPPED_64: (flow_film.DRAWINGS, "drawings"),
+    }
+    for name, (path, command) in shipped_films.items():
+        with Image.open(path) as film:
+            assert film.n_frames >= 20 and path.stat().st_size < 3 * 2**20
             told = film.info["comment"].decode()
-            assert told == flow_film.weights_digest(), "python -m measuring.flow_film pictures"
+            assert told == flow_film.weights_digest(name), (
+                f"python -m measuring.flow_film {command}"
+            )
