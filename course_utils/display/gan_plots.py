@@ -99,11 +99,11 @@ def equal_time(ax: Axes, recorded: Mapping[str, Any]) -> Axes:
 
 
 def penalties(ax: Axes, record: Mapping[str, Any], yours: str) -> Axes:
-    """FD after equal minutes: a row for each way, a dot for each seed and a bar for their mean, the best on top.
+    """FD after equal training: a row for each way, a dot for each seed and a bar for their mean, the best on top.
 
     Args:
         ax: where to draw.
-        record: ``dcgan_penalty.json``.
+        record: ``dcgan_penalty.json`` or ``dcgan_penalty_whole.json``.
         yours: key of the way that stands out by its colour.
     """
     ways = record["ways"]

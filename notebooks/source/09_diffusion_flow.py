@@ -164,7 +164,6 @@ plots.show(
 )
 
 # %% [markdown]
-#
 # How do we find this mean? Squared error finds it: the guess of a random number with the least
 # squared error is its mean. So we never compute a mean ourselves. We show a network $x_t$ and $t$,
 # ask for the velocity of that *one* line, and average the squared error over many lines.
