@@ -118,7 +118,8 @@ def penalties(ax: Axes, record: Mapping[str, Any], yours: str) -> Axes:
         for w, key in zip(words, order, strict=True)
     ]
     ax.set_yticks(range(len(order)), labels)
-    ax.set(xlim=(0, None), ylim=(-0.6, len(order) - 0.4))
+    farthest = max(max(way["averaged"]["seeds"]) for way in ways.values())
+    ax.set(xlim=(0, 1.04 * farthest), ylim=(-0.6, len(order) - 0.4))
     width = record["settings"]["width"]
     ax.set_xlabel(f"FD of the averaged generator, width {width} [{record['data']}]")
     return ax

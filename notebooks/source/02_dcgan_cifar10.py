@@ -1245,18 +1245,18 @@ plots.show(
 # But the sum reads {{result:dcgan_penalty_whole.json:ways.sum.slope_sum.value:.1f}} there: it
 # counts more than the slope, and its $\gamma$ means something else.
 #
-# At half the width, in about {{result:dcgan_penalty.json:settings.steps:,}} steps, the sum was ahead of
-# yours, by {{result:dcgan_penalty.json:differences.evaluation_above_sum.value:.2f}}
+# At half the width, in about {{result:dcgan_penalty.json:settings.steps:,}} steps, the sum was
+# ahead of yours, by {{result:dcgan_penalty.json:differences.evaluation_above_sum.value:.2f}}
 # ({{result:dcgan_penalty.json:differences.evaluation_above_sum.low:.2f}} to
-# {{result:dcgan_penalty.json:differences.evaluation_above_sum.high:.2f}}); why is open. There a penalty
-# paid: no penalty lay above yours by
+# {{result:dcgan_penalty.json:differences.evaluation_above_sum.high:.2f}}); why is open. There a
+# penalty paid: without one, FD was higher than with yours by
 # {{result:dcgan_penalty.json:differences.none_above_evaluation.value:.2f}}
 # ({{result:dcgan_penalty.json:differences.none_above_evaluation.low:.2f}} to
-# {{result:dcgan_penalty.json:differences.none_above_evaluation.high:.2f}}). And two discriminators without
-# BatchNorm, where the sum is right, were far behind in so short a run: *GroupNorm*, which takes mean and
-# spread within each picture
-# ({{result:dcgan_penalty.json:ways.group.averaged.value:.1f}}, two seeds), and *spectral norm*, which
-# divides each layer's weights by the most by which they can stretch a vector ([Miyato et al.
+# {{result:dcgan_penalty.json:differences.none_above_evaluation.high:.2f}}). And two discriminators
+# without BatchNorm, where the sum is right, were far behind in so short a run: *GroupNorm*, which
+# takes mean and spread within each picture
+# ({{result:dcgan_penalty.json:ways.group.averaged.value:.1f}}, two seeds), and *spectral norm*,
+# which divides each layer's weights by the most by which they can stretch a vector ([Miyato et al.
 # 2018](https://arxiv.org/abs/1802.05957);
 # {{result:dcgan_penalty.json:ways.spectral.averaged.value:.1f}}, one).
 #

@@ -1258,8 +1258,8 @@ assert (spectrum > beta_here["mean + sum"]).sum() == 0
 #
 # (The last column gives every model its `best_log_var`.) Annealing changes nothing; both cures
 # reactivate all sixteen dimensions. But free bits leave the wrong units in place: above its free
-# nat a dimension pays β = 1,536, and about half of the sixteen free nats stay unused. Right units
-# also *use* the code.
+# nat a dimension pays β = 1,536, and about half of the sixteen free nats stay unused, perhaps
+# because a mean error pulls so weakly. Right units also *use* the code.
 #
 # ## Why today
 #

@@ -85,6 +85,7 @@ def test_penalties_are_sorted_and_yours_has_the_one_other_colour(axes):
     assert [list(dot.get_xdata()) for dot in dots] == [
         record["ways"]["evaluation"]["averaged"]["seeds"]
     ]
+    assert ax.get_xlim()[1] > 1.03 * max(max(line.get_xdata()) for line in ax.lines)
     labels = [text.get_text().replace("\n", " ") for text in ax.get_yticklabels()]
     assert labels[-1].startswith(record["ways"]["sum"]["words"])
     assert [label for label in labels if "(yours)" in label] == [labels[-2]]
