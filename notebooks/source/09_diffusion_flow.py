@@ -1198,13 +1198,13 @@ plots.show(
 )
 
 # %% [markdown]
-# | after its last point | FD | precision | recall |
-# | --- | --- | --- | --- |
-# | GAN | {{result:flow_families.json:end.gan.FD.value:.2f}} | {{result:flow_families.json:end.gan.precision.value:.2f}} | {{result:flow_families.json:end.gan.recall.value:.2f}} |
-# | VAE | {{result:flow_families.json:end.vae.FD.value:.2f}} | {{result:flow_families.json:end.vae.precision.value:.2f}} | {{result:flow_families.json:end.vae.recall.value:.2f}} |
-# | flow | {{result:flow_families.json:end.flow.FD.value:.2f}} | {{result:flow_families.json:end.flow.precision.value:.2f}} | {{result:flow_families.json:end.flow.recall.value:.2f}} |
-# | shipped flow, {{result:flow_cifar10.json:steps:,}} steps | {{result:flow_cifar10.json:score.FD.value:.2f}} | {{result:flow_cifar10.json:score.precision.value:.2f}} | {{result:flow_cifar10.json:score.recall.value:.2f}} |
-# | the same, guidance {{result:flow_cifar10.json:guided.scale:g}} | {{result:flow_cifar10.json:guided.score.FD.value:.2f}} | {{result:flow_cifar10.json:guided.score.precision.value:.2f}} | {{result:flow_cifar10.json:guided.score.recall.value:.2f}} |
+# | after its last point | FD | KD | precision | recall |
+# | --- | --- | --- | --- | --- |
+# | GAN | {{result:flow_families.json:end.gan.FD.value:.2f}} | {{result:flow_families.json:end.gan.KD.value:.3f}} | {{result:flow_families.json:end.gan.precision.value:.2f}} | {{result:flow_families.json:end.gan.recall.value:.2f}} |
+# | VAE | {{result:flow_families.json:end.vae.FD.value:.2f}} | {{result:flow_families.json:end.vae.KD.value:.3f}} | {{result:flow_families.json:end.vae.precision.value:.2f}} | {{result:flow_families.json:end.vae.recall.value:.2f}} |
+# | flow | {{result:flow_families.json:end.flow.FD.value:.2f}} | {{result:flow_families.json:end.flow.KD.value:.3f}} | {{result:flow_families.json:end.flow.precision.value:.2f}} | {{result:flow_families.json:end.flow.recall.value:.2f}} |
+# | shipped flow, {{result:flow_cifar10.json:steps:,}} steps | {{result:flow_cifar10.json:score.FD.value:.2f}} | {{result:flow_cifar10.json:score.KD.value:.3f}} | {{result:flow_cifar10.json:score.precision.value:.2f}} | {{result:flow_cifar10.json:score.recall.value:.2f}} |
+# | the same, guidance {{result:flow_cifar10.json:guided.scale:g}} | {{result:flow_cifar10.json:guided.score.FD.value:.2f}} | {{result:flow_cifar10.json:guided.score.KD.value:.3f}} | {{result:flow_cifar10.json:guided.score.precision.value:.2f}} | {{result:flow_cifar10.json:guided.score.recall.value:.2f}} |
 #
 # At the last two points the GAN leads the flow; the VAE has stopped. Trained longer, both cover
 # more: recall {{result:cgan_cifar10.json:total.recall.value:.2f}} for lesson 8's GAN. The flows
