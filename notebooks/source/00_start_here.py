@@ -144,8 +144,9 @@ overview.show_machine(run)
 #
 # *You* is the time to read and solve. *The computer* is the time that the cells take: *here* on
 # your machine, guessed from a test of two seconds; *where measured* on the machine in each lesson's
-# own table. *Memory* was measured on that machine, too. Every lesson repeats the time *here* under its settings; where it would take more
-# than ten minutes it offers a setting that takes five, and tells what that costs.
+# own table. *Memory* was measured on that machine, too. Every lesson repeats the time *here* under
+# its settings; where it would take more than ten minutes it offers a setting that takes five, and
+# tells what that costs.
 
 # %%
 overview.show_lessons(run)

@@ -1034,9 +1034,10 @@ plots.show(game_plots.around(games, "G slower", turn, around), alt=alt)
 # at the top).
 #
 # The chase has another remedy (no cure for collapse: see the table). A D that judges points one by
-# one cannot see that they are alike. Tell it how far a batch spreads, and a lack of variety gives the fakes away
-# (*minibatch discrimination*, [Salimans et al. 2016](https://arxiv.org/abs/1606.03498), section
-# 3.2, as in [Karras et al. 2018](https://arxiv.org/abs/1710.10196), section 3).
+# one cannot see that they are alike. Tell it how far a batch spreads, and a lack of variety gives
+# the fakes away (*minibatch discrimination*, [Salimans et al.
+# 2016](https://arxiv.org/abs/1606.03498), section 3.2, as in [Karras et al.
+# 2018](https://arxiv.org/abs/1710.10196), section 3).
 #
 # **The second function of exercise {{exercise:with_spread}}.** Append to every point one more
 # coordinate: the standard deviation of its batch, averaged over the coordinates. All points of a

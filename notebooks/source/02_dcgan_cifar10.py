@@ -1222,8 +1222,8 @@ print(f"the sum, through the batch:       {by_sum:.5f}")
 assert abs(yours - one_by_one) < 1e-3 * one_by_one
 
 # %% [markdown]
-# What does the wrong penalty cost? Both trained this lesson's networks, in its number of steps, from
-# three seeds; without any penalty there is one run:
+# What does the wrong penalty cost? Both trained this lesson's networks, in its number of steps,
+# from three seeds; without any penalty there is one run:
 
 # %%
 figure, (ax,) = plots.subplots(width=9, height=2.2)

@@ -1152,9 +1152,9 @@ plots.show(
 )
 
 # %% [markdown]
-# <details><summary>Answer (decide first)</summary>The network drew A and C. Things have their parts in
-# the right places. Edges waver, and clouds stand where the program draws stripes, squares or
-# hills.</details>
+# <details><summary>Answer (decide first)</summary>The network drew A and C. Things have their
+# parts in the right places. Edges waver, and clouds stand where the program draws stripes, squares
+# or hills.</details>
 #
 # A reader sees the asked class in {{result:flow_standin64.json:guided.accuracy.value:.0%}} of such
 # drawings, in {{result:flow_standin64.json:real.accuracy.value:.0%}} of the program's, and

@@ -790,8 +790,8 @@ world_plots.canaries(recorded["canary"])
 # mean over pairs is asked for.</details>
 # <details><summary>Hint 2</summary>Broadcasting compares everybody with everybody. Which way round
 # is a good bet: member lower, or higher?</details>
-# <details><summary>Hint 3</summary>Sort eight others; a quarter may lie below. Which is the first that
-# may not? And if all may?</details>
+# <details><summary>Hint 3</summary>Sort eight others; a quarter may lie below. Which is the first
+# that may not? And if all may?</details>
 
 
 # %%
@@ -809,7 +809,7 @@ membership_auc = checks.world.membership_auc(membership_auc)
 
 # %%
 def members_found(member_losses, other_losses, alarms):
-    """Share of the members found, (M,), while at most a share `alarms` of others, (N,), is below."""
+    """Share of the members found, (M,), with at most a share `alarms` of others, (N,), below."""
     ### BEGIN SOLUTION
     never = torch.tensor([math.inf])  # where all others may lie below
     borders = torch.cat([other_losses, never]).sort().values
