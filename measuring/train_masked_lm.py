@@ -20,6 +20,7 @@ from course_utils.models import bert, shipped
 from course_utils.models.masked_lm import SHIPPED, MaskedLM, contents, masked_loss
 from course_utils.models.pretrained import Encoder, load_encoder
 from course_utils.training.run import TrainingRun
+from measuring.whole_runs import require_finished
 from measuring.with_intervals import share
 
 STEPS, BATCH, TOKENS, RATE = 1_500, 32, 64, 5e-4
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         training.log(loss=loss.item())
+    require_finished(training)
     result = {"data": train.name, "encoder": encoder.name, "steps": STEPS, "seed": 0}
     made_with = results.provenance()  # before weights are written that are not committed
     content = shipped.write(SHIPPED, *contents(model, result)).read_bytes()

@@ -48,7 +48,7 @@ _BEST = (
 )
 _FAR = "That border lets more others through than allowed: at most alarms * N of them lie below it."
 _TURNED = "Members have *low* losses: called a member is what lies below the border, not above it."
-_WHOSE = "The border is set by the *others*: it is they who may ring in a share `alarms` at most."
+_WHOSE = "The border is set by the *others*: at most a share `alarms` of them may lie below it."
 _SHARE = "A share of the *members* is asked for: divide by their number."
 _WHOLE = (
     "A border between two losses, as `quantile` gives it, or a rounded number of alarms: k others may lie below the "
@@ -101,8 +101,8 @@ _MISTAKES: list[Wrong] = [
     ),
 ]
 _END = (
-    "All others may ring: then everybody is called a member, and all members are found, 1.0. Is there a border above "
-    "the highest loss?"
+    "All others may lie below: then everybody is called a member, and all members are found, 1.0. Is there a border "
+    "above the highest loss?"
 )
 _WORKED = (
     "By hand: others 1, 2, 3, 4 and a quarter of false alarms: one of them, the 1, may lie below the border, so it "
@@ -122,13 +122,13 @@ def members_found(fn: Answer) -> None:
     with_ties = torch.tensor([1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 0.5, 0.75])
     random = torch.Generator().manual_seed(5)
     many = (torch.randn(70, generator=random) - 0.7, torch.randn(50, generator=random))
-    _expect(fn, *many, 0.02, "found of 70 members, 2 % of 50 others may ring")
-    _expect(fn, *many, 0.11, "found of 70 members, 11 % of 50 others may ring")
-    _expect(fn, member, other, 0.25, "found of 7 members, a quarter of 8 others may ring")
-    _expect(fn, member, other, 0.5, "found of 7 members, half of 8 others may ring")
+    _expect(fn, *many, 0.02, "found of 70 members, 2 % of 50 others may lie below")
+    _expect(fn, *many, 0.11, "found of 70 members, 11 % of 50 others may lie below")
+    _expect(fn, member, other, 0.25, "found of 7 members, a quarter of 8 others may lie below")
+    _expect(fn, member, other, 0.5, "found of 7 members, half of 8 others may lie below")
     _expect(fn, member, with_ties, 0.5, "found of 7 members, half of 8 others, with ties")
     _expect(fn, member, other, 0.0, "found of 7 members without a false alarm")
-    _expect(fn, member, other, 1.0, "found of 7 members where all others may ring", _END)
+    _expect(fn, member, other, 1.0, "found of 7 members where all others may lie below", _END)
 
 
 def _expect(
